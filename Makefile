@@ -1,0 +1,60 @@
+# embed-assets: `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test test-slow check format lock build clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
+UV := $(shell command -v uv 2>/dev/null)
+STORE ?= .embed-assets/demo/store
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+setup: $(VENV)/.installed ## Make .venv and install everything into it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed; set PYTHON=/path/to/python"; exit 1; }
+	@echo "Installing into $(VENV) (torch and its libraries are large: minutes the first time) ..."
+ifneq ($(UV),)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[demo,ui]'
+else
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[demo,ui]'
+endif
+	@touch $@
+
+demo: setup ## Build, check and search an index of real text and pictures, without any network
+	@$(BIN)/embed-assets demo
+
+ui: setup ## Open the Dagster UI on the demo's store (STORE=... for another)
+	@$(BIN)/embed-assets ui --store $(STORE)
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+test-slow: setup ## Run the slow tests too
+	@$(BIN)/python -m pytest -q -m "not hub and not gpu"
+
+check: setup ## Lint, format check, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Pin all dependencies anew in constraints.txt (needs uv)
+	uv pip compile --quiet --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--all-extras --group dev --output-file constraints.txt pyproject.toml
+
+build: setup ## Build the wheel and the source archive into dist/
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove the environment and the demo's store
+	rm -rf $(VENV) .embed-assets dist

@@ -1,0 +1,1 @@
+"""Dagster: definitions built from settings. Read pipeline.py first."""

@@ -1,0 +1,59 @@
+"""Asset checks on an index: the library's verdicts on its candidate, blocking where they are meant to be."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from embed_assets import constants
+from embed_assets.assets.names import Names
+from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.quality import checks
+from embed_assets.steps import Steps
+from embed_assets.store.releases import CheckVerdict
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+
+def build_index_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
+    """All checks of an encoder's index. They look at one table version; promotion reads their verdicts again."""
+    key = names.key(of=encoder, kind="index")
+
+    @dg.multi_asset_check(
+        name=names.named(f"{encoder}_index_checks"),
+        specs=[
+            dg.AssetCheckSpec(name=spec.name, asset=key, blocking=spec.blocking, description=spec.description)
+            for spec in checks.ALL
+        ],
+        pool=constants.POOL,
+    )
+    def index_checks(
+        context: dg.AssetCheckExecutionContext, encoders: EncoderResource, store: StoreResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        steps = make_steps(names.settings, encoders, store)
+        record = chosen_version(steps, encoder, context.run.tags)
+        release, verdicts = steps.check(record)
+        for verdict in verdicts:
+            yield _result(key, verdict, release.key)
+
+    return index_checks
+
+
+def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> VersionRecord:
+    """The version that a run is about: its partition, or the newest where it has none."""
+    wanted = tags.get("dagster/partition")
+    known = EncoderVersions(steps.store).of(encoder)
+    found = [record for record in known if record.version == wanted] or known[-1:]
+    return found[0] if found else steps.version(encoder, wanted or "any")
+
+
+def _result(key: dg.AssetKey, verdict: CheckVerdict, release: str) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN
+    metadata: dict[str, Any] = {"release": release, **verdict.figures}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=verdict.name,
+        passed=verdict.passed,
+        severity=severity,
+        description=verdict.summary,
+        metadata={name: value for name, value in metadata.items() if value is not None},
+    )

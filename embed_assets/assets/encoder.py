@@ -1,0 +1,78 @@
+"""The encoder asset: resolves a model to an encoder version, and registers the version as a partition."""
+
+import dagster as dg
+
+from embed_assets import constants
+from embed_assets.assets.names import Names
+from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.tables import preview
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.steps import Resolved
+
+
+def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
+    """`<encoder>_encoder`: the identity of everything that changes the vectors; its data version is that."""
+
+    @dg.asset(
+        key=names.key(of=encoder, kind="encoder"),
+        group_name=names.group(encoder),
+        kinds={"huggingface" if "torchvision" not in spec.family else "pytorch"},
+        owners=names.settings.owners or None,
+        description=(
+            f"`{spec.model}`: {', '.join(spec.modalities)} into the space `{spec.space}`. Hashes what was loaded "
+            "(weights, tokenizer, preprocessing, pooling); other bytes make a new version, another name does not. "
+            + spec.source
+        ),
+        metadata={
+            "model": spec.model,
+            "family": spec.family.rpartition(":")[2],
+            "license": spec.license or "unknown",
+        },
+        pool=constants.POOL,
+    )
+    def encoder_version(
+        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
+    ) -> dg.MaterializeResult:
+        resolved = make_steps(names.settings, encoders, store).resolve(encoder)
+        register_version(context.instance, names, encoder, resolved.record.version)
+        for change in resolved.changes:
+            context.log.info(f"changed against the version before: {change}")
+        return dg.MaterializeResult(data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(resolved))
+
+    return encoder_version
+
+
+def register_version(instance: dg.DagsterInstance, names: Names, encoder: str, version: str) -> None:
+    """Make the version a partition key; a second time changes nothing."""
+    partitions = names.versions(encoder).name
+    assert partitions is not None
+    if not instance.has_dynamic_partition(partitions, version):
+        instance.add_dynamic_partitions(partitions, [version])
+
+
+def _metadata(resolved: Resolved) -> dict[str, dg.MetadataValue]:
+    record = resolved.record
+    spec = record.spec
+    facts = {
+        "model": spec.model,
+        "revision": record.revision or "local files",
+        "tap": spec.tap,
+        "pooling": spec.pooling,
+        "unit length": str(spec.unit_length),
+        "distance": spec.distance,
+        "license": spec.license,
+        "dtype": record.dtype,
+    }
+    parts = [{"part": name, "identity": value} for name, value in sorted(record.parts.items())]
+    libraries = [{"library": name, "version": found} for name, found in sorted(record.libraries.items())]
+    metadata = {
+        constants.ENCODER_VERSION: dg.MetadataValue.text(record.version),
+        constants.DIM: dg.MetadataValue.int(record.dim),
+        "new version": dg.MetadataValue.bool(resolved.is_new),
+        "facts": preview([{"fact": key, "value": value} for key, value in facts.items()], ("fact", "value")),
+        "identity": preview(parts, ("part", "identity")),
+        "libraries": preview(libraries, ("library", "version")),
+    }
+    if resolved.changes:
+        metadata["changed"] = dg.MetadataValue.md("\n".join(f"- {change}" for change in resolved.changes))
+    return metadata

@@ -1,0 +1,86 @@
+"""The index asset: ANN, full-text and scalar indices of an encoder version; names the candidate."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from embed_assets import constants
+from embed_assets.assets.names import Names
+from embed_assets.assets.pictures import density_map, legend
+from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.tables import column_schema
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.quality.checks import sample_vectors
+from embed_assets.quality.projection import pca_plane
+from embed_assets.steps import Indexed, Steps
+from embed_assets.store.nearest import open_release
+
+_POINTS = 5000
+
+
+def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
+    """`<encoder>_index`: one materialization is one candidate, at one version of the Lance table."""
+
+    @dg.asset(
+        key=names.key(of=encoder, kind="index"),
+        deps=[names.key(of=encoder, kind="vectors")],
+        partitions_def=names.versions(encoder),
+        group_name=names.group(encoder),
+        kinds={"lancedb"},
+        owners=names.settings.owners or None,
+        pool=constants.POOL,
+        description=(
+            f"ANN index (distance `{spec.distance}`) from {names.settings.index.min_rows:,} rows on, full-text index "
+            "on chunks and captions, scalar indices for filters. The search effort is the cheapest that reaches the "
+            "recall target on held-out queries."
+        ),
+    )
+    def index(
+        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
+    ) -> dg.MaterializeResult:
+        steps = make_steps(names.settings, encoders, store)
+        indexed = steps.index(steps.version(encoder, context.partition_key))
+        context.log.info(f"candidate of space {spec.space}: {indexed.release.key}")
+        return dg.MaterializeResult(metadata=_metadata(steps, indexed))
+
+    return index
+
+
+def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
+    release, report = indexed.release, indexed.report
+    table = open_release(steps.store, release)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": report.rows,
+        "dagster/size_bytes": report.bytes,
+        "dagster/table_name": release.table,
+        "dagster/uri": steps.store.uri,
+        "dagster/column_schema": column_schema(table.schema),
+        constants.ENCODER_VERSION: release.encoder_version,
+        "candidate": release.key,
+        "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",
+        "rows not indexed": report.rows_not_indexed,
+        "nprobes": release.nprobes if release.ann else 0,
+        "refine factor": release.refine_factor if release.ann else 0,
+    }
+    if indexed.recall:
+        metadata[constants.RECALL_AT_10] = round(min(found.mean for found in indexed.recall.values()), 4)
+    if report.rows:
+        metadata |= _projection(table)
+    return metadata
+
+
+def _projection(table: Any) -> dict[str, Any]:
+    """Where the vectors lie, coloured by source and label."""
+    vectors = sample_vectors(table, _POINTS)
+    rows = table.count_rows()
+    places = np.unique(np.linspace(0, rows - 1, min(_POINTS, rows)).astype(int))
+    taken = table.to_lance().take([int(place) for place in places], columns=["source", "labels"]).to_pylist()
+    labels = {row["labels"][0] for row in taken if row["labels"]}
+    by_label = 0 < len(labels) <= 24
+    groups = [(row["labels"] or [row["source"]])[0] if by_label else row["source"] for row in taken]
+    points = pca_plane(vectors)
+    return {
+        "projection": dg.MetadataValue.md(density_map(points, groups)),
+        "projection legend": dg.MetadataValue.md(legend(groups)),
+    }

@@ -1,0 +1,99 @@
+"""The manifest asset of a source: one listing, changed files read, rows written by shard."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from embed_assets import constants
+from embed_assets.assets.names import Names
+from embed_assets.assets.pictures import contact_sheet
+from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.tables import column_schema, counts, preview
+from embed_assets.embedding.refresh import RefreshReport
+from embed_assets.errors import EmbedAssetsError
+from embed_assets.media.image import decode_image
+from embed_assets.media.source import open_source
+from embed_assets.steps import Steps
+from embed_assets.store.manifest import SCHEMA
+
+_SHEET = 24  # pictures on a contact sheet
+_PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
+
+
+def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
+    """`<source>_manifest`: which media items there are, by content hash; its data version is theirs."""
+    settings = names.settings.sources[source]
+
+    @dg.asset(
+        key=names.key(of=source, kind="manifest"),
+        group_name=names.source_group,
+        kinds={"lancedb"},
+        owners=names.settings.owners or None,
+        description=(
+            f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
+            "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
+        ),
+        metadata={"dagster/uri": settings.uri, "pattern": settings.pattern},
+    )
+    def manifest(
+        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
+    ) -> dg.MaterializeResult:
+        steps = make_steps(names.settings, encoders, store)
+        report = steps.refresh(source)
+        context.log.info(_told(report))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(report.data_version), metadata=_metadata(steps, source, report)
+        )
+
+    return manifest
+
+
+def _told(report: RefreshReport) -> str:
+    return (
+        f"{report.items} items: {report.new} new, {report.edited} edited, {report.renamed} renamed, "
+        f"{report.deleted} deleted, {sum(report.quarantined.values())} quarantined; {report.files_read} files read"
+    )
+
+
+def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any]:
+    rows = [row for row in steps.manifest.rows(source) if row["status"] != "deleted"]
+    rows.sort(key=lambda row: (row["status"] == "ok", row["key"]))  # the quarantined first: they need a look
+    numbers = {
+        "new": report.new,
+        "edited": report.edited,
+        "renamed": report.renamed,
+        "relabelled": report.relabelled,
+        "deleted": report.deleted,
+        "quarantined": sum(report.quarantined.values()),
+        "files_read": report.files_read,
+    }
+    metadata: dict[str, Any] = {
+        "dagster/row_count": report.items,
+        "dagster/column_schema": column_schema(SCHEMA),
+        constants.ITEMS: report.items,
+        constants.READ_SECONDS: round(report.seconds, 3),
+        **counts(numbers),
+        "preview": preview(rows[:20], _PREVIEW),
+    }
+    if report.quarantined:
+        reasons = [{"reason": reason, "items": count} for reason, count in sorted(report.quarantined.items())]
+        metadata["quarantined by reason"] = preview(reasons, ("reason", "items"))
+    pictures = _pictures(steps, source, [row for row in rows if row["modality"] == "image" and row["status"] == "ok"])
+    if pictures:
+        metadata["contact_sheet"] = dg.MetadataValue.md(contact_sheet(pictures))
+    return metadata
+
+
+def _pictures(steps: Steps, source: str, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    """Pictures evenly spread over the source; those that can't be decoded are left out here."""
+    settings = steps.settings.sources[source]
+    opened = open_source(settings.uri, settings.storage_options)
+    chosen = rows[:: max(1, len(rows) // _SHEET)][:_SHEET]
+    pictures = []
+    for row in chosen:
+        try:
+            pictures.append(decode_image(opened.read(row["key"], steps.limits.max_bytes), limits=steps.limits))
+        except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
+            continue
+    return pictures

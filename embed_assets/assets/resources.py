@@ -1,0 +1,51 @@
+"""Dagster resources: where encoders run and how much they take at once; the model stays warm in the process."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from embed_assets.settings import ComputeSettings, PipelineSettings
+from embed_assets.steps import Steps
+
+
+class EncoderResource(dg.ConfigurableResource):
+    """Device, precision and batch budget of all encoders of a pipeline.
+
+    Nothing is loaded until a step encodes. A loaded model is kept for the process, so that all
+    partitions of a run, and all runs of an in-process executor's process, share it. Where a batch does
+    not fit the memory, it is halved and goes on.
+    """
+
+    device: str = "auto"
+    dtype: str = "float32"
+    batch_tokens: int | None = None
+    batch_pixels: int | None = None
+    readers: int = 2
+    buffer_mb: int = 256
+    flush_rows: int = 20_000
+    flush_seconds: float = 60.0
+    offline: bool = False
+
+    @classmethod
+    def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
+        """The resource that a pipeline's compute settings describe."""
+        return cls(**settings.model_dump())
+
+    def compute(self) -> ComputeSettings:
+        """As settings, validated."""
+        names = ComputeSettings.model_fields
+        return ComputeSettings(**{name: getattr(self, name) for name in names})
+
+
+class StoreResource(dg.ConfigurableResource):
+    """Where the LanceDB store is. Options are fsspec's; leave secrets to the environment."""
+
+    uri: str
+    storage_options: dict[str, Any] = Field(default_factory=dict)
+
+
+def make_steps(settings: PipelineSettings, encoders: EncoderResource, store: StoreResource) -> Steps:
+    """The pipeline's steps, with what the run configured in place of the settings."""
+    changed = {"compute": encoders.compute(), "store": store.uri, "storage_options": store.storage_options}
+    return Steps(settings.model_copy(update=changed))

@@ -1,0 +1,36 @@
+"""Tables for the UI: previews, column schemas and counts in Dagster's metadata types."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+
+def preview(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> dg.TableMetadataValue:
+    """Rows as a table; lists are joined, everything else that is not a number becomes text."""
+    names = list(columns)
+    records = [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
+    return dg.MetadataValue.table(records=records, schema=schema)
+
+
+def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """An Arrow schema as Dagster shows it."""
+    told = descriptions or {}
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, str(field.type), description=told.get(field.name)) for field in schema]
+    )
+
+
+def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
+    """Counts as integer metadata, zeros included: a line that Dagster can plot."""
+    return {name: dg.MetadataValue.int(int(count)) for name, count in values.items()}
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value if not isinstance(value, str) or len(value) <= 160 else value[:157] + "…"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,89 @@
+"""The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from embed_assets import constants
+from embed_assets.assets.names import Names, shards_by_version
+from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.tables import column_schema, counts, preview
+from embed_assets.embedding.report import EmbedReport
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.steps import Steps
+from embed_assets.store.versions import VersionRecord
+
+_PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
+
+
+def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
+    """`<encoder>_vectors`: one row a segment, written whole item by whole item."""
+    sources = [names.key(of=source, kind="manifest") for source in names.settings.sources_of(encoder)]
+
+    @dg.asset(
+        key=names.key(of=encoder, kind="vectors"),
+        deps=[*sources, names.key(of=encoder, kind="encoder")],
+        partitions_def=names.grid(encoder),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=names.group(encoder),
+        kinds={"lancedb", "pytorch"},
+        owners=names.settings.owners or None,
+        pool=constants.POOL,
+        description=(
+            f"Vectors of {', '.join(spec.media)} by encoder version and shard. Encodes what is missing or "
+            "edited, deletes what is gone, leaves what is equal; equal bytes are encoded once. All partitions of "
+            "a run share one loaded model."
+        ),
+    )
+    def vectors(context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource) -> None:
+        steps = make_steps(names.settings, encoders, store)
+        for version, shards in shards_by_version(context.partition_keys).items():
+            record = steps.version(encoder, version)
+            report = steps.embed(record, shards=shards)
+            context.log.info(_told(report))
+            shared = _shared_metadata(steps, record, report)
+            for shard in sorted(shards):
+                key = dg.MultiPartitionKey({"version": version, "shard": shard})
+                context.add_asset_metadata({**shared, **_shard_metadata(report, shard)}, partition_key=key)
+
+    return vectors
+
+
+def _told(report: EmbedReport) -> str:
+    outcomes = ", ".join(f"{report.total(name)} {name}" for name in ("embedded", "reused", "unchanged", "quarantined"))
+    return f"version {report.version}: {outcomes}, {report.total('deleted')} deleted; {report.seconds:.1f} s"
+
+
+def _shard_metadata(report: EmbedReport, shard: str) -> dict[str, Any]:
+    found = report.shards.get(shard, {})
+    return counts({name: found.get(name, 0) for name in ("embedded", "reused", "deleted", "segments")})
+
+
+def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -> dict[str, Any]:
+    """What is said of the whole run, on each of its partitions."""
+    table = steps.vectors(record).open()
+    assert table is not None
+    names = ("segments_encoded", "segments_reused", "commits")
+    figures = report.figures()
+    return {
+        "dagster/row_count": table.count_rows(),
+        "dagster/table_name": steps.vectors(record).name,
+        "dagster/uri": steps.store.uri,
+        "dagster/column_schema": column_schema(table.schema),
+        constants.ENCODER_VERSION: record.version,
+        constants.ITEMS_PER_SECOND: figures["items_per_second"],
+        constants.READ_SECONDS: figures["read_seconds"],
+        constants.ENCODE_SECONDS: figures["encode_seconds"],
+        constants.WRITE_SECONDS: figures["write_seconds"],
+        **{f"run {name.replace('_', ' ')}": figures[name] for name in names},
+        **{f"run {name}": report.total(name) for name in ("embedded", "unchanged", "quarantined", "deleted")},
+        "preview": _preview(table),
+    }
+
+
+def _preview(table: Any) -> dg.TableMetadataValue:
+    found = table.search().limit(8).to_list()
+    for row in found:
+        row["norm"] = round(float(np.linalg.norm(np.asarray(row["vector"], dtype=np.float32))), 4)
+    return preview(found, _PREVIEW)

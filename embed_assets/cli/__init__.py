@@ -1,0 +1,1 @@
+"""The embed-assets command: one file per command."""

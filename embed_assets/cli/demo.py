@@ -1,0 +1,65 @@
+"""embed-assets demo: real text and pictures, embedded models, no network; ends with what there is to see."""
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from embed_assets.cli.execute import run_pipeline, timed
+from embed_assets.cli.show import print_hits, print_status
+from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
+from embed_assets.search.searcher import Searcher
+from embed_assets.settings import PipelineSettings
+from embed_assets.status import read_status
+from embed_assets.steps import Steps
+
+
+@click.command()
+@click.option("--home", default=HOME, show_default=True, help="Where media and store are kept.")
+def command(home: str) -> None:
+    """Build, check and search an index of the standard library's documentation and of small pictures."""
+    started = time.monotonic()
+    write_media(home)
+    settings = demo_settings(home)
+    if not run_pipeline(settings):
+        vectors = sum(encoder.vectors for encoder in read_status(Steps(settings)).encoders)
+        click.echo(f"Everything is fresh: {vectors:,} vectors, nothing to encode ({timed(started)}).")
+        return
+    console = Console(width=None if Console().is_terminal else 118)
+    print_status(read_status(Steps(settings)), console)
+    for search in SEARCHES:
+        _search(search, settings, console)
+    console.print(f"\nDone in {timed(started)}. Next:", style="bold", highlight=False)
+    for line in _next(settings.store):
+        console.print(f"  {line}", highlight=False)
+
+
+def _search(search: DemoSearch, settings: PipelineSettings, console: Console) -> None:
+    searcher = Searcher(settings.store, compute=settings.compute)
+    if search.words is not None:
+        asked: str | bytes = search.words
+        title = f"{search.title}: {search.words}"
+    else:
+        picture = _picture(search, settings)
+        asked = picture.read_bytes()
+        title = f"{search.title}: {search.source}/{picture.name}"
+    console.print()
+    print_hits(title, searcher.search(asked, space=search.space, k=4), console)
+
+
+def _picture(search: DemoSearch, settings: PipelineSettings) -> Path:
+    folder = Path(settings.sources[search.source].uri)
+    return sorted(folder.glob("*.png"))[search.place]
+
+
+def _next(store: str) -> list[str]:
+    shown = Path(store)
+    if shown.is_relative_to(Path.cwd()):
+        shown = shown.relative_to(Path.cwd())
+    command = ".venv/bin/embed-assets" if Path(".venv/bin/embed-assets").exists() else "embed-assets"
+    return [
+        f"{'make ui':58} open the Dagster UI on this store",
+        f"{command + ' search ' + chr(34) + 'read a csv file' + chr(34) + f' --store {shown}':58} search it",
+        f"{command + ' run ~/Pictures':58} use your own media",
+    ]

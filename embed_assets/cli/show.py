@@ -1,0 +1,142 @@
+"""What the commands print: progress while it works, tables a person wants to read."""
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from embed_assets.embedding.progress import Step
+from embed_assets.search.searcher import Hit
+from embed_assets.status import EncoderStatus, SourceStatus, Status
+
+_STAGES = {
+    "list": "listing",
+    "load": "loading",
+    "encode": "encoding",
+    "index": "indexing",
+    "check": "checking",
+}
+
+
+class Progress:
+    """Shows steps: bars in a terminal, a line each now and then elsewhere; on stderr, so that stdout is data."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._told: dict[str, int] = {}
+
+    def __enter__(self) -> "Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def step(self, step: Step) -> None:
+        """Show one step; several of one stage and name are one bar."""
+        text = f"{_STAGES.get(step.stage, step.stage)} {step.name}"
+        if not self._bars.disable:
+            if text not in self._tasks:
+                self._tasks[text] = self._bars.add_task(text, total=step.total)
+            self._bars.update(self._tasks[text], completed=step.done, total=step.total)
+            return
+        tenth = 10 * step.done // step.total if step.total else 0
+        if self._told.get(text) != tenth:
+            self._told[text] = tenth
+            self.say(f"{text} {step.done}/{step.total}" if step.total else text)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self._quiet and self._bars.disable:
+            self._console.print(f"· {text}", style="dim", highlight=False)
+
+
+def print_status(status: Status, console: Console | None = None) -> None:
+    """Sources and encoders as two tables, with what went wrong beneath."""
+    console = console or Console()
+    console.print(_sources_table(status.sources))
+    console.print(_encoders_table(status.encoders))
+    for source in status.sources:
+        for reason, count in source.reasons.items():
+            console.print(f"  quarantined in {source.source}: {count} {reason}", style="yellow", highlight=False)
+    for encoder in status.encoders:
+        for failure in encoder.failures:
+            console.print(f"  {encoder.encoder}: {failure}", style="yellow", highlight=False)
+
+
+def print_hits(title: str, hits: Sequence[Hit], console: Console | None = None) -> None:
+    """One search's results."""
+    console = console or Console()
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
+        table.add_column(name, style=style, no_wrap=name == "score", overflow="ellipsis")
+    for hit in hits:
+        what = " ".join((hit.text or ", ".join(hit.labels)).split())
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", f"{hit.source}/{hit.key}", _cut(what, 72))
+    if not hits:
+        table.add_row("", "", "nothing found", "")
+    console.print(table)
+
+
+def is_terminal() -> bool:
+    """Whether a person is likely to read what is printed."""
+    return sys.stdout.isatty()
+
+
+def _sources_table(sources: Sequence[SourceStatus]) -> Table:
+    table = Table(title="Media items", title_justify="left", title_style="bold")
+    for name in ("source", "encoder"):
+        table.add_column(name)
+    for name in ("embedded", "unchanged", "quarantined", "deleted", "items"):
+        table.add_column(name, justify="right")
+    for row in sources:
+        unchanged = row.unchanged + row.reused
+        numbers = (row.embedded, unchanged, row.quarantined, row.deleted, row.items)
+        table.add_row(row.source, row.encoder or "none", *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _encoders_table(encoders: Sequence[EncoderStatus]) -> Table:
+    table = Table(title="Encoders", title_justify="left", title_style="bold")
+    for name in ("encoder", "space", "version", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("dim", "vectors", "items/s", "checks", "recall@10", "nDCG@10"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in encoders:
+        recall = "" if row.recall_at_10 is None else f"{row.recall_at_10:.3f}" if row.ann else "exact"
+        table.add_row(
+            row.encoder,
+            row.space,
+            row.version,
+            row.state,
+            str(row.dim),
+            f"{row.vectors:,}",
+            f"{row.items_per_second:,.0f}" if row.items_per_second else "",
+            f"{row.checks_passed}/{row.checks}" if row.checks else "",
+            recall,
+            "" if row.ndcg_at_10 is None else f"{row.ndcg_at_10:.3f}",
+        )
+    return table
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

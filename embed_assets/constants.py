@@ -1,0 +1,13 @@
+"""Names that more than one module, or somebody else's code, relies on: metadata keys, pool, tags."""
+
+POOL = "gpu"  # one encoder at a time, unless the instance's pool limit says otherwise
+
+# Metadata of materializations and checks; Dagster plots the numeric ones over time.
+ITEMS = "embed_assets/items"
+RECALL_AT_10 = "embed_assets/recall_at_10"
+ENCODER_VERSION = "embed_assets/encoder_version"
+DIM = "embed_assets/dim"
+ITEMS_PER_SECOND = "embed_assets/items_per_second"
+READ_SECONDS = "embed_assets/read_seconds"
+ENCODE_SECONDS = "embed_assets/encode_seconds"
+WRITE_SECONDS = "embed_assets/write_seconds"

@@ -1,0 +1,1 @@
+"""Demo without network: a corpus, judged queries and a tiny CLIP model."""

@@ -1,0 +1,29 @@
+"""Writes the demo's corpus: documentation texts, handwritten digits and generated scenes."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from embed_assets.demo.digits import write_digits
+from embed_assets.demo.docs import write_docs
+from embed_assets.demo.scenes import write_scenes
+
+CORPUS_VERSION = "1"
+STAMP_NAME = ".complete"
+
+
+def write_corpus(folder: Path) -> None:
+    """Write `docs/`, `digits/` and `scenes/` under the folder; a finished folder is left as it is.
+
+    A folder written by another Python is brought up to date, because the documentation differs.
+    """
+    stamp = folder / STAMP_NAME
+    version = f"{CORPUS_VERSION} python-{platform.python_version()}\n"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == version:
+        return
+    stamp.unlink(missing_ok=True)
+    write_docs(folder / "docs")
+    write_digits(folder / "digits")
+    write_scenes(folder / "scenes")
+    stamp.write_text(version, encoding="utf-8", newline="\n")

@@ -1,0 +1,54 @@
+"""Handwritten digits of scikit-learn as pictures; every second one is held out from training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.demo.sidecar import write_sidecar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 64
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def digit_caption(digit: int) -> str:
+    """The digit as a phrase, such as "a handwritten seven"."""
+    return f"a handwritten {WORDS[digit]}"
+
+
+def training_digits() -> list[tuple[int, Image, int]]:
+    """(index, picture, digit) of the samples with an even index."""
+    return _digits(first=0)
+
+
+def held_out_digits() -> list[tuple[int, Image, int]]:
+    """(index, picture, digit) of the samples with an odd index, which the model never sees."""
+    return _digits(first=1)
+
+
+def write_digits(folder: Path) -> None:
+    """Write the held-out digits as PNG files with their sidecar."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, str]] = []
+    for index, picture, digit in held_out_digits():
+        name = f"{index:04d}.png"
+        picture.save(folder / name)
+        rows.append({"file": name, "caption": digit_caption(digit), "label": str(digit)})
+    write_sidecar(folder, rows)
+
+
+def _digits(*, first: int) -> list[tuple[int, Image, int]]:
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits  # 3 s, paid once by the generator
+
+    data: Any = load_digits()
+    grey = np.minimum(data["images"] * 16, 255).astype(np.uint8)  # samples hold 0 to 16
+    return [
+        (index, Image.fromarray(grey[index]).resize((SIDE, SIDE), Image.Resampling.BICUBIC), int(digit))
+        for index, digit in enumerate(data["target"])
+        if index % 2 == first
+    ]

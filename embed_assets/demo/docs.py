@@ -1,0 +1,165 @@
+"""The standard library's docstrings, one text file per module, class, function or method."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from embed_assets.demo.sidecar import write_sidecar
+
+# On every platform, and importing them does nothing but define names.
+MODULES = """
+builtins os os.path pathlib glob fnmatch shutil tempfile filecmp fileinput linecache
+re string difflib textwrap struct datetime calendar time zoneinfo
+collections collections.abc heapq bisect array weakref types copy pprint reprlib enum graphlib
+math decimal fractions random statistics itertools functools operator
+contextlib contextvars abc atexit traceback gc dataclasses warnings
+pickle shelve sqlite3 zlib gzip bz2 lzma zipfile tarfile csv configparser plistlib json
+hashlib hmac secrets uuid base64 binascii io argparse getpass shlex logging logging.handlers
+threading concurrent.futures subprocess sched queue asyncio
+email.message email.utils mimetypes html html.parser xml.etree.ElementTree
+webbrowser urllib.request urllib.parse urllib.error http http.client http.cookies smtplib ipaddress
+wave colorsys unittest unittest.mock cProfile pstats timeit tracemalloc
+importlib importlib.metadata importlib.resources keyword
+""".split()  # noqa: SIM905 - as a list it fills a page
+SHORTEST_DOCSTRING = 20
+_OBJECT_DOCSTRING = object.__doc__
+_PLAIN_DEFAULTS = (bool, int, float, str, bytes, type(None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """One documented name; `text` opens with the name and its signature."""
+
+    name: str
+    label: str
+    module: str
+    text: str
+
+
+def passages() -> list[Passage]:
+    """Every passage in a fixed order; of names that share a docstring, the first."""
+    found: dict[str, Passage] = {}
+    for name in MODULES:
+        module = importlib.import_module(name)
+        for passage in _passage(module, name, "module", name):
+            found.setdefault(_body(passage), passage)
+        members = dict(_members(module))
+        for member, value in members.items():
+            for passage in _documented(value, _dotted(name, member), name, members=members):
+                found.setdefault(_body(passage), passage)
+    return list(found.values())
+
+
+def _body(passage: Passage) -> str:
+    return passage.text.partition("\n\n")[2]
+
+
+def write_docs(folder: Path) -> None:
+    """Write one UTF-8 file per passage with their sidecar."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, str]] = []
+    taken: set[str] = set()
+    for passage in passages():
+        name = _file_name(passage, taken)
+        (folder / name).write_text(passage.text, encoding="utf-8", newline="\n")
+        rows.append({"file": name, "label": passage.label, "module": passage.module})
+    write_sidecar(folder, rows)
+
+
+def _file_name(passage: Passage, taken: set[str]) -> str:
+    """The dotted name, with the label behind it where another file differs by case alone."""
+    stem = passage.name
+    if stem.lower() in taken:
+        stem = f"{stem}-{passage.label}"
+    if stem.lower() in taken:
+        stem += f"-{hashlib.sha256(passage.name.encode()).hexdigest()[:6]}"
+    taken.add(stem.lower())
+    return f"{stem}.txt"
+
+
+def _members(module: ModuleType) -> Iterator[tuple[str, object]]:
+    """The module's public classes and functions: those in `__all__`, else those it defines itself."""
+    public = getattr(module, "__all__", None)
+    homes = {module.__name__, f"_{module.__name__}"}
+    for name in sorted(public if public is not None else vars(module)):
+        value = getattr(module, name, None)
+        own = public is not None or getattr(value, "__module__", None) in homes
+        if own and not name.startswith("_") and (inspect.isclass(value) or inspect.isroutine(value)):
+            yield name, value
+
+
+def _documented(value: object, name: str, module: str, *, members: dict[str, object]) -> Iterator[Passage]:
+    if not inspect.isclass(value):
+        yield from _passage(value, name, "function", module)
+        return
+    yield from _passage(value, name, "class", module)
+    for member, method in sorted(_methods(value, module, members).items()):
+        if not member.startswith("_") and _is_method(method):
+            yield from _passage(method, f"{name}.{member}", "method", module)
+
+
+def _methods(value: type, module: str, members: dict[str, object]) -> dict[str, object]:
+    """The class's own members and those of its private bases, which have no passages of their own.
+
+    Python moves methods between a class and such bases (`pathlib.Path` in 3.13); the names stay.
+    """
+    package = module.partition(".")[0]
+    found: dict[str, object] = {}
+    for base in reversed(value.__mro__):
+        public = any(base is member for member in members.values())
+        if base is value or (not public and base.__module__.partition(".")[0] == package):
+            found.update(vars(base))
+    return found
+
+
+def _is_method(value: object) -> bool:
+    """Methods of every kind; a property that has a docstring counts as one."""
+    return inspect.isroutine(value) or isinstance(value, property | staticmethod | classmethod)
+
+
+def _passage(value: object, name: str, label: str, module: str) -> Iterator[Passage]:
+    """The passage, or nothing where there is no docstring worth the name."""
+    documentation = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
+    # A C method without a docstring shows that of its type, or of `object`.
+    if not isinstance(documentation, str) or documentation in (type(value).__doc__, _OBJECT_DOCSTRING):
+        return
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", inspect.cleandoc(documentation).strip())
+    if len(text) < SHORTEST_DOCSTRING:
+        return
+    heading = name if label == "module" else name + _signature(value)
+    yield Passage(name=name, label=label, module=module, text=f"{heading}\n\n{text}\n")
+
+
+def _signature(value: object) -> str:
+    """The signature with every default that may differ between runs or machines shown as `...`."""
+    target: Any = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):
+        return ""
+    parameters = [_shown(parameter) for parameter in signature.parameters.values()]
+    return str(inspect.Signature(parameters))
+
+
+def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
+    plain = isinstance(parameter.default, _PLAIN_DEFAULTS)
+    if parameter.default is parameter.empty or plain:
+        return parameter.replace(annotation=parameter.empty)
+    return parameter.replace(annotation=parameter.empty, default=_Ellipsis())
+
+
+class _Ellipsis:
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _dotted(module: str, member: str) -> str:
+    return member if module == "builtins" else f"{module}.{member}"

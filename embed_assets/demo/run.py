@@ -1,0 +1,44 @@
+"""The demo: its media, its settings, and the three searches it ends with."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from embed_assets.demo.corpus import write_corpus
+from embed_assets.settings import PipelineSettings, make_settings, overridden
+
+HOME = ".embed-assets/demo"
+STORE = f"{HOME}/store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSearch:
+    """One search of the demo: in words, or with a picture of a source by its place in the listing."""
+
+    title: str
+    space: str
+    words: str | None = None
+    source: str = ""
+    place: int = 0
+
+
+SEARCHES = (
+    DemoSearch(title="text → text", space="text", words="how do I split a path into its extension"),
+    DemoSearch(title="text → image", space="image_text", words="a large red circle"),
+    DemoSearch(title="image → image", space="image_text", source="scenes", place=40),
+)
+
+
+def demo_settings(home: str | Path = HOME) -> PipelineSettings:
+    """The packaged pipeline.yaml, with media and store below `home`."""
+    import yaml
+
+    values = yaml.safe_load((files("embed_assets.demo") / "pipeline.yaml").read_text(encoding="utf-8"))
+    return make_settings(overridden(values, folder=Path(home).absolute()), origin="the demo's pipeline.yaml")
+
+
+def write_media(home: str | Path = HOME) -> None:
+    """The demo's media below `home`; a second call takes milliseconds."""
+    folder = Path(home) / "media"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_corpus(folder)

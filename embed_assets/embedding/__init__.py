@@ -1,0 +1,1 @@
+"""Embedding: what is stale, and the loop that encodes it."""

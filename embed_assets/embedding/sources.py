@@ -1,0 +1,82 @@
+"""Sources of the settings, opened: list, annotate and read them, cut their items into segments."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from embed_assets.embedding.refresh import ListedSource
+from embed_assets.encoders.base import Encoder
+from embed_assets.media.item import Annotation, Segment
+from embed_assets.media.limits import Limits
+from embed_assets.media.listing import list_source
+from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.sidecar import folder_labels, load_sidecar
+from embed_assets.media.source import Source, open_source
+from embed_assets.settings import LimitSettings, SegmentSettings, SourceSettings
+
+
+def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int) -> ListedSource:
+    """The source's files as they are now. Raises SourceError where it can't be listed."""
+    source = open_source(settings.uri, settings.storage_options)
+    exclude = [settings.sidecar] if settings.sidecar else []
+    files = list_source(
+        settings.uri, pattern=settings.pattern, storage_options=settings.storage_options, exclude=exclude
+    )
+    return ListedSource(
+        name=name,
+        files=files,
+        annotations=_annotations(settings),
+        read=lambda key: source.read(key, limits.max_bytes),
+        max_deleted_share=settings.max_deleted_share,
+        readers=readers,
+    )
+
+
+def segmenter(
+    sources: Mapping[str, SourceSettings], encoder: Encoder, *, segmenting: Segmenting, limits: Limits
+) -> Callable[[Mapping[str, Any]], Sequence[Segment]]:
+    """A function from a manifest row to its segments; it may be called from several threads."""
+    opened: dict[str, Source] = {
+        name: open_source(settings.uri, settings.storage_options) for name, settings in sources.items()
+    }
+    tokenizer = encoder.tokenizer()
+
+    def segments(row: Mapping[str, Any]) -> Sequence[Segment]:
+        return segments_of(
+            opened[row["source"]].read(row["key"], limits.max_bytes),
+            modality=row["modality"],
+            caption=row["caption"],
+            media_hash=row["content_hash"],
+            tokenizer=tokenizer,
+            max_tokens=encoder.max_tokens,
+            segmenting=segmenting,
+            limits=limits,
+        )
+
+    return segments
+
+
+def limits_of(settings: LimitSettings) -> Limits:
+    """Bounds of the decoders."""
+    return Limits(**settings.model_dump())
+
+
+def segmenting_of(settings: SegmentSettings) -> Segmenting:
+    """How an encoder's items are cut."""
+    return Segmenting(**settings.model_dump())
+
+
+def _annotations(settings: SourceSettings) -> Callable[[str], Annotation]:
+    said: Mapping[str, Annotation] = {}
+    if settings.sidecar:
+        uri = settings.sidecar
+        if "://" not in uri and not uri.startswith("/"):
+            uri = f"{settings.uri.rstrip('/')}/{uri}"
+        said = load_sidecar(uri, storage_options=settings.storage_options)
+    by_folder = settings.labels == "folder"
+
+    def annotation(key: str) -> Annotation:
+        known = said.get(key, Annotation())
+        labels = known.labels or (folder_labels(key) if by_folder else ())
+        return Annotation(caption=known.caption, labels=labels, extra=known.extra)
+
+    return annotation

@@ -1,0 +1,1 @@
+"""Encoders: what turns segments and queries into vectors, one file per family."""

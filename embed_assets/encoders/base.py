@@ -1,0 +1,69 @@
+"""Encoder: what every family implements; prepare on threads, encode in batches, tell the identity."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embed_assets.encoders.spec import EncoderSpec, Modality
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One segment, ready for the model: tokenised or resized.
+
+    `cost` is what a batch budget counts: tokens of a text, pixels of a picture.
+    """
+
+    modality: Modality
+    cost: int
+    data: Any
+
+
+class Encoder(ABC):
+    """A loaded model. Constructed by the registry as `Class(spec, folder=..., device=..., dtype=...)`.
+
+    `prepare` may be called from several threads; `encode` is called by one thread at a time.
+    """
+
+    spec: EncoderSpec
+    dim: int
+    device: str
+    dtype: str
+
+    @abstractmethod
+    def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
+        """Tokenise a str, or turn an RGB `PIL.Image.Image` into the model's input.
+
+        `query=True` applies the query prompt instead of the document prompt, where the model has them.
+        """
+
+    @abstractmethod
+    def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+        """Vectors of one batch of one modality: float32, (len(batch), dim), in input order.
+
+        Unit length if the spec says so; the same vector whatever else is in the batch, within 1e-5.
+        An empty batch gives shape (0, dim).
+        """
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, str]:
+        """What was effectively loaded, as name → sha256 or short value; equal identity, equal vectors.
+
+        Weights, config, tokenizer, preprocessing, pooling, prompts, truncation, dtype, each under its
+        own name, so that a difference between two versions can be told. No path, no device.
+        """
+
+    def tokenizer(self) -> "Tokenizer | None":
+        """The tokenizer that chunks are measured with (no truncation, no padding), or None."""
+        return None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Most tokens a text segment may have, special tokens and document prompt taken off; or None."""
+        return None

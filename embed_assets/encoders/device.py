@@ -1,0 +1,65 @@
+"""Device and dtype: from the words of the settings to what torch understands, checked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from embed_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def resolve_device(device: str) -> str:
+    """Name of a device that is present: `auto` takes cuda, then mps, then cpu.
+
+    A device that is asked for by name and absent is an error: falling back to the CPU would turn an
+    hour into a day without a word.
+    """
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise SettingsError(f"Unknown device {device!r}. Use auto, cpu, cuda, cuda:<number> or mps.")
+    if kind == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(number or 0) >= found:
+            raise SettingsError(
+                f"Device {device!r} is not there: torch {torch.__version__} sees {found} CUDA device(s). "
+                "Set device to auto or cpu, or install a torch built for this machine's driver."
+            )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("Device 'mps' is not there. Set device to auto or cpu.")
+    return device
+
+
+def torch_dtype(name: str) -> "torch.dtype":
+    """The torch dtype of a name in the settings."""
+    import torch
+
+    if name not in DTYPES:
+        raise SettingsError(f"Unknown dtype {name!r}. Use one of {', '.join(DTYPES)}.")
+    return getattr(torch, name)
+
+
+@contextmanager
+def inference(device: str) -> Iterator[None]:
+    """No gradients, and on CUDA no TF32 in convolutions: torch turns it on by default.
+
+    With it a float32 vector would depend on the device at about 1e-3, and one encoder version could
+    hold two kinds of vectors.
+    """
+    import torch
+
+    with torch.inference_mode():
+        if not device.startswith("cuda"):
+            yield
+            return
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield

@@ -1,0 +1,156 @@
+"""Registry: from a name, a hub id or a folder to a spec, and from a spec to a loaded encoder."""
+
+import importlib
+import re
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.catalog import CATALOG, CLIP, RESNET, SENTENCE
+from embed_assets.encoders.device import resolve_device
+from embed_assets.encoders.resnet import ARCHITECTURES
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.encoders.weights import TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
+from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
+
+ENTRY_POINTS = "embed_assets.encoders"
+FAMILIES = "sentence-transformers and BERT-like transformers, CLIP, torchvision ResNets"
+
+# What a recognised model is declared as, before the name and the model itself.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    SENTENCE: {"modalities": ("text",), "media": ("text",), "space": "text"},
+    CLIP: {"modalities": ("image", "text"), "media": ("image",), "space": "image-text"},
+    RESNET: {"modalities": ("image",), "media": ("image",), "space": "image"},
+}
+
+# model_type of transformers whose last hidden state is a vector per token of a text, read both ways.
+TEXT_ENCODERS = frozenset(
+    {
+        "albert",
+        "bert",
+        "camembert",
+        "deberta",
+        "deberta-v2",
+        "distilbert",
+        "electra",
+        "ernie",
+        "eurobert",
+        "mobilebert",
+        "modernbert",
+        "mpnet",
+        "nomic_bert",
+        "roberta",
+        "xlm-roberta",
+        "xmod",
+    }
+)
+
+
+def builtin_specs() -> dict[str, EncoderSpec]:
+    """The encoders that come with this package, by name."""
+    return {spec.name: spec for spec in CATALOG}
+
+
+def encoder_specs() -> dict[str, EncoderSpec]:
+    """The builtin encoders and those of installed plugins (entry points of `embed_assets.encoders`).
+
+    An entry point is an EncoderSpec, or a list of them. Two declarers of one name are an error that
+    names both.
+    """
+    specs = builtin_specs()
+    declarers = dict.fromkeys(specs, "embed-assets")
+    for entry in entry_points(group=ENTRY_POINTS):
+        declared = entry.load()
+        for spec in [declared] if isinstance(declared, EncoderSpec) else declared:
+            if spec.name in specs:
+                raise SettingsError(
+                    f"Encoder {spec.name!r} is declared by {declarers[spec.name]} and by {entry.value}. "
+                    "Rename one, or uninstall its package."
+                )
+            specs[spec.name], declarers[spec.name] = spec, entry.value
+    return specs
+
+
+def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -> EncoderSpec:
+    """The spec of a known encoder, or of any model whose family its config tells.
+
+    A hub id that is not on this machine has its two small config files downloaded, nothing more.
+    """
+    known = encoder_specs()
+    if name_or_model in known:
+        spec = known[name_or_model]
+        return replace(spec, name=name or spec.name, **overrides)
+    model = name_or_model
+    local = Path(model).expanduser().exists()
+    looks_like_id = "/" in model and is_hub_id(model)
+    if not local and not looks_like_id:
+        raise _unknown(model, "it is no encoder's name, no folder and no hub id", known)
+    family = overrides.get("family") or recognise(model, revision=overrides.get("revision"))
+    if family is None:
+        raise _unknown(model, f"its config tells no family that is supported ({FAMILIES})", known)
+    facts = {**DEFAULTS.get(family, {}), "family": family, "model": model, **overrides}
+    return EncoderSpec(name=name or _slug(model), **facts)
+
+
+def recognise(model: str, *, revision: str | None = None) -> str | None:
+    """The family of a local file or folder, a hub id or a torchvision name; None if it is none of ours."""
+    path = Path(model).expanduser()
+    if path.is_file() or model.startswith(TORCHVISION):
+        return RESNET if path.name.startswith(ARCHITECTURES) else None
+    config = fetch_json(model, "config.json", revision=revision)
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if fetch_json(model, "modules.json", revision=revision) is not None:
+        return SENTENCE
+    if model_type == "clip":
+        return CLIP
+    return SENTENCE if model_type in TEXT_ENCODERS else None
+
+
+def load_encoder(
+    spec: EncoderSpec,
+    *,
+    resolved: ResolvedModel | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    offline: bool = False,
+) -> Encoder:
+    """The spec's encoder, loaded on the device, with the dim that the spec promises."""
+    family = family_class(spec)
+    place = resolved or resolve_model(spec, offline=offline)
+    encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
+    promised = spec.truncate_dim or spec.dim
+    if promised is not None and encoder.dim != promised:
+        raise EncoderOutputError(
+            f"Encoder {spec.name!r} gives vectors of dim {encoder.dim}; its spec says {promised}. "
+            f"Set dim to {encoder.dim} in the spec, or correct its model ({spec.model})."
+        )
+    return encoder
+
+
+def family_class(spec: EncoderSpec) -> Any:
+    """The class that the spec names as "module:Class"."""
+    module, _, name = spec.family.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        if spec.extra is not None:
+            raise MissingExtraError(f"Encoder {spec.name!r}", spec.extra) from error
+        raise SettingsError(
+            f"Encoder {spec.name!r}: its family {spec.family!r} can't be imported ({error}). "
+            'A family is written "package.module:Class".'
+        ) from error
+
+
+def _unknown(model: str, why: str, known: dict[str, EncoderSpec]) -> UnknownEncoderError:
+    error = UnknownEncoderError(model, known)
+    way_out = f"Families: {FAMILIES}; for another, name its class in `family`."
+    error.args = (f"{error} {model!r} can't be used: {why}. {way_out}",)
+    return error
+
+
+def _slug(model: str) -> str:
+    """A name for a model: the last part of its path, in characters that partition keys allow."""
+    last = Path(model).name.removesuffix(".safetensors").removesuffix(".pth")
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "encoder"

@@ -1,0 +1,76 @@
+"""Errors a user can act on: every message says what was found, what was expected and the way out.
+
+EmbedAssetsError
+├── SettingsError            a key, value or folder in the settings is wrong
+├── MissingExtraError        an optional package is not installed
+├── SourceError              a source can't be listed or read
+├── MediaError               one media item can't be used: it is quarantined, never fatal
+├── UnknownEncoderError      no encoder, family or model of that name
+├── WeightsError             a model's files are absent, incomplete, unsafe or not what was pinned
+├── EncoderVersionError      encoder and vectors do not belong together
+├── EncoderOutputError       an encoder returned something that its spec rules out
+├── StoreError               the store is unreachable or not what it should be
+└── PromotionError           a release may not become live
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class EmbedAssetsError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class SettingsError(EmbedAssetsError):
+    """A key, a value or a folder named in the settings is wrong."""
+
+
+class MissingExtraError(EmbedAssetsError):
+    """An optional package is not installed; the message has the command that adds it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra {extra!r}: pip install 'embed-assets[{extra}]'")
+        self.extra = extra
+
+
+class SourceError(EmbedAssetsError):
+    """A source can't be listed or read."""
+
+
+class MediaError(EmbedAssetsError):
+    """One media item can't be used. `reason` is short and countable; the item is quarantined with it."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class UnknownEncoderError(EmbedAssetsError):
+    """No encoder, family or model of that name; the message suggests the nearest."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"Unknown encoder {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+        self.name = name
+
+
+class WeightsError(EmbedAssetsError):
+    """A model's files are absent, incomplete, unsafe or not what was pinned."""
+
+
+class EncoderVersionError(EmbedAssetsError):
+    """The loaded encoder's version is not the one that made the vectors."""
+
+
+class EncoderOutputError(EmbedAssetsError):
+    """An encoder returned vectors of the wrong shape, or values that are not finite."""
+
+
+class StoreError(EmbedAssetsError):
+    """The store is unreachable, or holds something else than expected."""
+
+
+class PromotionError(EmbedAssetsError):
+    """A release may not become live: a blocking check failed, is missing, or another promotion won."""

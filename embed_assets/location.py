@@ -1,0 +1,24 @@
+"""A code location for Dagster: the pipeline that built the store EMBED_ASSETS_STORE, as it was last run."""
+
+import os
+
+import dagster as dg
+
+from embed_assets.assets.pipeline import build_definitions
+from embed_assets.errors import SettingsError
+from embed_assets.store.connection import Store
+from embed_assets.store.saved import saved_settings
+
+
+def _definitions() -> dg.Definitions:
+    store = os.environ.get("EMBED_ASSETS_STORE")
+    if not store:
+        raise SettingsError("EMBED_ASSETS_STORE names no store. Start the UI with: embed-assets ui --store STORE")
+    settings = saved_settings(Store(store))
+    if settings is None:
+        raise SettingsError(f"Store {store!r} was not built yet: embed-assets run MEDIA_FOLDER --store {store}")
+    executor = dg.Definitions(executor=dg.in_process_executor)
+    return dg.Definitions.merge(build_definitions(settings), executor)
+
+
+defs = _definitions()

@@ -1,0 +1,1 @@
+"""Media: list, hash, sniff, decode and segment files, wherever fsspec reaches."""

@@ -1,0 +1,113 @@
+"""decode_image: a file's bytes as an upright RGB picture, or a MediaError that can be counted."""
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+from embed_assets.errors import MediaError
+from embed_assets.media.limits import Limits
+from embed_assets.media.sniff import sniff
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Pillow opens some forty kinds; among them EPS starts ghostscript and others are stubs.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM")
+
+_ORIENTATION = 0x0112
+_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+
+
+def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
+    """The first frame in mode RGB: upright by EXIF, 16 bits scaled to 8, transparency on the background.
+
+    Embedded colour profiles are not applied. Raises MediaError alone, "unsupported image", "broken
+    image" or "too many pixels", whatever Pillow raises: its parsers let SyntaxError, struct.error and
+    others through. May be called from several threads.
+    """
+    from PIL import Image
+
+    _silence_pillow()
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(image, limits)
+        image.load()
+        return _upright(_rgb(image, limits.background), _orientation(image))
+    except MediaError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        found = sniff(data)
+        reason = "broken image" if found.modality == "image" else "unsupported image"
+        raise MediaError(reason, f"{found.mime} of {len(data):,} bytes") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError("too many pixels", str(error)) from error
+    except Exception as error:
+        raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
+
+
+def _silence_pillow() -> None:
+    """Pillow warns by the dozen on one malformed TIFF. Looked up each time, for filters get reset."""
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
+
+
+def _check_size(image: "Image.Image", limits: Limits) -> None:
+    """Reads the header alone: Image.open decodes nothing before load()."""
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise MediaError("too many pixels", f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}")
+    if width < 1 or height < 1:
+        raise MediaError("broken image", f"{width} x {height} pixels")
+
+
+def _orientation(image: "Image.Image") -> int:
+    """The EXIF tag, asked for after load(): Pillow turns a TIFF itself and then drops its tag."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a camera's broken EXIF block says nothing, and its pixels are whole
+        return 1
+
+
+def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _rgb(image: "Image.Image", background: tuple[int, int, int]) -> "Image.Image":
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        return _to_8_bits(image).convert("RGB")
+    if image.mode == "La":  # premultiplied grey, for which Pillow has no way to RGBA but this
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        above = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), above).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bits(image: "Image.Image") -> "Image.Image":
+    """Grey of 16 bits by its upper byte; 32 bits and floats from their least to their greatest value.
+
+    Pillow's own convert() clips at 255: all but the darkest pixels turn white.
+    """
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image)
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return Image.fromarray((values.astype("u4") >> 8).astype("u1"))
+    values = np.nan_to_num(values.astype("f8"), posinf=0.0, neginf=0.0)
+    low, span = values.min(), values.max() - values.min()
+    return Image.fromarray(((values - low) * (255 / span if span else 0)).round().astype("u1"))

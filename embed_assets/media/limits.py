@@ -1,0 +1,22 @@
+"""Limits: how large a media item may be before it is quarantined, and what shows behind transparency."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Bounds of every decoder: without them one item can take the memory of the whole run.
+
+    `max_pixels` counts the frame that is decoded, not the frames of an animation. Pillow has a limit
+    of its own, twice `PIL.Image.MAX_IMAGE_PIXELS`, which holds as well: raise both for larger images.
+    """
+
+    max_bytes: int = 512 * 2**20
+    max_pixels: int = 100_000_000
+    max_characters: int = 10_000_000
+    background: tuple[int, int, int] = (255, 255, 255)
+    code_pages: tuple[str, ...] = ("cp1252", "cp932")  # tried on text that is not Unicode
+
+    def identity(self) -> dict[str, object]:
+        """What of the limits changes an encoder's input, and with it its vectors."""
+        return {"background": list(self.background), "code_pages": list(self.code_pages)}

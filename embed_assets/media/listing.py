@@ -1,0 +1,138 @@
+"""list_source: every media item's key, size, time and etag in one listing, local or in an object store."""
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from embed_assets.errors import SourceError
+from embed_assets.media.item import ListedFile
+from embed_assets.media.pattern import compile_pattern
+from embed_assets.media.source import Source, local_key, open_source
+
+_TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
+
+
+def list_source(
+    uri: str,
+    *,
+    pattern: str = "**/*",
+    storage_options: Mapping[str, Any] | None = None,
+    exclude: Collection[str] = (),
+) -> list[ListedFile]:
+    """The files below a folder whose key matches the pattern, sorted by key.
+
+    `exclude` holds keys or patterns. Names that begin with a dot are left out, and so are links to
+    folders, which may lead out of the source or in a circle; a link to a file counts as the file.
+    Raises SourceError rather than returning half a listing: what is missing from one counts as deleted.
+    """
+    source = open_source(uri, storage_options)
+    wanted = _wanted(pattern, exclude)
+    files = _list_local(source, wanted) if source.fs is None else _list_remote(source, wanted)
+    return sorted(files, key=lambda file: file.key)
+
+
+def _wanted(pattern: str, exclude: Collection[str]) -> Callable[[str], bool]:
+    keep = compile_pattern(pattern)
+    keys = frozenset(exclude)
+    dropped = [compile_pattern(each) for each in exclude]
+
+    def wanted(key: str) -> bool:
+        if key.startswith(".") or "/." in key or keep.fullmatch(key) is None:
+            return False
+        return key not in keys and not any(each.fullmatch(key) for each in dropped)
+
+    return wanted
+
+
+def _missing(source: Source) -> SourceError:
+    return SourceError(
+        f"Source folder {source.uri!r} does not exist; create it, or correct the source's uri in the settings."
+    )
+
+
+def _is_a_file(source: Source) -> SourceError:
+    return SourceError(
+        f"Source {source.uri!r} is a file, where a folder was expected; name its folder as uri and the file as pattern."
+    )
+
+
+def _list_local(source: Source, wanted: Callable[[str], bool]) -> list[ListedFile]:
+    root = Path(source.root or "/")
+    if not root.exists():
+        raise _missing(source)
+    if not root.is_dir():
+        raise _is_a_file(source)
+    try:
+        return list(_scan(source, str(root), "", wanted))
+    except OSError as error:
+        raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
+
+
+def _scan(source: Source, folder: str, prefix: str, wanted: Callable[[str], bool]) -> Iterator[ListedFile]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _scan(source, entry.path, f"{prefix}{entry.name}/", wanted)
+                continue
+            key = local_key(prefix + entry.name)
+            if wanted(key) and (found := _regular_file(entry)) is not None:
+                size, mtime = found.st_size, found.st_mtime
+                yield ListedFile(key=key, uri=source.uri_of(key), size=size, mtime=mtime, etag="")
+
+
+def _regular_file(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:  # deleted since the folder was read, or a link to nothing
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def _list_remote(source: Source, wanted: Callable[[str], bool]) -> list[ListedFile]:
+    try:
+        found = source.fs.find(source.root, detail=True)
+        exists = bool(found) or source.fs.exists(source.root)
+    except FileNotFoundError:
+        exists, found = False, {}
+    except Exception as error:
+        raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
+    if not exists:
+        raise _missing(source)
+    if source.root in found and found[source.root].get("type") == "file":
+        raise _is_a_file(source)
+    below = f"{source.root}/"
+    files = ((path.removeprefix(below), info) for path, info in found.items() if path.startswith(below))
+    return [
+        _listed(source, key, info)
+        for key, info in files
+        # S3 keeps a folder without files as an empty object whose key ends in a slash.
+        if info.get("type") == "file" and key and not key.endswith("/") and wanted(key)
+    ]
+
+
+def _listed(source: Source, key: str, info: Mapping[str, Any]) -> ListedFile:
+    return ListedFile(
+        key=key,
+        uri=source.uri_of(key),
+        size=int(info.get("size") or 0),
+        mtime=_mtime(info),
+        etag=str(info.get("ETag") or info.get("etag") or "").strip('"'),
+    )
+
+
+def _mtime(info: Mapping[str, Any]) -> float:
+    """Seconds since the epoch; 0.0 where the file system has no time, or none that can be read."""
+    value = next((info[name] for name in _TIMES if info.get(name) is not None), None)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return 0.0
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, (int, float)) else 0.0

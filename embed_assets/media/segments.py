@@ -1,0 +1,96 @@
+"""segments_of: the parts of one media item that get a vector each."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError, SettingsError
+from embed_assets.media.chunks import Chunk, chunk_text
+from embed_assets.media.hashing import text_hash
+from embed_assets.media.image import decode_image
+from embed_assets.media.item import Segment
+from embed_assets.media.limits import Limits
+from embed_assets.media.text import decode_text
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segmenting:
+    """How a text becomes segments. "whole" leaves it to the encoder, which drops what it can't read."""
+
+    mode: Literal["chunks", "whole"] = "chunks"
+    max_tokens: int | None = None  # below the encoder's own limit; None: that limit
+    overlap: int = 0  # tokens
+    max_characters: int = 8000  # bounds what is one unknown token to the tokenizer
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("chunks", "whole"):
+            raise SettingsError(f"Segmenting mode {self.mode!r}: expected 'chunks' or 'whole'.")
+
+    def identity(self) -> dict[str, object]:
+        """What changes the segments, and with them the vectors: part of the encoder version."""
+        if self.mode == "whole":
+            return {"mode": "whole"}
+        return {
+            "mode": "chunks",
+            "max_tokens": self.max_tokens,
+            "overlap": self.overlap,
+            "max_characters": self.max_characters,
+            "splitter": f"semantic-text-splitter {version('semantic-text-splitter')}",
+        }
+
+
+def segments_of(
+    data: bytes,
+    *,
+    modality: Modality,
+    caption: str | None,
+    media_hash: str,
+    tokenizer: "Tokenizer | None",
+    max_tokens: int | None,
+    segmenting: Segmenting,
+    limits: Limits,
+) -> list[Segment]:
+    """The segments of a text or an image, in order, ready for an encoder.
+
+    `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
+    unseen. Raises MediaError with the reason for which the item is quarantined.
+    """
+    if modality == "image":
+        return [_image_segment(data, caption=caption, media_hash=media_hash, limits=limits)]
+    if modality != "text":
+        raise MediaError("unsupported kind", f"{modality} can't be cut into segments here")
+    text = decode_text(data, limits=limits)
+    if segmenting.mode == "whole":
+        return [_text_segment(Chunk(start=0, end=len(text), text=text))]
+    chunks = chunk_text(
+        text,
+        tokenizer=tokenizer,
+        max_tokens=_smaller(max_tokens, segmenting.max_tokens),
+        overlap=segmenting.overlap,
+        max_characters=segmenting.max_characters,
+    )
+    return [_text_segment(chunk) for chunk in chunks]
+
+
+def _image_segment(data: bytes, *, caption: str | None, media_hash: str, limits: Limits) -> Segment:
+    picture = decode_image(data, limits=limits)
+    return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
+
+
+def _text_segment(chunk: Chunk) -> Segment:
+    return Segment(
+        kind="chunk",
+        start=chunk.start,
+        end=chunk.end,
+        text=chunk.text,
+        content_hash=text_hash(chunk.text),
+        payload=chunk.text,
+    )
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return min((each for each in (one, other) if each is not None), default=None)

@@ -1,0 +1,109 @@
+"""load_sidecar: captions, labels and user columns from a .jsonl, .csv or .parquet file beside the media."""
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+
+from embed_assets.errors import MediaError, SourceError
+from embed_assets.media.item import Annotation
+from embed_assets.media.rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
+from embed_assets.media.source import open_source
+
+_MAX_BYTES = 512 * 2**20
+_OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
+
+
+def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) -> dict[str, Annotation]:
+    """Annotations by key, from the fields `file`, `caption`, `label` or `labels`; others become `extra`.
+
+    `file` is the key of a media item, its path below the source's folder. Labels are text, whole
+    numbers or a list of them; in CSV a list is written as JSON. Raises SourceError naming file, line
+    and field: a row that is left out would be an item without its caption, and nobody would notice.
+    """
+    folder, _, name = uri.rpartition("/")
+    readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
+    kind = name.rpartition(".")[2].lower()
+    if kind not in readers:
+        raise SourceError(f"Sidecar {uri!r}: expected a name that ends in .jsonl, .csv or .parquet.")
+    source = open_source(folder or ("/" if uri.startswith("/") else "."), storage_options)
+    shown = source.uri_of(name)
+    try:
+        data = source.read(name, _MAX_BYTES)
+    except MediaError as error:
+        raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path.") from error
+    return _annotations(shown, readers[kind](shown, data))
+
+
+def folder_labels(key: str) -> tuple[str, ...]:
+    """The first folder of a key as its label; none for a file at the top."""
+    folder, slash, _ = key.partition("/")
+    return (folder,) if slash else ()
+
+
+def _annotations(uri: str, rows: Iterator[Row]) -> dict[str, Annotation]:
+    found: dict[str, Annotation] = {}
+    places: dict[str, str] = {}
+    for place, row in rows:
+        key = _text(row.get("file"), uri, place, "file")
+        if key is None:
+            fail(
+                uri,
+                place,
+                "field 'file' is missing or empty; give the path of a file below the source's folder",
+            )
+        key = key.removeprefix("./")
+        if key in places:
+            fail(
+                uri,
+                place,
+                f"field 'file' names {key!r} again, first named in {places[key]}; keep one row for it",
+            )
+        places[key] = place
+        found[key] = Annotation(
+            caption=_text(row.get("caption"), uri, place, "caption"),
+            labels=_labels(row, uri, place),
+            extra={name: _jsonable(value, uri, place, name) for name, value in row.items() if name not in _OWN_FIELDS},
+        )
+    return found
+
+
+def _text(value: Any, uri: str, place: str, field: str) -> str | None:
+    value = _jsonable(value, uri, place, field)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str):
+        fail(uri, place, f"field {field!r} is {value!r}; expected text")
+    return value
+
+
+def _labels(row: Mapping[str, Any], uri: str, place: str) -> tuple[str, ...]:
+    labels: dict[str, None] = {}  # in order, each once
+    for field in ("label", "labels"):
+        value = _jsonable(row.get(field), uri, place, field)
+        for label in value if isinstance(value, list) else [value]:
+            if isinstance(label, bool) or not isinstance(label, (str, int, type(None))):
+                fail(
+                    uri,
+                    place,
+                    f"field {field!r} is {value!r}; expected text, a whole number or a list of them",
+                )
+            if label not in (None, ""):
+                labels[str(label)] = None
+    return tuple(labels)
+
+
+def _jsonable(value: Any, uri: str, place: str, field: str) -> Any:
+    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, (float, Decimal)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(each, uri, place, field) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): _jsonable(each, uri, place, field) for name, each in value.items()}
+    fail(uri, place, f"field {field!r} holds {type(value).__name__}, which JSON can't; convert or drop it")

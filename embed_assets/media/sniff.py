@@ -1,0 +1,114 @@
+"""sniff: what a file is by its bytes, because names lie and uploads have none."""
+
+import codecs
+import re
+from typing import Any
+
+from embed_assets.encoders.spec import Modality
+from embed_assets.media.item import Sniffed
+from embed_assets.media.text import byte_order_mark, guess_utf16
+
+HEAD = 8192  # bytes that are looked at; the decoder has the last word
+
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_READABLE_IMAGES = frozenset(f"image/{kind}" for kind in ("jpeg", "png", "apng", "gif", "webp", "avif", "bmp", "tiff"))
+# Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
+_TEXT_BASED = frozenset({"application/pdf", "application/rtf", "application/postscript"})
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_PROLOG = re.compile(
+    r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE(?!\s+html)[^>\[]*(?:\[.*?\])?[^>]*>\s*)*", re.I | re.S
+)
+_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
+_SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
+
+
+def sniff(data: bytes) -> Sniffed:
+    """The mime type of a file's bytes, and the modality it can be encoded as.
+
+    Text of every kind is "text", HTML with its tags; `modality` is None for what nothing here decodes:
+    SVG, PDF, office files, archives, programs, raw photos. Whether a webm or ogg has pictures is left
+    to its decoder. Never raises.
+    """
+    if not data:
+        return Sniffed(mime="inode/x-empty", modality=None)
+    head = data[:HEAD]
+    mime = _by_magic(head)
+    text = _text_head(head, whole=len(data) <= HEAD)
+    if mime is not None and (text is None or mime in _TEXT_BASED):
+        return Sniffed(mime=_docx_or(mime, data), modality=_modality(mime))
+    if re.match(rb"P[1-6][\s#]", head) and _is_netpbm(head):  # the one kind of image that filetype does not know
+        return Sniffed(mime="image/x-portable-anymap", modality="image")
+    if text is not None:
+        return _kind_of_text(text)
+    mime = _by_lesser_magic(head)
+    return Sniffed(mime=mime, modality=_modality(mime))
+
+
+def _by_magic(head: bytes) -> str | None:
+    import filetype
+
+    kind: Any = filetype.guess(head)
+    return None if kind is None else str(kind.mime)
+
+
+def _by_lesser_magic(head: bytes) -> str:
+    """Sound and video in forms that filetype does not know, for the decoder to judge."""
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
+    return "audio/mpeg" if re.match(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", head) else "application/octet-stream"
+
+
+def _modality(mime: str) -> Modality | None:
+    if mime in _READABLE_IMAGES:
+        return "image"
+    if mime.startswith("audio/"):
+        return "audio"
+    return "video" if mime.startswith("video/") else None
+
+
+def _docx_or(mime: str, data: bytes) -> str:
+    return _DOCX if mime == "application/zip" and b"word/document.xml" in data else mime
+
+
+def _is_netpbm(head: bytes) -> bool:
+    import io
+
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(head), formats=["PPM"]).close()
+    except Exception:  # Pillow's parsers raise what they like; any of it means no
+        return False
+    return True
+
+
+def _text_head(head: bytes, *, whole: bool) -> str | None:
+    """The head as text, or None where it is not text: control characters occur in binary files only."""
+    text = _unicode_head(head, whole=whole)
+    if text is not None:
+        return None if _CONTROL.search(text) else text
+    # Some code page: which one is the decoder's question, and neither tags nor braces depend on it.
+    return None if _CONTROL_BYTE.search(head) else head.decode("latin-1")
+
+
+def _unicode_head(head: bytes, *, whole: bool) -> str | None:
+    encoding = byte_order_mark(head) or guess_utf16(head) or "utf-8"
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        return decoder.decode(head, final=whole).removeprefix("\ufeff")
+    except UnicodeError:
+        return None
+
+
+def _kind_of_text(text: str) -> Sniffed:
+    prolog = _PROLOG.match(text)
+    body = text[prolog.end() if prolog else 0 :]
+    if _SVG.match(body):
+        return Sniffed(mime="image/svg+xml", modality=None)
+    if _HTML.match(body):
+        return Sniffed(mime="text/html", modality="text")
+    if text.lstrip().startswith("<?xml"):
+        return Sniffed(mime="text/xml", modality="text")
+    return Sniffed(mime="application/json" if _JSON.match(text) else "text/plain", modality="text")

@@ -1,0 +1,1 @@
+"""Quality: recall, ranking metrics and projections; numpy only."""

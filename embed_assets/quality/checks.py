@@ -1,0 +1,248 @@
+"""The checks on a release: each looks at the table version itself and returns a verdict with figures."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from embed_assets.embedding.plan import Plan
+from embed_assets.quality.evaluation import Evaluation
+from embed_assets.quality.recall import Recall
+from embed_assets.store.releases import CheckVerdict, Release
+from embed_assets.store.rows import read
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+_BATCH = 16_384  # vectors looked at together
+_UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays well within this
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSpec:
+    """What a check is called, whether it blocks promotion, and what it says in the UI."""
+
+    name: str
+    blocking: bool
+    description: str
+
+
+DIMENSION = CheckSpec(
+    name="dimension",
+    blocking=True,
+    description="The vector column has the dim and the element type of the encoder version.",
+)
+UNIT_VECTORS = CheckSpec(
+    name="unit_vectors",
+    blocking=True,
+    description="All vectors are finite, none is zero, and all have unit length where the encoder promises it.",
+)
+ACCOUNTS = CheckSpec(
+    name="accounts",
+    blocking=True,
+    description="Every item of the manifest is embedded, unchanged, quarantined or deleted, exactly once.",
+)
+ANN_RECALL = CheckSpec(
+    name="ann_recall",
+    blocking=True,
+    description="Recall@10 of the ANN index against exact search, on queries that are not rows of the table.",
+)
+RETRIEVAL = CheckSpec(
+    name="labelled_retrieval",
+    blocking=False,
+    description="Recall@10 and nDCG@10 on the judged queries of the space's query set.",
+)
+QUARANTINED = CheckSpec(
+    name="quarantined_share",
+    blocking=False,
+    description="Share of items that were set aside.",
+)
+COLLAPSED = CheckSpec(
+    name="collapsed_vectors",
+    blocking=False,
+    description="Mean cosine of random pairs: near 1, the encoder says the same of everything.",
+)
+ALL = (DIMENSION, UNIT_VECTORS, ACCOUNTS, ANN_RECALL, RETRIEVAL, QUARANTINED, COLLAPSED)
+REQUIRED = frozenset(spec.name for spec in ALL if spec.blocking)
+
+
+def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> CheckVerdict:
+    """The column's type against the encoder version's."""
+    kind = table.schema.field("vector").type
+    fixed = isinstance(kind, pa.FixedSizeListType)
+    expected = {"float16": "halffloat", "float32": "float"}[vector_dtype]
+    found_dim = kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
+    found = f"{kind.value_type}[{found_dim}]" if isinstance(kind, pa.FixedSizeListType) else str(kind)
+    passed = fixed and found_dim == release.dim and found.startswith(expected + "[")
+    summary = f"vectors are {found}; the encoder version has {expected}[{release.dim}]"
+    return _verdict(DIMENSION, passed, summary, dim=found_dim, expected_dim=release.dim)
+
+
+def check_unit_vectors(table: "Table", *, unit_length: bool) -> CheckVerdict:
+    """Finite, not zero, and of unit length; every row is looked at."""
+    rows = not_finite = zero = off = 0
+    low, high = np.inf, -np.inf
+    for vectors in vector_batches(table):
+        norms = np.linalg.norm(vectors, axis=1)
+        finite = np.isfinite(norms)
+        rows += len(norms)
+        not_finite += int((~finite).sum())
+        zero += int((norms == 0).sum())
+        off += int((np.abs(norms[finite] - 1) > _UNIT).sum())
+        if finite.any():
+            low, high = min(low, float(norms[finite].min())), max(high, float(norms[finite].max()))
+    bad = not_finite + zero + (off if unit_length else 0)
+    summary = f"{rows} vectors: {not_finite} not finite, {zero} zero"
+    if unit_length:
+        summary += f", {off} off unit length"
+    norms_seen = {"min_norm": round(low, 5), "max_norm": round(high, 5)} if rows and np.isfinite(low) else {}
+    return _verdict(
+        UNIT_VECTORS,
+        bad == 0,
+        summary,
+        rows=rows,
+        not_finite=not_finite,
+        zero=zero,
+        off_unit_length=off,
+        **norms_seen,
+    )
+
+
+def check_accounts(table: "Table", plan: Plan) -> CheckVerdict:
+    """Manifest against rows: nothing missing, nothing doubled, nothing without its item."""
+    columns = read(table, ["segment_id", "media_id", "segment_count"])
+    segments = columns.column("segment_id").to_pylist()
+    counted = Counter(columns.column("media_id").to_pylist())
+    promised = dict(
+        zip(columns.column("media_id").to_pylist(), columns.column("segment_count").to_pylist(), strict=True)
+    )
+    torn = sum(counted[media_id] != promised[media_id] for media_id in counted)
+    doubled = len(segments) - len(set(segments))
+    quarantined = sum(sum(reasons.values()) for reasons in plan.quarantined.values())
+    missing, orphans = len(plan.encode), len(plan.delete)
+    embedded, deleted = sum(plan.unchanged.values()), sum(plan.deleted.values())
+    total = embedded + quarantined + deleted + missing
+    passed = not (missing or orphans or doubled or torn)
+    summary = (
+        f"{embedded} with vectors + {quarantined} quarantined + {deleted} deleted = {total} items"
+        if passed
+        else f"{missing} items without vectors, {orphans} with rows that should have none, "
+        f"{doubled} doubled segments, {torn} items with segments missing"
+    )
+    return _verdict(
+        ACCOUNTS,
+        passed,
+        summary,
+        items=total,
+        with_vectors=embedded,
+        quarantined=quarantined,
+        deleted=deleted,
+        missing=missing,
+        orphans=orphans,
+        doubled=doubled,
+        torn=torn,
+    )
+
+
+def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows: int) -> CheckVerdict:
+    """The worst modality of the held-out queries counts. None: there is no ANN index to measure."""
+    if recall is None:
+        return _verdict(ANN_RECALL, True, f"exact search: no ANN index on {rows} rows", exact=True, recall_at_10=1.0)
+    if not recall:
+        return _verdict(ANN_RECALL, False, "no held-out query could be made to measure the ANN index with")
+    worst_name, worst = min(recall.items(), key=lambda item: item[1].mean)
+    figures = {f"recall_at_10_{name}": round(seen.mean, 4) for name, seen in recall.items()}
+    summary = f"recall@10 {worst.mean:.3f} on {worst.queries} held-out {worst_name} queries, asked for {target:.2f}"
+    return _verdict(
+        ANN_RECALL,
+        worst.mean >= target,
+        summary,
+        exact=False,
+        recall_at_10=round(worst.mean, 4),
+        recall_at_10_lower=round(worst.lower, 4),
+        queries=worst.queries,
+        nprobes=worst.nprobes,
+        refine_factor=worst.refine_factor,
+        **figures,
+    )
+
+
+def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndcg: float) -> CheckVerdict:
+    """Judged queries against the floors of the settings. None: the space has no query set."""
+    if evaluation is None:
+        return _verdict(RETRIEVAL, True, "the space has no query set")
+    passed = evaluation.recall_at_10 >= min_recall and evaluation.ndcg_at_10 >= min_ndcg and evaluation.queries > 0
+    summary = (
+        f"recall@10 {evaluation.recall_at_10:.3f} (floor {min_recall:.2f}), "
+        f"nDCG@10 {evaluation.ndcg_at_10:.3f} (floor {min_ndcg:.2f}) on {evaluation.queries} judged queries"
+    )
+    return _verdict(RETRIEVAL, passed, summary, **_rounded(asdict(evaluation)))
+
+
+def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
+    """How much was set aside, and why."""
+    reasons = Counter[str]()
+    for found in plan.quarantined.values():
+        reasons.update(found)
+    for found in plan.unknown.values():
+        reasons.update(found)
+    aside = sum(reasons.values())
+    total = aside + sum(plan.unchanged.values()) + len(plan.encode)
+    share = aside / total if total else 0.0
+    why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
+    summary = f"{aside} of {total} items ({share:.1%}, at most {max_share:.1%})" + (f": {why}" if why else "")
+    return _verdict(QUARANTINED, share <= max_share, summary, quarantined=aside, share=round(share, 5))
+
+
+def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000) -> CheckVerdict:
+    """Mean cosine of random pairs of rows of different items."""
+    vectors = sample_vectors(table, 2000)
+    if len(vectors) < 2:
+        return _verdict(COLLAPSED, True, "fewer than two vectors")
+    draw = np.random.default_rng(0)
+    left = draw.integers(0, len(vectors), pairs)
+    right = (left + draw.integers(1, len(vectors), pairs)) % len(vectors)
+    norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+    unit = vectors / norms[:, None]
+    mean = float((unit[left] * unit[right]).sum(axis=1).mean())
+    passed = np.isfinite(mean) and mean <= max_mean_cosine
+    summary = f"mean cosine of random pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
+    figures = {"mean_cosine": round(mean, 4)} if np.isfinite(mean) else {}
+    return _verdict(COLLAPSED, bool(passed), summary, **figures)
+
+
+def vector_batches(table: "Table") -> Iterable[np.ndarray]:
+    """All vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
+    dataset: Any = table.to_lance()
+    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
+        yield _matrix(batch.column("vector"))
+
+
+def sample_vectors(table: "Table", count: int) -> np.ndarray:
+    """Up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
+    rows = table.count_rows()
+    places = np.unique(np.linspace(0, max(0, rows - 1), min(count, rows)).astype(int)) if rows else []
+    dataset: Any = table.to_lance()
+    taken = dataset.take(list(map(int, places)), columns=["vector"])
+    return _matrix(taken.column("vector").combine_chunks()) if len(taken) else np.empty((0, 0), np.float32)
+
+
+def _matrix(vectors: Any) -> np.ndarray:
+    dim = vectors.type.list_size
+    return np.asarray(vectors.flatten()).astype(np.float32).reshape(-1, dim)
+
+
+def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:
+    return CheckVerdict(name=spec.name, passed=bool(passed), blocking=spec.blocking, summary=summary, figures=figures)
+
+
+def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def summarise(verdicts: Sequence[CheckVerdict]) -> str:
+    """`6 of 7 checks passed`."""
+    return f"{sum(v.passed for v in verdicts)} of {len(verdicts)} checks passed"

@@ -1,0 +1,97 @@
+"""Labelled retrieval: nDCG and recall of a release on judged queries, by item rather than by segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from embed_assets.quality.queryset import Judged
+from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
+from embed_assets.store.nearest import exact, nearest
+from embed_assets.store.releases import Release
+from embed_assets.store.rows import read
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+_SEGMENTS_PER_ITEM = 5  # segments fetched for each item wanted: an item's chunks rank together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Means over the judged queries that have at least one relevant item in the table."""
+
+    queries: int
+    unanswerable: int  # queries whose relevant items are all absent
+    ndcg_at_10: float
+    recall_at_10: float
+    recall_at_100: float | None  # None where fewer than 100 items were ranked
+    mrr: float
+
+
+def evaluate(
+    table: "Table",
+    release: Release,
+    judged: Sequence[Judged],
+    vectors: np.ndarray,
+    *,
+    by_exact_search: bool = False,
+    depth: int = 10,
+) -> Evaluation:
+    """Rank items for each query by their best segment and compare with the judgements.
+
+    `vectors` are the encoded queries, (len(judged), dim); `depth` items are ranked at least.
+    """
+    relevant = relevant_items(table, judged)
+    scores: list[tuple[float, float, float, float]] = []
+    limit = depth * _SEGMENTS_PER_ITEM
+    truth = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"]) if by_exact_search else None
+    for number, wanted in enumerate(relevant):
+        if not wanted:
+            continue
+        rows = truth[number] if truth else nearest(table, vectors[number], release, k=limit, columns=["media_id"])
+        ranked = ranked_items(rows)
+        scores.append(
+            (
+                ndcg_at(ranked, wanted, 10),
+                recall_at(ranked, wanted, 10),
+                recall_at(ranked, wanted, 100),
+                reciprocal_rank(ranked[:10], wanted),
+            )
+        )
+    means = np.mean(scores, axis=0) if scores else np.zeros(4)
+    return Evaluation(
+        queries=len(scores),
+        unanswerable=len(judged) - len(scores),
+        ndcg_at_10=float(means[0]),
+        recall_at_10=float(means[1]),
+        recall_at_100=float(means[2]) if depth >= 100 else None,
+        mrr=float(means[3]),
+    )
+
+
+def ranked_items(rows: pa.Table) -> list[str]:
+    """Media ids in the order of their nearest segment."""
+    return list(dict.fromkeys(rows.column("media_id").to_pylist()))
+
+
+def relevant_items(table: "Table", judged: Sequence[Judged]) -> list[set[str]]:
+    """Media ids relevant to each query, of those that are in the table."""
+    rows = read(table, ["media_id", "key", "labels"])
+    by_key: dict[str, set[str]] = {}
+    by_label: dict[str, set[str]] = {}
+    columns: Mapping[str, list] = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    for media_id, key, labels in zip(columns["media_id"], columns["key"], columns["labels"], strict=True):
+        by_key.setdefault(key, set()).add(media_id)
+        for label in labels or ():
+            by_label.setdefault(label, set()).add(media_id)
+    nothing: set[str] = set()
+    return [
+        set().union(
+            *(by_key.get(key, nothing) for key in query.relevant),
+            *(by_label.get(label, nothing) for label in query.relevant_labels),
+        )
+        for query in judged
+    ]

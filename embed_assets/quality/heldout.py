@@ -1,0 +1,44 @@
+"""Held-out queries: near what is in the table, never a row of it.
+
+A query taken from the table finds itself, and overstates recall by 3 to 4 points. Here a text query is a
+span of some words from inside a chunk; a picture query is a crop of a picture.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_CROP = 0.75  # share of each side that a crop keeps
+_WORDS = 12
+
+
+def span_of(text: str, *, seed: int) -> str | None:
+    """Up to twelve consecutive words from inside a text; None where it is too short to leave words out."""
+    words = text.split()
+    length = min(_WORDS, len(words) * 2 // 3)
+    if length < 3:
+        return None
+    start = int(np.random.default_rng(seed).integers(0, len(words) - length + 1))
+    return " ".join(words[start : start + length])
+
+
+def crop_of(picture: "Image", *, seed: int) -> "Image":
+    """Three quarters of each side, somewhere inside the picture."""
+    width, height = (max(1, int(side * _CROP)) for side in picture.size)
+    draw = np.random.default_rng(seed)
+    left, top = (
+        int(draw.integers(0, side - part + 1)) for side, part in zip(picture.size, (width, height), strict=True)
+    )
+    return picture.crop((left, top, left + width, top + height))
+
+
+def evenly(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """`count` rows, spread evenly over all when sorted by segment id: the same choice on every run."""
+    ordered = sorted(rows, key=lambda row: row["segment_id"])
+    if len(ordered) <= count:
+        return ordered
+    return [ordered[int(place)] for place in np.linspace(0, len(ordered) - 1, count)]

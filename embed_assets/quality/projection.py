@@ -1,0 +1,22 @@
+"""Projection: vectors on a plane by PCA, deterministic, fit on a sample."""
+
+import numpy as np
+
+
+def pca_plane(vectors: np.ndarray, *, sample: int = 5000) -> np.ndarray:
+    """Coordinates on the first two principal components: float32, (len(vectors), 2).
+
+    The axes are fit on an even sample; each is turned so that its largest weight is positive, so that
+    equal input gives an equal picture.
+    """
+    values = np.asarray(vectors, dtype=np.float32)
+    if len(values) < 3:
+        return np.zeros((len(values), 2), dtype=np.float32)
+    chosen = values[:: max(1, len(values) // sample)]
+    mean = chosen.mean(axis=0)
+    covariance = np.cov((chosen - mean).T)
+    weights = np.linalg.eigh(np.atleast_2d(covariance))[1][:, ::-1][:, :2]
+    if weights.shape[1] < 2:
+        weights = np.pad(weights, ((0, 0), (0, 2 - weights.shape[1])))
+    signs = np.sign(weights[np.abs(weights).argmax(axis=0), range(2)])
+    return ((values - mean) @ (weights * np.where(signs == 0, 1, signs))).astype(np.float32)

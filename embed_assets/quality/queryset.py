@@ -1,0 +1,61 @@
+"""Query sets: fixed queries with judgements, one JSON object a line."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from embed_assets.errors import SettingsError
+
+EMBEDDED = "embedded:"  # the demo's own query sets
+_FIELDS = {"query", "relevant", "relevant_labels"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One query in words, and what is relevant to it: item keys, or labels whose items all are."""
+
+    query: str
+    relevant: tuple[str, ...] = ()
+    relevant_labels: tuple[str, ...] = ()
+
+
+def load_queries(path: str | Path) -> list[Judged]:
+    """The query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field."""
+    if str(path).startswith(EMBEDDED):
+        path = str(files("embed_assets.demo") / "queries" / f"{str(path).removeprefix(EMBEDDED)}.jsonl")
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"Query set {str(path)!r} does not exist. Name a JSONL file, or leave `queries` out.")
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            found.append(_judged(line, f"{path}:{number}"))
+    if not found:
+        raise SettingsError(f"Query set {str(path)!r} holds no query.")
+    return found
+
+
+def _judged(line: str, where: str) -> Judged:
+    try:
+        row: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, Mapping) or not isinstance(row.get("query"), str):
+        raise SettingsError(f"{where}: expected an object with a text in `query`.")
+    if unknown := set(row) - _FIELDS:
+        raise SettingsError(
+            f"{where}: unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_FIELDS))}."
+        )
+    relevant, labels = (_texts(row.get(name, []), f"{where}: {name}") for name in ("relevant", "relevant_labels"))
+    if not relevant and not labels:
+        raise SettingsError(f"{where}: a query needs `relevant` (item keys) or `relevant_labels`.")
+    return Judged(query=row["query"], relevant=relevant, relevant_labels=labels)
+
+
+def _texts(values: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise SettingsError(f"{where}: expected a list of texts.")
+    return tuple(values)

@@ -1,0 +1,86 @@
+"""ANN recall@k: what share of the exact nearest the index returns, on queries held out of the table."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embed_assets.quality.ranking import lower_bound
+from embed_assets.store.nearest import approximate, exact
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+# Effort, cheapest first: cells searched at least, and candidates re-ranked exactly as a multiple of k.
+LADDER = ((10, 2), (20, 2), (20, 5), (40, 5), (80, 10), (200, 20))
+_TIE = 1e-3  # relative: float16 vectors give equal distances to different rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Mean recall@k over queries, with the effort that gave it."""
+
+    mean: float
+    lower: float  # 2.5 % bootstrap bound
+    queries: int
+    k: int
+    nprobes: int
+    refine_factor: int
+
+
+def exact_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> np.ndarray:
+    """Distance of each query's k-th nearest row: float, (len(queries),); inf where there are fewer rows."""
+    found = exact(table, queries, k=k, distance=distance, columns=["segment_id"])
+    return np.array([rows.column("_distance")[k - 1].as_py() if len(rows) >= k else np.inf for rows in found])
+
+
+def measure(
+    table: "Table",
+    queries: np.ndarray,
+    truth: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    nprobes: int,
+    refine_factor: int,
+) -> Recall:
+    """Recall@k of the index at one effort. `truth` is from `exact_distances`.
+
+    A returned row counts if it is as near as the exact k-th: rows at equal distance are equally right.
+    """
+    hits = []
+    for query, bound in zip(queries, truth, strict=True):
+        rows = approximate(
+            table,
+            query,
+            k=k,
+            distance=distance,
+            nprobes=nprobes,
+            refine_factor=refine_factor,
+            columns=["segment_id"],
+        )
+        distances = np.asarray(rows.column("_distance"))
+        wanted = min(k, table.count_rows()) if np.isinf(bound) else k
+        hits.append(np.count_nonzero(distances <= bound * (1 + _TIE) + 1e-6) / max(1, wanted))
+    return Recall(
+        mean=float(np.mean(hits)) if hits else 0.0,
+        lower=lower_bound(hits),
+        queries=len(hits),
+        k=k,
+        nprobes=nprobes,
+        refine_factor=refine_factor,
+    )
+
+
+def tune(table: "Table", queries: np.ndarray, *, k: int, distance: str, target: float) -> Recall:
+    """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen."""
+    truth = exact_distances(table, queries, k=k, distance=distance)
+    best: Recall | None = None
+    for nprobes, refine_factor in LADDER:
+        seen = measure(table, queries, truth, k=k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+        if best is None or seen.mean > best.mean:
+            best = seen
+        if seen.lower >= target:
+            return seen
+    assert best is not None
+    return best

@@ -1,0 +1,1 @@
+"""Search: read what was promoted, and nothing else."""

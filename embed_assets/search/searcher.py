@@ -1,0 +1,161 @@
+"""Searcher: asks a space what its promoted release holds; encoder and table come from one pointer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.loading import load_version
+from embed_assets.encoders.spec import Modality
+from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
+from embed_assets.media.image import decode_image
+from embed_assets.media.limits import Limits
+from embed_assets.settings import ComputeSettings
+from embed_assets.store.connection import Store
+from embed_assets.store.nearest import nearest, open_release
+from embed_assets.store.releases import Release
+from embed_assets.store.rows import one_of, quoted
+from embed_assets.store.serving import Serving, live_release
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_COLUMNS = ("segment_id", "media_id", "source", "modality", "key", "uri", "start", "end", "text", "labels")
+_SEGMENTS_PER_ITEM = 5  # fetched for each item wanted: chunks of one item rank together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One media item that was found, by its best segment. `score`: higher is nearer; 1 is the same."""
+
+    rank: int
+    score: float
+    source: str
+    key: str
+    uri: str
+    modality: str
+    text: str | None
+    labels: tuple[str, ...]
+    start: int | None  # characters of the segment within the item
+    end: int | None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self)
+
+
+class Searcher:
+    """Search over a store. The pointer is read at every search, so that a promotion shows at once."""
+
+    def __init__(
+        self,
+        store: Store | str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        compute: ComputeSettings | None = None,
+    ) -> None:
+        self._store = store if isinstance(store, Store) else Store(store, storage_options)
+        self._compute = compute or ComputeSettings()  # pyright: ignore[reportCallIssue]
+
+    def spaces(self) -> list[str]:
+        """Spaces that serve."""
+        serving = Serving(self._store)
+        return [space for space in serving.spaces() if serving.pointer(space).live is not None]
+
+    def takes(self, space: str) -> tuple[Modality, ...]:
+        """Kinds of queries that a space can be asked with."""
+        return self._record(live_release(self._store, space)).spec.modalities
+
+    def search(
+        self,
+        query: "str | bytes | Image | np.ndarray",
+        *,
+        space: str,
+        k: int = 10,
+        sources: Sequence[str] = (),
+        label: str | None = None,
+        encoder_version: str | None = None,
+    ) -> list[Hit]:
+        """The k nearest items to words, a picture (its file's bytes, or decoded) or a vector of this space.
+
+        A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
+        the one that serves, and StoreError where the space serves nothing.
+        """
+        release = live_release(self._store, space)
+        vector = self._vector(query, release, encoder_version)
+        where = _where(sources, label)
+        rows = nearest(
+            open_release(self._store, release),
+            vector,
+            release,
+            k=k * _SEGMENTS_PER_ITEM,
+            columns=_COLUMNS,
+            where=where,
+        ).to_pylist()
+        best: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            best.setdefault(row["media_id"], row)
+        return [_hit(rank, row, release) for rank, row in enumerate(list(best.values())[:k], 1)]
+
+    def _vector(self, query: Any, release: Release, version: str | None) -> np.ndarray:
+        if isinstance(query, np.ndarray):
+            return _checked(query, release, version)
+        record = self._record(release)
+        modality: Modality = "text" if isinstance(query, str) else "image"
+        if modality not in record.spec.modalities:
+            raise SettingsError(
+                f"Space {release.space!r} can't be asked with {modality}: its encoder {release.encoder!r} takes "
+                f"{', '.join(record.spec.modalities)}."
+            )
+        encoder = load_version(record, compute=self._compute)
+        payload = decode_image(query, limits=Limits()) if isinstance(query, bytes) else query
+        prepared = encoder.prepare(modality, payload, query=True)
+        budget = Budget.for_device(encoder.device, tokens=None, pixels=None)
+        return encode(encoder, [prepared], budget=budget)[0]
+
+    def _record(self, release: Release) -> VersionRecord:
+        record = EncoderVersions(self._store).get(release.encoder, release.encoder_version)
+        if record is None:
+            raise StoreError(
+                f"Release {release.key} is of encoder version {release.encoder_version}, which the store does not "
+                "know any more. Promote another release."
+            )
+        return record
+
+
+def _checked(vector: np.ndarray, release: Release, version: str | None) -> np.ndarray:
+    if version != release.encoder_version:
+        raise EncoderVersionError(
+            f"The query vector is of encoder version {version or 'unknown'}; space {release.space!r} serves "
+            f"{release.encoder} {release.encoder_version}. Encode the query with that version."
+        )
+    if vector.shape != (release.dim,):
+        raise EncoderVersionError(f"The query vector has shape {vector.shape}; expected ({release.dim},).")
+    return vector
+
+
+def _where(sources: Sequence[str], label: str | None) -> str | None:
+    parts = [one_of("source", list(sources))] if sources else []
+    if label is not None:
+        parts.append(f"array_has(labels, {quoted(label)})")
+    return " AND ".join(parts) or None
+
+
+def _hit(rank: int, row: Mapping[str, Any], release: Release) -> Hit:
+    distance = float(row["_distance"])
+    similarity = {"cosine": 1 - distance, "dot": 1 - distance, "l2": 1 / (1 + distance)}[release.distance]
+    return Hit(
+        rank=rank,
+        score=round(similarity, 4),
+        source=row["source"],
+        key=row["key"],
+        uri=row["uri"],
+        modality=row["modality"],
+        text=row["text"],
+        labels=tuple(row["labels"] or ()),
+        start=row["start"],
+        end=row["end"],
+    )

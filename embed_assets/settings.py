@@ -1,0 +1,263 @@
+"""Settings: the one typed place; read from YAML, overridden by EMBED_ASSETS_* environment variables."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from embed_assets.encoders.spec import Modality
+from embed_assets.errors import SettingsError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """One section of the settings: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(Section):
+    """Where media items come from."""
+
+    uri: str = Field(description="Folder or bucket prefix: a path, file://, s3://, anything fsspec opens.")
+    pattern: str = Field("**/*", description="Glob on the path below the folder; ** crosses folders.")
+    sidecar: str | None = Field(
+        None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
+    )
+    labels: Literal["none", "folder"] = Field("none", description="folder: the first folder is the label.")
+    storage_options: dict[str, Any] = Field(default_factory=dict, description="For fsspec; no secrets in YAML.")
+    max_deleted_share: float = Field(
+        0.5, ge=0, le=1, description="A listing that lacks more than this share of known items stops the run."
+    )
+
+
+class SegmentSettings(Section):
+    """How an item is cut into segments. Part of the encoder version."""
+
+    mode: Literal["chunks", "whole"] = Field("chunks", description="whole: one segment, cut at the model's limit.")
+    max_tokens: int | None = Field(None, ge=8, description="Tokens per chunk; unset: the encoder's own limit.")
+    overlap: int = Field(0, ge=0, description="Tokens that neighbouring chunks share.")
+    max_characters: int = Field(8000, ge=32, description="Bound where tokens do not bound the characters.")
+
+
+class EncoderSettings(Section):
+    """One encoder of the pipeline."""
+
+    model: str = Field(description="Name of a known encoder, hub id, local folder, or embedded:NAME.")
+    sources: list[Name] | None = Field(None, description="Sources it reads; unset: all.")
+    media: list[Modality] | None = Field(None, description="Kinds of items it is fed; unset: the encoder's own.")
+    space: Name | None = Field(None, description="What search addresses; unset: the encoder's own.")
+    revision: str | None = Field(None, description="Pinned commit of a hub id.")
+    dim: int | None = Field(None, ge=1, description="Expected dim; the run stops where the model has another.")
+    unit_length: bool | None = None
+    truncate_dim: int | None = Field(None, ge=1, description="Matryoshka: keep the first numbers.")
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    segment: SegmentSettings = SegmentSettings()  # pyright: ignore[reportCallIssue]
+
+
+class SpaceSettings(Section):
+    """What is expected of a space."""
+
+    queries: str | None = Field(None, description="Query set: JSONL with query and relevant or relevant_labels.")
+    min_recall: float = Field(0.0, ge=0, le=1, description="Floor of labelled recall@10; below: a warning.")
+    min_ndcg: float = Field(0.0, ge=0, le=1, description="Floor of labelled nDCG@10; below: a warning.")
+
+
+class ComputeSettings(Section):
+    """Where and how encoders run. Not part of the encoder version, but for dtype."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_tokens: int | None = Field(None, ge=1, description="Padded tokens a batch; unset: by device.")
+    batch_pixels: int | None = Field(None, ge=1, description="Pixels a batch; unset: by device.")
+    readers: int = Field(2, ge=1, le=64, description="Threads that read, decode and tokenise ahead.")
+    buffer_mb: int = Field(256, ge=1, description="Most decoded media waiting for the encoder.")
+    flush_rows: int = Field(20_000, ge=1, description="Rows a commit.")
+    flush_seconds: float = Field(60.0, gt=0, description="Longest time between two commits.")
+    offline: bool = Field(False, description="Never ask a model hub.")
+
+
+class IndexSettings(Section):
+    """How vector tables are indexed. Not part of the encoder version."""
+
+    vector_dtype: Literal["float16", "float32"] = "float16"
+    min_rows: int = Field(20_000, ge=1, description="Fewer rows get no ANN index: exact search is as fast.")
+    rows_per_partition: int = Field(4096, ge=16, description="IVF cells: one for so many rows.")
+    num_bits: int = Field(5, ge=1, le=9, description="Bits a dimension of the RaBitQ code.")
+
+
+class CheckSettings(Section):
+    """Thresholds of the asset checks."""
+
+    min_ann_recall: float = Field(0.95, ge=0, le=1, description="Blocking: ANN recall@10 against exact search.")
+    recall_queries: int = Field(200, ge=1, description="Held-out queries that ANN recall is measured on.")
+    max_quarantined_share: float = Field(0.05, ge=0, le=1)
+    max_mean_cosine: float = Field(0.9, ge=-1, le=1, description="Mean cosine of random pairs: above, collapsed.")
+
+
+class LimitSettings(Section):
+    """Bounds on one media item; over them it is quarantined."""
+
+    max_bytes: int = Field(512 * 1024 * 1024, ge=1)
+    max_pixels: int = Field(100_000_000, ge=1)
+    max_characters: int = Field(10_000_000, ge=1)
+    background: tuple[int, int, int] = Field((255, 255, 255), description="Under transparent pixels.")
+
+
+class PipelineSettings(Section):
+    """Everything a pipeline is made of: sources, encoders, spaces and one store."""
+
+    store: str = Field(description="Folder or bucket prefix of the LanceDB store.")
+    storage_options: dict[str, Any] = Field(default_factory=dict, description="For the store; as fsspec's.")
+    sources: dict[Name, SourceSettings] = Field(min_length=1)
+    encoders: dict[Name, EncoderSettings] = Field(min_length=1)
+    spaces: dict[Name, SpaceSettings] = Field(default_factory=dict)
+    shards: int = Field(16, ge=1, le=5000, description="Stable buckets of media items: Dagster's partitions.")
+    compute: ComputeSettings = ComputeSettings()  # pyright: ignore[reportCallIssue]
+    index: IndexSettings = IndexSettings()  # pyright: ignore[reportCallIssue]
+    checks: CheckSettings = CheckSettings()  # pyright: ignore[reportCallIssue]
+    limits: LimitSettings = LimitSettings()  # pyright: ignore[reportCallIssue]
+    key_prefix: list[Name] = Field(default_factory=list, description="Before every asset key.")
+    owners: list[str] = Field(default_factory=list, description="Emails or team:NAME, shown in the UI.")
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> "PipelineSettings":
+        for name, encoder in self.encoders.items():
+            for source in encoder.sources or ():
+                if source not in self.sources:
+                    known = ", ".join(sorted(self.sources))
+                    raise ValueError(f"encoders.{name}.sources names {source!r}; the sources are: {known}")
+        return self
+
+    def sources_of(self, encoder: str) -> list[str]:
+        """Names of the sources that an encoder reads, in the settings' order."""
+        named = self.encoders[encoder].sources
+        return [source for source in self.sources if named is None or source in named]
+
+
+def load_settings(path: str | Path, *, environ: Mapping[str, str] | None = None) -> PipelineSettings:
+    """Settings from a YAML file; `EMBED_ASSETS_COMPUTE__DEVICE=cpu` overrides `compute.device`.
+
+    Relative paths of sources, sidecars, query sets and the store are taken from the file's folder.
+    Raises SettingsError naming file and key.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"Settings file {str(path)!r} does not exist. Write one, or name another.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: expected keys and values at the top, found {type(values).__name__}.")
+    return make_settings(overridden(values, folder=path.resolve().parent, environ=environ), origin=str(path))
+
+
+def overridden(values: Mapping[str, Any], *, folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`values` with the EMBED_ASSETS_* variables laid over them, and relative paths taken from `folder`."""
+    return _absolute(_with_environment(dict(values), environ), folder)
+
+
+def make_settings(values: Mapping[str, Any], *, origin: str = "settings") -> PipelineSettings:
+    """Validate; raises SettingsError with one line a mistake: key, finding, nearest right key."""
+    try:
+        return PipelineSettings.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{origin}: {_explain(problem)}" for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None) -> dict[str, Any]:
+    """`values` with what EMBED_ASSETS_* variables set; a double underscore goes one level down."""
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+    from pydantic_settings.sources.utils import parse_env_vars
+
+    class _Overrides(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="EMBED_ASSETS_", env_nested_delimiter="__", extra="ignore")
+        store: str | None = None
+        storage_options: dict[str, Any] = {}
+        sources: dict[str, Any] = {}
+        encoders: dict[str, Any] = {}
+        spaces: dict[str, Any] = {}
+        shards: int | None = None
+        compute: dict[str, Any] = {}
+        index: dict[str, Any] = {}
+        checks: dict[str, Any] = {}
+        limits: dict[str, Any] = {}
+
+    source = EnvSettingsSource(_Overrides)
+    if environ is not None:
+        source.env_vars = parse_env_vars(environ, case_sensitive=False)
+    return _deep_update(values, source())
+
+
+def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _deep_update(old, value) if nested else value  # pyright: ignore[reportArgumentType]
+    return merged
+
+
+def _absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative local paths, made absolute from the settings file's folder."""
+    if isinstance(values.get("store"), str):
+        values["store"] = _from(folder, values["store"])
+    for source in _sections(values, "sources"):
+        if isinstance(source.get("uri"), str):
+            source["uri"] = _from(folder, source["uri"])
+    for space in _sections(values, "spaces"):
+        if isinstance(space.get("queries"), str) and not space["queries"].startswith("embedded:"):
+            space["queries"] = _from(folder, space["queries"])
+    for encoder in _sections(values, "encoders"):
+        model = encoder.get("model")
+        if isinstance(model, str) and model.startswith((".", "~")):
+            encoder["model"] = _from(folder, model)
+    return values
+
+
+def _sections(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    named = values.get(key)
+    return [section for section in named.values() if isinstance(section, dict)] if isinstance(named, dict) else []
+
+
+def _from(folder: Path, path: str) -> str:
+    if "://" in path:
+        return path
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _explain(problem: Any) -> str:
+    """One pydantic error in words: where, what was found, what to do."""
+    location = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(known)}."
+        return f"{location}: unknown key.{hint}"
+    if problem["type"] == "missing":
+        return f"{location}: missing. Add it."
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{location}: {message}" if location else message
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """Keys that the section at `location` knows."""
+    here: Any = PipelineSettings
+    for part in location:
+        if get_origin(here) is dict:
+            here = get_args(here)[1]
+        elif _is_section(here) and part in here.model_fields:
+            here = here.model_fields[part].annotation
+    return sorted(here.model_fields) if _is_section(here) else []
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)

@@ -1,0 +1,134 @@
+"""Status: what a store holds and how it got there, from the store alone."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embed_assets.embedding.report import OUTCOMES
+from embed_assets.steps import Steps
+from embed_assets.store.history import History
+from embed_assets.store.releases import Release, Releases
+from embed_assets.store.serving import Serving
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceStatus:
+    """A source as one encoder saw it in its latest run that changed something."""
+
+    source: str
+    encoder: str  # "" for items of no known kind, which no encoder takes
+    embedded: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    reasons: Mapping[str, int]
+
+    @property
+    def items(self) -> int:
+        """Items of the account, deleted ones included."""
+        return self.embedded + self.reused + self.unchanged + self.quarantined + self.deleted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderStatus:
+    """The newest version of an encoder, and whether it serves."""
+
+    encoder: str
+    space: str
+    version: str
+    dim: int
+    vectors: int
+    items_per_second: float
+    checks_passed: int
+    checks: int
+    recall_at_10: float | None
+    ann: bool
+    ndcg_at_10: float | None
+    state: str  # live, candidate, not embedded
+    failures: tuple[str, ...]
+    stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Sources and encoders of a store."""
+
+    store: str
+    sources: tuple[SourceStatus, ...]
+    encoders: tuple[EncoderStatus, ...]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether every encoder's newest version serves, with nothing left to do."""
+        return all(encoder.state == "live" and not encoder.stale for encoder in self.encoders)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self) | {"fresh": self.fresh}
+
+
+def read_status(steps: Steps) -> Status:
+    """The status of a pipeline's store; neither lists sources nor loads models."""
+    versions = EncoderVersions(steps.store)
+    newest = {name: known[-1] for name in steps.settings.encoders if (known := versions.of(name))}
+    events = History(steps.store).all("embed")
+    sources: list[SourceStatus] = []
+    unknown: dict[str, Mapping[str, int]] = {}
+    encoders: list[EncoderStatus] = []
+    for name, record in newest.items():
+        own = [event for event in events if (event["encoder"], event["version"]) == (name, record.version)]
+        plan = steps.plan(record)
+        sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
+        unknown |= plan.unknown
+        stale = len(plan.encode) + len(plan.rewrite) + len(plan.delete)
+        encoders.append(_encoder(steps, record, own, stale))
+    sources.extend(
+        SourceStatus(source=source, encoder="", quarantined=sum(reasons.values()), reasons=dict(reasons))
+        for source, reasons in unknown.items()
+    )
+    return Status(store=steps.store.uri, sources=tuple(sources), encoders=tuple(encoders))
+
+
+def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:
+    found = []
+    for source in names:
+        items = event.get("items", {}).get(source, {})
+        counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
+        if not any(counted.values()):
+            continue
+        reasons = event.get("reasons", {}).get(source, {})
+        found.append(SourceStatus(source=source, encoder=encoder, reasons=reasons, **counted))
+    return found
+
+
+def _encoder(steps: Steps, record: VersionRecord, events: list[dict[str, Any]], stale: int) -> EncoderStatus:
+    release = Releases(steps.store).candidate(record.encoder, record.version)
+    live = Serving(steps.store).pointer(record.spec.space).live
+    figures = {check.name: check.figures for check in release.checks} if release else {}
+    speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
+    passed = [check for check in release.checks if check.passed] if release else []
+    failed = [f"{check.name}: {check.summary}" for check in release.checks if not check.passed] if release else []
+    return EncoderStatus(
+        encoder=record.encoder,
+        space=record.spec.space,
+        version=record.version,
+        dim=record.dim,
+        vectors=release.rows if release else 0,
+        items_per_second=speeds[-1] if speeds else 0.0,
+        checks_passed=len(passed),
+        checks=len(release.checks) if release else 0,
+        recall_at_10=figures.get("ann_recall", {}).get("recall_at_10"),
+        ann=bool(release and release.ann),
+        ndcg_at_10=figures.get("labelled_retrieval", {}).get("ndcg_at_10"),
+        state=_state(release, live),
+        failures=tuple(failed),
+        stale=stale,
+    )
+
+
+def _state(release: Release | None, live: Release | None) -> str:
+    if release is None:
+        return "not embedded"
+    return "live" if live is not None and live.key == release.key else "candidate"

@@ -1,0 +1,421 @@
+"""Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from embed_assets.embedding import progress
+from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.known import KnownVectors
+from embed_assets.embedding.loading import load_version, make_version
+from embed_assets.embedding.loop import embed
+from embed_assets.embedding.plan import Plan, make_plan
+from embed_assets.embedding.refresh import RefreshReport, refresh
+from embed_assets.embedding.report import EmbedReport
+from embed_assets.embedding.sources import limits_of, listed, segmenter, segmenting_of
+from embed_assets.embedding.writer import Writer, rewrite_metadata
+from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.errors import EmbedAssetsError, StoreError
+from embed_assets.quality import checks
+from embed_assets.quality.evaluation import Evaluation, evaluate
+from embed_assets.quality.heldout import crop_of, evenly, span_of
+from embed_assets.quality.queryset import Judged, load_queries
+from embed_assets.quality.recall import Recall, exact_distances, measure, tune
+from embed_assets.settings import PipelineSettings
+from embed_assets.store.connection import Store
+from embed_assets.store.history import History
+from embed_assets.store.index import IndexReport, IndexSettings, build_indices
+from embed_assets.store.manifest import Manifest
+from embed_assets.store.nearest import open_release
+from embed_assets.store.queries import QueryVectors
+from embed_assets.store.releases import CheckVerdict, Release, Releases
+from embed_assets.store.rows import read
+from embed_assets.store.serving import Pointer, Serving
+from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+_JUDGED, _HELD_OUT = "judged", "held out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """An encoder version as it was found, and how it differs from the one before."""
+
+    record: VersionRecord
+    is_new: bool
+    changes: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """A candidate, with what its table looks like and the recall that its search effort was chosen by."""
+
+    release: Release
+    report: IndexReport
+    recall: dict[str, Recall] | None  # by query modality; None where search is exact or nothing changed
+
+
+class Steps:
+    """One pipeline's steps on its store. Every step may be repeated: it does what is left to do."""
+
+    def __init__(self, settings: PipelineSettings) -> None:
+        self.settings = settings
+        self.limits = limits_of(settings.limits)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, opened on first use."""
+        return Store(self.settings.store, self.settings.storage_options)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest of all sources."""
+        return Manifest(self.store)
+
+    def refresh(self, source: str) -> RefreshReport:
+        """Bring a source's manifest up to date with its listing."""
+        settings = self.settings.sources[source]
+        progress.report("list", source, 0)
+        found = listed(source, settings, limits=self.limits, readers=self.settings.compute.readers)
+        report = refresh(found, self.manifest, shards=self.settings.shards)
+        if report.changed:
+            History(self.store).add("refresh", report.figures())
+        return report
+
+    def resolve(self, encoder: str) -> Resolved:
+        """Find the encoder's version, and register it where it is new."""
+        settings = self.settings.encoders[encoder]
+        progress.report("load", encoder, 0)
+        record = make_version(
+            encoder,
+            settings,
+            compute=self.settings.compute,
+            segmenting=segmenting_of(settings.segment),
+            limits=self.limits,
+            vector_dtype=self.settings.index.vector_dtype,
+        )
+        known = EncoderVersions(self.store)
+        before = [version for version in known.of(encoder) if version.version != record.version]
+        is_new = known.add(record)
+        changes = _changes(before[-1], record) if before else []
+        return Resolved(record=record, is_new=is_new, changes=changes)
+
+    def version(self, encoder: str, version: str) -> VersionRecord:
+        """A registered version. Raises StoreError where there is none of that name."""
+        record = EncoderVersions(self.store).get(encoder, version)
+        if record is None:
+            raise StoreError(
+                f"Encoder {encoder!r} has no version {version!r} in store {self.store.uri!r}. "
+                "Materialize its encoder asset first."
+            )
+        return record
+
+    def vectors(self, record: VersionRecord) -> VectorTable:
+        """The vector table of a version."""
+        return VectorTable(self.store, record.encoder, record.version)
+
+    def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None) -> Plan:
+        """What is to be done for a version, in some shards or all."""
+        return make_plan(
+            self.manifest,
+            self.vectors(record),
+            sources=self.settings.sources_of(record.encoder),
+            media=record.spec.media,
+            shards=shards,
+        )
+
+    def embed(self, record: VersionRecord, *, shards: Collection[str] | None = None) -> EmbedReport:
+        """Encode what is missing in some shards or all, remove what is gone, leave what is equal."""
+        plan = self.plan(record, shards=shards)
+        report = EmbedReport(encoder=record.encoder, version=record.version)
+        vectors = self.vectors(record)
+        _count_settled(plan, report)
+        if plan.fresh and vectors.open() is not None:
+            return report
+        schema = vector_schema(
+            dim=record.dim,
+            dtype=record.vector_dtype,
+            encoder=record.encoder,
+            version=record.version,
+            distance=record.spec.distance,
+        )
+        vectors.create(schema)
+        vectors.delete_items(list(plan.delete))
+        rewrite_metadata(vectors, plan.rewrite)
+        if plan.encode:
+            self._encode(record, plan, vectors, schema, report)
+        if not plan.fresh:
+            History(self.store).add("embed", report.figures())
+        return report
+
+    def index(self, record: VersionRecord) -> Indexed:
+        """Build or refresh the indices and name the table version the candidate of its space.
+
+        The search effort is the cheapest that reaches the recall target on held-out queries. Where none
+        does, the ANN index is trained anew once, since the data may have moved away from it.
+        """
+        progress.report("index", record.encoder, 0)
+        vectors = self.vectors(record)
+        if vectors.open() is None:
+            raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
+        report = self._build(record, retrain=False)
+        known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
+        if known is not None:
+            return Indexed(release=known, report=report, recall=None)
+        recall = self._tuned(record, report)
+        if recall and _worst(recall).mean < self.settings.checks.min_ann_recall:
+            report = self._build(record, retrain=True)
+            recall = self._tuned(record, report)
+        known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
+        release = known or _release(record, report, vectors.name, recall)
+        if known is None:
+            Releases(self.store).put(release)
+            History(self.store).add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
+        return Indexed(release=release, report=report, recall=recall)
+
+    def check(self, record: VersionRecord) -> tuple[Release, list[CheckVerdict]]:
+        """Run all checks on the candidate of a version, at its very table version, and record the verdicts."""
+        release = Releases(self.store).candidate(record.encoder, record.version)
+        if release is None:
+            raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
+        progress.report("check", record.encoder, 0)
+        table = open_release(self.store, release)
+        wanted = self.settings.checks
+        plan = self.plan(record)
+        space = self.settings.spaces.get(release.space)
+        verdicts = [
+            checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
+            checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
+            checks.check_accounts(table, plan),
+            checks.check_ann_recall(
+                self._recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
+            ),
+            checks.check_retrieval(
+                self.evaluate(record, release),
+                min_recall=space.min_recall if space else 0.0,
+                min_ndcg=space.min_ndcg if space else 0.0,
+            ),
+            checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
+            checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
+        ]
+        release = Release(**{**release.document(), "checks": tuple(verdicts)})
+        Releases(self.store).put(release)
+        figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
+        History(self.store).add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
+        return release, verdicts
+
+    def promote(self, record: VersionRecord, *, by: str) -> Pointer:
+        """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
+        release = Releases(self.store).candidate(record.encoder, record.version)
+        if release is None:
+            raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
+        before = Serving(self.store).pointer(release.space)
+        pointer = Serving(self.store).promote(release, required=checks.REQUIRED, by=by)
+        if pointer.generation != before.generation:
+            event = {
+                "space": release.space,
+                "release": release.key,
+                "by": by,
+                "generation": pointer.generation,
+            }
+            History(self.store).add("promote", event)
+        return pointer
+
+    def evaluate(self, record: VersionRecord, release: Release, *, by_exact_search: bool = False) -> Evaluation | None:
+        """Labelled retrieval of a release on its space's query set; None where the space has none."""
+        judged = self.judged(release.space)
+        if not judged:
+            return None
+        vectors = self.query_vectors(record, [query.query for query in judged])
+        table = open_release(self.store, release)
+        return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
+
+    def judged(self, space: str) -> list[Judged]:
+        """The query set of a space; empty where it has none."""
+        settings = self.settings.spaces.get(space)
+        return load_queries(settings.queries) if settings and settings.queries else []
+
+    def query_vectors(self, record: VersionRecord, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of queries in words, float32 (len(texts), dim); encoded once per version, then kept."""
+        kept = QueryVectors(self.store, self.vectors(record).name, dim=record.dim)
+        ids = {text: _query_id(text) for text in texts}
+        known = kept.get(_JUDGED)
+        missing = [text for text in ids if ids[text] not in known]
+        if missing:
+            encoder = self.encoder(record)
+            prepared = [encoder.prepare("text", text, query=True) for text in missing]
+            found = encode(encoder, prepared, budget=self._budget(encoder))
+            kept.put(_JUDGED, "text", [ids[text] for text in missing], found)
+            known |= {ids[text]: ("text", vector) for text, vector in zip(missing, found, strict=True)}
+        return np.stack([known[ids[text]][1] for text in texts])
+
+    def encoder(self, record: VersionRecord) -> Encoder:
+        """The loaded encoder of a version, warm in this process."""
+        return load_version(record, compute=self.settings.compute)
+
+    def _encode(
+        self, record: VersionRecord, plan: Plan, vectors: VectorTable, schema: Any, report: EmbedReport
+    ) -> None:
+        compute = self.settings.compute
+        encoder = self.encoder(record)
+        sources = {name: self.settings.sources[name] for name in self.settings.sources_of(record.encoder)}
+        segmenting = segmenting_of(self.settings.encoders[record.encoder].segment)
+        progress.report("encode", record.encoder, 0, len(plan.encode))
+        writer = Writer(
+            vectors,
+            schema,
+            version=record.version,
+            replaced=frozenset(plan.replaced),
+            flush_rows=compute.flush_rows,
+            flush_seconds=compute.flush_seconds,
+        )
+        embed(
+            plan,
+            encoder=encoder,
+            segmenter=segmenter(sources, encoder, segmenting=segmenting, limits=self.limits),
+            writer=writer,
+            known=KnownVectors(vectors),
+            budget=self._budget(encoder),
+            readers=compute.readers,
+            buffer_bytes=compute.buffer_mb * 1024 * 1024,
+            report=report,
+        )
+
+    def _budget(self, encoder: Encoder) -> Budget:
+        compute = self.settings.compute
+        return Budget.for_device(encoder.device, tokens=compute.batch_tokens, pixels=compute.batch_pixels)
+
+    def _build(self, record: VersionRecord, *, retrain: bool) -> IndexReport:
+        wanted = self.settings.index
+        settings = IndexSettings(
+            min_rows=wanted.min_rows, rows_per_partition=wanted.rows_per_partition, num_bits=wanted.num_bits
+        )
+        name, distance = self.vectors(record).name, record.spec.distance
+        return build_indices(self.store, name, distance=distance, settings=settings, retrain=retrain)
+
+    def _tuned(self, record: VersionRecord, report: IndexReport) -> dict[str, Recall] | None:
+        """Recall by query modality at the effort that the hardest of them needs."""
+        if not report.ann:
+            return None
+        table = self.store.open(self.vectors(record).name)
+        target = self.settings.checks.min_ann_recall
+        queries = self._held_out(record, table)
+        return {
+            modality: tune(table, vectors, k=10, distance=record.spec.distance, target=target)
+            for modality, vectors in queries.items()
+        }
+
+    def _recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
+        """Recall of the release as it will be asked: its own effort, its own table version."""
+        if not release.ann:
+            return None
+        found = {}
+        for modality, queries in self._held_out(record, table).items():
+            truth = exact_distances(table, queries, k=10, distance=release.distance)
+            found[modality] = measure(
+                table,
+                queries,
+                truth,
+                k=10,
+                distance=release.distance,
+                nprobes=release.nprobes,
+                refine_factor=release.refine_factor,
+            )
+        return found
+
+    def _held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
+        """Queries that are not rows, by modality: the judged ones, and spans or crops up to the wanted number."""
+        wanted = self.settings.checks.recall_queries
+        found: dict[str, list[np.ndarray]] = {}
+        judged = self.judged(record.spec.space)
+        if judged:
+            found["text"] = list(self.query_vectors(record, [query.query for query in judged])[:wanted])
+        kept = QueryVectors(self.store, self.vectors(record).name, dim=record.dim)
+        derived = kept.get(_HELD_OUT)
+        if len(derived) < min(wanted, table.count_rows()):
+            self._derive(record, table, kept, wanted)
+            derived = kept.get(_HELD_OUT)
+        for modality, vector in derived.values():
+            group = found.setdefault(modality, [])
+            if len(group) < wanted:
+                group.append(vector)
+        return {modality: np.stack(vectors) for modality, vectors in found.items() if vectors}
+
+    def _derive(self, record: VersionRecord, table: Any, kept: QueryVectors, count: int) -> None:
+        """Make held-out queries from rows: a span of a chunk's words, a crop of a picture."""
+        encoder = self.encoder(record)
+        rows = read(table, ["segment_id", "source", "key", "kind", "text"]).to_pylist()
+        for kind, modality in (("chunk", "text"), ("image", "image")):
+            chosen = evenly([row for row in rows if row["kind"] == kind], count)
+            made = [(row["segment_id"], prepared) for row in chosen if (prepared := self._query(encoder, row))]
+            if made:
+                vectors = encode(encoder, [prepared for _, prepared in made], budget=self._budget(encoder))
+                kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
+
+    def _query(self, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
+        """The held-out query of one row, prepared; None where the row is too small to leave something out."""
+        from embed_assets.media.image import decode_image
+        from embed_assets.media.source import open_source
+
+        seed = int(hashlib.sha256(row["segment_id"].encode()).hexdigest()[:8], 16)
+        if row["kind"] == "chunk":
+            span = span_of(row["text"] or "", seed=seed)
+            return encoder.prepare("text", span, query=True) if span else None
+        settings = self.settings.sources[row["source"]]
+        try:
+            data = open_source(settings.uri, settings.storage_options).read(row["key"], self.limits.max_bytes)
+            return encoder.prepare("image", crop_of(decode_image(data, limits=self.limits), seed=seed), query=True)
+        except EmbedAssetsError:  # gone or broken since it was embedded: the next refresh settles it
+            return None
+
+
+def _count_settled(plan: Plan, report: EmbedReport) -> None:
+    """Count what needs no encoder: unchanged, rewritten, deleted, quarantined before."""
+    for source, count in plan.unchanged.items():
+        report.count("unchanged", source, None, count)
+    for row in plan.rewrite:
+        report.count("rewritten", row["source"], row["shard"])
+    for gone in plan.delete.values():
+        if gone.deleted:
+            report.count("deleted", gone.source, gone.shard)
+    for source, reasons in plan.quarantined.items():
+        for reason, count in reasons.items():
+            report.count("quarantined", source, None, count)
+            report.reason(source, reason, count)
+
+
+def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
+    from embed_assets.encoders.identity import difference
+
+    cut = {"segmenting": str(before.segmenting)}, {"segmenting": str(dict(now.segmenting))}
+    return difference({**before.parts, **cut[0]}, {**now.parts, **cut[1]})
+
+
+def _worst(recall: dict[str, Recall]) -> Recall:
+    return min(recall.values(), key=lambda found: found.mean)
+
+
+def _release(record: VersionRecord, report: IndexReport, table: str, recall: dict[str, Recall] | None) -> Release:
+    nprobes = max((found.nprobes for found in (recall or {}).values()), default=20)
+    refine_factor = max((found.refine_factor for found in (recall or {}).values()), default=2)
+    return Release(
+        space=record.spec.space,
+        encoder=record.encoder,
+        encoder_version=record.version,
+        table=table,
+        table_version=report.table_version,
+        dim=record.dim,
+        distance=record.spec.distance,
+        rows=report.rows,
+        ann=report.ann,
+        nprobes=nprobes,
+        refine_factor=refine_factor,
+    )
+
+
+def _query_id(text: str) -> str:
+    return f"{_JUDGED}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"

@@ -1,0 +1,1 @@
+"""The Lance store: manifest, vector tables, indices, releases and serving pointers."""

@@ -1,0 +1,144 @@
+"""Store: one LanceDB database in a folder or bucket; opens, creates and lists its tables."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from embed_assets.errors import StoreError
+
+if TYPE_CHECKING:
+    from lancedb.db import DBConnection
+    from lancedb.table import Table
+
+# A table of vectors keeps its row ids through compaction; 2.2 is the newest format LanceDB reads.
+_TABLE_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.2"}
+
+
+class Store:
+    """Handles of one store. Cheap to construct: LanceDB is imported and opened on first use.
+
+    Every table is opened anew when asked for, so that no handle is behind the store.
+    """
+
+    def __init__(self, uri: str, storage_options: Mapping[str, Any] | None = None) -> None:
+        self.uri = uri if "://" in uri else str(Path(uri).expanduser().absolute())
+        self.storage_options = dict(storage_options or {})
+
+    @cached_property
+    def _connection(self) -> "DBConnection":
+        os.environ.setdefault("LANCE_LOG", "error")  # LanceDB warns on every query that selects columns
+        import lancedb  # 1.1 s
+
+        options = lance_options(self.storage_options)
+        try:
+            if "://" in self.uri:
+                self._require_conditional_writes()
+            return lancedb.connect(self.uri, storage_options=options, read_consistency_interval=timedelta(0))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
+
+    def table_names(self) -> set[str]:
+        """Names of all tables."""
+        names, token = set[str](), None
+        while True:
+            page = self._connection.list_tables(page_token=token)
+            names.update(page.tables)
+            token = page.page_token
+            if not token:
+                return names
+
+    def open(self, name: str) -> "Table":
+        """The table at its latest version. Raises StoreError where there is none."""
+        table = self.open_or_none(name)
+        if table is None:
+            raise StoreError(f"Store {self.uri!r} has no table {name!r}. Run the assets that write it first.")
+        return table
+
+    def open_or_none(self, name: str) -> "Table | None":
+        """The table at its latest version, or None."""
+        try:
+            return self._connection.open_table(name)
+        except ValueError as error:  # LanceDB's answer for a missing table
+            if "not found" in str(error).lower():
+                return None
+            raise StoreError(f"Table {name!r} of store {self.uri!r} can't be opened: {error}") from error
+        except FileNotFoundError:
+            return None
+
+    def open_or_create(self, name: str, schema: pa.Schema) -> "Table":
+        """The table, made empty where there is none; two creators at once get the same one."""
+        table = self.open_or_none(name)
+        if table is not None:
+            return table
+        try:
+            return self._connection.create_table(name, schema=schema, storage_options=_TABLE_OPTIONS)
+        except (OSError, ValueError, RuntimeError):
+            table = self.open_or_none(name)
+            if table is None:
+                raise
+            return table
+
+    def drop(self, name: str) -> None:
+        """Remove a table and its files."""
+        if name in self.table_names():
+            self._connection.drop_table(name)
+
+    def dataset(self, name: str) -> Any:
+        """The table as a `lance.LanceDataset`, for maintenance that LanceDB does not offer."""
+        import lance
+
+        options = lance_options(self.storage_options)
+        return lance.dataset(f"{self.uri.rstrip('/')}/{name}.lance", storage_options=options or None)
+
+    def _require_conditional_writes(self) -> None:
+        """A bucket that ignores If-None-Match loses rows in silence: two puts of one key find that out."""
+        import fsspec
+
+        key = f"{self.uri.rstrip('/')}/.preflight-{uuid.uuid4().hex}"
+        try:
+            fs, path = fsspec.core.url_to_fs(key, **self.storage_options)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
+        if not hasattr(fs, "s3"):
+            return
+        try:
+            fs.pipe_file(path, b"1", mode="create")
+        except (OSError, PermissionError) as error:
+            raise StoreError(
+                f"Store {self.uri!r} can't be written: {error}. Check the bucket's name, endpoint and credentials."
+            ) from error
+        try:
+            fs.pipe_file(path, b"2", mode="create")
+        except FileExistsError:
+            return
+        finally:
+            fs.rm_file(path)
+        raise StoreError(
+            f"Store {self.uri!r} does not honour conditional writes: commits of two writers would be lost. "
+            "Use an object store that does."
+        )
+
+
+def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """Fsspec's options for S3 (key, secret, token, endpoint_url, client_kwargs) in Lance's words.
+
+    Nothing given leaves both to the environment or the machine's role.
+    """
+    client = options.get("client_kwargs", {})
+    endpoint = options.get("endpoint_url") or client.get("endpoint_url")
+    named = {
+        "aws_access_key_id": options.get("key"),
+        "aws_secret_access_key": options.get("secret"),
+        "aws_session_token": options.get("token"),
+        "aws_region": client.get("region_name"),
+        "aws_endpoint": endpoint,
+        "allow_http": "true" if endpoint and endpoint.startswith("http://") else None,
+        "aws_skip_signature": "true" if options.get("anon") else None,
+    }
+    return {key: str(value) for key, value in named.items() if value is not None}

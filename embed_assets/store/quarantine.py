@@ -1,0 +1,71 @@
+"""Quarantine: items that could not be decoded or segmented for an encoder version, with the reason."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from embed_assets.store.connection import Store
+from embed_assets.store.rows import quoted, read, upsert
+
+TABLE = "quarantine"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("media_id", pa.string(), nullable=False),
+        pa.field("vectors", pa.string(), nullable=False),  # name of the vector table
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string()),
+        pa.field("at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+class Quarantine:
+    """What was set aside while encoding into one vector table. An item is retried when its bytes change."""
+
+    def __init__(self, store: Store, vectors: str) -> None:
+        self._store = store
+        self._vectors = vectors
+
+    def hashes(self) -> dict[str, tuple[str, str]]:
+        """Media id → (content hash that failed, reason)."""
+        rows = self.rows(["media_id", "content_hash", "reason"])
+        return {row["media_id"]: (row["content_hash"], row["reason"]) for row in rows}
+
+    def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """All rows of this vector table."""
+        table = self._store.open_or_none(TABLE)
+        return [] if table is None else read(table, columns, where=f"vectors = {quoted(self._vectors)}").to_pylist()
+
+    def add(self, items: Iterable[tuple[Mapping[str, Any], str, str]]) -> None:
+        """Set items aside: (manifest row, reason, detail)."""
+        now = datetime.now(UTC)
+        rows = [
+            {
+                **{name: row[name] for name in ("media_id", "content_hash", "source", "shard", "key")},
+                "id": f"{self._vectors}/{row['media_id']}",
+                "vectors": self._vectors,
+                "reason": reason,
+                "detail": detail,
+                "at": now,
+            }
+            for row, reason, detail in items
+        ]
+        if rows:
+            upsert(self._store.open_or_create(TABLE, SCHEMA), pa.Table.from_pylist(rows, schema=SCHEMA), key="id")
+
+    def clear(self) -> int:
+        """Retry all on the next run; returns how many."""
+        table = self._store.open_or_none(TABLE)
+        if table is None:
+            return 0
+        count = table.count_rows(f"vectors = {quoted(self._vectors)}")
+        table.delete(f"vectors = {quoted(self._vectors)}")
+        return count

@@ -1,0 +1,43 @@
+"""Query vectors: encoded once per encoder version, kept beside its vectors, never searched among them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from embed_assets.store.connection import Store
+from embed_assets.store.rows import quoted, read, upsert
+
+
+class QueryVectors:
+    """Vectors of the queries that checks ask one encoder version with."""
+
+    def __init__(self, store: Store, vectors: str, *, dim: int) -> None:
+        self._store = store
+        self._name = f"{vectors}__queries"
+        self._schema = pa.schema(
+            [
+                pa.field("query_id", pa.string(), nullable=False),
+                pa.field("kind", pa.string(), nullable=False),  # judged, or held out
+                pa.field("modality", pa.string(), nullable=False),
+                pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+            ]
+        )
+
+    def get(self, kind: str) -> dict[str, tuple[str, np.ndarray]]:
+        """Query id → (modality, vector) of one kind."""
+        table = self._store.open_or_none(self._name)
+        if table is None:
+            return {}
+        rows = read(table, self._schema.names, where=f"kind = {quoted(kind)}").to_pylist()
+        return {row["query_id"]: (row["modality"], np.asarray(row["vector"], dtype=np.float32)) for row in rows}
+
+    def put(self, kind: str, modality: str, ids: Sequence[str], vectors: np.ndarray) -> None:
+        """Insert or replace."""
+        rows = [
+            {"query_id": query, "kind": kind, "modality": modality, "vector": vector}
+            for query, vector in dict(zip(ids, vectors, strict=True)).items()
+        ]
+        if rows:
+            table = self._store.open_or_create(self._name, self._schema)
+            upsert(table, pa.Table.from_pylist(rows, schema=self._schema), key="query_id")

@@ -1,0 +1,57 @@
+"""Records: small append-or-replace tables of JSON documents with a key, a kind and a time."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from embed_assets.store.connection import Store
+from embed_assets.store.rows import quoted, upsert
+
+SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("document", pa.string(), nullable=False),
+    ]
+)
+
+
+class Records:
+    """One table of records."""
+
+    def __init__(self, store: Store, table: str) -> None:
+        self._store = store
+        self._table = table
+
+    def put(self, key: str, kind: str, document: Mapping[str, Any]) -> None:
+        """Insert or replace the record of this key."""
+        row = {
+            "key": key,
+            "kind": kind,
+            "at": datetime.now(UTC),
+            "document": json.dumps(document, sort_keys=True),
+        }
+        table = self._store.open_or_create(self._table, SCHEMA)
+        upsert(table, pa.Table.from_pylist([row], schema=SCHEMA), key="key")
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The document of a key, or None."""
+        found = self._rows(f"key = {quoted(key)}")
+        return found[0] if found else None
+
+    def all(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """All documents, of one kind if given, oldest first; `at` is added as an ISO time."""
+        return self._rows(f"kind = {quoted(kind)}" if kind else None)
+
+    def _rows(self, where: str | None) -> list[dict[str, Any]]:
+        table = self._store.open_or_none(self._table)
+        if table is None:
+            return []
+        query = table.search().limit(max(1, table.count_rows()))
+        rows = (query.where(where) if where else query).to_list()
+        rows.sort(key=lambda row: row["at"])
+        return [json.loads(row["document"]) | {"at": row["at"].isoformat()} for row in rows]

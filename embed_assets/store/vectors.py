@@ -1,0 +1,97 @@
+"""Vector tables: one per encoder version; schema, names, whole-item writes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from embed_assets.store.connection import Store
+from embed_assets.store.rows import one_of, read, upsert
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+_DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
+
+
+def table_name(encoder: str, version: str) -> str:
+    """Name of the vector table of an encoder version."""
+    return f"{encoder}__{version}"
+
+
+def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance: str) -> pa.Schema:
+    """Schema of a vector table; `dtype` is float16 or float32. The metadata says whose vectors these are."""
+    number = pa.float16() if dtype == "float16" else pa.float32()
+    metadata = {
+        "embed_assets/encoder": encoder,
+        "embed_assets/encoder_version": version,
+        "embed_assets/dim": str(dim),
+        "embed_assets/distance": distance,
+        "embed_assets/span_unit": "characters",
+    }
+    return pa.schema(
+        [
+            pa.field("segment_id", pa.string(), nullable=False),
+            pa.field("media_id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("shard", pa.string(), nullable=False),
+            pa.field("modality", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("key", pa.string(), nullable=False),
+            pa.field("uri", pa.string(), nullable=False),
+            pa.field("media_hash", pa.string(), nullable=False),
+            pa.field("meta_hash", pa.string(), nullable=False),
+            pa.field("content_hash", pa.string(), nullable=False),
+            pa.field("segment_count", pa.int32(), nullable=False),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("text", pa.string()),
+            pa.field("labels", pa.list_(pa.string())),
+            pa.field("embedded_at", pa.timestamp("us", tz="UTC")),
+            pa.field("encoder_version", pa.string(), nullable=False),
+            pa.field("vector", pa.list_(number, dim), nullable=False),
+        ],
+        metadata=metadata,
+    )
+
+
+class VectorTable:
+    """The vectors of one encoder version."""
+
+    def __init__(self, store: Store, encoder: str, version: str) -> None:
+        self.store = store
+        self.name = table_name(encoder, version)
+
+    def create(self, schema: pa.Schema) -> "Table":
+        """The table, made where there is none."""
+        return self.store.open_or_create(self.name, schema)
+
+    def open(self) -> "Table | None":
+        """The table at its latest Lance version, or None before the first write."""
+        return self.store.open_or_none(self.name)
+
+    def read(self, columns: Sequence[str], *, where: str | None = None) -> pa.Table | None:
+        """Columns of all rows that match, or None where there is no table."""
+        table = self.open()
+        return None if table is None else read(table, columns, where=where)
+
+    def replace_items(self, rows: pa.Table, *, replaced: Sequence[str]) -> None:
+        """Write all segments of some items in one commit.
+
+        `replaced` are the media ids that may have older rows: those of them not in `rows` go with the
+        same commit, so that an item is never half old and half new.
+        """
+        table = self.store.open(self.name)
+        chunks = [replaced[i : i + _DELETE_CHUNK] for i in range(0, len(replaced), _DELETE_CHUNK)]
+        where = " OR ".join(one_of("media_id", chunk) for chunk in chunks) or None
+        upsert(table, rows, key="segment_id", delete_where=where)
+
+    def delete_items(self, media_ids: Sequence[str]) -> int:
+        """Remove all rows of items; returns how many rows went."""
+        if not media_ids:
+            return 0
+        table = self.store.open(self.name)
+        before = table.count_rows()
+        for i in range(0, len(media_ids), _DELETE_CHUNK):
+            table.delete(one_of("media_id", media_ids[i : i + _DELETE_CHUNK]))
+        return before - table.count_rows()

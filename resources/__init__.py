@@ -1,0 +1,1 @@
+"""This deployment's resources: which pipeline, on which device, in which store."""

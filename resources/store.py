@@ -1,0 +1,9 @@
+"""Where this deployment keeps its vectors."""
+
+from embed_assets.assets.resources import StoreResource
+from embed_assets.settings import PipelineSettings
+
+
+def store_resource(settings: PipelineSettings) -> StoreResource:
+    """The store of the settings; credentials come from the environment."""
+    return StoreResource(uri=settings.store, storage_options=settings.storage_options)
