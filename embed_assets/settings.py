@@ -142,7 +142,7 @@ class PipelineSettings(Section):
 def load_settings(path: str | Path, *, environ: Mapping[str, str] | None = None) -> PipelineSettings:
     """Settings from a YAML file; `EMBED_ASSETS_COMPUTE__DEVICE=cpu` overrides `compute.device`.
 
-    Relative paths of sources, sidecars, query sets and the store are taken from the file's folder.
+    Relative paths of sources, query sets, model folders and the store are taken from the file's folder.
     Raises SettingsError naming file and key.
     """
     import yaml

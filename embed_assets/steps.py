@@ -1,8 +1,8 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
 import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from embed_assets.embedding.known import KnownVectors
 from embed_assets.embedding.loading import load_version, make_version
 from embed_assets.embedding.loop import embed
 from embed_assets.embedding.plan import Plan, make_plan
-from embed_assets.embedding.refresh import RefreshReport, refresh
+from embed_assets.embedding.refresh import RefreshReport, differs, refresh
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.sources import limits_of, listed, segmenter, segmenting_of
 from embed_assets.embedding.writer import Writer, rewrite_metadata
@@ -25,7 +25,7 @@ from embed_assets.quality.evaluation import Evaluation, evaluate
 from embed_assets.quality.heldout import crop_of, evenly, span_of
 from embed_assets.quality.queryset import Judged, load_queries
 from embed_assets.quality.recall import Recall, exact_distances, measure, tune
-from embed_assets.settings import PipelineSettings
+from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
 from embed_assets.store.index import IndexReport, IndexSettings, build_indices
@@ -85,6 +85,13 @@ class Steps:
         if report.changed:
             History(self.store).add("refresh", report.figures())
         return report
+
+    def listing_differs(self, source: str) -> bool:
+        """Whether a refresh of the source would find something to do; lists it, reads and writes nothing."""
+        settings = self.settings.sources[source]
+        progress.report("list", source, 0)
+        found = listed(source, settings, limits=self.limits, readers=self.settings.compute.readers)
+        return differs(found, self.manifest)
 
     def resolve(self, encoder: str) -> Resolved:
         """Find the encoder's version, and register it where it is new."""
@@ -177,42 +184,52 @@ class Steps:
             History(self.store).add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
         return Indexed(release=release, report=report, recall=recall)
 
-    def check(self, record: VersionRecord) -> tuple[Release, list[CheckVerdict]]:
-        """Run all checks on the candidate of a version, at its very table version, and record the verdicts."""
-        release = Releases(self.store).candidate(record.encoder, record.version)
-        if release is None:
-            raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
+    def check(
+        self, record: VersionRecord, *, only: Collection[str] | None = None
+    ) -> tuple[Release, list[CheckVerdict]]:
+        """Run checks on the candidate of a version, at its very table version, and record the verdicts.
+
+        `only` names some of them; verdicts of the others stay as they were.
+        """
+        release = self._candidate(record)
         progress.report("check", record.encoder, 0)
-        table = open_release(self.store, release)
-        wanted = self.settings.checks
-        plan = self.plan(record)
-        space = self.settings.spaces.get(release.space)
-        verdicts = [
-            checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
-            checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
-            checks.check_accounts(table, plan),
-            checks.check_ann_recall(
-                self._recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
-            ),
-            checks.check_retrieval(
-                self.evaluate(record, release),
-                min_recall=space.min_recall if space else 0.0,
-                min_ndcg=space.min_ndcg if space else 0.0,
-            ),
-            checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
-            checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
-        ]
-        release = Release(**{**release.document(), "checks": tuple(verdicts)})
+        verdicts = [run() for name, run in self._checks(record, release).items() if only is None or name in only]
+        names = {verdict.name for verdict in verdicts}
+        kept = [verdict for verdict in release.checks if verdict.name not in names]
+        release = replace(release, checks=(*kept, *verdicts))
         Releases(self.store).put(release)
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
         History(self.store).add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
         return release, verdicts
 
-    def promote(self, record: VersionRecord, *, by: str) -> Pointer:
-        """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
+    def _candidate(self, record: VersionRecord) -> Release:
         release = Releases(self.store).candidate(record.encoder, record.version)
         if release is None:
             raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
+        return release
+
+    def _checks(self, record: VersionRecord, release: Release) -> dict[str, Callable[[], CheckVerdict]]:
+        """Name → check, each ready to run on the release."""
+        table, wanted = open_release(self.store, release), self.settings.checks
+        plan = self.plan(record)
+        space = self.settings.spaces.get(release.space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+        return {
+            checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
+            checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
+            checks.ACCOUNTS.name: lambda: checks.check_accounts(table, plan),
+            checks.ANN_RECALL.name: lambda: checks.check_ann_recall(
+                self._recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
+            ),
+            checks.RETRIEVAL.name: lambda: checks.check_retrieval(
+                self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
+            ),
+            checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
+            checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
+        }
+
+    def promote(self, record: VersionRecord, *, by: str) -> Pointer:
+        """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
+        release = self._candidate(record)
         before = Serving(self.store).pointer(release.space)
         pointer = Serving(self.store).promote(release, required=checks.REQUIRED, by=by)
         if pointer.generation != before.generation:
@@ -414,6 +431,7 @@ def _release(record: VersionRecord, report: IndexReport, table: str, recall: dic
         ann=report.ann,
         nprobes=nprobes,
         refine_factor=refine_factor,
+        recall_at_10=round(_worst(recall).mean, 4) if recall else None,
     )
 
 

@@ -9,7 +9,6 @@ from embed_assets import constants
 from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import density_map, legend
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
-from embed_assets.assets.tables import column_schema
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.quality.checks import sample_vectors
 from embed_assets.quality.projection import pca_plane
@@ -55,7 +54,6 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "dagster/size_bytes": report.bytes,
         "dagster/table_name": release.table,
         "dagster/uri": steps.store.uri,
-        "dagster/column_schema": column_schema(table.schema),
         constants.ENCODER_VERSION: release.encoder_version,
         "candidate": release.key,
         "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",
@@ -63,8 +61,8 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "nprobes": release.nprobes if release.ann else 0,
         "refine factor": release.refine_factor if release.ann else 0,
     }
-    if indexed.recall:
-        metadata[constants.RECALL_AT_10] = round(min(found.mean for found in indexed.recall.values()), 4)
+    if release.recall_at_10 is not None:
+        metadata[constants.RECALL_AT_10] = release.recall_at_10
     if report.rows:
         metadata |= _projection(table)
     return metadata

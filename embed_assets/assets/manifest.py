@@ -74,7 +74,6 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
         constants.ITEMS: report.items,
         constants.READ_SECONDS: round(report.seconds, 3),
         **counts(numbers),
-        "preview": preview(rows[:20], _PREVIEW),
     }
     if report.quarantined:
         reasons = [{"reason": reason, "items": count} for reason, count in sorted(report.quarantined.items())]
@@ -82,6 +81,7 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     pictures = _pictures(steps, source, [row for row in rows if row["modality"] == "image" and row["status"] == "ok"])
     if pictures:
         metadata["contact_sheet"] = dg.MetadataValue.md(contact_sheet(pictures))
+    metadata["preview"] = preview(rows[:10], _PREVIEW)
     return metadata
 
 

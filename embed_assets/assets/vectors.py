@@ -6,12 +6,14 @@ import dagster as dg
 import numpy as np
 
 from embed_assets import constants
-from embed_assets.assets.names import Names, shards_by_version
+from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.steps import Steps
+from embed_assets.store.rows import quoted
+from embed_assets.store.vectors import COLUMNS
 from embed_assets.store.versions import VersionRecord
 
 _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
@@ -44,8 +46,9 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
             context.log.info(_told(report))
             shared = _shared_metadata(steps, record, report)
             for shard in sorted(shards):
-                key = dg.MultiPartitionKey({"version": version, "shard": shard})
-                context.add_asset_metadata({**shared, **_shard_metadata(report, shard)}, partition_key=key)
+                key = dg.MultiPartitionKey({VERSION: version, SHARD: shard})
+                own = _shard_metadata(steps, record, report, shard)
+                context.add_asset_metadata({**shared, **own}, partition_key=key)
 
     return vectors
 
@@ -55,9 +58,12 @@ def _told(report: EmbedReport) -> str:
     return f"version {report.version}: {outcomes}, {report.total('deleted')} deleted; {report.seconds:.1f} s"
 
 
-def _shard_metadata(report: EmbedReport, shard: str) -> dict[str, Any]:
+def _shard_metadata(steps: Steps, record: VersionRecord, report: EmbedReport, shard: str) -> dict[str, Any]:
     found = report.shards.get(shard, {})
-    return counts({name: found.get(name, 0) for name in ("embedded", "reused", "deleted", "segments")})
+    outcomes = {name: found.get(name, 0) for name in ("embedded", "reused", "deleted", "segments")}
+    table = steps.vectors(record).open()
+    rows = table.count_rows(f"shard = {quoted(shard)}") if table is not None else 0
+    return {"dagster/partition_row_count": rows, **counts(outcomes)}
 
 
 def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -
         "dagster/row_count": table.count_rows(),
         "dagster/table_name": steps.vectors(record).name,
         "dagster/uri": steps.store.uri,
-        "dagster/column_schema": column_schema(table.schema),
+        "dagster/column_schema": column_schema(table.schema, COLUMNS),
         constants.ENCODER_VERSION: record.version,
         constants.ITEMS_PER_SECOND: figures["items_per_second"],
         constants.READ_SECONDS: figures["read_seconds"],

@@ -7,7 +7,8 @@ import click
 from rich.console import Console
 
 from embed_assets.cli.execute import run_pipeline, timed
-from embed_assets.cli.show import print_hits, print_status
+from embed_assets.cli.options import short_path
+from embed_assets.cli.show import make_console, print_hits, print_status
 from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
@@ -26,7 +27,7 @@ def command(home: str) -> None:
         vectors = sum(encoder.vectors for encoder in read_status(Steps(settings)).encoders)
         click.echo(f"Everything is fresh: {vectors:,} vectors, nothing to encode ({timed(started)}).")
         return
-    console = Console(width=None if Console().is_terminal else 118)
+    console = make_console()
     print_status(read_status(Steps(settings)), console)
     for search in SEARCHES:
         _search(search, settings, console)
@@ -54,12 +55,10 @@ def _picture(search: DemoSearch, settings: PipelineSettings) -> Path:
 
 
 def _next(store: str) -> list[str]:
-    shown = Path(store)
-    if shown.is_relative_to(Path.cwd()):
-        shown = shown.relative_to(Path.cwd())
     command = ".venv/bin/embed-assets" if Path(".venv/bin/embed-assets").exists() else "embed-assets"
+    search = f'{command} search "read a csv file" --store {short_path(store)}'
     return [
-        f"{'make ui':58} open the Dagster UI on this store",
-        f"{command + ' search ' + chr(34) + 'read a csv file' + chr(34) + f' --store {shown}':58} search it",
-        f"{command + ' run ~/Pictures':58} use your own media",
+        f"{'make ui':72} open the Dagster UI on this store",
+        f"{search:72} search it",
+        f"{command + ' run ~/Pictures':72} use your own media",
     ]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from embed_assets.cli.options import dagster_home
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
-from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.errors import EmbedAssetsError, PromotionError
 from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def is_fresh(steps: Steps, refreshed: Mapping[str, RefreshReport]) -> bool:
+def is_fresh(steps: Steps) -> bool:
     """Whether sources, encoders, vectors and pointers are all as they should be; encodes nothing."""
-    if any(report.changed for report in refreshed.values()):
+    if any(steps.listing_differs(source) for source in steps.settings.sources):
         return False
     for encoder in steps.settings.encoders:
         resolved = steps.resolve(encoder)
@@ -48,9 +47,8 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     """
     steps = Steps(settings)
     with Progress(quiet=quiet) as shown, progress.listening(shown.step):
-        refreshed = {source: steps.refresh(source) for source in settings.sources}
         save_settings(steps.store, settings)
-        if is_fresh(steps, refreshed):
+        if is_fresh(steps):
             return False
         _materialize(steps, shown)
     return True

@@ -73,3 +73,10 @@ def home_of(store: str) -> Path:
     if "://" not in store:
         return Path(store).absolute().parent / "dagster"
     return Path(HOME).absolute() / f"dagster-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
+
+
+def short_path(store: str) -> str:
+    """A store's address as a person would type it: relative where it lies below the current folder."""
+    if "://" in store or not Path(store).is_relative_to(Path.cwd()):
+        return store
+    return str(Path(store).relative_to(Path.cwd()))

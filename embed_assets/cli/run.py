@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from embed_assets.cli.execute import run_pipeline, timed
-from embed_assets.cli.options import json_option, store_option
+from embed_assets.cli.options import json_option, short_path, store_option
 from embed_assets.cli.show import print_status
 from embed_assets.errors import SettingsError
 from embed_assets.settings import PipelineSettings, load_settings, make_settings, overridden
@@ -41,7 +41,9 @@ def command(media: str | None, settings_file: str | None, offline: bool, store: 
         click.echo(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
     else:
         print_status(status)
-        click.echo(f'Done in {timed(started)}. Next: embed-assets search "a query" --store {store}')
+        click.echo(
+            f'Done in {timed(started)}. Next: embed-assets search "a query" --store {short_path(settings.store)}'
+        )
 
 
 def folder_settings(media: str | None, store: str, *, offline: bool) -> PipelineSettings:

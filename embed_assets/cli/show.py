@@ -1,6 +1,5 @@
 """What the commands print: progress while it works, tables a person wants to read."""
 
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -21,6 +20,9 @@ _STAGES = {
     "index": "indexing",
     "check": "checking",
 }
+
+
+_WIDTH = 118
 
 
 class Progress:
@@ -70,9 +72,15 @@ class Progress:
             self._console.print(f"· {text}", style="dim", highlight=False)
 
 
+def make_console() -> Console:
+    """Where tables are printed: the terminal at its width; files and pipes at one that cuts no table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
 def print_status(status: Status, console: Console | None = None) -> None:
     """Sources and encoders as two tables, with what went wrong beneath."""
-    console = console or Console()
+    console = console or make_console()
     console.print(_sources_table(status.sources))
     console.print(_encoders_table(status.encoders))
     for source in status.sources:
@@ -85,7 +93,7 @@ def print_status(status: Status, console: Console | None = None) -> None:
 
 def print_hits(title: str, hits: Sequence[Hit], console: Console | None = None) -> None:
     """One search's results."""
-    console = console or Console()
+    console = console or make_console()
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
         table.add_column(name, style=style, no_wrap=name == "score", overflow="ellipsis")
@@ -95,11 +103,6 @@ def print_hits(title: str, hits: Sequence[Hit], console: Console | None = None) 
     if not hits:
         table.add_row("", "", "nothing found", "")
     console.print(table)
-
-
-def is_terminal() -> bool:
-    """Whether a person is likely to read what is printed."""
-    return sys.stdout.isatty()
 
 
 def _sources_table(sources: Sequence[SourceStatus]) -> Table:

@@ -49,7 +49,7 @@ class KnownVectors:
 
     def _from_table(self, hashes: list[str]) -> dict[str, np.ndarray]:
         rows = self._table.read(["content_hash", "vector"], where=one_of("content_hash", hashes))
-        if rows is None:
+        if rows is None or not rows.num_rows:  # replaced since this run began
             return {}
         vectors = rows.column("vector").combine_chunks()
         values = np.asarray(vectors.flatten()).reshape(len(rows), -1).astype(np.float32)

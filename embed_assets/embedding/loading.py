@@ -39,7 +39,9 @@ def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
         "media": tuple(settings.media) if settings.media else None,
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    spec = replace(spec_for(_local(settings.model), name=name, **chosen), model=settings.model)
+    spec = spec_for(_local(settings.model), name=name, **chosen)
+    if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
+        spec = replace(spec, model=settings.model)
     wrong = [kind for kind in spec.media if kind not in spec.modalities]
     if wrong:
         raise SettingsError(

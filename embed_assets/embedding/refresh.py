@@ -72,17 +72,31 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     gone_before = {row["key"]: row for row in known if row["status"] == "deleted"}
     present = {file.key for file in listed.files}
     vanished = {key: row for key, row in live.items() if key not in present}
-    _guard(listed, live, vanished)
 
     fresh = [file for file in listed.files if not _same_stat(live.get(file.key), file)]
     looked = _look(listed, fresh)
-    changes = _Changes(listed, shards=shards, ids={row["media_id"] for row in known})
+    changes = _Changes(listed, shards=shards, ids={row["media_id"] for row in known}, vanished=vanished)
     for file in listed.files:
-        changes.settle(file, looked.get(file.key), live.get(file.key), gone_before.get(file.key), vanished)
+        changes.settle(file, looked.get(file.key), live.get(file.key), gone_before.get(file.key))
+    _guard(listed, live, vanished)  # what was only renamed is not among the vanished any more
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
     return changes.report(known, files_read=len(fresh), seconds=time.monotonic() - started)
+
+
+def differs(listed: ListedSource, manifest: Manifest) -> bool:
+    """Whether `refresh` would find work: a file that is new, gone, touched, or of which other things are said."""
+    live = {row["key"]: row for row in manifest.rows(listed.name) if row["status"] != "deleted"}
+    if live.keys() != {file.key for file in listed.files}:
+        return True
+    for file in listed.files:
+        row = live[file.key]
+        if not _same_stat(row, file):
+            return True
+        if _meta_hash(file.uri, annotated(listed.annotations(file.key))) != row["meta_hash"]:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +132,18 @@ def _look(listed: ListedSource, files: Sequence[ListedFile]) -> dict[str, _Look]
 
 
 class _Changes:
-    """Collects the rows to write and counts them by kind."""
+    """Collects the rows to write and counts them by kind; takes from `vanished` what was only renamed."""
 
-    def __init__(self, listed: ListedSource, *, shards: int, ids: set[str]) -> None:
+    def __init__(
+        self, listed: ListedSource, *, shards: int, ids: set[str], vanished: dict[str, dict[str, Any]]
+    ) -> None:
         self._listed = listed
         self._shards = shards
         self._ids = ids
+        self._vanished = vanished
+        self._movable: dict[str, list[dict[str, Any]]] = {}  # vanished rows by content hash
+        for row in vanished.values():
+            self._movable.setdefault(row["content_hash"], []).append(row)
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
         self.rows: list[dict[str, Any]] = []
@@ -134,14 +154,14 @@ class _Changes:
         look: _Look | None,
         row: Mapping[str, Any] | None,
         deleted: Mapping[str, Any] | None,
-        vanished: dict[str, dict[str, Any]],
     ) -> None:
         """Decide what became of one listed file, and take note of the row to write, if any."""
         if row is not None:
             edited = look is not None and look.content_hash != row["content_hash"]
             self._write(file, row, look, "edited" if edited else None)
-        elif look is not None and (old := _moved_from(look, vanished)) is not None:
-            vanished.pop(old["key"])
+        elif look is not None and look.reason is None and self._movable.get(look.content_hash):
+            old = self._movable[look.content_hash].pop(0)
+            del self._vanished[old["key"]]
             self._write(file, old, look, "renamed")
         elif look is not None and deleted is not None:
             self._write(file, deleted, look, "restored")
@@ -231,12 +251,6 @@ def _same_stat(row: Mapping[str, Any] | None, file: ListedFile) -> bool:
     if row is None:
         return False
     return (row["size"], row["mtime"], row["etag"]) == (file.size, file.mtime, file.etag)
-
-
-def _moved_from(look: _Look, vanished: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    if look.reason is not None:
-        return None
-    return next((row for row in vanished.values() if row["content_hash"] == look.content_hash), None)
 
 
 def _guard(listed: ListedSource, live: Mapping[str, Any], vanished: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ FAMILIES = "sentence-transformers and BERT-like transformers, CLIP, torchvision 
 # What a recognised model is declared as, before the name and the model itself.
 DEFAULTS: dict[str, dict[str, Any]] = {
     SENTENCE: {"modalities": ("text",), "media": ("text",), "space": "text"},
-    CLIP: {"modalities": ("image", "text"), "media": ("image",), "space": "image-text"},
+    CLIP: {"modalities": ("image", "text"), "media": ("image",), "space": "image_text"},
     RESNET: {"modalities": ("image",), "media": ("image",), "space": "image"},
 }
 

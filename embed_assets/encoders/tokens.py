@@ -44,7 +44,8 @@ class BatchTokenizer:
 
     def encode(self, text: str) -> Encoding:
         """Ids with the special tokens, cut to the limit."""
-        encoding = self._truncating.encode(text)
+        # The batch call lets other threads run meanwhile; `encode` holds the GIL, and the forward pass waits.
+        encoding = self._truncating.encode_batch_fast([text])[0]
         if not encoding.ids:
             raise MediaError("no tokens", "the text is empty for this tokenizer")
         return encoding.ids, encoding.type_ids

@@ -73,11 +73,10 @@ def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> C
     """The column's type against the encoder version's."""
     kind = table.schema.field("vector").type
     fixed = isinstance(kind, pa.FixedSizeListType)
-    expected = {"float16": "halffloat", "float32": "float"}[vector_dtype]
-    found_dim = kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
-    found = f"{kind.value_type}[{found_dim}]" if isinstance(kind, pa.FixedSizeListType) else str(kind)
-    passed = fixed and found_dim == release.dim and found.startswith(expected + "[")
-    summary = f"vectors are {found}; the encoder version has {expected}[{release.dim}]"
+    number = kind.value_type.to_pandas_dtype().__name__ if fixed else str(kind)
+    found_dim = kind.list_size if fixed else 0
+    passed = number == vector_dtype and found_dim == release.dim
+    summary = f"vectors are {number}[{found_dim}]; the encoder version has {vector_dtype}[{release.dim}]"
     return _verdict(DIMENSION, passed, summary, dim=found_dim, expected_dim=release.dim)
 
 

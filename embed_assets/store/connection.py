@@ -109,7 +109,7 @@ class Store:
             return
         try:
             fs.pipe_file(path, b"1", mode="create")
-        except (OSError, PermissionError) as error:
+        except Exception as error:  # botocore's own, of an endpoint that does not answer, are no OSErrors
             raise StoreError(
                 f"Store {self.uri!r} can't be written: {error}. Check the bucket's name, endpoint and credentials."
             ) from error

@@ -36,6 +36,7 @@ class Release:
     ann: bool  # whether there is an ANN index; without one every search is exact
     nprobes: int = 20
     refine_factor: int = 2
+    recall_at_10: float | None = None  # that this effort reached when it was chosen; None: search is exact
     checks: tuple[CheckVerdict, ...] = ()
     at: str = ""
 

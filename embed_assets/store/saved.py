@@ -37,7 +37,7 @@ def _read(store: Store) -> str | None:
         return fs.cat_file(path).decode()
     except FileNotFoundError:
         return None
-    except (OSError, PermissionError) as error:
+    except Exception as error:  # botocore's own, of an endpoint that does not answer, are no OSErrors
         raise StoreError(f"Store {store.uri!r} can't be read: {error}. Check its address and credentials.") from error
 
 

@@ -11,6 +11,29 @@ from embed_assets.store.rows import one_of, read, upsert
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+# What each column holds, for whoever meets the table in a catalogue.
+COLUMNS = {
+    "segment_id": "Key of the row: media id, kind of segment and where it starts.",
+    "media_id": "The item; stays when its file is renamed.",
+    "source": "Source of the item.",
+    "shard": "Stable bucket of the media id.",
+    "modality": "text, image, audio or video.",
+    "kind": "chunk of a text, or image.",
+    "key": "Path of the file below its source.",
+    "uri": "Address of the file.",
+    "media_hash": "sha256 of the file's bytes when it was embedded.",
+    "meta_hash": "Hash of address, caption, labels and user columns.",
+    "content_hash": "sha256 of what went into the encoder; equal input, equal vector.",
+    "segment_count": "How many segments the item has.",
+    "start": "First character of the chunk.",
+    "end": "Character after the chunk's last.",
+    "text": "The chunk, or the caption; full-text searched.",
+    "labels": "Class names, from a sidecar or the folder.",
+    "embedded_at": "When the row was written.",
+    "encoder_version": "Identity of the encoder that made the vector.",
+    "vector": "The vector.",
+}
+
 _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
 

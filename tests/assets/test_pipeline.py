@@ -1,0 +1,156 @@
+"""The pipeline in Dagster: embed and promote on a real instance, on a real store."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from embed_assets.assets.names import grid_range, shards_by_version
+from embed_assets.errors import StoreError
+from embed_assets.search.searcher import Searcher
+from embed_assets.store.serving import Serving, live_release
+from tests.assets.running import Running
+from tests.support import picture, rewrite, settings, write_notes
+
+
+@pytest.fixture
+def running(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Running:
+    write_notes(tmp_path / "notes", 12)
+    return Running(settings(tmp_path), instance)
+
+
+def test_embed_and_promote_make_a_folder_searchable(running: Running) -> None:
+    assert running.embed().success
+    assert running.promote().success
+    hits = Searcher(running.steps.store).search("note 3", space="words", k=3)
+    assert hits[0].key == "note-003.txt"
+
+
+def test_embed_counts_by_shard_and_for_the_whole_run(running: Running) -> None:
+    result = running.embed()
+    events = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("words_vectors")]
+    told = [event.step_materialization_data.materialization.metadata for event in events]
+    assert len(events) == running.settings.shards
+    assert sum(int(str(one["embedded"].value)) for one in told) == 12
+    assert {str(one["run embedded"].value) for one in told} == {"12"}
+    assert {"embed_assets/read_seconds", "embed_assets/encode_seconds", "preview"} <= set(told[0])
+
+
+def test_embed_of_some_shards_embeds_those_only(running: Running) -> None:
+    version = running.steps.resolve("words").record.version
+    tags = {
+        "dagster/asset_partition_range_start": f"s00|{version}",
+        "dagster/asset_partition_range_end": f"s01|{version}",
+    }
+    assert running.embed(tags=tags).success
+    rows = running.steps.vectors(running.steps.resolve("words").record).read(["shard"])
+    assert rows is not None and set(rows.column("shard").to_pylist()) <= {"s00", "s01"}
+
+
+def test_a_second_run_encodes_nothing(running: Running, words: list) -> None:
+    running.embed()
+    words.clear()
+    assert running.embed().success
+    assert words == []
+
+
+def test_the_encoder_asset_registers_its_version_as_a_partition(running: Running) -> None:
+    running.embed()
+    version = running.steps.resolve("words").record.version
+    assert running.instance.get_dynamic_partitions("words_versions") == [version]
+    assert running.metadata("words_encoder")["embed_assets/encoder_version"].value == version
+
+
+def test_the_data_version_of_a_manifest_follows_its_media(running: Running, tmp_path: Path) -> None:
+    def data_version() -> str:
+        event = running.instance.get_latest_materialization_event(dg.AssetKey("notes_manifest"))
+        assert event is not None and event.asset_materialization is not None
+        return (event.asset_materialization.tags or {})["dagster/data_version"]
+
+    running.embed()
+    first = data_version()
+    running.embed()
+    assert data_version() == first
+    rewrite(tmp_path / "notes" / "note-003.txt", "another text")
+    running.embed()
+    assert data_version() != first
+
+
+def test_a_failing_blocking_check_holds_the_pointer_back(running: Running) -> None:
+    running.embed()
+    running.promote()
+    before = live_release(running.steps.store, "words").key
+    record = running.steps.resolve("words").record
+    table = running.steps.vectors(record).open()
+    assert table is not None
+    table.delete("key = 'note-003.txt'")  # an item whose vectors are lost
+
+    result = running.promote()
+
+    assert not result.success
+    evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert evaluations["accounts"] is False
+    assert evaluations["dimension"] is True
+    materialized = {event.asset_key for event in result.get_asset_materialization_events()}
+    assert dg.AssetKey("words_serving") not in materialized
+    assert live_release(running.steps.store, "words").key == before
+
+
+def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running) -> None:
+    running.embed()
+    running.steps.index(running.steps.resolve("words").record)
+    result = running.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=running.instance,
+        asset_selection=[dg.AssetKey("words_serving")],
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert not result.success
+    assert Serving(running.steps.store).pointer("words").live is None
+
+
+def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    write_notes(tmp_path / "notes", 12)
+    (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
+    running = Running(settings(tmp_path, checks={"max_quarantined_share": 0.01}), instance)
+    running.embed()
+    result = running.promote()
+    assert result.success
+    found = {e.check_name: (e.passed, e.severity) for e in result.get_asset_check_evaluations()}
+    assert found["quarantined_share"] == (False, dg.AssetCheckSeverity.WARN)
+    assert live_release(running.steps.store, "words").rows == 12
+
+
+def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(running: Running) -> None:
+    running.embed()
+    running.promote()
+    release, verdicts = running.steps.check(running.steps.resolve("words").record, only={"dimension"})
+    assert [verdict.name for verdict in verdicts] == ["dimension"]
+    assert len(release.checks) == 7
+
+
+def test_pictures_show_as_a_contact_sheet_and_a_projection(
+    words: list, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    running = Running(settings(tmp_path, encoders={"words": {"model": "words", "media": ["image"]}}), instance)
+    running.embed()
+    running.promote()
+    sheet = running.metadata("notes_manifest")["contact_sheet"]
+    projection = running.metadata("words_index")["projection"]
+    assert isinstance(sheet, dg.MarkdownMetadataValue) and "image/jpeg" in str(sheet.value)
+    assert isinstance(projection, dg.MarkdownMetadataValue) and len(str(projection.value)) < 1000  # shown inline
+
+
+def test_a_version_that_is_not_registered_is_named(running: Running) -> None:
+    with pytest.raises(StoreError, match="no version 'feedfeedfeed'"):
+        running.steps.version("words", "feedfeedfeed")
+
+
+def test_partitions_of_a_run_sort_out_into_versions_and_shards() -> None:
+    keys = [dg.MultiPartitionKey({"version": "v1", "shard": shard}) for shard in ("s00", "s01")]
+    assert shards_by_version([*keys, "s00|v2"]) == {"v1": {"s00", "s01"}, "v2": {"s00"}}
+    assert grid_range("v1", 3)["dagster/asset_partition_range_end"] == "s02|v1"

@@ -1,0 +1,126 @@
+"""embed-assets run, status and search: what a person reads and what a machine reads."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.support import note, rewrite, touch, write_notes
+
+Settings = Callable[..., str]
+
+
+def test_run_ends_with_a_table_and_the_next_command(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 5)
+    result = command("run", "--settings", pipeline_yaml())
+    assert result.exit_code == 0, result.output
+    assert "notes" in result.stdout and "live" in result.stdout
+    assert "embed-assets search" in result.stdout
+
+
+def test_a_second_run_says_in_one_line_that_everything_is_fresh(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
+) -> None:
+    write_notes(tmp_path / "notes", 5)
+    command("run", "--settings", pipeline_yaml())
+    words.clear()
+    result = command("run", "--settings", "pipeline.yaml")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Everything is fresh: 5 vectors, nothing to encode")
+    assert len(result.stdout.splitlines()) == 1
+    assert words == []
+
+
+def test_status_says_exactly_what_the_last_run_did(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
+) -> None:
+    notes = write_notes(tmp_path / "notes", 200)
+    command("run", "--settings", pipeline_yaml())
+    words.clear()
+    rewrite(notes / "note-001.txt", "an edited text")
+    (notes / "added.txt").write_text("an added text")
+    (notes / "note-002.txt").unlink()
+    (notes / "note-003.txt").rename(notes / "renamed.txt")
+    rewrite(notes / "note-004.txt", bytes(range(256)) * 4)
+
+    run = json.loads(command("run", "--settings", "pipeline.yaml", "--json").stdout)
+    status = json.loads(command("status", "--store", "store", "--json").stdout)
+
+    counts = status["sources"][0]
+    assert sorted(words) == ["an added text", "an edited text"]
+    assert (counts["embedded"], counts["deleted"], counts["quarantined"]) == (2, 1, 1)
+    assert (counts["reused"], counts["unchanged"]) == (0, 197)
+    assert status["fresh"] is True
+    assert run["sources"] == status["sources"]
+    hits = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
+    assert hits["words"][0]["key"] == "renamed.txt"
+
+
+def test_a_touched_file_is_read_and_not_encoded(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
+) -> None:
+    notes = write_notes(tmp_path / "notes", 5)
+    command("run", "--settings", pipeline_yaml())
+    words.clear()
+    touch(notes / "note-001.txt")
+    assert command("run", "--settings", "pipeline.yaml").exit_code == 0
+    assert words == []
+
+
+def test_search_prints_json_for_machines(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 5)
+    command("run", "--settings", pipeline_yaml())
+    found = json.loads(command("search", "note 3", "--store", "store", "--json").stdout)
+    assert found["words"][0]["key"] == "note-003.txt"
+    assert found["words"][0]["rank"] == 1
+
+
+def test_a_failed_check_is_told_and_the_exit_status_says_so(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path
+) -> None:
+    write_notes(tmp_path / "notes", 2000, length=3)
+    # One-bit codes of many like texts: the nearest are not among those that are ranked again.
+    index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
+    result = command("run", "--settings", pipeline_yaml(index=index, checks={"min_ann_recall": 1.0}))
+    assert result.exit_code == 1
+    assert "ann_recall" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run",), "Name a folder or bucket of media"),
+        (("run", "nowhere"), "Source folder"),
+        (("run", "--settings", "absent.yaml"), "Settings file 'absent.yaml' does not exist"),
+        (("status", "--store", "absent"), "There is no store at 'absent' yet"),
+        (("search", "x", "--store", "absent"), "There is no store at 'absent' yet"),
+        (("search", "--store", "absent"), "Give words or a picture"),
+    ],
+)
+def test_a_mistake_gets_one_clear_message(command: Command, arguments: tuple[str, ...], message: str) -> None:
+    result = command(*arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_wrong_key_suggests_the_nearest(command: Command, pipeline_yaml: Settings) -> None:
+    result = command("run", "--settings", pipeline_yaml(encoders={"words": {"modle": "words"}}))
+    assert result.exit_code == 1
+    assert "encoders.words.modle: unknown key. Did you mean 'model'?" in result.output
+
+
+def test_a_space_that_serves_nothing_is_named(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 5)
+    command("run", "--settings", pipeline_yaml())
+    result = command("search", "x", "--space", "wrds", "--store", "store")
+    assert result.exit_code == 1
+    assert "Space 'wrds' serves nothing. Spaces that serve: words." in result.output
+
+
+def test_help_names_every_command(command: Command) -> None:
+    result = command("--help")
+    for name in ("demo", "run", "search", "status", "ui"):
+        assert name in result.output

@@ -1,0 +1,268 @@
+"""Every check, seen passing and failing on a real table."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embed_assets.embedding.plan import Plan
+from embed_assets.quality import checks
+from embed_assets.quality.evaluation import Evaluation
+from embed_assets.quality.recall import Recall, exact_distances, measure, tune
+from embed_assets.steps import Steps
+from embed_assets.store.connection import Store
+from embed_assets.store.index import IndexSettings, build_indices
+from embed_assets.store.nearest import open_release
+from embed_assets.store.releases import Release
+from tests.support import NOT_ENCODABLE, pipeline, refresh_and_embed, rewrite, vector_rows, vector_table, write_notes
+
+
+def random_vectors(count: int, *, dim: int = 32, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def opened(folder: Path, vectors: np.ndarray, **columns: Any):
+    table = vector_table(Store(str(folder)), vectors, **columns).open()
+    assert table is not None
+    return table
+
+
+def with_foreign_rows(folder: Path, good: np.ndarray, bad: np.ndarray):
+    """Rows that LanceDB would refuse, appended by Lance itself."""
+    import lance
+
+    table = opened(folder, good)
+    ids = [f"foreign-{number}" for number in range(len(bad))]
+    lance.write_dataset(vector_rows(table.schema, bad, media_id=ids), str(folder / "words__v1.lance"), mode="append")
+    return Store(str(folder)).open("words__v1")
+
+
+def release(**changes: Any) -> Release:
+    facts = {"space": "words", "encoder": "words", "encoder_version": "v1", "table": "words__v1", "table_version": 2}
+    return Release(**{**facts, "dim": 32, "distance": "cosine", "rows": 10, "ann": False, **changes})
+
+
+def plan(**changes: Any) -> Plan:
+    nothing: dict[str, Any] = {"encode": [], "rewrite": [], "delete": {}, "replaced": set()}
+    return Plan(**{**nothing, "unchanged": {}, "quarantined": {}, "deleted": {}, **changes})
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_dimension_passes_on_the_type_that_was_promised(tmp_path, dtype):
+    table = opened(tmp_path, random_vectors(3), dtype=dtype)
+    verdict = checks.check_dimension(table, release(), vector_dtype=dtype)
+    assert verdict.passed
+    assert verdict.figures == {"dim": 32, "expected_dim": 32}
+
+
+def test_dimension_fails_on_another_dim_or_element_type(tmp_path):
+    table = opened(tmp_path, random_vectors(3))
+    other_dim = checks.check_dimension(table, release(dim=64), vector_dtype="float32")
+    other_type = checks.check_dimension(table, release(), vector_dtype="float16")
+    assert (other_dim.passed, other_type.passed, other_dim.blocking) == (False, False, True)
+    assert other_dim.summary == "vectors are float32[32]; the encoder version has float32[64]"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_unit_vectors_passes_in_both_element_types(tmp_path, dtype):
+    verdict = checks.check_unit_vectors(opened(tmp_path, random_vectors(200), dtype=dtype), unit_length=True)
+    assert verdict.passed
+    assert verdict.figures["rows"] == 200
+    assert verdict.figures["min_norm"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("value", "figure"), [(np.nan, "not_finite"), (np.inf, "not_finite"), (0.0, "zero")])
+def test_unit_vectors_counts_rows_that_are_no_direction(tmp_path, value, figure):
+    bad = random_vectors(2)
+    bad[:, 5 if figure == "not_finite" else slice(None)] = value
+    table = with_foreign_rows(tmp_path, random_vectors(50), bad)
+    for unit_length in (True, False):
+        verdict = checks.check_unit_vectors(table, unit_length=unit_length)
+        assert not verdict.passed
+        assert verdict.figures[figure] == 2
+
+
+def test_unit_vectors_fails_off_unit_length_only_where_it_was_promised(tmp_path):
+    vectors = random_vectors(50)
+    vectors[3] *= 1.02
+    table = opened(tmp_path, vectors)
+    promised = checks.check_unit_vectors(table, unit_length=True)
+    assert (promised.passed, promised.figures["off_unit_length"]) == (False, 1)
+    assert checks.check_unit_vectors(table, unit_length=False).passed
+
+
+def test_unit_vectors_looks_at_every_row(tmp_path):
+    vectors = random_vectors(40_000, dim=8)
+    vectors[-1] = 0
+    assert checks.check_unit_vectors(opened(tmp_path, vectors), unit_length=True).figures["zero"] == 1
+
+
+def test_checks_look_at_the_releases_table_version_and_not_at_later_rows(tmp_path):
+    table = opened(tmp_path, random_vectors(10))
+    candidate = release(table_version=table.version)
+    table.add(vector_rows(table.schema, np.zeros((1, 32)), media_id=["late"]))
+    at_release = open_release(Store(str(tmp_path)), candidate)
+    assert checks.check_unit_vectors(at_release, unit_length=True).figures["rows"] == 10
+    assert len(checks.sample_vectors(at_release, 100)) == 10
+    assert not checks.check_unit_vectors(Store(str(tmp_path)).open("words__v1"), unit_length=True).passed
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, words: list[Any]) -> Steps:
+    """Twenty notes with vectors, one deleted and one set aside."""
+    notes = write_notes(tmp_path / "notes", 20)
+    (notes / "bad.txt").write_text(NOT_ENCODABLE)
+    steps = pipeline(tmp_path)
+    refresh_and_embed(steps)
+    (notes / "note-000.txt").unlink()
+    refresh_and_embed(steps)
+    return steps
+
+
+def accounts(steps: Steps):
+    record = steps.resolve("words").record
+    return checks.check_accounts(steps.store.open(record.table), steps.plan(record))
+
+
+def first_rows(steps: Steps, count: int) -> Any:
+    return steps.store.open(steps.resolve("words").record.table).to_arrow().slice(0, count)
+
+
+def test_accounts_close_on_what_the_pipeline_wrote(embedded):
+    verdict = accounts(embedded)
+    assert verdict.passed
+    assert verdict.summary == "19 with vectors + 1 quarantined + 1 deleted = 21 items"
+
+
+def test_accounts_find_items_without_vectors(embedded):
+    table = embedded.store.open(embedded.resolve("words").record.table)
+    table.delete("key = 'note-005.txt'")
+    verdict = accounts(embedded)
+    assert (verdict.passed, verdict.figures["missing"], verdict.blocking) == (False, 1, True)
+
+
+def test_accounts_find_items_that_were_edited_since(embedded, tmp_path):
+    rewrite(tmp_path / "notes" / "note-005.txt", "edited since")
+    embedded.refresh("notes")
+    assert accounts(embedded).figures["missing"] == 1
+
+
+def test_accounts_find_rows_of_items_that_are_gone(embedded, tmp_path):
+    (tmp_path / "notes" / "note-005.txt").unlink()
+    embedded.refresh("notes")
+    verdict = accounts(embedded)
+    assert (verdict.passed, verdict.figures["orphans"]) == (False, 1)
+
+
+def test_accounts_find_doubled_segments(embedded):
+    table = embedded.store.open(embedded.resolve("words").record.table)
+    table.add(first_rows(embedded, 2))
+    verdict = accounts(embedded)
+    assert (verdict.passed, verdict.figures["doubled"]) == (False, 2)
+
+
+def test_accounts_find_items_with_a_segment_missing(tmp_path, words):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "long.txt").write_text(" ".join(["granite"] * 100))
+    steps = pipeline(tmp_path)
+    refresh_and_embed(steps)
+    assert accounts(steps).passed
+    table = steps.store.open(steps.resolve("words").record.table)
+    table.delete(f"segment_id = '{first_rows(steps, 1).column('segment_id')[0].as_py()}'")
+    verdict = accounts(steps)
+    assert (verdict.passed, verdict.figures["torn"]) == (False, 1)
+
+
+@pytest.fixture(scope="module")
+def one_bit(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """4,000 random vectors behind an index of one bit a dimension in 63 cells."""
+    store = Store(str(tmp_path_factory.mktemp("index")))
+    vector_table(store, random_vectors(4000))
+    settings = IndexSettings(min_rows=1000, rows_per_partition=64, num_bits=1)
+    report = build_indices(store, "words__v1", distance="cosine", settings=settings)
+    assert (report.ann, report.rows, report.rows_not_indexed) == (True, 4000, 0)
+    return store.open("words__v1")
+
+
+def test_ann_recall_fails_where_the_index_misses_neighbours(one_bit):
+    queries = random_vectors(50, seed=1)
+    truth = exact_distances(one_bit, queries, k=10, distance="cosine")
+    seen = measure(one_bit, queries, truth, k=10, distance="cosine", nprobes=1, refine_factor=1)
+    verdict = checks.check_ann_recall({"text": seen}, target=0.95, rows=4000)
+    assert seen.mean < 0.6
+    assert (verdict.passed, verdict.blocking, verdict.figures["recall_at_10"]) == (False, True, round(seen.mean, 4))
+
+
+def test_ann_recall_passes_at_the_effort_that_tuning_finds(one_bit):
+    queries = random_vectors(50, seed=1)
+    seen = tune(one_bit, queries, k=10, distance="cosine", target=0.9)
+    assert seen.lower >= 0.9
+    assert (seen.nprobes, seen.refine_factor) != (10, 2)  # the cheapest does not reach it on this index
+    assert checks.check_ann_recall({"text": seen}, target=0.9, rows=4000).passed
+
+
+def test_ann_recall_counts_the_worst_modality():
+    good = Recall(mean=0.99, lower=0.98, queries=200, k=10, nprobes=20, refine_factor=2)
+    bad = replace(good, mean=0.90)
+    verdict = checks.check_ann_recall({"image": good, "text": bad}, target=0.95, rows=4000)
+    assert (verdict.passed, verdict.figures["recall_at_10"]) == (False, 0.9)
+    assert "200 held-out text queries" in verdict.summary
+
+
+def test_ann_recall_of_exact_search_passes_and_without_queries_fails():
+    assert checks.check_ann_recall(None, target=0.95, rows=10).passed
+    assert not checks.check_ann_recall({}, target=0.95, rows=10).passed
+
+
+def test_labelled_retrieval_fails_under_either_floor():
+    seen = Evaluation(queries=10, unanswerable=0, ndcg_at_10=0.7, recall_at_10=0.8, recall_at_100=None, mrr=0.6)
+    assert checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.7).passed
+    assert not checks.check_retrieval(seen, min_recall=0.81, min_ndcg=0.7).passed
+    assert not checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.71).passed
+    assert not checks.check_retrieval(seen, min_recall=0.81, min_ndcg=0.7).blocking
+
+
+def test_labelled_retrieval_fails_where_no_query_has_an_answer_and_passes_without_a_query_set():
+    none = Evaluation(queries=0, unanswerable=9, ndcg_at_10=0, recall_at_10=0, recall_at_100=None, mrr=0)
+    assert not checks.check_retrieval(none, min_recall=0, min_ndcg=0).passed
+    assert checks.check_retrieval(None, min_recall=1, min_ndcg=1).passed
+
+
+def test_quarantined_share_counts_unknown_kinds_and_names_the_reasons():
+    aside = plan(unchanged={"notes": 90}, quarantined={"notes": {"broken image": 7}}, unknown={"notes": {"pdf": 3}})
+    verdict = checks.check_quarantined(aside, max_share=0.1)
+    assert verdict.passed
+    assert verdict.summary == "10 of 100 items (10.0%, at most 10.0%): broken image 7, pdf 3"
+    assert not checks.check_quarantined(aside, max_share=0.09).passed
+
+
+def test_collapsed_vectors_fails_where_all_say_the_same(tmp_path):
+    same = random_vectors(1) + 0.01 * random_vectors(300)
+    verdict = checks.check_collapsed(opened(tmp_path / "same", same), max_mean_cosine=0.9)
+    assert (verdict.passed, verdict.blocking) == (False, False)
+    assert verdict.figures["mean_cosine"] > 0.99
+    spread = checks.check_collapsed(opened(tmp_path / "spread", random_vectors(300)), max_mean_cosine=0.9)
+    assert spread.passed
+    assert abs(spread.figures["mean_cosine"]) < 0.05
+
+
+def test_collapsed_vectors_fails_on_nan_and_passes_on_one_row(tmp_path):
+    spoiled = with_foreign_rows(tmp_path / "nan", random_vectors(5), np.full((5, 32), np.nan))
+    assert not checks.check_collapsed(spoiled, max_mean_cosine=0.9).passed
+    assert checks.check_collapsed(opened(tmp_path / "one", random_vectors(1)), max_mean_cosine=0.9).passed
+
+
+def test_a_table_without_rows_passes_the_checks_on_vectors(tmp_path):
+    table = opened(tmp_path, random_vectors(1))
+    table.delete("true")
+    assert checks.check_unit_vectors(table, unit_length=True).passed
+    assert checks.check_collapsed(table, max_mean_cosine=0.9).passed
+    assert checks.check_accounts(table, plan()).passed
+
+
+def test_the_blocking_checks_are_those_that_promotion_requires():
+    assert {spec.name for spec in checks.ALL if spec.blocking} == checks.REQUIRED
+    assert {"dimension", "unit_vectors", "accounts", "ann_recall"} == checks.REQUIRED

@@ -1,0 +1,143 @@
+"""Store: folders and buckets, and a bucket that would lose rows is refused."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pyarrow as pa
+import pytest
+
+from embed_assets.errors import StoreError
+from embed_assets.store.connection import Store, lance_options
+
+SCHEMA = pa.schema([pa.field("key", pa.string())])
+
+
+def test_a_new_store_is_empty_and_makes_no_folder_until_it_is_written(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+    assert store.table_names() == set()
+    assert store.open_or_none("anything") is None
+
+
+def test_a_table_that_is_not_there_is_named_with_the_way_out(tmp_path):
+    with pytest.raises(StoreError, match=r"has no table 'manifest'. Run the assets"):
+        Store(str(tmp_path)).open("manifest")
+
+
+def test_two_creators_at_once_get_the_same_table(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda _: Store(str(tmp_path)).open_or_create("t", SCHEMA), range(8)))
+    assert {table.name for table in tables} == {"t"}
+    assert Store(str(tmp_path)).table_names() == {"t"}
+
+
+def test_more_tables_than_one_page_are_listed(tmp_path):
+    store = Store(str(tmp_path))
+    for number in range(25):
+        store.open_or_create(f"t{number}", SCHEMA)
+    assert len(store.table_names()) == 25
+
+
+def test_a_handle_opened_later_sees_what_another_store_wrote(tmp_path):
+    one, other = Store(str(tmp_path)), Store(str(tmp_path))
+    one.open_or_create("t", SCHEMA)
+    before = other.open("t")
+    one.open("t").add([{"key": "a"}])
+    assert other.open("t").count_rows() == 1
+    assert before.count_rows() == 1
+
+
+def test_dropping_a_table_that_is_not_there_is_no_error(tmp_path):
+    store = Store(str(tmp_path))
+    store.open_or_create("t", SCHEMA)
+    for _ in range(2):
+        store.drop("t")
+    assert store.table_names() == set()
+
+
+def test_a_bucket_holds_tables_like_a_folder(s3, bucket):
+    store = Store(f"s3://{bucket}/lake", s3.storage_options)
+    store.open_or_create("t", SCHEMA).add([{"key": "a"}])
+    again = Store(f"s3://{bucket}/lake", s3.storage_options)
+    assert again.table_names() == {"t"}
+    assert again.open("t").count_rows() == 1
+    assert len(again.dataset("t").get_fragments()) == 1
+
+
+def test_the_preflight_leaves_nothing_in_the_bucket(s3, bucket):
+    assert Store(f"s3://{bucket}/lake", s3.storage_options).table_names() == set()
+    assert "Contents" not in s3.client().list_objects_v2(Bucket=bucket)
+
+
+def test_a_bucket_that_is_not_there_is_named(s3):
+    with pytest.raises(StoreError, match=r"s3://no-such-bucket-here/lake' can't be written"):
+        Store("s3://no-such-bucket-here/lake", s3.storage_options).table_names()
+
+
+def test_an_endpoint_that_does_not_answer_is_named():
+    client = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}
+    options = {"key": "testing", "secret": "testing-secret", "client_kwargs": client}
+    options |= {"config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1}}
+    with pytest.raises(StoreError, match=r"s3://bucket/lake' can't be written") as caught:
+        Store("s3://bucket/lake", options).table_names()
+    assert "endpoint" in str(caught.value)
+    assert "testing-secret" not in str(caught.value)
+
+
+def test_an_unknown_protocol_is_named():
+    with pytest.raises(StoreError, match="nosuch://bucket/lake"):
+        Store("nosuch://bucket/lake").table_names()
+
+
+class _TakesEveryPut(BaseHTTPRequestHandler):
+    """An object store from before conditional writes: If-None-Match is a header like any other."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._answer(200)
+
+    def do_DELETE(self) -> None:
+        self._answer(204)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"0123456789abcdef0123456789abcdef"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def old_endpoint() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _TakesEveryPut)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_bucket_that_ignores_conditional_writes_is_refused(old_endpoint):
+    client = {"endpoint_url": old_endpoint, "region_name": "us-east-1"}
+    options = {"key": "testing", "secret": "testing-secret", "client_kwargs": client}
+    with pytest.raises(StoreError, match="does not honour conditional writes"):
+        Store("s3://bucket/lake", options).table_names()
+
+
+def test_options_of_fsspec_become_those_of_lance():
+    options = {"key": "k", "secret": "s", "token": "t", "endpoint_url": "http://localhost:9000"}
+    assert lance_options(options | {"client_kwargs": {"region_name": "eu-west-1"}}) == {
+        "aws_access_key_id": "k",
+        "aws_secret_access_key": "s",
+        "aws_session_token": "t",
+        "aws_region": "eu-west-1",
+        "aws_endpoint": "http://localhost:9000",
+        "allow_http": "true",
+    }
+    assert lance_options({}) == {}
+    assert lance_options({"endpoint_url": "https://minio.example"}) == {"aws_endpoint": "https://minio.example"}

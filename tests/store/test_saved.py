@@ -1,0 +1,49 @@
+"""Saved settings: a store can be shown alone, and no credential is kept in it."""
+
+import pytest
+
+from embed_assets.errors import StoreError
+from embed_assets.store.connection import Store
+from embed_assets.store.saved import save_settings, saved_settings
+from tests.support import settings
+
+
+def test_a_store_gives_back_the_settings_it_was_built_with(tmp_path):
+    made = settings(tmp_path, shards=7)
+    store = Store(made.store)
+    save_settings(store, made)
+    assert saved_settings(Store(made.store)) == made
+
+
+def test_a_store_of_nobody_has_none(tmp_path):
+    assert saved_settings(Store(str(tmp_path / "nothing"))) is None
+
+
+def test_equal_settings_are_not_written_again(tmp_path):
+    made = settings(tmp_path)
+    file = tmp_path / "store" / "pipeline.yaml"
+    save_settings(Store(made.store), made)
+    before = file.stat().st_mtime_ns
+    save_settings(Store(made.store), made)
+    assert file.stat().st_mtime_ns == before
+
+
+def test_no_storage_option_is_kept_and_the_stores_own_are_used(tmp_path, s3, bucket):
+    options = s3.storage_options
+    sources = {"notes": {"uri": f"s3://{bucket}/media", "storage_options": options}}
+    made = settings(tmp_path, store=f"s3://{bucket}/lake", storage_options=options, sources=sources)
+    save_settings(Store(made.store, options), made)
+    body = s3.client().get_object(Bucket=bucket, Key="lake/pipeline.yaml")["Body"].read().decode()
+    assert "storage_options" not in body
+    assert "testing" not in body
+    found = saved_settings(Store(made.store, options))
+    assert found is not None
+    assert (found.storage_options, found.sources["notes"].storage_options) == (options, {})
+
+
+def test_an_endpoint_that_does_not_answer_is_a_store_error():
+    client = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}
+    retries = {"config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1}}
+    options = {"key": "testing", "secret": "testing-secret", "client_kwargs": client, **retries}
+    with pytest.raises(StoreError, match="can't be read"):
+        saved_settings(Store("s3://bucket/lake", options))

@@ -1,0 +1,125 @@
+"""Settings: every mistake gets one line that names the key, and relative paths mean the file's folder."""
+
+from pathlib import Path
+
+import pytest
+
+from embed_assets.errors import SettingsError
+from embed_assets.settings import load_settings
+
+GOOD = """
+store: lake
+sources:
+  notes: {uri: media/notes}
+encoders:
+  text: {model: minilm}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(text)
+    return file
+
+
+def message(tmp_path: Path, text: str, **environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, text), environ=environ)
+    return str(caught.value)
+
+
+def test_a_minimal_file_gets_the_defaults(tmp_path):
+    settings = load_settings(written(tmp_path, GOOD), environ={})
+    assert (settings.shards, settings.compute.device, settings.index.vector_dtype) == (16, "auto", "float16")
+    assert settings.sources_of("text") == ["notes"]
+
+
+def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    text = GOOD.replace("model: minilm", "model: ./models/own") + "spaces: {text: {queries: judged.jsonl}}\n"
+    settings = load_settings(written(tmp_path, text), environ={})
+    assert settings.store == str(tmp_path / "lake")
+    assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
+    assert settings.encoders["text"].model == str(tmp_path / "models" / "own")
+    assert settings.spaces["text"].queries == str(tmp_path / "judged.jsonl")
+
+
+def test_addresses_names_and_embedded_query_sets_are_left_alone(tmp_path):
+    text = GOOD.replace("store: lake", "store: s3://bucket/lake") + "spaces: {text: {queries: 'embedded:docs'}}\n"
+    settings = load_settings(written(tmp_path, text.replace("media/notes", "file:///media")), environ={})
+    assert (settings.store, settings.sources["notes"].uri) == ("s3://bucket/lake", "file:///media")
+    assert (settings.encoders["text"].model, settings.spaces["text"].queries) == ("minilm", "embedded:docs")
+
+
+def test_an_environment_variable_overrides_one_key_and_leaves_its_neighbours(tmp_path):
+    text = GOOD + "compute: {device: cuda, readers: 7}\n"
+    environ = {"EMBED_ASSETS_COMPUTE__DEVICE": "cpu", "EMBED_ASSETS_SHARDS": "4", "COMPUTE__READERS": "1"}
+    settings = load_settings(written(tmp_path, text), environ=environ)
+    assert (settings.compute.device, settings.compute.readers, settings.shards) == ("cpu", 7, 4)
+
+
+def test_an_environment_variable_reaches_into_a_named_source(tmp_path):
+    environ = {"EMBED_ASSETS_SOURCES__NOTES__MAX_DELETED_SHARE": "1.0"}
+    settings = load_settings(written(tmp_path, GOOD), environ=environ)
+    assert settings.sources["notes"].max_deleted_share == 1.0
+    assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
+
+
+def test_the_process_environment_counts_where_none_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBED_ASSETS_COMPUTE__DEVICE", "cpu")
+    assert load_settings(written(tmp_path, GOOD)).compute.device == "cpu"
+
+
+def test_a_wrong_key_suggests_the_nearest(tmp_path):
+    found = message(tmp_path, GOOD + "compute: {devise: cpu}\n")
+    assert found.endswith("pipeline.yaml: compute.devise: unknown key. Did you mean 'device'?")
+
+
+def test_a_wrong_key_of_a_named_section_suggests_the_nearest(tmp_path):
+    found = message(tmp_path, GOOD.replace("uri: media/notes", "uri: media/notes, patern: '*.txt'"))
+    assert found.endswith("sources.notes.patern: unknown key. Did you mean 'pattern'?")
+
+
+def test_a_key_near_to_none_lists_the_known_ones(tmp_path):
+    found = message(tmp_path, GOOD + "spaces: {text: {zzz: 1}}\n")
+    assert found.endswith("spaces.text.zzz: unknown key. Known keys: min_ndcg, min_recall, queries.")
+
+
+def test_a_missing_key_is_named(tmp_path):
+    assert message(tmp_path, GOOD.replace("store: lake", "")).endswith("pipeline.yaml: store: missing. Add it.")
+    assert message(tmp_path, GOOD.replace("{model: minilm}", "{}")).endswith("encoders.text.model: missing. Add it.")
+
+
+def test_every_mistake_gets_its_own_line(tmp_path):
+    found = message(tmp_path, GOOD + "shards: 0\ncompute: {devise: cpu}\n")
+    assert len(found.splitlines()) == 2
+    assert "shards: Input should be greater than or equal to 1" in found
+
+
+def test_an_unknown_source_of_an_encoder_is_named_with_the_known_ones(tmp_path):
+    found = message(tmp_path, GOOD.replace("{model: minilm}", "{model: minilm, sources: [books]}"))
+    assert found.endswith("pipeline.yaml: encoders.text.sources names 'books'; the sources are: notes")
+
+
+def test_yaml_that_is_not_yaml_names_file_and_line(tmp_path):
+    found = message(tmp_path, "store: lake\nsources: {notes: [\n")
+    assert "pipeline.yaml: not valid YAML" in found
+    assert "line 3" in found
+
+
+def test_a_list_at_the_top_is_refused(tmp_path):
+    assert "expected keys and values at the top, found list" in message(tmp_path, "- store\n- sources\n")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml' does not exist"):
+        load_settings(tmp_path / "nowhere.yaml", environ={})
+
+
+def test_a_wrong_type_is_named_with_its_key(tmp_path):
+    assert "compute.readers: Input should be a valid integer" in message(tmp_path, GOOD + "compute: {readers: many}\n")
+    assert "sources.Notes" in message(tmp_path, GOOD.replace("notes: {", "Notes: {"))
+
+
+def test_a_section_that_is_not_keys_and_values_is_named(tmp_path):
+    assert "pipeline.yaml: sources" in message(tmp_path, "store: lake\nsources: media\nencoders: {text: {model: a}}\n")

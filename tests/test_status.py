@@ -1,0 +1,117 @@
+"""Status: what a store says of itself, from the store alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embed_assets.errors import PromotionError
+from embed_assets.status import read_status
+from embed_assets.steps import Steps
+from embed_assets.store.serving import Serving
+from tests import support
+from tests.support import NOT_ENCODABLE, note, pipeline, refresh_and_embed, run_all, table_versions, write_notes
+
+plugin_folder = support.plugin_folder
+words = support.words
+
+
+@pytest.fixture
+def steps(tmp_path: Path, words: list[Any]) -> Steps:
+    write_notes(tmp_path / "notes", 10)
+    return pipeline(tmp_path)
+
+
+def test_a_new_store_has_nothing_to_tell(tmp_path):
+    told = read_status(pipeline(tmp_path))
+    assert (told.sources, told.encoders) == ((), ())
+
+
+def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
+    record = steps.resolve("words").record
+    assert read_status(steps).encoders[0].state == "not embedded"
+    refresh_and_embed(steps)
+    steps.index(record)
+    assert read_status(steps).encoders[0].state == "candidate"
+    assert not read_status(steps).fresh
+    steps.check(record)
+    steps.promote(record, by="test")
+    told = read_status(steps)
+    assert (told.encoders[0].state, told.fresh) == ("live", True)
+    assert (told.encoders[0].vectors, told.encoders[0].dim, told.encoders[0].space) == (10, 32, "words")
+
+
+def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
+    run_all(steps)
+    (tmp_path / "notes" / "added.txt").write_text("added")
+    (tmp_path / "notes" / "note-000.txt").unlink()
+    assert read_status(steps).encoders[0].stale == 0  # the manifest has not seen it yet
+    steps.refresh("notes")
+    told = read_status(steps)
+    assert (told.encoders[0].stale, told.fresh) == (2, False)
+
+
+def test_the_account_of_a_source_adds_up(steps, tmp_path):
+    (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
+    (tmp_path / "notes" / "copy.txt").write_text(note(3))
+    (tmp_path / "notes" / "data.bin").write_bytes(b"\x00\x01\x02\xff" * 8)
+    run_all(steps)
+    own, unknown = read_status(steps).sources
+    assert (own.embedded, own.reused, own.quarantined, own.items) == (11, 0, 1, 12)
+    assert own.reasons == {"vector not finite": 1}
+    assert (unknown.encoder, unknown.reasons) == ("", {"unsupported type: application/octet-stream": 1})
+
+
+def test_checks_and_their_failures_are_told(tmp_path, words):
+    write_notes(tmp_path / "notes", 10)
+    (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
+    steps = pipeline(tmp_path, checks={"max_quarantined_share": 0.01})
+    run_all(steps)
+    told = read_status(steps).encoders[0]
+    assert (told.checks_passed, told.checks, told.state) == (6, 7, "live")
+    assert told.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
+
+
+def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_path):
+    run_all(steps)
+    (tmp_path / "notes" / "added.txt").write_text("added")
+    refresh_and_embed(steps)
+    record = steps.resolve("words").record
+    steps.store.open(record.table).delete("key = 'note-004.txt'")
+    steps.index(record)
+    steps.check(record)
+    with pytest.raises(PromotionError, match="accounts: 1 items without vectors"):
+        steps.promote(record, by="test")
+    told = read_status(steps).encoders[0]
+    assert (told.state, told.stale) == ("candidate", 1)
+    assert told.failures[0].startswith("accounts: 1 items without vectors")
+    live = Serving(steps.store).pointer("words").live
+    assert live is not None
+    assert live.rows == 10
+    assert steps.embed(record).total("embedded") == 1  # and the next run mends it
+
+
+def test_a_version_that_was_rolled_back_is_a_candidate_again(steps, tmp_path):
+    run_all(steps)
+    (tmp_path / "notes" / "added.txt").write_text("added")
+    run_all(steps)
+    Serving(steps.store).roll_back("words", by="test")
+    assert read_status(steps).encoders[0].state == "candidate"
+
+
+def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
+    run_all(steps)
+    before = table_versions(steps.store)
+    words.clear()
+    read_status(steps)
+    assert table_versions(steps.store) == before
+    assert words == []
+
+
+def test_the_document_is_json(steps):
+    run_all(steps)
+    told = read_status(steps)
+    again = json.loads(json.dumps(told.document()))
+    assert again["fresh"] is True
+    assert again["encoders"][0]["version"] == told.encoders[0].version
