@@ -102,7 +102,7 @@ def steps_of(work: Path, mode: str, device: str) -> Steps:
         "encoders": {"minilm": {"model": "embedded:minilm", "space": "text", "segment": {"mode": mode}}},
         "spaces": {"text": {"queries": str(work / "queries.jsonl")}},
         "compute": {"device": device},
-        "index": {"min_rows": 1},
+        "index": {"min_rows": 1, "rows_per_partition": 128},
     }
     return Steps(make_settings(values))
 

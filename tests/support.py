@@ -130,15 +130,6 @@ def write_weights(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def word_encoder(folder: Path, **spec: Any) -> WordEncoder:
-    """The encoder alone, without a registry."""
-    from embed_assets.encoders.spec import EncoderSpec
-
-    facts: dict[str, Any] = {"name": "words", "family": "", "model": "", "space": "words"}
-    made = EncoderSpec(**{**facts, "modalities": ("text", "image"), "media": ("text",), **spec})
-    return WordEncoder(made, folder=folder, device="cpu", dtype="float32")
-
-
 @pytest.fixture(scope="session")
 def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installed package, as pip leaves it, that declares the encoders "words" and "slow-words"."""

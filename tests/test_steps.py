@@ -142,18 +142,6 @@ def test_of_an_edited_long_text_only_the_changed_chunks_are_encoded(tmp_path, wo
     assert {row["segment_count"] for row in rows} == {5}
 
 
-def test_text_that_moves_to_another_file_while_its_own_is_edited_is_embedded(tmp_path, words):
-    notes = write_notes(tmp_path / "notes", 2)
-    steps = pipeline(tmp_path, compute={"device": "cpu", "batch_tokens": 1, "flush_rows": 1})
-    refresh_and_embed(steps)
-    old = {number: (notes / f"note-00{number}.txt").read_text() for number in (0, 1)}
-    for number in (0, 1):
-        rewrite(notes / f"note-00{number}.txt", note(50 + number, length=80))
-        (notes / f"moved-{number}.txt").write_text(old[number])
-    refresh_and_embed(steps)
-    assert {row["text"] for key, row in rows_by_key(steps).items() if key.startswith("moved")} == set(old.values())
-
-
 def test_chosen_shards_embed_their_own_items_only(tmp_path, words):
     write_notes(tmp_path / "notes", 40)
     steps = pipeline(tmp_path)

@@ -29,6 +29,15 @@ def test_hashes_that_share_their_first_digits_are_told_apart(tmp_path):
     assert list(known.lookup([one, other])) == [one]
 
 
+def test_a_vector_that_was_replaced_since_the_run_began_is_not_known(tmp_path):
+    """A text that moves to another file while its own is edited: the edit may be written first."""
+    table = vector_table(Store(str(tmp_path)), np.eye(2, 8), content_hash=hashes(2), media_id=["a", "b"])
+    known = KnownVectors(table)
+    table.delete_items(["a"])
+    assert known.lookup(hashes(1)) == {}
+    assert list(known.lookup(hashes(2))) == hashes(2)[1:]
+
+
 def test_a_missing_table_knows_nothing(tmp_path):
     assert KnownVectors(VectorTable(Store(str(tmp_path)), "words", "v1")).lookup(hashes(3)) == {}
 

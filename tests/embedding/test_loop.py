@@ -251,7 +251,7 @@ def test_a_wrong_shape_ends_the_run_and_its_threads(tmp_path, weights):
     loop = Loop(tmp_path, weights, Wide)
     loop.texts = {f"{number}.txt": note(number) for number in range(100)}
     with pytest.raises(EncoderOutputError):
-        loop.run(buffer_bytes=1)
+        loop.run(tokens=1, buffer_bytes=1)  # both readers wait with an item in hand
     assert loop.rows() == {}
     assert ended()
 
