@@ -1,5 +1,6 @@
 """Status: what a store holds and how it got there, from the store alone."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,6 +59,7 @@ class Status:
     store: str
     sources: tuple[SourceStatus, ...]
     encoders: tuple[EncoderStatus, ...]
+    unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
 
     @property
     def fresh(self) -> bool:
@@ -88,7 +90,26 @@ def read_status(steps: Steps) -> Status:
         SourceStatus(source=source, encoder="", quarantined=sum(reasons.values()), reasons=dict(reasons))
         for source, reasons in unknown.items()
     )
-    return Status(store=steps.store.uri, sources=tuple(sources), encoders=tuple(encoders))
+    return Status(
+        store=steps.store.uri,
+        sources=tuple(sources),
+        encoders=tuple(encoders),
+        unencoded=_unencoded(steps, list(newest.values())),
+    )
+
+
+def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, Counter[str]]:
+    """Usable items of kinds that no encoder of their source takes: neither lost nor searchable."""
+    fed = {source: set[str]() for source in steps.settings.sources}
+    for record in records:
+        for source in steps.settings.sources_of(record.encoder):
+            fed[source].update(record.spec.media)
+    found: dict[str, Counter[str]] = {}
+    table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
+    for row in table.to_pylist():
+        if row["status"] == "ok" and row["modality"] not in fed[row["source"]]:
+            found.setdefault(row["source"], Counter())[row["modality"]] += 1
+    return found
 
 
 def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:

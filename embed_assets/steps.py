@@ -1,15 +1,12 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
-import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from embed_assets.embedding import progress
-from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.known import KnownVectors
 from embed_assets.embedding.loading import load_version, make_version
 from embed_assets.embedding.loop import embed
@@ -18,27 +15,21 @@ from embed_assets.embedding.refresh import RefreshReport, differs, refresh
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.sources import limits_of, listed, segmenter, segmenting_of
 from embed_assets.embedding.writer import Writer, rewrite_metadata
-from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.errors import EmbedAssetsError, StoreError
-from embed_assets.quality import checks
-from embed_assets.quality.evaluation import Evaluation, evaluate
-from embed_assets.quality.heldout import crop_of, evenly, span_of
-from embed_assets.quality.queryset import Judged, load_queries
-from embed_assets.quality.recall import Recall, exact_distances, measure, tune
-from embed_assets.settings import PipelineSettings, SpaceSettings
+from embed_assets.encoders.base import Encoder
+from embed_assets.errors import StoreError
+from embed_assets.quality.asked import Asked
+from embed_assets.quality.checks import REQUIRED
+from embed_assets.quality.gate import Gate
+from embed_assets.quality.recall import Recall
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
 from embed_assets.store.index import IndexReport, IndexSettings, build_indices
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.nearest import open_release
-from embed_assets.store.queries import QueryVectors
 from embed_assets.store.releases import CheckVerdict, Release, Releases
-from embed_assets.store.rows import read
 from embed_assets.store.serving import Pointer, Serving
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import EncoderVersions, VersionRecord
-
-_JUDGED, _HELD_OUT = "judged", "held out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +66,16 @@ class Steps:
     def manifest(self) -> Manifest:
         """The manifest of all sources."""
         return Manifest(self.store)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """The queries that versions are measured with."""
+        return Asked(self.settings, self.store, limits=self.limits, load=self.encoder, budget=self._budget)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """What candidates are measured by."""
+        return Gate(self.settings, self.store, self.asked)
 
     def refresh(self, source: str) -> RefreshReport:
         """Bring a source's manifest up to date with its listing."""
@@ -173,10 +174,10 @@ class Steps:
         known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
         if known is not None:
             return Indexed(release=known, report=report, recall=None)
-        recall = self._tuned(record, report)
+        recall = self.gate.tuned(record, report)
         if recall and _worst(recall).mean < self.settings.checks.min_ann_recall:
             report = self._build(record, retrain=True)
-            recall = self._tuned(record, report)
+            recall = self.gate.tuned(record, report)
         known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
         release = known or _release(record, report, vectors.name, recall)
         if known is None:
@@ -193,7 +194,8 @@ class Steps:
         """
         release = self._candidate(record)
         progress.report("check", record.encoder, 0)
-        verdicts = [run() for name, run in self._checks(record, release).items() if only is None or name in only]
+        ready = self.gate.checks(record, release, self.plan(record))
+        verdicts = [run() for name, run in ready.items() if only is None or name in only]
         names = {verdict.name for verdict in verdicts}
         kept = [verdict for verdict in release.checks if verdict.name not in names]
         release = replace(release, checks=(*kept, *verdicts))
@@ -208,30 +210,11 @@ class Steps:
             raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
         return release
 
-    def _checks(self, record: VersionRecord, release: Release) -> dict[str, Callable[[], CheckVerdict]]:
-        """Name → check, each ready to run on the release."""
-        table, wanted = open_release(self.store, release), self.settings.checks
-        plan = self.plan(record)
-        space = self.settings.spaces.get(release.space, SpaceSettings())  # pyright: ignore[reportCallIssue]
-        return {
-            checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
-            checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
-            checks.ACCOUNTS.name: lambda: checks.check_accounts(table, plan),
-            checks.ANN_RECALL.name: lambda: checks.check_ann_recall(
-                self._recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
-            ),
-            checks.RETRIEVAL.name: lambda: checks.check_retrieval(
-                self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
-            ),
-            checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
-            checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
-        }
-
     def promote(self, record: VersionRecord, *, by: str) -> Pointer:
         """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
         release = self._candidate(record)
         before = Serving(self.store).pointer(release.space)
-        pointer = Serving(self.store).promote(release, required=checks.REQUIRED, by=by)
+        pointer = Serving(self.store).promote(release, required=REQUIRED, by=by)
         if pointer.generation != before.generation:
             event = {
                 "space": release.space,
@@ -241,34 +224,6 @@ class Steps:
             }
             History(self.store).add("promote", event)
         return pointer
-
-    def evaluate(self, record: VersionRecord, release: Release, *, by_exact_search: bool = False) -> Evaluation | None:
-        """Labelled retrieval of a release on its space's query set; None where the space has none."""
-        judged = self.judged(release.space)
-        if not judged:
-            return None
-        vectors = self.query_vectors(record, [query.query for query in judged])
-        table = open_release(self.store, release)
-        return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
-
-    def judged(self, space: str) -> list[Judged]:
-        """The query set of a space; empty where it has none."""
-        settings = self.settings.spaces.get(space)
-        return load_queries(settings.queries) if settings and settings.queries else []
-
-    def query_vectors(self, record: VersionRecord, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of queries in words, float32 (len(texts), dim); encoded once per version, then kept."""
-        kept = QueryVectors(self.store, self.vectors(record).name, dim=record.dim)
-        ids = {text: _query_id(text) for text in texts}
-        known = kept.get(_JUDGED)
-        missing = [text for text in ids if ids[text] not in known]
-        if missing:
-            encoder = self.encoder(record)
-            prepared = [encoder.prepare("text", text, query=True) for text in missing]
-            found = encode(encoder, prepared, budget=self._budget(encoder))
-            kept.put(_JUDGED, "text", [ids[text] for text in missing], found)
-            known |= {ids[text]: ("text", vector) for text, vector in zip(missing, found, strict=True)}
-        return np.stack([known[ids[text]][1] for text in texts])
 
     def encoder(self, record: VersionRecord) -> Encoder:
         """The loaded encoder of a version, warm in this process."""
@@ -314,81 +269,6 @@ class Steps:
         name, distance = self.vectors(record).name, record.spec.distance
         return build_indices(self.store, name, distance=distance, settings=settings, retrain=retrain)
 
-    def _tuned(self, record: VersionRecord, report: IndexReport) -> dict[str, Recall] | None:
-        """Recall by query modality at the effort that the hardest of them needs."""
-        if not report.ann:
-            return None
-        table = self.store.open(self.vectors(record).name)
-        target = self.settings.checks.min_ann_recall
-        queries = self._held_out(record, table)
-        return {
-            modality: tune(table, vectors, k=10, distance=record.spec.distance, target=target)
-            for modality, vectors in queries.items()
-        }
-
-    def _recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
-        """Recall of the release as it will be asked: its own effort, its own table version."""
-        if not release.ann:
-            return None
-        found = {}
-        for modality, queries in self._held_out(record, table).items():
-            truth = exact_distances(table, queries, k=10, distance=release.distance)
-            found[modality] = measure(
-                table,
-                queries,
-                truth,
-                k=10,
-                distance=release.distance,
-                nprobes=release.nprobes,
-                refine_factor=release.refine_factor,
-            )
-        return found
-
-    def _held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
-        """Queries that are not rows, by modality: the judged ones, and spans or crops up to the wanted number."""
-        wanted = self.settings.checks.recall_queries
-        found: dict[str, list[np.ndarray]] = {}
-        judged = self.judged(record.spec.space)
-        if judged:
-            found["text"] = list(self.query_vectors(record, [query.query for query in judged])[:wanted])
-        kept = QueryVectors(self.store, self.vectors(record).name, dim=record.dim)
-        derived = kept.get(_HELD_OUT)
-        if len(derived) < min(wanted, table.count_rows()):
-            self._derive(record, table, kept, wanted)
-            derived = kept.get(_HELD_OUT)
-        for modality, vector in derived.values():
-            group = found.setdefault(modality, [])
-            if len(group) < wanted:
-                group.append(vector)
-        return {modality: np.stack(vectors) for modality, vectors in found.items() if vectors}
-
-    def _derive(self, record: VersionRecord, table: Any, kept: QueryVectors, count: int) -> None:
-        """Make held-out queries from rows: a span of a chunk's words, a crop of a picture."""
-        encoder = self.encoder(record)
-        rows = read(table, ["segment_id", "source", "key", "kind", "text"]).to_pylist()
-        for kind, modality in (("chunk", "text"), ("image", "image")):
-            chosen = evenly([row for row in rows if row["kind"] == kind], count)
-            made = [(row["segment_id"], prepared) for row in chosen if (prepared := self._query(encoder, row))]
-            if made:
-                vectors = encode(encoder, [prepared for _, prepared in made], budget=self._budget(encoder))
-                kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
-
-    def _query(self, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
-        """The held-out query of one row, prepared; None where the row is too small to leave something out."""
-        from embed_assets.media.image import decode_image
-        from embed_assets.media.source import open_source
-
-        seed = int(hashlib.sha256(row["segment_id"].encode()).hexdigest()[:8], 16)
-        if row["kind"] == "chunk":
-            span = span_of(row["text"] or "", seed=seed)
-            return encoder.prepare("text", span, query=True) if span else None
-        settings = self.settings.sources[row["source"]]
-        try:
-            data = open_source(settings.uri, settings.storage_options).read(row["key"], self.limits.max_bytes)
-            return encoder.prepare("image", crop_of(decode_image(data, limits=self.limits), seed=seed), query=True)
-        except EmbedAssetsError:  # gone or broken since it was embedded: the next refresh settles it
-            return None
-
 
 def _count_settled(plan: Plan, report: EmbedReport) -> None:
     """Count what needs no encoder: unchanged, rewritten, deleted, quarantined before."""
@@ -433,7 +313,3 @@ def _release(record: VersionRecord, report: IndexReport, table: str, recall: dic
         refine_factor=refine_factor,
         recall_at_10=round(_worst(recall).mean, 4) if recall else None,
     )
-
-
-def _query_id(text: str) -> str:
-    return f"{_JUDGED}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"

@@ -58,7 +58,7 @@ def test_the_account_of_a_source_adds_up(steps, tmp_path):
     (tmp_path / "notes" / "data.bin").write_bytes(b"\x00\x01\x02\xff" * 8)
     run_all(steps)
     own, unknown = read_status(steps).sources
-    assert (own.embedded, own.reused, own.quarantined, own.items) == (11, 0, 1, 12)
+    assert (own.embedded, own.reused, own.quarantined, own.items) == (10, 1, 1, 12)
     assert own.reasons == {"vector not finite": 1}
     assert (unknown.encoder, unknown.reasons) == ("", {"unsupported type: application/octet-stream": 1})
 

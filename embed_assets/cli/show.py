@@ -86,6 +86,10 @@ def print_status(status: Status, console: Console | None = None) -> None:
     for source in status.sources:
         for reason, count in source.reasons.items():
             console.print(f"  quarantined in {source.source}: {count} {reason}", style="yellow", highlight=False)
+    for source, kinds in status.unencoded.items():
+        for kind, count in kinds.items():
+            told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
+            console.print(told, style="yellow", highlight=False)
     for encoder in status.encoders:
         for failure in encoder.failures:
             console.print(f"  {encoder.encoder}: {failure}", style="yellow", highlight=False)

@@ -1,5 +1,6 @@
 """Loading: encoder versions made from settings, and loaded again from what the store recorded of them."""
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,6 +43,11 @@ def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
     spec = spec_for(_local(settings.model), name=name, **chosen)
     if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
         spec = replace(spec, model=settings.model)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", spec.space):
+        raise SettingsError(
+            f"encoders.{name}.space: {spec.space!r} is not a name of small letters, digits and underscores. "
+            f"Set encoders.{name}.space to one."
+        )
     wrong = [kind for kind in spec.media if kind not in spec.modalities]
     if wrong:
         raise SettingsError(

@@ -94,10 +94,11 @@ def _settle(
     hashes = {segment.content_hash for item in usable for segment in item.segments}
     vectors = known.lookup(hashes)
     missing: dict[str, Prepared] = {}
-    for item in usable:
+    first: dict[str, int] = {}  # content hash → the item that it is encoded for; others reuse it
+    for place, item in enumerate(window):
         for segment, prepared in zip(item.segments, item.prepared, strict=True):
-            if segment.content_hash not in vectors:
-                missing.setdefault(segment.content_hash, prepared)
+            if segment.content_hash not in vectors and first.setdefault(segment.content_hash, place) == place:
+                missing[segment.content_hash] = prepared
     if missing:
         started = time.monotonic()
         encoded = encode(encoder, list(missing.values()), budget=budget)
@@ -107,19 +108,20 @@ def _settle(
         known.remember({key: vector for key, vector in fresh.items() if np.isfinite(vector).all()})
         vectors |= fresh
     report.segments_encoded += len(missing)
-    for item in window:
-        _finish(item, vectors, missing, writer=writer, report=report)
+    for place, item in enumerate(window):
+        own = sum(first.get(segment.content_hash) == place for segment in item.segments)
+        _finish(item, vectors, encoded=own, writer=writer, report=report)
 
 
 def _finish(
     item: _Item,
     vectors: Mapping[str, np.ndarray],
-    encoded: Mapping[str, Prepared],
     *,
+    encoded: int,
     writer: Writer,
     report: EmbedReport,
 ) -> None:
-    """Hand a complete item to the writer, or set it aside."""
+    """Hand a complete item to the writer, or set it aside. `encoded`: how many of its segments were new."""
     source, shard = item.row["source"], item.row["shard"]
     error = item.error
     found = [vectors[segment.content_hash] for segment in item.segments]
@@ -130,9 +132,8 @@ def _finish(
         report.reason(source, error.reason)
         writer.put(Failed(item.row, error))
         return
-    is_new = any(segment.content_hash in encoded for segment in item.segments)
-    report.count("embedded" if is_new else "reused", source, shard)
-    report.segments_reused += sum(segment.content_hash not in encoded for segment in item.segments)
+    report.count("embedded" if encoded else "reused", source, shard)
+    report.segments_reused += len(item.segments) - encoded
     report.shards[shard]["segments"] += len(item.segments)
     writer.put(Done(item.row, item.segments, found))
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Prepared:
     """One segment, ready for the model: tokenised or resized.
 
-    `cost` is what a batch budget counts: tokens of a text, pixels of a picture.
+    `cost` is what a batch budget counts: tokens of a text, pixels of a picture or of all frames of a
+    clip, and for sounds the pixels of a picture of equal work (224 x 224 a second where nothing is known).
     """
 
     modality: Modality
@@ -38,7 +39,10 @@ class Encoder(ABC):
 
     @abstractmethod
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Tokenise a str, or turn an RGB `PIL.Image.Image` into the model's input.
+        """Turn a segment's payload into the model's input, on a CPU thread.
+
+        A text is a str, a picture an RGB `PIL.Image.Image`, audio a `media.payload.Sound` at the spec's
+        sample rate, video a `media.payload.Clip` with the spec's number of frames.
 
         `query=True` applies the query prompt instead of the document prompt, where the model has them.
         """

@@ -34,6 +34,10 @@ class EncoderSpec:
     query_prompt: str = ""
     document_prompt: str = ""
     max_tokens: int | None = None  # None: the model's own limit
+    sample_rate: int | None = None  # Hz that sounds are given to the encoder in
+    window_seconds: float | None = None  # length of an audio or video segment; None: the whole item
+    hop_seconds: float | None = None  # from one segment's start to the next; None: the window's length
+    frames: int | None = None  # how many frames of a video segment the encoder is given
     license: str = ""
     download_mb: float | None = None
     extra: str | None = None  # the extra of embed-assets that has to be installed

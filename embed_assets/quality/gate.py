@@ -1,0 +1,83 @@
+"""Gate: what a candidate is measured by before it may serve: search effort, recall, judgements, checks."""
+
+from collections.abc import Callable
+from typing import Any
+
+from embed_assets.embedding.plan import Plan
+from embed_assets.quality import checks
+from embed_assets.quality.asked import Asked
+from embed_assets.quality.evaluation import Evaluation, evaluate
+from embed_assets.quality.recall import Recall, exact_distances, measure, tune
+from embed_assets.settings import PipelineSettings, SpaceSettings
+from embed_assets.store.connection import Store
+from embed_assets.store.index import IndexReport
+from embed_assets.store.nearest import open_release
+from embed_assets.store.releases import CheckVerdict, Release
+from embed_assets.store.versions import VersionRecord
+
+_K = 10
+
+
+class Gate:
+    """Measures candidates of a pipeline."""
+
+    def __init__(self, settings: PipelineSettings, store: Store, asked: Asked) -> None:
+        self._settings = settings
+        self._store = store
+        self._asked = asked
+
+    def tuned(self, record: VersionRecord, report: IndexReport) -> dict[str, Recall] | None:
+        """Recall by query modality, each at the cheapest effort that reaches the target; None without ANN index."""
+        if not report.ann:
+            return None
+        table = self._store.open(record.table)
+        target = self._settings.checks.min_ann_recall
+        return {
+            modality: tune(table, vectors, k=_K, distance=record.spec.distance, target=target)
+            for modality, vectors in self._asked.held_out(record, table).items()
+        }
+
+    def recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
+        """Recall of the release as it will be asked: its own effort, its own table version."""
+        if not release.ann:
+            return None
+        found = {}
+        for modality, queries in self._asked.held_out(record, table).items():
+            truth = exact_distances(table, queries, k=_K, distance=release.distance)
+            found[modality] = measure(
+                table,
+                queries,
+                truth,
+                k=_K,
+                distance=release.distance,
+                nprobes=release.nprobes,
+                refine_factor=release.refine_factor,
+            )
+        return found
+
+    def evaluate(self, record: VersionRecord, release: Release, *, by_exact_search: bool = False) -> Evaluation | None:
+        """Labelled retrieval of a release on its space's query set; None where the space has none."""
+        judged = self._asked.judged(release.space)
+        if not judged:
+            return None
+        vectors = self._asked.vectors(record, [query.query for query in judged])
+        table = open_release(self._store, release)
+        return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
+
+    def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
+        """Name → check, each ready to run on the release."""
+        table, wanted = open_release(self._store, release), self._settings.checks
+        space = self._settings.spaces.get(release.space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+        return {
+            checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
+            checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
+            checks.ACCOUNTS.name: lambda: checks.check_accounts(table, plan),
+            checks.ANN_RECALL.name: lambda: checks.check_ann_recall(
+                self.recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
+            ),
+            checks.RETRIEVAL.name: lambda: checks.check_retrieval(
+                self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
+            ),
+            checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
+            checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
+        }
