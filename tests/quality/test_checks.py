@@ -198,10 +198,10 @@ def test_ann_recall_fails_where_the_index_misses_neighbours(one_bit):
 
 def test_ann_recall_passes_at_the_effort_that_tuning_finds(one_bit):
     queries = random_vectors(50, seed=1)
-    seen = tune(one_bit, queries, k=10, distance="cosine", target=0.9)
-    assert seen.lower >= 0.9
+    seen = tune(one_bit, queries, k=10, distance="cosine", target=0.75)
+    assert seen.lower >= 0.75
     assert (seen.nprobes, seen.refine_factor) != (10, 2)  # the cheapest does not reach it on this index
-    assert checks.check_ann_recall({"text": seen}, target=0.9, rows=4000).passed
+    assert checks.check_ann_recall({"text": seen}, target=0.75, rows=4000).passed
 
 
 def test_ann_recall_counts_the_worst_modality():
