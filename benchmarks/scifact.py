@@ -142,7 +142,7 @@ def run(work: Path, mode: str, device: str) -> Outcome:
 def search(steps: Steps, record: VersionRecord, release: Release, *, by_exact_search: bool) -> Quality:
     """Ask for ten items for nDCG and for a hundred for recall. Every question has to be answerable."""
     judged = steps.asked.judged(release.space)
-    vectors = steps.asked.vectors(record, [each.query for each in judged])
+    vectors = steps.asked.vectors(record, judged)
     table = open_release(steps.store, release)
     ten = evaluate(table, release, judged, vectors, by_exact_search=by_exact_search, depth=10)
     hundred = evaluate(table, release, judged, vectors, by_exact_search=by_exact_search, depth=100)

@@ -56,6 +56,12 @@ class EncoderSettings(Section):
     truncate_dim: int | None = Field(None, ge=1, description="Matryoshka: keep the first numbers.")
     query_prompt: str | None = None
     document_prompt: str | None = None
+    pooling: str | None = Field(None, description="cls or mean, where the model leaves it open.")
+    window_seconds: float | None = Field(None, gt=0, description="Length of an audio or video segment.")
+    hop_seconds: float | None = Field(None, gt=0, description="From one segment's start to the next.")
+    frames: int | None = Field(None, ge=1, description="Frames of a video segment.")
+    by_scene: bool = Field(False, description="End video segments at cuts as well.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The family's own: base_url, image, …")
     segment: SegmentSettings = SegmentSettings()  # pyright: ignore[reportCallIssue]
 
 
@@ -63,6 +69,7 @@ class SpaceSettings(Section):
     """What is expected of a space."""
 
     queries: str | None = Field(None, description="Query set: JSONL with query and relevant or relevant_labels.")
+    query_files: str | None = Field(None, description="Folder that query_file is taken from; unset: the query set's.")
     min_recall: float = Field(0.0, ge=0, le=1, description="Floor of labelled recall@10; below: a warning.")
     min_ndcg: float = Field(0.0, ge=0, le=1, description="Floor of labelled nDCG@10; below: a warning.")
 
@@ -79,6 +86,7 @@ class ComputeSettings(Section):
     flush_rows: int = Field(20_000, ge=1, description="Rows a commit.")
     flush_seconds: float = Field(60.0, gt=0, description="Longest time between two commits.")
     offline: bool = Field(False, description="Never ask a model hub.")
+    isolate_decoders: bool = Field(True, description="Decode media in processes that may crash or hang.")
 
 
 class IndexSettings(Section):
@@ -105,6 +113,11 @@ class LimitSettings(Section):
     max_bytes: int = Field(512 * 1024 * 1024, ge=1)
     max_pixels: int = Field(100_000_000, ge=1)
     max_characters: int = Field(10_000_000, ge=1)
+    max_pages: int = Field(5000, ge=1, description="Of a document.")
+    max_seconds: float = Field(4 * 3600, gt=0, description="Of a sound or a video.")
+    max_frames: int = Field(4096, ge=1, description="Taken from one video.")
+    decode_seconds: float = Field(20, gt=0, description="Of an isolated decoder, for each ten megabytes begun.")
+    decode_megabytes: int = Field(2048, ge=64, description="Of an isolated decoder.")
     background: tuple[int, int, int] = Field((255, 255, 255), description="Under transparent pixels.")
 
 
@@ -216,6 +229,8 @@ def _absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for space in _sections(values, "spaces"):
         if isinstance(space.get("queries"), str) and not space["queries"].startswith("embedded:"):
             space["queries"] = _from(folder, space["queries"])
+        if isinstance(space.get("query_files"), str):
+            space["query_files"] = _from(folder, space["query_files"])
     for encoder in _sections(values, "encoders"):
         model = encoder.get("model")
         if isinstance(model, str) and model.startswith((".", "~")):

@@ -1,6 +1,7 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,10 +14,12 @@ from embed_assets.embedding.loop import embed
 from embed_assets.embedding.plan import Plan, make_plan
 from embed_assets.embedding.refresh import RefreshReport, differs, refresh
 from embed_assets.embedding.report import EmbedReport
-from embed_assets.embedding.sources import limits_of, listed, segmenter, segmenting_of
+from embed_assets.embedding.sources import limits_of, listed, sampling_of, segmenter, segmenting_of
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
 from embed_assets.errors import StoreError
+from embed_assets.media.isolation import Decoders
+from embed_assets.media.sampling import Sampling
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.quality.gate import Gate
@@ -245,17 +248,35 @@ class Steps:
             flush_rows=compute.flush_rows,
             flush_seconds=compute.flush_seconds,
         )
-        embed(
-            plan,
-            encoder=encoder,
-            segmenter=segmenter(sources, encoder, segmenting=segmenting, limits=self.limits),
-            writer=writer,
-            known=KnownVectors(vectors),
-            budget=self._budget(encoder),
-            readers=compute.readers,
-            buffer_bytes=compute.buffer_mb * 1024 * 1024,
-            report=report,
-        )
+        with self._decoders() as decoders:
+            embed(
+                plan,
+                encoder=encoder,
+                segmenter=segmenter(
+                    sources,
+                    encoder,
+                    segmenting=segmenting,
+                    sampling=self._sampling(record),
+                    limits=self.limits,
+                    decoders=decoders,
+                ),
+                writer=writer,
+                known=KnownVectors(vectors),
+                budget=self._budget(encoder),
+                readers=compute.readers,
+                buffer_bytes=compute.buffer_mb * 1024 * 1024,
+                report=report,
+            )
+
+    def _sampling(self, record: VersionRecord) -> Sampling | None:
+        by_scene = self.settings.encoders[record.encoder].by_scene
+        return sampling_of(record.spec, by_scene=by_scene)
+
+    def _decoders(self) -> AbstractContextManager[Decoders | None]:
+        """Worker processes that start with the first item; None where the settings trust the media."""
+        if not self.settings.compute.isolate_decoders:
+            return nullcontext()
+        return Decoders(seconds=self.limits.decode_seconds, megabytes=self.limits.decode_megabytes)
 
     def _budget(self, encoder: Encoder) -> Budget:
         compute = self.settings.compute

@@ -18,6 +18,7 @@ from PIL import Image
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.encoders.spec import Modality
+from embed_assets.media.payload import Clip, Sound
 
 TEXTS = (
     "a cat",
@@ -28,6 +29,7 @@ TEXTS = (
     "?",
     "図書館",
 )
+PARTS = (1.0, 0.37, 0.02, 0.75)  # of the longest sound
 SIZES = ((64, 64), (320, 200), (97, 301), (224, 224), (31, 500))
 
 
@@ -35,6 +37,9 @@ class EncoderContract:
     """What `Encoder` promises. Subclass it as `Test…` with a fixture `encoder` that returns a loaded one."""
 
     tolerance = 1e-5  # between a segment's vectors in different batches; half precision needs more
+    sample_rate = 16_000  # Hz of the sounds, where it isn't this one: set it beside the fixture
+    seconds = 2.0  # of the longest sound
+    frames = 8  # of every clip
 
     def payloads(self, modality: Modality) -> list[Any]:
         """Inputs of a modality, of different lengths and sizes; override for others."""
@@ -42,7 +47,9 @@ class EncoderContract:
             return list(TEXTS)
         if modality == "image":
             return [picture(width, height, seed) for seed, (width, height) in enumerate(SIZES)]
-        raise NotImplementedError(f"Override payloads() with inputs for {modality}.")
+        if modality == "audio":
+            return [sound(self.seconds * part, self.sample_rate, seed) for seed, part in enumerate(PARTS)]
+        return [self._clip(width, height, seed) for seed, (width, height) in enumerate(SIZES[:3])]
 
     def load_again(self, encoder: Encoder) -> Encoder:
         """A second load of the same encoder; override where the registry can't load it."""
@@ -134,6 +141,11 @@ class EncoderContract:
         for modality, batch in self._batches(encoder):
             self._assert_close(again.encode(batch), encoder.encode(batch), modality)
 
+    def _clip(self, width: int, height: int, seed: int) -> Clip:
+        """Every second clip has no sound."""
+        heard = sound(self.seconds, self.sample_rate, seed) if seed % 2 == 0 else None
+        return clip(width, height, self.frames, seed, sound=heard)
+
     def _batches(self, encoder: Encoder) -> list[tuple[Modality, list[Prepared]]]:
         return [
             (modality, [encoder.prepare(modality, payload) for payload in self.payloads(modality)])
@@ -151,3 +163,20 @@ def picture(width: int, height: int, seed: int) -> Image.Image:
     coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((width, height))
     noise = random.integers(-20, 20, (height, width, 3))
     return Image.fromarray(np.clip(np.asarray(coarse) + noise, 0, 255).astype(np.uint8))
+
+
+def sound(seconds: float, rate: int, seed: int) -> Sound:
+    """Three tones that swell and fade, and a little noise, the same for the same seed."""
+    random = np.random.default_rng(seed)
+    at = np.arange(round(seconds * rate)) / rate
+    tones = [np.sin(2 * np.pi * hertz * at) for hertz in random.uniform(100, 0.3 * rate, 3)]
+    swell = 0.5 + 0.5 * np.sin(2 * np.pi * random.uniform(0.5, 4) * at + random.uniform(0, 6))
+    samples = 0.2 * swell * np.sum(tones, axis=0) + 0.02 * random.standard_normal(len(at))
+    return Sound(samples=samples.astype(np.float32), rate=rate)
+
+
+def clip(width: int, height: int, frames: int, seed: int, *, sound: Sound | None = None) -> Clip:
+    """A picture that moves to the right, 25 frames a second, the same for the same seed."""
+    first = np.asarray(picture(width, height, seed))
+    moved = np.stack([np.roll(first, step * max(1, width // 16), axis=1) for step in range(frames)])
+    return Clip(frames=moved, times=np.arange(frames) / 25, sound=sound)

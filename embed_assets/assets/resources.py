@@ -26,6 +26,7 @@ class EncoderResource(dg.ConfigurableResource):
     flush_rows: int = 20_000
     flush_seconds: float = 60.0
     offline: bool = False
+    isolate_decoders: bool = True
 
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":

@@ -7,7 +7,7 @@ import click
 
 from embed_assets import __version__
 
-_COMMANDS = ("demo", "run", "search", "status", "ui")
+_COMMANDS = ("demo", "encoders", "run", "search", "status", "ui")
 
 
 class _Commands(click.Group):

@@ -8,12 +8,13 @@ import click
 from embed_assets.cli.options import json_option, steps_of, store_option
 from embed_assets.cli.show import print_hits
 from embed_assets.errors import SettingsError, StoreError
+from embed_assets.media.sniff import refine, sniff
 from embed_assets.search.searcher import Hit, Searcher
 
 
 @click.command()
 @click.argument("query", required=False)
-@click.option("--image", type=click.Path(), help="A picture to search with, instead of words.")
+@click.option("--file", "file", type=click.Path(), help="A picture, sound or video to search with.")
 @click.option("--space", help="Only this space; otherwise all that take such a query.")
 @click.option("--label", help="Only items with this label.")
 @click.option("-k", default=5, show_default=True, help="How many items of each space.")
@@ -21,40 +22,40 @@ from embed_assets.search.searcher import Hit, Searcher
 @json_option
 def command(
     query: str | None,
-    image: str | None,
+    file: str | None,
     space: str | None,
     label: str | None,
     k: int,
     store: str,
     as_json: bool,
 ) -> None:
-    """Find media items by QUERY or by a picture."""
-    if (query is None) == (image is None):
-        raise SettingsError('Give words or a picture: embed-assets search "a query", or --image FILE.')
+    """Find media items by QUERY, or by a picture, sound or video."""
+    if (query is None) == (file is None):
+        raise SettingsError('Give words or a file: embed-assets search "a query", or --file FILE.')
     steps = steps_of(store)
     searcher = Searcher(steps.store, compute=steps.settings.compute)
-    asked: str | bytes = query if query is not None else _picture(Path(image or ""))
+    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""))
     found = {name: searcher.search(asked, space=name, k=k, label=label) for name in _spaces(searcher, asked, space)}
     if as_json:
         click.echo(json.dumps({name: [hit.document() for hit in hits] for name, hits in found.items()}, indent=2))
         return
     for name, hits in found.items():
-        print_hits(_title(query or str(image), name, hits), hits)
+        print_hits(_title(query or str(file), name, hits), hits)
 
 
 def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[str]:
     if space is not None:
         return [space]
-    modality = "text" if isinstance(query, str) else "image"
+    modality = "text" if isinstance(query, str) else refine(query, sniff(query)).modality
     spaces = [name for name in searcher.spaces() if modality in searcher.takes(name)]
     if not spaces:
-        raise StoreError(f"No space serves that takes {modality} queries. See embed-assets status.")
+        raise StoreError(f"No space serves that takes {modality or 'such'} queries. See embed-assets status.")
     return spaces
 
 
-def _picture(path: Path) -> bytes:
+def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
-        raise SettingsError(f"Picture {str(path)!r} does not exist.")
+        raise SettingsError(f"Query file {str(path)!r} does not exist.")
     return path.read_bytes()
 
 

@@ -11,7 +11,7 @@ from embed_assets.errors import EncoderOutputError
 
 # Padded tokens and pixels a batch by kind of device. On a CPU small batches stay in the cache and are
 # the faster ones; a GPU needs large ones to be busy.
-_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 65_536}
+_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 65_536, "api": 2**20}
 _PIXELS = {"cpu": 8 * 224 * 224, "mps": 32 * 224 * 224, "cuda": 256 * 224 * 224}
 
 

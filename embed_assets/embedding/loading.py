@@ -7,7 +7,9 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.catalog_sound_video import FRAMES, SOUND_VIDEO_DEFAULTS
 from embed_assets.encoders.device import resolve_device
 from embed_assets.encoders.identity import EncoderIdentity, difference, identify
 from embed_assets.encoders.registry import load_encoder, spec_for
@@ -38,9 +40,14 @@ def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
         "document_prompt": settings.document_prompt,
         "space": settings.space,
         "media": tuple(settings.media) if settings.media else None,
+        "pooling": settings.pooling,
+        "window_seconds": settings.window_seconds,
+        "hop_seconds": settings.hop_seconds,
+        "frames": settings.frames,
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    spec = spec_for(_local(settings.model), name=name, **chosen)
+    spec = spec_for(_local(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
+    spec = replace(spec, options={**spec.options, **settings.options})
     if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
         spec = replace(spec, model=settings.model)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", spec.space):
@@ -70,6 +77,8 @@ def make_version(
     resolved = resolve_model(_located(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": limits.identity()}
+    if sampling := sampling_of(spec, by_scene=settings.by_scene):
+        cut["sampling"] = sampling.identity()
     cut["stored"] = {"dtype": vector_dtype}
     return VersionRecord(
         encoder=name,
@@ -138,11 +147,23 @@ def _local(model: str) -> str:
         return model
     from embed_assets.demo import encoders as embedded
 
-    folders: Mapping[str, Any] = {"minilm": embedded.minilm_folder, "clip": embedded.clip_folder}
+    folders: Mapping[str, Any] = {
+        "minilm": embedded.minilm_folder,
+        "clip": embedded.clip_folder,
+        "clip-frames": embedded.clip_folder,
+    }
     name = model.removeprefix(EMBEDDED)
     if name not in folders:
         raise SettingsError(f"Model {model!r}: the embedded models are {', '.join(f'embedded:{n}' for n in folders)}.")
     return str(folders[name]())
+
+
+def _embedded_facts(model: str) -> dict[str, Any]:
+    """What an embedded model's files do not tell: that its frames' vectors are one video's."""
+    if model != f"{EMBEDDED}clip-frames":
+        return {}
+    facts = dict(SOUND_VIDEO_DEFAULTS[FRAMES])
+    return {**facts, "family": FRAMES, "modalities": ("video", "image", "text"), "space": "video_text"}
 
 
 def _installed(library: str) -> str | None:

@@ -14,7 +14,7 @@ from embed_assets.embedding import progress
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.item import Annotation, ListedFile
-from embed_assets.media.sniff import sniff
+from embed_assets.media.sniff import refine, sniff
 from embed_assets.store.manifest import Manifest, annotated
 
 _GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
@@ -118,7 +118,7 @@ def _look(listed: ListedSource, files: Sequence[ListedFile]) -> dict[str, _Look]
         except MediaError as error:
             stand_in = hashlib.sha256(f"{file.size}/{file.mtime}/{file.etag}".encode()).hexdigest()
             return _Look(stand_in, None, None, error.reason)
-        kind = sniff(data)
+        kind = refine(data, sniff(data))
         reason = "empty file" if not data else None if kind.modality else f"unsupported type: {kind.mime}"
         return _Look(content_hash(data), kind.mime, kind.modality, reason)
 

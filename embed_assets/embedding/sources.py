@@ -5,13 +5,18 @@ from typing import Any
 
 from embed_assets.embedding.refresh import ListedSource
 from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Annotation, Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.listing import list_source
+from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
 from embed_assets.media.sidecar import folder_labels, load_sidecar
 from embed_assets.media.source import Source, open_source
 from embed_assets.settings import LimitSettings, SegmentSettings, SourceSettings
+
+_FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
 
 def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int) -> ListedSource:
@@ -32,7 +37,13 @@ def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int)
 
 
 def segmenter(
-    sources: Mapping[str, SourceSettings], encoder: Encoder, *, segmenting: Segmenting, limits: Limits
+    sources: Mapping[str, SourceSettings],
+    encoder: Encoder,
+    *,
+    segmenting: Segmenting,
+    sampling: Sampling | None,
+    limits: Limits,
+    decoders: Decoders | None,
 ) -> Callable[[Mapping[str, Any]], Sequence[Segment]]:
     """A function from a manifest row to its segments; it may be called from several threads."""
     opened: dict[str, Source] = {
@@ -50,6 +61,9 @@ def segmenter(
             max_tokens=encoder.max_tokens,
             segmenting=segmenting,
             limits=limits,
+            sampling=sampling,
+            decoders=decoders,
+            mime=row["mime"],
         )
 
     return segments
@@ -61,8 +75,23 @@ def limits_of(settings: LimitSettings) -> Limits:
 
 
 def segmenting_of(settings: SegmentSettings) -> Segmenting:
-    """How an encoder's items are cut."""
+    """How an encoder's texts are cut."""
     return Segmenting(**settings.model_dump())
+
+
+def sampling_of(spec: EncoderSpec, *, by_scene: bool) -> Sampling | None:
+    """How an encoder's sounds and videos are cut; None for one that is fed neither."""
+    if not {"audio", "video"} & set(spec.media):
+        return None
+    return Sampling(
+        sample_rate=spec.sample_rate,
+        window_seconds=spec.window_seconds,
+        hop_seconds=spec.hop_seconds,
+        frames=spec.frames,
+        side=_FRAME_SIDE if spec.frames else None,
+        with_sound=bool(spec.frames and spec.sample_rate),
+        by_scene=by_scene,
+    )
 
 
 def _annotations(settings: SourceSettings) -> Callable[[str], Annotation]:

@@ -8,21 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.catalog import CATALOG, CLIP, RESNET, SENTENCE
+from embed_assets.encoders.catalog import CATALOG, CLIP, CNN, OPENAI, PIXELS, SENTENCE, SIGLIP, VISION
+from embed_assets.encoders.catalog_sound_video import (
+    MEL,
+    PERCEIVER,
+    PERCEIVER_CLASS,
+    SOUND_VIDEO_DEFAULTS,
+    SOUND_VIDEO_TYPES,
+)
+from embed_assets.encoders.cnn import ARCHITECTURES
 from embed_assets.encoders.device import resolve_device
-from embed_assets.encoders.resnet import ARCHITECTURES
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.encoders.weights import TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
+from embed_assets.encoders.vision import LAYOUTS
+from embed_assets.encoders.weights import API, BUILTIN, TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
 
 ENTRY_POINTS = "embed_assets.encoders"
-FAMILIES = "sentence-transformers and BERT-like transformers, CLIP, torchvision ResNets"
+FAMILIES = (
+    "sentence-transformers and BERT-like transformers, CLIP, SigLIP, picture models of transformers, torchvision CNNs, "
+    "Whisper, AST, CLAP, the multimodal Perceiver, VideoMAE, V-JEPA 2"
+)
 
 # What a recognised model is declared as, before the name and the model itself.
 DEFAULTS: dict[str, dict[str, Any]] = {
     SENTENCE: {"modalities": ("text",), "media": ("text",), "space": "text"},
     CLIP: {"modalities": ("image", "text"), "media": ("image",), "space": "image_text"},
-    RESNET: {"modalities": ("image",), "media": ("image",), "space": "image"},
+    SIGLIP: {"modalities": ("image", "text"), "media": ("image",), "space": "image_text"},
+    CNN: {"modalities": ("image",), "media": ("image",), "space": "image"},
+    VISION: {"modalities": ("image",), "media": ("image",), "space": "image"},
+    PIXELS: {"modalities": ("image",), "media": ("image",), "space": "image"},
+    OPENAI: {"modalities": ("text",), "media": ("text",), "space": "text", "extra": "openai"},
+    **SOUND_VIDEO_DEFAULTS,
 }
 
 # model_type of transformers whose last hidden state is a vector per token of a text, read both ways.
@@ -46,6 +62,9 @@ TEXT_ENCODERS = frozenset(
         "xmod",
     }
 )
+
+# Families of one model_type each, and those of pictures, which vision.py lists.
+BY_MODEL_TYPE = {"clip": CLIP, "siglip": SIGLIP, **dict.fromkeys(LAYOUTS, VISION), **SOUND_VIDEO_TYPES}
 
 
 def builtin_specs() -> dict[str, EncoderSpec]:
@@ -84,7 +103,7 @@ def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -
         return replace(spec, name=name or spec.name, **overrides)
     model = name_or_model
     local = Path(model).expanduser().exists()
-    looks_like_id = "/" in model and is_hub_id(model)
+    looks_like_id = ("/" in model and is_hub_id(model)) or model.startswith(API)
     if not local and not looks_like_id:
         raise _unknown(model, "it is no encoder's name, no folder and no hub id", known)
     family = overrides.get("family") or recognise(model, revision=overrides.get("revision"))
@@ -98,13 +117,19 @@ def recognise(model: str, *, revision: str | None = None) -> str | None:
     """The family of a local file or folder, a hub id or a torchvision name; None if it is none of ours."""
     path = Path(model).expanduser()
     if path.is_file() or model.startswith(TORCHVISION):
-        return RESNET if path.name.startswith(ARCHITECTURES) else None
+        return CNN if path.name.startswith(ARCHITECTURES) else None
+    if model.startswith(BUILTIN):
+        return {BUILTIN + "pixels": PIXELS, BUILTIN + "mel": MEL}.get(model)
+    if model.startswith(API):
+        return OPENAI if model.startswith(f"{API}openai/") else None
     config = fetch_json(model, "config.json", revision=revision)
     model_type = config.get("model_type") if isinstance(config, dict) else None
     if fetch_json(model, "modules.json", revision=revision) is not None:
         return SENTENCE
-    if model_type == "clip":
-        return CLIP
+    if model_type == "perceiver" and isinstance(config, dict):
+        return PERCEIVER if PERCEIVER_CLASS in (config.get("architectures") or ()) else None
+    if model_type in BY_MODEL_TYPE:
+        return BY_MODEL_TYPE[model_type]
     return SENTENCE if model_type in TEXT_ENCODERS else None
 
 

@@ -15,6 +15,9 @@ ALLOWED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken
 IGNORED = ("onnx/*", "openvino/*", "flax/*", "tf/*")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TORCHVISION = "torchvision/"
+BUILTIN = "builtin/"  # models that are code alone: no weights, no files
+API = "api:"  # models on a server: no files here
+FILELESS = (BUILTIN, API)
 
 # torchvision's own file names carry the first digits of their sha256. Kept here because asking the
 # library for them imports torch; a test compares them with torchvision's.
@@ -27,6 +30,8 @@ PUBLISHED = {
     ("resnet101", "IMAGENET1K_V2"): "resnet101-cd907fc2.pth",
     ("resnet152", "IMAGENET1K_V1"): "resnet152-394f9c45.pth",
     ("resnet152", "IMAGENET1K_V2"): "resnet152-f82ba261.pth",
+    ("vgg16", "IMAGENET1K_V1"): "vgg16-397923af.pth",
+    ("inception_v3", "IMAGENET1K_V1"): "inception_v3_google-0cc3c7bd.pth",
 }
 
 
@@ -39,7 +44,8 @@ def default_weights(architecture: str) -> str:
 class ResolvedModel:
     """A model's files on this machine. `path` is a folder, or a single file of weights.
 
-    `files` are those that can change a vector: (relative name, absolute path, size, mtime_ns).
+    `files` are those that can change a vector: (relative name, absolute path, size, mtime_ns);
+    none for a builtin model or one on a server, whose path is its name.
     """
 
     path: Path
@@ -49,6 +55,8 @@ class ResolvedModel:
 
 def resolve_model(spec: EncoderSpec, *, offline: bool = False) -> ResolvedModel:
     """Files of the spec's model: a local folder or file as it is, else from the hub or torchvision."""
+    if spec.model.startswith(FILELESS):
+        return ResolvedModel(path=Path(spec.model), revision=None, files=())
     local = Path(spec.model).expanduser()
     if local.exists():
         return _resolved(local.absolute(), revision=None)

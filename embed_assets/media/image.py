@@ -23,7 +23,7 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     """The first frame in mode RGB: upright by EXIF, 16 bits scaled to 8, transparency on the background.
 
     Embedded colour profiles are not applied. Raises MediaError alone, "unsupported image", "broken
-    image" or "too many pixels", whatever Pillow raises: its parsers let SyntaxError, struct.error and
+    image", "too many pixels" or "out of memory", whatever Pillow raises: its parsers let SyntaxError, struct.error and
     others through. May be called from several threads.
     """
     from PIL import Image
@@ -42,6 +42,8 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
         raise MediaError(reason, f"{found.mime} of {len(data):,} bytes") from error
     except Image.DecompressionBombError as error:
         raise MediaError("too many pixels", str(error)) from error
+    except MemoryError as error:
+        raise MediaError("out of memory", f"{len(data):,} bytes") from error
     except Exception as error:
         raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
 

@@ -33,12 +33,12 @@ class Annotation:
 class Segment:
     """The part of a media item that gets one vector."""
 
-    kind: str  # "chunk", "image"
-    start: int | None  # characters; None where the segment is the whole item
+    kind: str  # "chunk", "image", "window" of a sound, "clip" of a video
+    start: int | None  # of a text in characters, of a sound or video in milliseconds; None for an image
     end: int | None
     text: str | None  # for full-text search: the chunk, or the caption
     content_hash: str  # sha256 of what goes into the encoder
-    payload: Any  # str or PIL.Image.Image in RGB
+    payload: Any  # str, PIL.Image.Image in RGB, Sound or Clip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

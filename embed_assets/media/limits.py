@@ -14,9 +14,18 @@ class Limits:
     max_bytes: int = 512 * 2**20
     max_pixels: int = 100_000_000
     max_characters: int = 10_000_000
+    max_pages: int = 5000  # of a PDF, at about 3 ms a page
+    max_seconds: float = 4 * 3600  # of a sound or a video; at 16 kHz four hours of sound take 0.9 GB
+    max_frames: int = 4096  # taken from one video, over all of its clips
+    decode_seconds: float = 20  # for each ten megabytes begun; over it an isolated decoder is stopped
+    decode_megabytes: int = 2048  # that an isolated decoder may take on top of its libraries
     background: tuple[int, int, int] = (255, 255, 255)
     code_pages: tuple[str, ...] = ("cp1252", "cp932")  # tried on text that is not Unicode
 
     def identity(self) -> dict[str, object]:
         """What of the limits changes an encoder's input, and with it its vectors."""
         return {"background": list(self.background), "code_pages": list(self.code_pages)}
+
+    def seconds_for(self, size: int) -> float:
+        """How long an isolated decoder may take for a file of this many bytes."""
+        return self.decode_seconds * (1 + size // 10_000_000)

@@ -1,17 +1,20 @@
 """segments_of: the parts of one media item that get a vector each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.chunks import Chunk, chunk_text
+from embed_assets.media.documents import FORMAT, PARSED, document_text
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.image import decode_image
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import decode_text
+from embed_assets.media.sampling import Sampling
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,12 +36,13 @@ class Segmenting:
     def identity(self) -> dict[str, object]:
         """What changes the segments, and with them the vectors: part of the encoder version."""
         if self.mode == "whole":
-            return {"mode": "whole"}
+            return {"mode": "whole", "documents": FORMAT}
         return {
             "mode": "chunks",
             "max_tokens": self.max_tokens,
             "overlap": self.overlap,
             "max_characters": self.max_characters,
+            "documents": FORMAT,
             "splitter": f"semantic-text-splitter {version('semantic-text-splitter')}",
         }
 
@@ -53,17 +57,24 @@ def segments_of(
     max_tokens: int | None,
     segmenting: Segmenting,
     limits: Limits,
+    sampling: Sampling | None = None,
+    decoders: Decoders | None = None,
+    mime: str | None = None,
 ) -> list[Segment]:
-    """The segments of a text or an image, in order, ready for an encoder.
+    """The segments of an item, in order, ready for an encoder.
 
     `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
-    unseen. Raises MediaError with the reason for which the item is quarantined.
+    unseen. Sounds and videos need a `sampling`. `mime` is what the file was sniffed as: without it
+    a document is taken for plain text. With `decoders` everything but plain text is decoded in a
+    process of its own. Raises MediaError with the reason for which the item is quarantined.
     """
     if modality == "image":
-        return [_image_segment(data, caption=caption, media_hash=media_hash, limits=limits)]
+        picture = _decoded(decode_image, data, decoders, limits)
+        return [Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)]
     if modality != "text":
-        raise MediaError("unsupported kind", f"{modality} can't be cut into segments here")
-    text = decode_text(data, limits=limits)
+        cut = _cutter(modality, sampling)
+        return _decoded(cut, data, decoders, limits, caption=caption, media_hash=media_hash, sampling=sampling)
+    text = _decoded(document_text, data, decoders if mime in PARSED else None, limits, mime=mime)
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
     chunks = chunk_text(
@@ -76,9 +87,20 @@ def segments_of(
     return [_text_segment(chunk) for chunk in chunks]
 
 
-def _image_segment(data: bytes, *, caption: str | None, media_hash: str, limits: Limits) -> Segment:
-    picture = decode_image(data, limits=limits)
-    return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
+def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., list[Segment]]:
+    if sampling is None:
+        raise MediaError("unsupported kind", f"{modality}, for which this encoder has no sampling")
+    # numpy, 0.1 s, paid by those who have sounds or videos
+    from embed_assets.media.recordings import clip_segments, sound_segments
+
+    return clip_segments if modality == "video" and sampling.frames is not None else sound_segments
+
+
+def _decoded(task: Callable[..., Any], data: bytes, decoders: Decoders | None, limits: Limits, **options: Any) -> Any:
+    """In a worker where there are decoders, else here, with no guard against a crash or a hang."""
+    if decoders is None:
+        return task(data, limits=limits, **options)
+    return decoders.run(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
 
 
 def _text_segment(chunk: Chunk) -> Segment:

@@ -5,15 +5,16 @@ import re
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError
+from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.item import Sniffed
 from embed_assets.media.text import byte_order_mark, guess_utf16
 
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _READABLE_IMAGES = frozenset(f"image/{kind}" for kind in ("jpeg", "png", "apng", "gif", "webp", "avif", "bmp", "tiff"))
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
-_TEXT_BASED = frozenset({"application/pdf", "application/rtf", "application/postscript"})
+_TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _PROLOG = re.compile(
@@ -27,8 +28,8 @@ _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b
 def sniff(data: bytes) -> Sniffed:
     """The mime type of a file's bytes, and the modality it can be encoded as.
 
-    Text of every kind is "text", HTML with its tags; `modality` is None for what nothing here decodes:
-    SVG, PDF, office files, archives, programs, raw photos. Whether a webm or ogg has pictures is left
+    Text of every kind is "text", PDF and .docx with it; `modality` is None for what nothing here decodes:
+    SVG, other office files, archives, programs, raw photos. Whether a webm or ogg has pictures is left
     to its decoder. Never raises.
     """
     if not data:
@@ -37,13 +38,39 @@ def sniff(data: bytes) -> Sniffed:
     mime = _by_magic(head)
     text = _text_head(head, whole=len(data) <= HEAD)
     if mime is not None and (text is None or mime in _TEXT_BASED):
-        return Sniffed(mime=_docx_or(mime, data), modality=_modality(mime))
+        mime = _docx_or(mime, data)
+        return Sniffed(mime=mime, modality=_modality(mime))
     if re.match(rb"P[1-6][\s#]", head) and _is_netpbm(head):  # the one kind of image that filetype does not know
         return Sniffed(mime="image/x-portable-anymap", modality="image")
     if text is not None:
         return _kind_of_text(text)
     mime = _by_lesser_magic(head)
     return Sniffed(mime=mime, modality=_modality(mime))
+
+
+def refine(data: bytes, sniffed: Sniffed) -> Sniffed:
+    """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
+
+    A music file's cover is no video. Kinds other than sound and video, and files that don't open,
+    stay what they were sniffed as. Never raises; reads headers and decodes a frame or two at most.
+    """
+    if sniffed.modality not in ("audio", "video"):
+        return sniffed
+    from embed_assets.media.container import opened, picture_stream, sound_stream
+
+    try:
+        with opened(data, sniffed.modality) as container:
+            if picture_stream(container) is not None:
+                found: Modality = "video"
+            elif sound_stream(container) is not None:
+                found = "audio"
+            else:
+                return sniffed
+    except MediaError:
+        return sniffed
+    if found == sniffed.modality:
+        return sniffed
+    return Sniffed(mime=f"{found}/{sniffed.mime.partition('/')[2]}", modality=found)
 
 
 def _by_magic(head: bytes) -> str | None:
@@ -63,13 +90,15 @@ def _by_lesser_magic(head: bytes) -> str:
 def _modality(mime: str) -> Modality | None:
     if mime in _READABLE_IMAGES:
         return "image"
+    if mime in (PDF, DOCX):
+        return "text"
     if mime.startswith("audio/"):
         return "audio"
     return "video" if mime.startswith("video/") else None
 
 
 def _docx_or(mime: str, data: bytes) -> str:
-    return _DOCX if mime == "application/zip" and b"word/document.xml" in data else mime
+    return DOCX if mime == "application/zip" and b"word/document.xml" in data else mime
 
 
 def _is_netpbm(head: bytes) -> bool:

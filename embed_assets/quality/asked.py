@@ -2,17 +2,20 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.question import question_of
+from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EmbedAssetsError
-from embed_assets.media.image import decode_image
 from embed_assets.media.limits import Limits
+from embed_assets.media.segments import Segmenting, segments_of
 from embed_assets.media.source import open_source
-from embed_assets.quality.heldout import crop_of, evenly, span_of
+from embed_assets.quality.heldout import evenly, part_of, span_of
 from embed_assets.quality.queryset import Judged, load_queries
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.connection import Store
@@ -44,29 +47,36 @@ class Asked:
     def judged(self, space: str) -> list[Judged]:
         """The query set of a space; empty where it has none."""
         settings = self._settings.spaces.get(space)
-        return load_queries(settings.queries) if settings and settings.queries else []
+        if settings is None or not settings.queries:
+            return []
+        return load_queries(settings.queries, files_in=settings.query_files)
 
-    def vectors(self, record: VersionRecord, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of queries in words, float32 (len(texts), dim); encoded once per version, then kept."""
+    def vectors(self, record: VersionRecord, queries: Sequence[Judged]) -> np.ndarray:
+        """Vectors of judged queries, float32 (len(queries), dim); encoded once per version, then kept."""
         kept = self._kept(record)
-        ids = {text: _query_id(text) for text in texts}
+        ids = [_query_id(query) for query in queries]
         known = kept.get(_JUDGED)
-        missing = [text for text in ids if ids[text] not in known]
+        missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
         if missing:
             encoder = self._load(record)
-            prepared = [encoder.prepare("text", text, query=True) for text in missing]
+            asked = [question_of(_asked_with(query), record.spec) for query in missing.values()]
+            prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in asked]
             found = encode(encoder, prepared, budget=self._budget(encoder))
-            kept.put(_JUDGED, "text", [ids[text] for text in missing], found)
-            known |= {ids[text]: ("text", vector) for text, vector in zip(missing, found, strict=True)}
-        return np.stack([known[ids[text]][1] for text in texts])
+            for modality in dict.fromkeys(modality for modality, _ in asked):
+                rows = [place for place, (kind, _) in enumerate(asked) if kind == modality]
+                kept.put(_JUDGED, modality, [list(missing)[row] for row in rows], found[rows])
+            known |= {name: (kind, v) for name, (kind, _), v in zip(missing, asked, found, strict=True)}
+        return np.stack([known[name][1] for name in ids])
 
     def held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
         """Queries that are not rows, by modality: the judged ones, then spans or crops up to the wanted number."""
         wanted = self._settings.checks.recall_queries
         found: dict[str, list[np.ndarray]] = {}
-        if judged := self.judged(record.spec.space):
-            found["text"] = list(self.vectors(record, [query.query for query in judged])[:wanted])
         kept = self._kept(record)
+        if judged := self.judged(record.spec.space):
+            self.vectors(record, judged)
+            for modality, vector in list(kept.get(_JUDGED).values())[:wanted]:
+                found.setdefault(modality, []).append(vector)
         derived = kept.get(_HELD_OUT)
         if len(derived) < min(wanted, table.count_rows()):
             self._derive(record, table, kept, wanted)
@@ -81,17 +91,18 @@ class Asked:
         return QueryVectors(self._store, record.table, dim=record.dim)
 
     def _derive(self, record: VersionRecord, table: Any, kept: QueryVectors, count: int) -> None:
-        """Make held-out queries from rows: a span of a chunk's words, a crop of a picture."""
+        """Make held-out queries from rows: of a chunk some words, of a picture, sound or clip a part."""
         encoder = self._load(record)
-        rows = read(table, ["segment_id", "source", "key", "kind", "text"]).to_pylist()
-        for kind, modality in (("chunk", "text"), ("image", "image")):
+        rows = read(table, ["segment_id", "source", "modality", "key", "kind", "start", "text"]).to_pylist()
+        for kind in dict.fromkeys(row["kind"] for row in rows):
             chosen = evenly([row for row in rows if row["kind"] == kind], count)
-            made = [(row["segment_id"], prepared) for row in chosen if (prepared := self._query(encoder, row))]
+            made = [(row["segment_id"], asked) for row in chosen if (asked := self._query(record, encoder, row))]
             if made:
-                vectors = encode(encoder, [prepared for _, prepared in made], budget=self._budget(encoder))
+                vectors = encode(encoder, [asked for _, asked in made], budget=self._budget(encoder))
+                modality = made[0][1].modality
                 kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
 
-    def _query(self, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
+    def _query(self, record: VersionRecord, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
         """The held-out query of one row, prepared; None where the row is too small to leave something out."""
         seed = int(hashlib.sha256(row["segment_id"].encode()).hexdigest()[:8], 16)
         if row["kind"] == "chunk":
@@ -100,10 +111,27 @@ class Asked:
         settings = self._settings.sources[row["source"]]
         try:
             data = open_source(settings.uri, settings.storage_options).read(row["key"], self._limits.max_bytes)
-            return encoder.prepare("image", crop_of(decode_image(data, limits=self._limits), seed=seed), query=True)
-        except EmbedAssetsError:  # gone or broken since it was embedded: the next refresh settles it
+            segments = segments_of(
+                data,
+                modality=row["modality"],
+                caption=None,
+                media_hash="",
+                tokenizer=None,
+                max_tokens=None,
+                segmenting=Segmenting(mode="whole"),
+                limits=self._limits,
+                sampling=sampling_of(record.spec, by_scene=self._settings.encoders[record.encoder].by_scene),
+            )
+            payload = next(segment.payload for segment in segments if segment.start == row["start"])
+            return encoder.prepare(*part_of(payload, seed=seed), query=True)
+        except (EmbedAssetsError, StopIteration):  # gone or other since it was embedded: a refresh settles it
             return None
 
 
-def _query_id(text: str) -> str:
-    return f"{_JUDGED}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+def _asked_with(query: Judged) -> str | bytes:
+    return query.query if query.file is None else Path(query.file).read_bytes()
+
+
+def _query_id(query: Judged) -> str:
+    said = query.query.encode() if query.file is None else Path(query.file).read_bytes()
+    return f"{_JUDGED}:{hashlib.sha256(said).hexdigest()[:24]}"

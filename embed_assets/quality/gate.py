@@ -60,7 +60,7 @@ class Gate:
         judged = self._asked.judged(release.space)
         if not judged:
             return None
-        vectors = self._asked.vectors(record, [query.query for query in judged])
+        vectors = self._asked.vectors(record, judged)
         table = open_release(self._store, release)
         return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
 

@@ -1,13 +1,16 @@
 """Held-out queries: near what is in the table, never a row of it.
 
 A query taken from the table finds itself, and overstates recall by 3 to 4 points. Here a text query is a
-span of some words from inside a chunk; a picture query is a crop of a picture.
+span of some words from inside a chunk; other queries are parts of pictures, sounds and clips.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from embed_assets.encoders.spec import Modality
+from embed_assets.media.payload import Clip, Sound
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +37,19 @@ def crop_of(picture: "Image", *, seed: int) -> "Image":
         int(draw.integers(0, side - part + 1)) for side, part in zip(picture.size, (width, height), strict=True)
     )
     return picture.crop((left, top, left + width, top + height))
+
+
+def part_of(payload: Any, *, seed: int) -> tuple[Modality, Any]:
+    """Modality and three quarters of a picture, of a sound's length, or of every frame of a clip."""
+    if isinstance(payload, Sound):
+        length = max(1, int(len(payload.samples) * _CROP))
+        start = int(np.random.default_rng(seed).integers(0, len(payload.samples) - length + 1))
+        return "audio", Sound(payload.samples[start : start + length], payload.rate)
+    if isinstance(payload, Clip):
+        height, width = (int(side * (1 - _CROP) / 2) for side in payload.frames.shape[1:3])
+        frames = payload.frames[:, height : payload.frames.shape[1] - height, width : payload.frames.shape[2] - width]
+        return "video", Clip(np.ascontiguousarray(frames), payload.times, payload.sound)
+    return "image", crop_of(payload, seed=seed)
 
 
 def evenly(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -8,10 +8,9 @@ import numpy as np
 
 from embed_assets.embedding.batching import Budget, encode
 from embed_assets.embedding.loading import load_version
+from embed_assets.embedding.question import question_of
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
-from embed_assets.media.image import decode_image
-from embed_assets.media.limits import Limits
+from embed_assets.errors import EncoderVersionError, StoreError
 from embed_assets.settings import ComputeSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import nearest, open_release
@@ -79,7 +78,7 @@ class Searcher:
         label: str | None = None,
         encoder_version: str | None = None,
     ) -> list[Hit]:
-        """The k nearest items to words, a picture (its file's bytes, or decoded) or a vector of this space.
+        """The k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
 
         A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
         the one that serves, and StoreError where the space serves nothing.
@@ -104,14 +103,8 @@ class Searcher:
         if isinstance(query, np.ndarray):
             return _checked(query, release, version)
         record = self._record(release)
-        modality: Modality = "text" if isinstance(query, str) else "image"
-        if modality not in record.spec.modalities:
-            raise SettingsError(
-                f"Space {release.space!r} can't be asked with {modality}: its encoder {release.encoder!r} takes "
-                f"{', '.join(record.spec.modalities)}."
-            )
+        modality, payload = question_of(query, record.spec)
         encoder = load_version(record, compute=self._compute)
-        payload = decode_image(query, limits=Limits()) if isinstance(query, bytes) else query
         prepared = encoder.prepare(modality, payload, query=True)
         budget = Budget.for_device(encoder.device, tokens=None, pixels=None)
         return encode(encoder, [prepared], budget=budget)[0]

@@ -96,7 +96,7 @@ def test_a_failed_check_is_told_and_the_exit_status_says_so(
         (("run", "--settings", "absent.yaml"), "Settings file 'absent.yaml' does not exist"),
         (("status", "--store", "absent"), "There is no store at 'absent' yet"),
         (("search", "x", "--store", "absent"), "There is no store at 'absent' yet"),
-        (("search", "--store", "absent"), "Give words or a picture"),
+        (("search", "--store", "absent"), "Give words or a file"),
     ],
 )
 def test_a_mistake_gets_one_clear_message(command: Command, arguments: tuple[str, ...], message: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.encoders.random_models import enliven
+
 LINES = [
     "a red circle on the left",
     "a small blue square above a green star",
@@ -153,8 +155,8 @@ def save(model, tokenizer, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def random_resnet(tmp_path_factory):
-    """A function: architecture → a safetensors file of random weights at its true size."""
+def random_cnn(tmp_path_factory):
+    """A function: torchvision's architecture → a safetensors file of random weights at its true size."""
     made: dict[str, Path] = {}
 
     def make(architecture: str) -> Path:
@@ -164,9 +166,14 @@ def random_resnet(tmp_path_factory):
             from safetensors.torch import save_file
 
             torch.manual_seed(3)
-            model = torchvision.models.get_model(architecture, weights=None)
-            made[architecture] = tmp_path_factory.mktemp("resnet") / f"{architecture}.safetensors"
+            quick = {} if architecture.startswith("resnet") else {"init_weights": False}
+            model = torchvision.models.get_model(architecture, weights=None, **quick)
+            if quick:
+                enliven(model, 3)
+            made[architecture] = tmp_path_factory.mktemp("cnn") / f"{architecture}.safetensors"
             save_file(model.state_dict(), made[architecture])
         return made[architecture]
 
-    return make
+    yield make
+    for file in made.values():
+        file.unlink()  # pytest keeps three runs' folders, and VGG-16 has 553 MB

@@ -39,5 +39,25 @@ class TestClip(EncoderContract):
 
 class TestResNet18(EncoderContract):
     @pytest.fixture(scope="class")
-    def encoder(self, random_resnet):
-        return load_encoder(spec_for(str(random_resnet("resnet18"))), device="cpu")
+    def encoder(self, random_cnn):
+        return load_encoder(spec_for(str(random_cnn("resnet18"))), device="cpu")
+
+
+@pytest.mark.slow
+class TestVgg16(EncoderContract):
+    @pytest.fixture(scope="class")
+    def encoder(self, random_cnn):
+        return load_encoder(spec_for(str(random_cnn("vgg16"))), device="cpu")
+
+
+@pytest.mark.slow
+class TestInceptionV3(EncoderContract):
+    @pytest.fixture(scope="class")
+    def encoder(self, random_cnn):
+        return load_encoder(spec_for(str(random_cnn("inception_v3"))), device="cpu")
+
+
+class TestPixels(EncoderContract):
+    @pytest.fixture(scope="class")
+    def encoder(self):
+        return load_encoder(spec_for("pixels"), device="cpu")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from embed_assets.encoders.catalog import CLIP, RESNET, SENTENCE
+from embed_assets.encoders.catalog import CLIP, CNN, PIXELS, SENTENCE, SIGLIP, VISION
 from embed_assets.encoders.device import resolve_device, torch_dtype
 from embed_assets.encoders.registry import builtin_specs, family_class, load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
@@ -14,15 +14,29 @@ from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsE
 
 def test_the_builtin_encoders_state_their_facts():
     specs = builtin_specs()
-    assert {name: spec.dim for name, spec in specs.items()} == {
+    dims = {
         "minilm": 384,
         "mpnet": 768,
+        "bert-base": 768,
+        "e5-small": 384,
+        "bge-m3": 1024,
+        "nomic-v1.5": 768,
         "clip-vit-b32": 512,
+        "siglip-base": 768,
+        "siglip2-base": 768,
         "resnet50": 2048,
+        "vgg16": 4096,
+        "inception-v3": 2048,
+        "resnet50-hf": 2048,
+        "vit-base": 768,
+        "dinov2-base": 768,
+        "dinov3-vits16": 384,
+        "pixels": 256,
     }
+    assert {name: specs[name].dim for name in dims} == dims
     for spec in specs.values():
         assert spec.license
-        assert spec.download_mb
+        assert spec.download_mb is not None
         assert spec.source
         assert set(spec.media) <= set(spec.modalities)
 
@@ -32,13 +46,30 @@ def test_a_builtin_may_be_renamed_and_pointed_elsewhere():
     assert (spec.name, spec.model, spec.dim) == ("notes", "/models/minilm", 384)
 
 
-def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_resnet):
+def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_cnn):
     assert spec_for(str(tiny_bert)).family == SENTENCE
     assert spec_for(str(minilm)).family == SENTENCE
     assert spec_for(str(tiny_clip)).family == CLIP
-    assert spec_for(str(random_resnet("resnet18"))).family == RESNET
-    assert spec_for("torchvision/resnet101").family == RESNET
+    assert spec_for(str(random_cnn("resnet18"))).family == CNN
+    assert spec_for("torchvision/resnet101").family == CNN
     assert spec_for(str(tiny_clip)).modalities == ("image", "text")
+
+
+def test_a_config_tells_the_family_of_pictures(tmp_path):
+    found = {}
+    for model_type in ("clip", "siglip", "dinov2", "dinov3_vit", "resnet", "vit"):
+        (tmp_path / "config.json").write_text(f'{{"model_type": "{model_type}"}}')
+        found[model_type] = spec_for(str(tmp_path)).family
+    assert found == {
+        "clip": CLIP,
+        "siglip": SIGLIP,
+        "dinov2": VISION,
+        "dinov3_vit": VISION,
+        "resnet": VISION,
+        "vit": VISION,
+    }
+    assert spec_for("builtin/pixels").family == PIXELS
+    assert spec_for("torchvision/inception_v3").family == CNN
 
 
 def test_a_misspelt_name_gets_the_nearest():
@@ -47,7 +78,7 @@ def test_a_misspelt_name_gets_the_nearest():
 
 
 def test_a_folder_of_another_family_names_the_families(tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(UnknownEncoderError, match="CLIP"):
         spec_for(str(tmp_path))
 

@@ -68,7 +68,7 @@ def test_identity_names_what_changes_segments_and_the_splitter() -> None:
     identity = Segmenting().identity()
     assert str(identity["splitter"]).startswith("semantic-text-splitter 0.")
     assert identity != Segmenting(overlap=5).identity() != Segmenting(max_characters=9).identity()
-    assert Segmenting(mode="whole", overlap=5).identity() == {"mode": "whole"}
+    assert Segmenting(mode="whole", overlap=5).identity() == {"mode": "whole", "documents": 1}
 
 
 def test_an_unknown_mode_is_refused() -> None:

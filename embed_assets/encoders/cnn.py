@@ -1,6 +1,8 @@
-"""ResNetEncoder: pictures, by torchvision's ResNets without their classification layer."""
+"""CnnEncoder: pictures, by torchvision's convolutional networks cut off before the classification."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,55 @@ from embed_assets.encoders.spec import EncoderSpec, Modality
 from embed_assets.encoders.weights import TORCHVISION, default_weights, verify_published
 from embed_assets.errors import SettingsError, WeightsError
 
-ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Where a network ends for us. `layer` is the first that is not run, `unused` are tensors beyond it."""
+
+    tap: str
+    layer: str
+    dim: int
+    unused: tuple[str, ...]
+    build: dict[str, Any] = field(default_factory=dict)  # what the constructor is given
 
 
-class ResNetEncoder(Encoder):
-    """The average-pooled last layer: 2048 numbers of ResNet-50.
+def _resnet(dim: int) -> Cut:
+    return Cut(tap="avgpool", layer="fc", dim=dim, unused=("fc.",))
+
+
+CUTS = {
+    "resnet18": _resnet(512),
+    "resnet34": _resnet(512),
+    "resnet50": _resnet(2048),
+    "resnet101": _resnet(2048),
+    "resnet152": _resnet(2048),
+    # Layers 3, 4, 5 of `classifier` are fc7, its ReLU and a dropout. The ReLU works in place: a tap of
+    # layer 3 beside one of layer 4 reads the same numbers.
+    "vgg16": Cut(
+        tap="fc7 after ReLU", layer="classifier.5", dim=4096, unused=("classifier.6.",), build={"init_weights": False}
+    ),
+    # The published weights were ported from TensorFlow and want pictures from -1 to 1, which
+    # `transform_input` makes of the usual ones; torchvision sets it only where it downloads itself.
+    "inception_v3": Cut(
+        tap="avgpool",
+        layer="fc",
+        dim=2048,
+        unused=("fc.", "AuxLogits."),
+        build={"init_weights": False, "aux_logits": True, "transform_input": True},
+    ),
+}
+ARCHITECTURES = tuple(CUTS)
+
+
+class CnnEncoder(Encoder):
+    """The last layer before the classes: 2048 numbers of ResNet-50 and Inception v3, 4096 of VGG-16.
 
     `options`: `architecture`, where the model's name does not say it, and `weights` (the better
-    of those published), which also chooses how a picture is resized and cropped.
+    of those published), which also chooses how a picture is resized and cropped: with another size
+    these networks run all the same, to other vectors.
+
+    ResNet: arXiv:1512.03385. VGG: arXiv:1409.1556. Inception v3: arXiv:1512.00567. The weights are
+    those of torchvision's own pages.
     """
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
@@ -29,19 +72,20 @@ class ResNetEncoder(Encoder):
 
         self.spec, self.device, self.dtype = spec, device, dtype
         self.architecture = architecture_of(spec)
+        self._cut = CUTS[self.architecture]
         weights = str(spec.options.get("weights") or default_weights(self.architecture))
         published = torchvision.models.get_model_weights(self.architecture).__members__
         if weights not in published:
             raise SettingsError(f"{self.architecture} has no weights {weights!r}. Known: {', '.join(published)}.")
+        if spec.truncate_dim is not None:
+            raise SettingsError(f"Encoder {spec.name!r}: its vector can't be truncated; remove truncate_dim.")
         self._transform: Any = published[weights].transforms()
-        model: Any = torchvision.models.get_model(self.architecture, weights=None)
-        _load(model, _weights_file(folder))
-        self.dim = model.fc.in_features
-        model.fc = torch.nn.Identity()
+        model: Any = torchvision.models.get_model(self.architecture, weights=None, **self._cut.build)
+        _load(model, _weights_file(folder), self._cut.unused)
+        self.dim = self._cut.dim
+        _end_before(model, self._cut.layer)
         # 20 % faster on the CPU, and what GPUs want in half precision
         self._model = model.eval().to(device, torch_dtype(dtype), memory_format=torch.channels_last)
-        if spec.truncate_dim is not None:
-            raise SettingsError(f"Encoder {spec.name!r}: a ResNet's vector can't be truncated; remove truncate_dim.")
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Resized, cropped, normalised pixels; cost in pixels."""
@@ -67,7 +111,7 @@ class ResNetEncoder(Encoder):
             return vectors.cpu().numpy()
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded; the removed classification layer does not enter."""
+        """Hashes of what was loaded; layers beyond the tap do not enter."""
         crop = self._transform
         shape = [
             crop.crop_size,
@@ -81,22 +125,33 @@ class ResNetEncoder(Encoder):
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": self.architecture,
             "preprocessing": f"pil {canonical_hash(shape)}",
-            "tap": "avgpool",
+            "tap": self._cut.tap,
             "unit_length": str(self.spec.unit_length),
             "dtype": self.dtype,
         }
 
 
 def architecture_of(spec: EncoderSpec) -> str:
-    """The ResNet that the spec's options, or its model's name, say."""
+    """The network that the spec's options, or its model's name, say."""
     stem = Path(spec.model.removeprefix(TORCHVISION)).name
-    name = str(spec.options.get("architecture") or stem.split("-")[0].split(".")[0])
-    if name not in ARCHITECTURES:
+    name = str(spec.options.get("architecture") or re.split(r"[-.]", stem)[0].removesuffix("_google"))
+    if name not in CUTS:
         raise SettingsError(
-            f"Encoder {spec.name!r}: {name!r} is no ResNet of torchvision. "
-            f"Set options.architecture to one of {', '.join(ARCHITECTURES)}."
+            f"Encoder {spec.name!r}: {name!r} is none of torchvision's networks that are supported. "
+            f"Set options.architecture to one of {', '.join(CUTS)}."
         )
     return name
+
+
+def _end_before(model: Any, layer: str) -> None:
+    """Take the layer out, and those after it; what is left ends at the tap."""
+    import torch
+
+    block, _, index = layer.partition(".")
+    replacement = getattr(model, block)[: int(index)] if index else torch.nn.Identity()
+    setattr(model, block, replacement)
+    if hasattr(model, "AuxLogits"):
+        model.AuxLogits = None  # a second classifier, run in training only
 
 
 def _weights_file(path: Path) -> Path:
@@ -104,11 +159,11 @@ def _weights_file(path: Path) -> Path:
         return path
     files = sorted(path.glob("*.safetensors"))
     if len(files) != 1:
-        raise WeightsError(f"{path} has {len(files)} safetensors files; a ResNet needs one. Name the file itself.")
+        raise WeightsError(f"{path} has {len(files)} safetensors files; a network needs one. Name the file itself.")
     return files[0]
 
 
-def _load(model: Any, file: Path) -> None:
+def _load(model: Any, file: Path, unused: tuple[str, ...]) -> None:
     import pickle
 
     import torch
@@ -125,7 +180,7 @@ def _load(model: Any, file: Path) -> None:
     except (SafetensorError, RuntimeError, OSError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{file.name} can't be loaded as {type(model).__name__}: {error}") from error
     # A file saved without the classification layer is whole for our purpose.
-    missing = [name for name in absent.missing_keys if not name.startswith("fc.")]
+    missing = [name for name in absent.missing_keys if not name.startswith(unused)]
     if missing or absent.unexpected_keys:
         raise WeightsError(
             f"{file.name} is not of this architecture: {len(missing)} tensors missing, "

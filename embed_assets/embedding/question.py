@@ -1,0 +1,55 @@
+"""Question: what a query is, in words or as a file, and what its encoder is given of it."""
+
+from typing import Any
+
+from embed_assets.embedding.sources import sampling_of
+from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.errors import SettingsError
+from embed_assets.media.hashing import content_hash
+from embed_assets.media.limits import Limits
+from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.sniff import refine, sniff
+
+
+def question_of(query: Any, spec: EncoderSpec) -> tuple[Modality, Any]:
+    """Modality and payload of a query: a str, a file's bytes, or a decoded picture.
+
+    Of a sound or video longer than the encoder's window the first segment is asked with. Raises
+    SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
+    """
+    if isinstance(query, str):
+        return _taken("text", spec), query
+    if not isinstance(query, bytes):
+        return _taken("image", spec), query
+    modality = _kind_of(query, spec)
+    segments = segments_of(
+        query,
+        modality=modality,
+        caption=None,
+        media_hash=content_hash(query),
+        tokenizer=None,
+        max_tokens=None,
+        segmenting=Segmenting(mode="whole"),
+        limits=Limits(),
+        sampling=sampling_of(spec, by_scene=False),
+    )
+    return modality, segments[0].payload
+
+
+def _kind_of(data: bytes, spec: EncoderSpec) -> Modality:
+    """What a file is asked as: its own kind, or the sound track of a video where only sounds are taken."""
+    found = refine(data, sniff(data))
+    if found.modality is None:
+        raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
+    if found.modality == "video" and "video" not in spec.modalities:
+        return _taken("audio", spec)
+    return _taken(found.modality, spec)
+
+
+def _taken(modality: Modality, spec: EncoderSpec) -> Modality:
+    if modality not in spec.modalities:
+        raise SettingsError(
+            f"Space {spec.space!r} can't be asked with {modality}: its encoder {spec.name!r} takes "
+            f"{', '.join(spec.modalities)}."
+        )
+    return modality

@@ -1,0 +1,169 @@
+"""opened: a file's bytes as a container of sound and pictures, and the streams of it that count."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.errors import MediaError
+from embed_assets.media.sniff import sniff
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# FFmpeg reads some 300 kinds; among them playlists and scripts that name other files and addresses.
+FORMATS = (
+    *("mov", "matroska", "avi", "ogg", "wav", "w64", "mp3", "flac", "aac", "ac3", "eac3", "amr", "aiff", "au"),
+    *("caf", "asf", "flv", "mpeg", "mpegts", "mpegvideo", "h264", "hevc", "ivf", "m4v", "dv", "ape", "tta"),
+    *("wv", "dts", "voc", "mxf", "rm", "nut", "obu", "gif"),
+)
+# Of these the length is in the header, so that a file cut short shows; elsewhere FFmpeg estimates it.
+_LENGTH_IN_HEADER = frozenset(("mov", "matroska", "avi", "wav", "w64", "flac", "aiff", "caf", "asf"))
+# Time stamps of a broadcast begin anywhere; those of other kinds count from the start of the file.
+_BROADCAST = frozenset(("mpegts", "mpeg"))
+_THREADS = 4  # more gain little, and each takes memory that counts against the worker's limit
+
+
+@contextmanager
+def opened(data: bytes, kind: str) -> "Iterator[InputContainer]":
+    """The container, closed behind the block; in it everything that goes wrong is a MediaError.
+
+    `kind` is "audio" or "video" and names the reasons: "unsupported audio", "broken audio", "out of memory".
+    """
+    try:
+        with _open(data, kind) as container:
+            if not container.streams:
+                raise MediaError(f"broken {kind}", "a container without streams")
+            yield container
+    except MediaError:
+        raise
+    except MemoryError as error:
+        raise MediaError("out of memory", str(error)) from error
+    except Exception as error:  # FFmpeg's own errors are of a dozen classes, and PyAV lets IndexError through
+        raise MediaError(f"broken {kind}", f"{type(error).__name__}: {error}") from error
+
+
+def _open(data: bytes, kind: str) -> "InputContainer":
+    import av
+    from av.error import FFmpegError
+
+    options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
+    try:
+        return av.open(io.BytesIO(data), mode="r", container_options=options)
+    except FFmpegError as error:
+        found = sniff(data)
+        reason = "broken" if found.modality in ("audio", "video") else "unsupported"
+        raise MediaError(f"{reason} {kind}", f"{found.mime} of {len(data):,} bytes: {error}") from error
+
+
+def picture_stream(container: "InputContainer") -> "VideoStream | None":
+    """The video stream that FFmpeg thinks best. The cover of a music file is none."""
+    from av.stream import Disposition
+
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        return None
+    return _ready(stream, "video")
+
+
+def sound_stream(container: "InputContainer") -> "AudioStream | None":
+    """The sound track that FFmpeg thinks best."""
+    stream = container.streams.best("audio")
+    return None if stream is None else _ready(stream, "audio")
+
+
+def _ready(stream: Any, kind: str) -> Any:
+    if stream.codec_context is None:
+        raise MediaError(f"unsupported {kind}", f"stream {stream.index} is in a codec that has no decoder here")
+    stream.codec_context.thread_type = "AUTO"  # the default shares out slices, which few files have
+    stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
+    return stream
+
+
+def packets_of(container: "InputContainer", *streams: Any) -> "Iterator[Packet]":
+    """Packets of these streams, or of all, up to the end or to where the file is cut: its length tells which."""
+    from av.error import FFmpegError
+
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except MemoryError:  # FFmpeg's is of both classes
+            raise
+        except FFmpegError:
+            return
+        yield packet
+
+
+def frames_of(container: "InputContainer", stream: Any) -> Iterator[Any]:
+    """Decoded frames. A packet that can't be decoded is passed over: many music files end in one.
+
+    Raises "broken ..." where there is no frame at all, or more than one bad packet in twenty.
+    """
+    from av.error import FFmpegError
+
+    good, bad, seen = 0, 0, ""
+    for packet in packets_of(container, stream):
+        try:
+            frames = packet.decode()
+        except MemoryError:
+            raise
+        except FFmpegError as error:
+            bad, seen = bad + 1, seen or str(error)
+            continue
+        good += len(frames)
+        yield from frames
+    if not good or bad > max(1, good // 20):
+        raise MediaError(f"broken {stream.type}", f"{bad:,} packets can't be decoded, {good:,} frames can: {seen}")
+
+
+def origin_of(container: "InputContainer") -> float:
+    """The time stamp, in seconds, of the start of the file."""
+    if _name(container) in _BROADCAST and container.start_time is not None:
+        return container.start_time / 1e6
+    return 0.0
+
+
+def declares_length(container: "InputContainer") -> bool:
+    """Whether the header says how long the file is, so that less than that is a damaged file."""
+    return _name(container) in _LENGTH_IN_HEADER
+
+
+def declared_end(container: "InputContainer", stream: Any) -> float | None:
+    """Where the header says that a stream ends, as a time stamp in seconds; None where it does not say."""
+    if not declares_length(container):
+        return None
+    if stream.duration:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    return container_end(container) if len(container.streams) == 1 else None
+
+
+def container_end(container: "InputContainer") -> float | None:
+    """Where the longest stream ends, as a time stamp in seconds, by the header or by an estimate."""
+    if not container.duration or container.duration < 0:
+        return None
+    # Matroska counts its duration from zero, the others from the first time stamp.
+    start = 0 if _name(container) == "matroska" else container.start_time or 0
+    return (start + container.duration) / 1e6
+
+
+def check_whole(end: float, expected: float | None, kind: str) -> None:
+    """Raises "partial audio" or "partial video" where more than a twentieth and half a second is missing."""
+    if expected is not None and end < expected - max(0.5, expected / 20):
+        raise MediaError(f"partial {kind}", f"it ends at {end:.2f} s; its header says {expected:.2f} s")
+
+
+def check_length(seconds: float, kind: str, limit: float) -> None:
+    """Raises "too long"."""
+    if seconds > limit:
+        raise MediaError("too long", f"{kind} of {seconds:,.0f} s; the limit max_seconds is {limit:,.0f}")
+
+
+def _name(container: "InputContainer") -> str:
+    return container.format.name.split(",")[0]

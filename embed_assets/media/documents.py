@@ -1,0 +1,49 @@
+"""document_text: the text of a file, whatever kind of document carries it."""
+
+from embed_assets.errors import MediaError
+from embed_assets.media.limits import Limits
+from embed_assets.media.text import decode_text
+
+HTML = "text/html"
+PDF = "application/pdf"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PARSED = frozenset({HTML, PDF, DOCX})  # the others are text as they are
+
+# Of what document_text makes of the same bytes; another text, another vector.
+FORMAT = 1
+
+
+def document_text(data: bytes, mime: str | None, *, limits: Limits) -> str:
+    """The text that a reader of the document sees, in its order; chunks count characters of this text.
+
+    HTML without scripts and styles, a PDF's text layer, the paragraphs and tables of a .docx; anything
+    else is decoded. Raises MediaError alone: "encrypted", "no text layer", "broken pdf", "broken
+    document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
+    unpacked", or what decode_text raises. May be called from several threads.
+    """
+    if mime == HTML:
+        from embed_assets.media.hypertext import html_text
+
+        return _checked(html_text(data, limits=limits), "empty text", limits)
+    if mime == PDF:
+        from embed_assets.media.pdf import pdf_text
+
+        return _checked(pdf_text(data, limits=limits), "no text layer", limits)
+    if mime == DOCX:
+        from embed_assets.media.word import docx_text
+
+        return _checked(docx_text(data, limits=limits), "empty text", limits)
+    return decode_text(data, limits=limits)
+
+
+def _checked(text: str, reason_if_empty: str, limits: Limits) -> str:
+    """Without what a database refuses: NULs and halves of surrogate pairs, which broken fonts give."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    if not text:
+        raise MediaError(reason_if_empty, "the document has no text that can be read without recognising pictures")
+    if len(text) > limits.max_characters:
+        raise MediaError(
+            "too many characters",
+            f"{len(text):,} characters; the limit max_characters is {limits.max_characters:,}",
+        )
+    return text

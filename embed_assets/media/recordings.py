@@ -1,0 +1,68 @@
+"""sound_segments and clip_segments: the parts of a sound or a video that get a vector each."""
+
+import json
+from typing import Any
+
+from embed_assets.errors import MediaError
+from embed_assets.media.hashing import text_hash
+from embed_assets.media.item import Segment
+from embed_assets.media.limits import Limits
+from embed_assets.media.sampling import Sampling
+from embed_assets.media.sound import decode_sound, silent, sound_windows
+from embed_assets.media.video import decode_clips
+
+
+def sound_segments(
+    data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
+) -> list[Segment]:
+    """The windows of a sound or of a video's sound track that are not silent.
+
+    Raises MediaError "no sound", "silent", or a reason of decode_sound.
+    """
+    if sampling.sample_rate is None:
+        raise MediaError("unsupported kind", "no sample_rate, so that this encoder takes no sound")
+    sound = decode_sound(data, rate=sampling.sample_rate, limits=limits)
+    if sound is None:
+        raise MediaError("no sound", "no stream of it is a sound track")
+    windows = sound_windows(
+        sound,
+        window_seconds=sampling.window_seconds,
+        hop_seconds=sampling.hop_seconds,
+        minimum=(sampling.window_seconds or 0) / 2,
+    )
+    make = _maker("window", caption, media_hash, sampling)
+    found = [make(start, end, part) for start, end, part in windows if not silent(part)]
+    if not found:
+        raise MediaError("silent", f"{sound.seconds:.1f} s without a sound in them")
+    return found
+
+
+def clip_segments(
+    data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
+) -> list[Segment]:
+    """The clips of a video, silent or not. Raises MediaError with a reason of decode_clips."""
+    if sampling.frames is None:
+        raise MediaError("unsupported kind", "no number of frames, so that this encoder takes no video")
+    clips = decode_clips(
+        data,
+        frames=sampling.frames,
+        clip_seconds=sampling.window_seconds,
+        hop_seconds=sampling.hop_seconds,
+        sound_rate=sampling.sample_rate if sampling.with_sound else None,
+        side=sampling.side,
+        by_scene=sampling.by_scene,
+        limits=limits,
+    )
+    make = _maker("clip", caption, media_hash, sampling)
+    return [make(start, end, clip) for start, end, clip in clips]
+
+
+def _maker(kind: str, caption: str | None, media_hash: str, sampling: Sampling) -> Any:
+    identity = sampling.identity()
+
+    def make(start: float, end: float, payload: object) -> Segment:
+        first, last = round(start * 1000), round(end * 1000)
+        said = json.dumps([media_hash, kind, first, last, identity], sort_keys=True)
+        return Segment(kind=kind, start=first, end=last, text=caption, content_hash=text_hash(said), payload=payload)
+
+    return make

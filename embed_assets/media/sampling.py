@@ -1,0 +1,47 @@
+"""Sampling: how sounds and videos are cut into windows and clips for one encoder."""
+
+from dataclasses import asdict, dataclass
+
+from embed_assets.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """What an encoder is given of a sound or a video.
+
+    `sample_rate` without `frames` is an encoder of sounds: of a video it gets the sound track.
+    """
+
+    sample_rate: int | None = None  # Hz
+    window_seconds: float | None = None  # length of a window or a clip; None: the whole item
+    hop_seconds: float | None = None  # from one start to the next; None: the window's length
+    frames: int | None = None  # of a clip
+    side: int | None = None  # pixels that a frame's shorter side has at most; None: as in the file
+    with_sound: bool = False  # clips have the sound of the same seconds
+    by_scene: bool = False  # clips end at cuts as well
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate", "window_seconds", "hop_seconds", "frames", "side"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise SettingsError(f"Sampling {name} is {value}; give more than 0, or leave it out.")
+        if self.with_sound and self.sample_rate is None:
+            raise SettingsError("Sampling asks for sound but names no sample_rate; give the encoder's.")
+
+    def identity(self) -> dict[str, object]:
+        """What changes the segments, and with them the vectors: part of the encoder version.
+
+        Pixels of one video differ from one libswscale to the next, samples with libswresample.
+        """
+        import av
+
+        found: dict[str, object] = asdict(self)
+        if self.sample_rate is not None:
+            found["libswresample"] = _version(av.library_versions["libswresample"])
+        if self.frames is not None:
+            found["libswscale"] = _version(av.library_versions["libswscale"])
+        return found
+
+
+def _version(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))

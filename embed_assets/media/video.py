@@ -1,0 +1,74 @@
+"""decode_clips: frames and sound of a video's clips, taken by time stamp in one pass."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from embed_assets.errors import MediaError
+from embed_assets.media.extent import Extent, extent_of
+from embed_assets.media.frames import frames_at
+from embed_assets.media.limits import Limits
+from embed_assets.media.payload import Clip, Sound
+from embed_assets.media.scenes import scene_cuts
+from embed_assets.media.sound import decode_sound, sound_between
+from embed_assets.media.spans import spans
+
+
+def decode_clips(
+    data: bytes,
+    *,
+    frames: int,
+    clip_seconds: float | None,
+    sound_rate: int | None,
+    side: int | None,
+    limits: Limits,
+    hop_seconds: float | None = None,
+    by_scene: bool = False,
+) -> list[tuple[float, float, Clip]]:
+    """Start, end (seconds from the start of the file) and content of each clip.
+
+    A clip has `clip_seconds`, the last one from half to one and a half times that; None makes the
+    whole video one clip. With `by_scene` it ends at each cut as well. Its frames are those on screen
+    at the middle of each of `frames` equal parts, upright, the shorter side at most `side` pixels.
+    With a `sound_rate` it has the sound of the same seconds, if the file has any. Transparency is
+    lost: clear pixels come out as what lies behind them in the file, mostly black.
+
+    Raises MediaError alone: "no picture", "unsupported video", "broken video", "partial video",
+    "too long", "too many pixels", "too many frames", "out of memory", or a reason of decode_sound.
+    """
+    extent = extent_of(data, limits)
+    edges = [extent.start, *(scene_cuts(data) if by_scene else ()), extent.end]
+    parts = [
+        span
+        for start, end in pairwise(edges)
+        for span in spans(start, end, window=clip_seconds, hop=hop_seconds, minimum=(clip_seconds or 0) / 2)
+    ]
+    if len(parts) * frames > limits.max_frames:
+        raise MediaError(
+            "too many frames", f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
+        )
+    ticks = [_middles(part, frames, extent) for part in parts]
+    taken = frames_at(data, sorted({tick for each in ticks for tick in each}), extent, side=side, limits=limits)
+    sound = None if sound_rate is None else decode_sound(data, rate=sound_rate, limits=limits)
+    clips = [
+        Clip(
+            np.stack([taken[tick][1] for tick in each]),
+            np.array([taken[tick][0] for tick in each]),
+            _sound_of(sound, *part),
+        )
+        for part, each in zip(parts, ticks, strict=True)
+    ]
+    return [(start, end, clip) for (start, end), clip in zip(parts, clips, strict=True)]
+
+
+def _middles(part: tuple[float, float], frames: int, extent: Extent) -> list[int]:
+    """Middles of equal parts, in ticks: a frame that begins exactly there is then rare, and whole numbers decide."""
+    start, end = extent.ticks(part[0]), extent.ticks(part[1])
+    return [start + (2 * number + 1) * (end - start) // (2 * frames) for number in range(frames)]
+
+
+def _sound_of(sound: Sound | None, start: float, end: float) -> Sound | None:
+    if sound is None:
+        return None
+    part = sound_between(sound, start, end)
+    return part if len(part.samples) else None

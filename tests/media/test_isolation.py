@@ -1,0 +1,172 @@
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embed_assets.errors import MediaError
+from embed_assets.media.image import decode_image
+from embed_assets.media.isolation import Decoders
+from embed_assets.media.limits import Limits
+from tests.media import tasks
+from tests.media.test_image import encoded
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    with Decoders(seconds=20, megabytes=1024) as made:
+        yield made
+
+
+def reason(decoders: Decoders, task: object, **given: object) -> str:
+    with pytest.raises(MediaError) as caught:
+        decoders.run(task, b"some bytes", **given)  # type: ignore[arg-type]
+    return caught.value.reason
+
+
+def test_a_task_runs_in_another_process_that_is_kept(decoders: Decoders) -> None:
+    first = decoders.run(tasks.process, b"")
+    assert first != os.getpid()
+    assert decoders.run("tests.media.tasks:process", b"") == first
+
+
+def test_arrays_come_back_equal_and_can_be_written_to(decoders: Decoders) -> None:
+    found = decoders.run(tasks.doubled, bytes(range(100)))
+    assert (found == np.arange(100) * 2).all()
+    found[0] = 9
+    assert len(decoders.run(tasks.doubled, b"")) == 0
+
+
+def test_pictures_come_back_equal(decoders: Decoders) -> None:
+    picture = decoders.run(tasks.red, b"", side=300)
+    assert (picture.mode, picture.size, picture.getpixel((299, 300))) == ("RGB", (300, 301), (255, 0, 0))
+    data = encoded(Image.radial_gradient("L").convert("RGB"))
+    limits = Limits()
+    found = decoders.run(decode_image, data, limits=limits)
+    assert found.tobytes() == decode_image(data, limits=limits).tobytes()
+
+
+def test_a_crash_costs_one_item(decoders: Decoders) -> None:
+    with pytest.raises(MediaError, match="decoder crashed: signal SIGSEGV"):
+        decoders.run(tasks.crash, b"")
+    with pytest.raises(MediaError, match="decoder crashed: exit code 3"):
+        decoders.run(tasks.leave, b"")
+    assert decoders.run(tasks.size, b"abc") == 3
+
+
+def test_a_hang_is_stopped(decoders: Decoders) -> None:
+    decoders.run(tasks.size, b"")
+    start = time.perf_counter()
+    assert reason(decoders, tasks.hang, seconds=0.3) == "decoder timed out"
+    assert time.perf_counter() - start < 2
+    assert decoders.run(tasks.size, b"abc") == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds RLIMIT_AS")
+def test_too_much_memory_is_refused_and_the_worker_lives_on(decoders: Decoders) -> None:
+    before = decoders.run(tasks.process, b"")
+    assert reason(decoders, tasks.hog) == "out of memory"
+    assert decoders.run(tasks.process, b"") == before
+
+
+def test_errors_come_back_as_they_were_raised(decoders: Decoders) -> None:
+    with pytest.raises(MediaError) as caught:
+        decoders.run(tasks.refuse, b"")
+    assert (caught.value.reason, str(caught.value)) == ("broken thing", "broken thing: in a test")
+    with pytest.raises(KeyError, match="a bug"):
+        decoders.run(tasks.mistake, b"")
+    with pytest.raises(Exception, match="pickle"):
+        decoders.run(tasks.unpicklable, b"")
+    assert decoders.run(tasks.size, b"abc") == 3
+
+
+def test_a_task_that_cannot_be_imported_is_a_mistake_of_the_caller(decoders: Decoders) -> None:
+    with pytest.raises(ValueError, match="define it at the top of a module"):
+        decoders.run(lambda data: None, b"")
+    with pytest.raises(AttributeError):
+        decoders.run("tests.media.tasks:absent", b"")
+
+
+def test_workers_import_decoders_and_nothing_heavier(decoders: Decoders) -> None:
+    found = decoders.run(tasks.loaded, b"")
+    assert {"av", "PIL", "numpy"} <= set(found)
+    assert not {"torch", "dagster", "lancedb", "pyarrow", "pytest"} & set(found)
+
+
+def test_threads_share_the_pool_each_with_a_worker() -> None:
+    with Decoders() as decoders, ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: decoders.run(tasks.nap, b""), range(6)))
+        assert len(set(found)) == 2
+
+
+def test_close_ends_the_workers() -> None:
+    decoders = Decoders()
+    process = decoders.run(tasks.process, b"")
+    decoders.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    with pytest.raises(RuntimeError, match="closed"):
+        decoders.run(tasks.size, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_has_workers_of_its_own(decoders: Decoders) -> None:
+    mine = decoders.run(tasks.process, b"")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with Decoders() as _:
+            os.write(write, str(decoders.run(tasks.process, b"")).encode())
+        decoders.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(read, 100)) != mine
+    assert decoders.run(tasks.process, b"") == mine
+    os.close(read)
+    os.close(write)
+
+
+def test_a_worker_whose_program_is_gone_ends() -> None:
+    import signal
+    import subprocess
+
+    code = (
+        "from embed_assets.media.isolation import Decoders\n"
+        "from tests.media import tasks\n"
+        "decoders = Decoders()\n"
+        "print(decoders.run(tasks.process, b''), flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        worker = int(program.stdout.readline())
+        os.kill(program.pid, signal.SIGKILL)
+        program.wait()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    state = open(f"/proc/{worker}/stat").read().split()[2]  # noqa: PTH123, SIM115
+    assert state == "Z"  # ended; nobody has reaped it
+
+
+def test_a_worker_that_died_between_items_is_replaced(decoders: Decoders) -> None:
+    import signal
+
+    process = decoders.run(tasks.process, b"")
+    os.kill(process, signal.SIGKILL)
+    time.sleep(0.2)
+    assert decoders.run(tasks.process, b"") != process
+    assert threading.active_count() < 50
