@@ -1,20 +1,22 @@
-"""Writes the demo's corpus: documentation texts, handwritten digits and generated scenes."""
+"""Writes the demo's corpus: documentation texts, handwritten digits, generated scenes, sounds and videos."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
+from embed_assets.demo.clips import write_clips
 from embed_assets.demo.digits import write_digits
 from embed_assets.demo.docs import write_docs
 from embed_assets.demo.scenes import write_scenes
+from embed_assets.demo.sounds import write_query_sounds, write_sounds
 
-CORPUS_VERSION = "1"
+CORPUS_VERSION = "2"
 STAMP_NAME = ".complete"
 
 
 def write_corpus(folder: Path) -> None:
-    """Write `docs/`, `digits/` and `scenes/` under the folder; a finished folder is left as it is.
+    """Write a folder for each source, and `queries/` for what is asked; a finished corpus is left as it is.
 
     A folder written by another Python is brought up to date, because the documentation differs.
     """
@@ -26,4 +28,7 @@ def write_corpus(folder: Path) -> None:
     write_docs(folder / "docs")
     write_digits(folder / "digits")
     write_scenes(folder / "scenes")
+    write_sounds(folder / "sounds")
+    write_query_sounds(folder / "queries" / "sounds")
+    write_clips(folder / "videos")
     stamp.write_text(version, encoding="utf-8", newline="\n")

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def _documented(value: object, name: str, module: str, *, members: dict[str, obj
         return
     yield from _passage(value, name, "class", module)
     for member, method in sorted(_methods(value, module, members).items()):
-        if not member.startswith("_") and _is_method(method):
+        if not member.startswith("_") and _is_method(method) and _of_the_library(method):
             yield from _passage(method, f"{name}.{member}", "method", module)
 
 
@@ -123,6 +124,12 @@ def _methods(value: type, module: str, members: dict[str, object]) -> dict[str, 
 def _is_method(value: object) -> bool:
     """Methods of every kind; a property that has a docstring counts as one."""
     return inspect.isroutine(value) or isinstance(value, property | staticmethod | classmethod)
+
+
+def _of_the_library(method: object) -> bool:
+    """False for what other packages hang on its classes, as transformers does on `logging.Logger`."""
+    home = getattr(method, "__module__", None)  # None for methods written in C
+    return not isinstance(home, str) or home.partition(".")[0] in sys.stdlib_module_names
 
 
 def _passage(value: object, name: str, label: str, module: str) -> Iterator[Passage]:

@@ -77,11 +77,11 @@ def render_scene(scene: Scene, *, variant: int) -> Image:
     from PIL import Image, ImageDraw
 
     rng = random.Random(f"{scene.label}/{variant}")
-    picture = _background(rng)
+    picture = background(rng)
     centre = _jittered_centre(scene, rng)
     radius = RADII[scene.size] * rng.uniform(0.92, 1.08)
     draw = ImageDraw.Draw(picture)
-    draw.polygon(_outline(scene.shape, centre, radius), fill=_jittered_colour(scene.colour, rng))
+    draw.polygon(outline(scene.shape, centre, radius), fill=jittered_colour(scene.colour, rng))
     noise = Image.frombytes("RGB", (SIDE, SIDE), rng.randbytes(SIDE * SIDE * 3))
     return Image.blend(picture, noise, rng.uniform(0.02, 0.12))
 
@@ -99,8 +99,8 @@ def write_scenes(folder: Path) -> None:
     write_sidecar(folder, rows)
 
 
-def _background(rng: random.Random) -> Image:
-    """A grey with a slight tint that drifts from top to bottom."""
+def background(rng: random.Random) -> Image:
+    """128 x 128 pixels of a grey with a slight tint that drifts from top to bottom."""
     from PIL import Image
 
     grey = rng.choice((rng.randint(15, 60), rng.randint(105, 135), rng.randint(195, 240)))
@@ -115,15 +115,19 @@ def _jittered_centre(scene: Scene, rng: random.Random) -> tuple[float, float]:
     return x + rng.uniform(-4, 4), y + rng.uniform(-4, 4)
 
 
-def _jittered_colour(colour: str, rng: random.Random) -> tuple[int, int, int]:
+def jittered_colour(colour: str, rng: random.Random) -> tuple[int, int, int]:
+    """A shade of the colour."""
     red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in COLOURS[colour])
     return red, green, blue
 
 
-def _outline(shape: str, centre: tuple[float, float], radius: float) -> list[tuple[float, float]]:
-    """Corner points of the shape; a circle is a polygon with 40 corners."""
+def outline(shape: str, centre: tuple[float, float], radius: float, *, turn: float = 0.0) -> list[tuple[float, float]]:
+    """Corner points of the shape, turned clockwise by a part of a full turn; a circle has 40 corners."""
     x, y = centre
-    return [(x + radius * dx, y + radius * dy) for dx, dy in _unit_outline(shape)]
+    if not turn:
+        return [(x + radius * dx, y + radius * dy) for dx, dy in _unit_outline(shape)]
+    cos, sin = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
+    return [(x + radius * (dx * cos - dy * sin), y + radius * (dx * sin + dy * cos)) for dx, dy in _unit_outline(shape)]
 
 
 def _unit_outline(shape: str) -> list[tuple[float, float]]:

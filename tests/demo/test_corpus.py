@@ -1,5 +1,6 @@
 """The corpus: how much there is, that it repeats itself exactly, and that it leaves other files alone."""
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from embed_assets.demo.corpus import STAMP_NAME, write_corpus
-from embed_assets.demo.docs import write_docs
+from embed_assets.demo.docs import passages, write_docs
 from embed_assets.demo.scenes import write_scenes
 from embed_assets.demo.sidecar import read_sidecar, write_sidecar
 
@@ -23,7 +24,7 @@ def test_the_docs_hold_some_thousand_passages_with_four_labels(corpus: Path) -> 
     assert {row["label"] for row in rows} == {"module", "class", "function", "method"}
 
 
-@pytest.mark.parametrize("part", ["docs", "digits", "scenes"])
+@pytest.mark.parametrize("part", ["docs", "digits", "scenes", "sounds", "videos"])
 def test_a_sidecar_names_every_file_of_its_folder(corpus: Path, part: str) -> None:
     named = [row["file"] for row in read_sidecar(corpus / part)]
     assert len(set(named)) == len(named)
@@ -44,6 +45,15 @@ def test_no_passage_holds_an_address_or_a_folder_of_this_machine(corpus: Path) -
     texts = [path.read_text(encoding="utf-8") for path in (corpus / "docs").glob("*.txt")]
     assert not [text for text in texts if re.search(r" at 0x[0-9a-f]{6}", text)]
     assert not [text for text in texts if sys.prefix in text or str(Path.home()) + "/" in text]
+
+
+def test_a_method_that_a_package_hangs_on_a_class_is_no_passage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shout(self: logging.Logger) -> None:
+        """Logs the message in capital letters."""
+
+    before = passages()
+    monkeypatch.setattr(logging.Logger, "shout", shout, raising=False)
+    assert passages() == before
 
 
 def test_docs_and_scenes_repeat_byte_for_byte(corpus: Path, tmp_path: Path) -> None:
