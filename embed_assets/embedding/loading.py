@@ -14,7 +14,7 @@ from embed_assets.encoders.device import resolve_device
 from embed_assets.encoders.identity import EncoderIdentity, difference, identify
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.encoders.weights import ResolvedModel, resolve_model
+from embed_assets.encoders.weights import BUILTIN, ResolvedModel, resolve_model
 from embed_assets.errors import EncoderVersionError, SettingsError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
@@ -125,7 +125,8 @@ def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettin
 
 
 def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> Encoder:
-    device = resolve_device(compute.device)
+    builtin = spec.model.startswith(BUILTIN)  # numpy alone: nothing to ask torch for
+    device = "cpu" if builtin else resolve_device(compute.device)
     key = (repr((spec, resolved.files)), device, compute.dtype)
     with _lock:
         if key not in _warm:

@@ -18,11 +18,13 @@ def resolve_device(device: str) -> str:
     A device that is asked for by name and absent is an error: falling back to the CPU would turn an
     hour into a day without a word.
     """
-    import torch
-
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
         raise SettingsError(f"Unknown device {device!r}. Use auto, cpu, cuda, cuda:<number> or mps.")
+    if device == "cpu":
+        return device
+    import torch
+
     if kind == "auto":
         if torch.cuda.is_available():
             return "cuda"

@@ -1,13 +1,16 @@
 """embed-assets run, status and search: what a person reads and what a machine reads."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
-from tests.support import note, rewrite, touch, write_notes
+from tests.support import REPOSITORY, note, picture, rewrite, touch, write_notes
 
 Settings = Callable[..., str]
 
@@ -124,3 +127,24 @@ def test_help_names_every_command(command: Command) -> None:
     result = command("--help")
     for name in ("demo", "run", "search", "status", "ui"):
         assert name in result.output
+
+
+def test_a_run_with_nothing_to_do_loads_neither_torch_nor_dagster(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    for number in range(3):
+        (tmp_path / "notes" / f"{number}.png").write_bytes(picture(number))
+    values = {"store": "store", "sources": {"notes": {"uri": "notes"}}, "encoders": {"pixels": {"model": "pixels"}}}
+    (tmp_path / "pipeline.yaml").write_text(json.dumps(values))
+    code = (
+        "import sys; from embed_assets.cli.main import main\n"
+        "main(['run', '--settings', 'pipeline.yaml'], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'transformers', 'dagster') if name in sys.modules])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DAGSTER_HOME": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert "Everything is fresh" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

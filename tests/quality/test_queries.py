@@ -46,7 +46,10 @@ def test_the_demos_query_sets_are_found_by_name():
         ('{"query": "red", ', "not JSON"),
         ('["red"]', "expected an object with a text in `query`"),
         ('{"relevant": ["a.txt"]}', "expected an object with a text in `query`"),
-        ('{"query": "red", "relevent": ["a.txt"]}', "unknown field 'relevent'; the fields are query, query_file, relevant"),
+        (
+            '{"query": "red", "relevent": ["a.txt"]}',
+            "unknown field 'relevent'; the fields are query, query_file, relevant",
+        ),
         ('{"query": "red", "relevant": "a.txt"}', "relevant: expected a list of texts"),
         ('{"query": "red", "relevant_labels": [1]}', "relevant_labels: expected a list of texts"),
         ('{"query": "red"}', "a query needs `relevant`"),

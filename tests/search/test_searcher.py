@@ -67,8 +67,10 @@ def test_a_picture_finds_its_like(tmp_path, words):
     from PIL import Image
 
     assert searcher(steps).search(Image.open(io.BytesIO(larger)), space="words", k=1)[0].key == "5.png"
-    with pytest.raises(MediaError, match="unsupported image"):
-        searcher(steps).search(b"no picture", space="words")
+    with pytest.raises(MediaError, match="broken image"):
+        searcher(steps).search(larger[:200], space="words")
+    with pytest.raises(SettingsError, match="which no encoder takes"):
+        searcher(steps).search(b"\x00\x01\x02\xff" * 8, space="words")
 
 
 def test_the_demos_clip_finds_pictures_by_words_and_by_pictures(tmp_path, monkeypatch):
