@@ -10,11 +10,13 @@ from embed_assets.cli.options import dagster_home
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
 from embed_assets.errors import EmbedAssetsError, PromotionError
+from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
 from embed_assets.store.releases import Releases
 from embed_assets.store.saved import save_settings
 from embed_assets.store.serving import Serving
+from embed_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -69,15 +71,31 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
     definitions = build_definitions(steps.settings, jobs=jobs)
+    held_back: list[str] = []
     with dg.DagsterInstance.get() as instance:
         for encoder in steps.settings.encoders:
             record = steps.resolve(encoder).record
             register_version(instance, names, encoder, record.version)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
-            tags = grid_range(record.version, steps.settings.shards)
-            _execute(embed, instance, tags=tags)
+            _execute(embed, instance, tags=grid_range(record.version, steps.settings.shards))
             promote = definitions.resolve_job_def(jobs[encoder].promote.name)
-            _execute(promote, instance, partition_key=record.version)
+            try:
+                _execute(promote, instance, partition_key=record.version)
+            except PromotionError as error:  # the other encoders go on
+                held_back.append(_why(steps, record) or str(error))
+    if held_back:
+        raise PromotionError("\n".join(held_back))
+
+
+def _why(steps: Steps, record: VersionRecord) -> str:
+    """The blocking checks that hold a candidate back, with their figures."""
+    release = Releases(steps.store).candidate(record.encoder, record.version)
+    failures = release.failures(REQUIRED) if release else []
+    if release is None or not failures:
+        return ""
+    live = Serving(steps.store).pointer(release.space).live
+    serves = f"{live.key} goes on serving" if live else "nothing serves yet"
+    return f"{release.key} stays a candidate of space {release.space!r}, {serves}: " + "; ".join(failures)
 
 
 def _execute(
