@@ -1,11 +1,10 @@
 """decode_image: a file's bytes as an upright RGB picture, or a MediaError that can be counted."""
 
 import io
-import re
-import warnings
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
+from embed_assets.media.identify import RARE_FORMATS, TARGA, silence_pillow
 from embed_assets.media.limits import Limits
 from embed_assets.media.sniff import sniff
 
@@ -13,10 +12,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # Pillow opens some forty kinds; among them EPS starts ghostscript and others are stubs.
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", *RARE_FORMATS, TARGA)
 
 _ORIENTATION = 0x0112
-_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
@@ -28,7 +26,7 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     """
     from PIL import Image
 
-    _silence_pillow()
+    silence_pillow()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(image, limits)
@@ -46,12 +44,6 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
         raise MediaError("out of memory", f"{len(data):,} bytes") from error
     except Exception as error:
         raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
-
-
-def _silence_pillow() -> None:
-    """Pillow warns by the dozen on one malformed TIFF. Looked up each time, for filters get reset."""
-    if _QUIET not in warnings.filters:
-        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
 
 
 def _check_size(image: "Image.Image", limits: Limits) -> None:

@@ -7,12 +7,20 @@ from typing import Any
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
 from embed_assets.media.documents import DOCX, PDF
+from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
 from embed_assets.media.text import byte_order_mark, guess_utf16
 
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
-_READABLE_IMAGES = frozenset(f"image/{kind}" for kind in ("jpeg", "png", "apng", "gif", "webp", "avif", "bmp", "tiff"))
+_UNKNOWN = "application/octet-stream"
+_READABLE_IMAGES = frozenset(
+    f"image/{kind}"
+    for kind in (
+        *("jpeg", "png", "apng", "gif", "webp", "avif", "bmp", "tiff"),
+        *("jpx", "x-icon", "vnd.adobe.photoshop"),
+    )
+)
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -22,6 +30,11 @@ _PROLOG = re.compile(
 )
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
 _SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
+_XPM = re.compile(r"\s*/\* XPM \*/")
+_XBM = re.compile(
+    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d+[^\n]*\n"
+    r"(?:#define[^\n]*\n)*\s*static[^\n{]*_bits\["
+)
 _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
 
 
@@ -30,7 +43,8 @@ def sniff(data: bytes) -> Sniffed:
 
     Text of every kind is "text", PDF and .docx with it; `modality` is None for what nothing here decodes:
     SVG, other office files, archives, programs, raw photos. Whether a webm or ogg has pictures is left
-    to its decoder. Never raises.
+    to its decoder, and so is sound and video in forms without a signature (`refine`). Bytes that no
+    signature fits and that are no text are shown to Pillow. Never raises.
     """
     if not data:
         return Sniffed(mime="inode/x-empty", modality=None)
@@ -45,15 +59,22 @@ def sniff(data: bytes) -> Sniffed:
     if text is not None:
         return _kind_of_text(text)
     mime = _by_lesser_magic(head)
-    return Sniffed(mime=mime, modality=_modality(mime))
+    if mime is not None:
+        return Sniffed(mime=mime, modality=_modality(mime))
+    mime = picture_kind(data)
+    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
 
 
 def refine(data: bytes, sniffed: Sniffed) -> Sniffed:
     """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
 
-    A music file's cover is no video. Kinds other than sound and video, and files that don't open,
-    stay what they were sniffed as. Never raises; reads headers and decodes a frame or two at most.
+    A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. Other
+    kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
+    decodes a frame or two at most.
     """
+    if sniffed.mime == _UNKNOWN:
+        heard = recording_kind(data)
+        return sniffed if heard is None else Sniffed(mime=f"{heard}/x-unknown", modality=heard)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
     from embed_assets.media.container import opened, picture_stream, sound_stream
@@ -80,11 +101,11 @@ def _by_magic(head: bytes) -> str | None:
     return None if kind is None else str(kind.mime)
 
 
-def _by_lesser_magic(head: bytes) -> str:
+def _by_lesser_magic(head: bytes) -> str | None:
     """Sound and video in forms that filetype does not know, for the decoder to judge."""
     if head.startswith(b"\x1aE\xdf\xa3"):
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-    return "audio/mpeg" if re.match(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", head) else "application/octet-stream"
+    return "audio/mpeg" if re.match(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", head) else None
 
 
 def _modality(mime: str) -> Modality | None:
@@ -134,6 +155,8 @@ def _unicode_head(head: bytes, *, whole: bool) -> str | None:
 def _kind_of_text(text: str) -> Sniffed:
     prolog = _PROLOG.match(text)
     body = text[prolog.end() if prolog else 0 :]
+    if _XPM.match(text) or _XBM.match(text):
+        return Sniffed(mime="image/x-xpixmap" if _XPM.match(text) else "image/x-xbitmap", modality="image")
     if _SVG.match(body):
         return Sniffed(mime="image/svg+xml", modality=None)
     if _HTML.match(body):

@@ -1,16 +1,22 @@
 import io
+import random
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from embed_assets.media.sniff import sniff
+from embed_assets.media.image import decode_image
+from embed_assets.media.limits import Limits
+from embed_assets.media.sniff import refine, sniff
+from tests.media.made import sound_file, tone
 
 
-def picture(kind: str) -> bytes:
+def picture(kind: str, mode: str = "RGB", side: int = 8) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (8, 8), (10, 20, 30)).save(out, kind)
+    Image.new("RGB", (side, side), (10, 20, 30)).convert(mode).save(out, kind)
     return out.getvalue()
 
 
@@ -25,6 +31,65 @@ def zipped(*names: str) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM"])
 def test_every_kind_that_is_decoded_is_an_image(kind: str) -> None:
     assert sniff(picture(kind)).modality == "image"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *(("JPEG2000", "RGB"), ("ICO", "RGBA"), ("ICNS", "RGBA"), ("TGA", "RGB"), ("TGA", "P"), ("DDS", "RGBA")),
+        *(("PCX", "RGB"), ("SGI", "RGB"), ("BLP", "P"), ("DIB", "RGB"), ("MSP", "1"), ("XBM", "1")),
+    ],
+)
+def test_rare_kinds_of_pictures_are_known_and_decoded(kind: str, mode: str) -> None:
+    data = picture(kind, mode, side=32)
+    assert sniff(data).modality == "image"
+    width, height = decode_image(data, limits=Limits()).size
+    assert width == height >= 32  # an ICNS is scaled up to its largest size
+
+
+def test_a_compressed_targa_is_an_image_and_one_cut_short_is_not_taken_for_one() -> None:
+    out = io.BytesIO()
+    Image.new("L", (64, 64)).save(out, "TGA", compression="tga_rle")
+    assert sniff(out.getvalue()).mime == "image/x-tga"
+    assert sniff(picture("TGA", side=64)[:100]).modality is None
+
+
+def test_an_xpm_is_an_image_and_c_source_is_text() -> None:
+    xpm = b'/* XPM */\nstatic char *p[] = {\n"2 1 2 1",\n"a c #FF0000",\n"b c #00FF00",\n"ab"\n};\n'
+    assert sniff(xpm).modality == "image"
+    assert decode_image(xpm, limits=Limits()).getpixel((1, 0)) == (0, 255, 0)
+    assert sniff(b"#define width 3\n#define BOX_WIDTH 4\nint x;").modality == "text"
+    assert sniff(b"#define box_width 3\n#define box_height 4\nint x;").modality == "text"
+
+
+def test_what_would_start_a_program_is_no_image() -> None:
+    assert sniff(picture("EPS")).modality is None
+    assert sniff(b"\xc5\xd0\xd3\xc6\x20" + bytes(27) + picture("EPS")).modality is None
+
+
+def test_bytes_of_chance_are_nothing() -> None:
+    chance = random.Random(0)
+    for size in (16, 17, 18, 100, 1000, 50_000):
+        for first in (b"\x00", b"\x01", b"\x0a", b""):
+            data = first + b"\x00" + chance.randbytes(size)
+            assert refine(data, sniff(data)).modality is None
+
+
+@pytest.mark.parametrize("kind", ["au", "caf", "w64", "voc"])
+def test_sound_in_forms_without_a_known_signature_is_heard(kind: str) -> None:
+    data = sound_file(
+        tone(1), kind=kind, codec="pcm_u8" if kind == "voc" else "pcm_s16be" if kind == "au" else "pcm_s16le"
+    )
+    assert refine(data, sniff(data)).modality == "audio"
+
+
+def test_text_is_told_without_pillow_or_ffmpeg() -> None:
+    code = (
+        "import sys; from embed_assets.media.sniff import refine, sniff; "
+        "[refine(d, sniff(d)) for d in (b'words', '\u65e5\u672c'.encode(), b'{\"a\": 1}')]; "
+        "print(sorted({'PIL', 'av'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

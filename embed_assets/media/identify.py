@@ -1,0 +1,75 @@
+"""picture_kind and recording_kind: what a file is by those who would decode it, where its first bytes tell nothing."""
+
+import io
+import re
+import struct
+import warnings
+
+from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError
+
+# Pillow's kinds beside the usual ones, each by a signature of its own. Not among them: EPS, which starts
+# ghostscript; IPTC, which opens what is inside it as whatever kind that is; WMF, GRIB, BUFR, HDF5 and MPEG,
+# of which Pillow has the header alone; and kinds that take nearly every file for theirs.
+RARE_FORMATS = (
+    *("JPEG2000", "PSD", "ICO", "CUR", "ICNS", "DDS", "PCX", "DCX", "SGI", "SUN", "FLI", "BLP", "QOI", "FTEX"),
+    *("MSP", "PIXAR", "XVTHUMB", "DIB", "XBM", "XPM"),
+)
+TARGA = "TGA"  # has no signature: `_is_targa` comes before Pillow is asked
+
+_MINIMUM, _SCANNED = 16, 2**20  # bytes: the least that a picture takes, and what of a file FFmpeg is shown
+_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_TARGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
+
+
+def picture_kind(data: bytes) -> str | None:
+    """The mime type of a picture that Pillow would open; None for all else. Reads the header, decodes nothing."""
+    if len(data) < _MINIMUM:
+        return None
+    from PIL import Image
+
+    formats = (*RARE_FORMATS, TARGA) if _is_targa(data) else RARE_FORMATS
+    silence_pillow()
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            kind = image.format or ""
+    except Image.DecompressionBombError:
+        return "image/x-unknown"  # by its signature a picture; the decoder says why it is none for us
+    except Exception:  # Pillow's parsers raise what they like; any of it means no
+        return None
+    return Image.MIME.get(kind, f"image/x-{kind.lower()}")
+
+
+def recording_kind(data: bytes) -> Modality | None:
+    """Whether FFmpeg finds sound or moving pictures in a file's beginning, and can decode the first of them."""
+    from embed_assets.media.container import frames_of, opened, picture_stream, sound_stream
+
+    try:
+        with opened(data[:_SCANNED], "audio") as container:
+            if container.format.name == "mp3":  # whose signatures are known; FFmpeg sees it in time zone files
+                return None
+            stream = picture_stream(container) or sound_stream(container)
+            if stream is None:
+                return None
+            next(iter(frames_of(container, stream)))
+            return "video" if stream.type == "video" else "audio"
+    except (MediaError, StopIteration):
+        return None
+
+
+def silence_pillow() -> None:
+    """Pillow warns by the dozen on one malformed TIFF. Looked up each time, for filters get reset."""
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
+
+
+def _is_targa(data: bytes) -> bool:
+    """Whether the header makes sense, and the file is long enough for the pixels that it speaks of."""
+    if len(data) < _TARGA_HEADER.size:
+        return False
+    skipped, mapped, kind, _, colours, bits, _, _, width, height, depth, _ = _TARGA_HEADER.unpack_from(data)
+    if mapped != (kind in (1, 9)) or kind not in (1, 2, 3, 9, 10, 11) or depth not in (8, 16, 24, 32):
+        return False
+    pixel = depth // 8
+    least = width * height * pixel if kind < 9 else -(-width * height // 128) * (1 + pixel)
+    return 0 < least <= len(data) - _TARGA_HEADER.size - skipped - mapped * colours * bits // 8
