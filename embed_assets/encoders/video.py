@@ -1,5 +1,6 @@
 """VideoMAEEncoder and VJepa2Encoder: clips by their frames, by transformers that see space and time."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,13 @@ class VideoEncoder(MediaEncoder):
             **self._shape_of_vector(tap="last_hidden_state", pooling="mean over tokens"),
         }
 
+    @abstractmethod
     def _load(self, folder: Path) -> Any:
-        raise NotImplementedError
+        """The model, in the spec's dtype, ready to be asked."""
 
+    @abstractmethod
     def _frame_count(self) -> int:
-        raise NotImplementedError
+        """How many frames of a clip the model sees."""
 
     def _vectors(self, modality: Modality, items: list[Any]) -> Any:
         import torch
