@@ -42,10 +42,6 @@ class Plan:
         """Whether there is nothing to do."""
         return not (self.encode or self.rewrite or self.delete)
 
-    def shards(self) -> set[str]:
-        """Shards with work."""
-        return {row["shard"] for row in [*self.encode, *self.rewrite]} | {gone.shard for gone in self.delete.values()}
-
 
 def make_plan(
     manifest: Manifest,

@@ -1,7 +1,7 @@
 """The checks on a release: each looks at the table version itself and returns a verdict with figures."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -240,8 +240,3 @@ def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> Che
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
-
-
-def summarise(verdicts: Sequence[CheckVerdict]) -> str:
-    """`6 of 7 checks passed`."""
-    return f"{sum(v.passed for v in verdicts)} of {len(verdicts)} checks passed"

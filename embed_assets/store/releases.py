@@ -72,10 +72,6 @@ class Releases:
         document = self._records.get(key)
         return None if document is None else from_document(document)
 
-    def of(self, space: str) -> list[Release]:
-        """All of a space, oldest first."""
-        return [from_document(document) for document in self._records.all(space)]
-
     def candidate(self, encoder: str, version: str) -> Release | None:
         """The newest release of an encoder version, or None."""
         own = [

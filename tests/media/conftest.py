@@ -1,27 +1,15 @@
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.s3_server import S3Server, s3_server
+from tests import support
 
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3") / "requests.log") as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(s3: S3Server) -> str:
-    """An empty bucket of this test's own."""
-    name = f"bucket-{uuid.uuid4().hex}"
-    s3.client().create_bucket(Bucket=name)
-    return name
+s3 = support.s3
+bucket = support.bucket
 
 
 @pytest.fixture(scope="session")
