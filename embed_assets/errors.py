@@ -11,6 +11,7 @@ EmbedAssetsError
 ├── EncoderOutputError       an encoder returned something that its spec rules out
 ├── StoreError               the store is unreachable or not what it should be
 └── PromotionError           a release may not become live
+    └── MovedError           another move of the pointer came first
 """
 
 import difflib
@@ -74,3 +75,7 @@ class StoreError(EmbedAssetsError):
 
 class PromotionError(EmbedAssetsError):
     """A release may not become live: a blocking check failed, is missing, or another promotion won."""
+
+
+class MovedError(PromotionError):
+    """Another move of the serving pointer came first; the message says whose."""

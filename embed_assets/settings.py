@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import SettingsError
 
+ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -17,6 +19,22 @@ class Section(BaseModel):
     """One section of the settings: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableSettings(Section):
+    """Columns of a source's text tables: .jsonl, .ndjson, .csv, .tsv and .parquet, each row a media item."""
+
+    text: str | None = Field(None, description="Column that is embedded; unset: tables are files like others.")
+    id: str | None = Field(None, description="Column that names a row; unset: rows are known by their text.")
+    caption: str | None = Field(None, description="Column with a row's title.")
+    labels: list[str] = Field(default_factory=list, description="Columns whose values are labels.")
+    extra: list[str] = Field(default_factory=list, description="Columns to keep beside the item.")
+
+    @model_validator(mode="after")
+    def _text_is_set(self) -> "TableSettings":
+        if self.text is None and (self.id or self.caption or self.labels or self.extra):
+            raise ValueError("names columns but not the one that is embedded; add text")
+        return self
 
 
 class SourceSettings(Section):
@@ -28,6 +46,7 @@ class SourceSettings(Section):
         None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
     )
     labels: Literal["none", "folder"] = Field("none", description="folder: the first folder is the label.")
+    table: TableSettings = TableSettings()  # pyright: ignore[reportCallIssue]
     storage_options: dict[str, Any] = Field(default_factory=dict, description="For fsspec; no secrets in YAML.")
     max_deleted_share: float = Field(
         0.5, ge=0, le=1, description="A listing that lacks more than this share of known items stops the run."
@@ -61,8 +80,19 @@ class EncoderSettings(Section):
     hop_seconds: float | None = Field(None, gt=0, description="From one segment's start to the next.")
     frames: int | None = Field(None, ge=1, description="Frames of a video segment.")
     by_scene: bool = Field(False, description="End video segments at cuts as well.")
+    animated_frames: int | None = Field(
+        None, ge=1, description="Most frames of an animated picture that get a vector each; unset: its first one."
+    )
+    generation: int = Field(1, ge=1, description="Raise it to embed again though nothing that can be seen changed.")
     options: dict[str, Any] = Field(default_factory=dict, description="The family's own: base_url, image, …")
     segment: SegmentSettings = SegmentSettings()  # pyright: ignore[reportCallIssue]
+
+    @model_validator(mode="after")
+    def _animated_frames_are_an_option(self) -> "EncoderSettings":
+        """Options are kept with an encoder version: an older one goes on to cut pictures as it did."""
+        if self.animated_frames is not None:
+            self.options[ANIMATED_FRAMES] = self.animated_frames
+        return self
 
 
 class SpaceSettings(Section):
@@ -72,6 +102,10 @@ class SpaceSettings(Section):
     query_files: str | None = Field(None, description="Folder that query_file is taken from; unset: the query set's.")
     min_recall: float = Field(0.0, ge=0, le=1, description="Floor of labelled recall@10; below: a warning.")
     min_ndcg: float = Field(0.0, ge=0, le=1, description="Floor of labelled nDCG@10; below: a warning.")
+    promotion: Literal["automatic", "manual"] = Field(
+        "automatic", description="manual: a checked candidate waits for embed-assets promote, or the job in the UI."
+    )
+    keep_previous: int = Field(1, ge=1, description="Versions that roll-back can return to; all are kept fresh.")
 
 
 class ComputeSettings(Section):
@@ -87,6 +121,7 @@ class ComputeSettings(Section):
     flush_seconds: float = Field(60.0, gt=0, description="Longest time between two commits.")
     offline: bool = Field(False, description="Never ask a model hub.")
     isolate_decoders: bool = Field(True, description="Decode media in processes that may crash or hang.")
+    keep_models: bool = Field(True, description="Keep copies of local model files, so that roll-back can load them.")
 
 
 class IndexSettings(Section):
@@ -105,6 +140,31 @@ class CheckSettings(Section):
     recall_queries: int = Field(200, ge=1, description="Held-out queries that ANN recall is measured on.")
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
     max_mean_cosine: float = Field(0.9, ge=-1, le=1, description="Mean cosine of random pairs: above, collapsed.")
+    max_quality_loss: float = Field(
+        0.02, ge=0, le=1, description="Blocking: labelled nDCG@10 and recall@10 may be so far below live's."
+    )
+
+
+class MaintenanceSettings(Section):
+    """When tables are compacted, indices brought up to date and old table versions removed."""
+
+    keep_hours: float = Field(24.0, gt=0, description="Age below which no table version is removed.")
+    seconds: float = Field(600.0, gt=0, description="Longest a maintenance run starts something new.")
+    max_small_fragments: int = Field(20, ge=2, description="More files of few rows in a table: it is compacted.")
+    max_deleted_share: float = Field(0.1, gt=0, le=1, description="More rows deleted: the table is compacted.")
+    max_unindexed_share: float = Field(0.05, gt=0, le=1, description="More rows that an index lacks: it gets them.")
+
+
+class AutomationSettings(Section):
+    """Declarative automation: Dagster asks by itself for what is missing or stale. Off by default."""
+
+    enabled: bool = Field(False, description="Give the assets conditions, and the pipeline a sensor that acts on them.")
+    running: bool = Field(False, description="That sensor is on from the start; else it is switched on in the UI.")
+    cron: str = Field("0 * * * *", description="When sources are listed and encoders resolved.")
+    timezone: str = Field("UTC", description="Of cron.")
+    fresh_within_hours: float | None = Field(
+        None, gt=0, description="Serving assets are overdue when they were not materialized for so long; unset: never."
+    )
 
 
 class LimitSettings(Section):
@@ -133,6 +193,8 @@ class PipelineSettings(Section):
     compute: ComputeSettings = ComputeSettings()  # pyright: ignore[reportCallIssue]
     index: IndexSettings = IndexSettings()  # pyright: ignore[reportCallIssue]
     checks: CheckSettings = CheckSettings()  # pyright: ignore[reportCallIssue]
+    maintenance: MaintenanceSettings = MaintenanceSettings()  # pyright: ignore[reportCallIssue]
+    automation: AutomationSettings = AutomationSettings()  # pyright: ignore[reportCallIssue]
     limits: LimitSettings = LimitSettings()  # pyright: ignore[reportCallIssue]
     key_prefix: list[Name] = Field(default_factory=list, description="Before every asset key.")
     owners: list[str] = Field(default_factory=list, description="Emails or team:NAME, shown in the UI.")
@@ -202,6 +264,8 @@ def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None)
         compute: dict[str, Any] = {}
         index: dict[str, Any] = {}
         checks: dict[str, Any] = {}
+        maintenance: dict[str, Any] = {}
+        automation: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
     source = EnvSettingsSource(_Overrides)

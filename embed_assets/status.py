@@ -9,6 +9,7 @@ from embed_assets.embedding.report import OUTCOMES
 from embed_assets.steps import Steps
 from embed_assets.store.history import History
 from embed_assets.store.releases import Release, Releases
+from embed_assets.store.releases import newest as newest_releases
 from embed_assets.store.serving import Serving
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
@@ -33,8 +34,18 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptStatus:
+    """A version that is kept fresh beside the current one: live, or one to go back to."""
+
+    version: str
+    state: str  # live, previous
+    vectors: int
+    stale: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EncoderStatus:
-    """The newest version of an encoder, and whether it serves."""
+    """The current version of an encoder, and whether it serves."""
 
     encoder: str
     space: str
@@ -50,6 +61,15 @@ class EncoderStatus:
     state: str  # live, candidate, not embedded
     failures: tuple[str, ...]
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
+    live: str | None = None  # what the space serves: encoder/version
+    kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
+    held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
+    settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a run has nothing to do for it."""
+        return self.settled and not self.stale and not any(each.stale for each in self.kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +83,11 @@ class Status:
 
     @property
     def fresh(self) -> bool:
-        """Whether every encoder's newest version serves, with nothing left to do."""
-        return all(encoder.state == "live" and not encoder.stale for encoder in self.encoders)
+        """Whether a run would find nothing to do, by the manifests as they were last refreshed.
+
+        A candidate that waits to be promoted by hand, or that was rolled back from, leaves nothing to a run.
+        """
+        return all(encoder.fresh for encoder in self.encoders)
 
     def document(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -73,9 +96,9 @@ class Status:
 
 def read_status(steps: Steps) -> Status:
     """The status of a pipeline's store; neither lists sources nor loads models."""
-    versions = EncoderVersions(steps.store)
-    newest = {name: known[-1] for name in steps.settings.encoders if (known := versions.of(name))}
+    newest = {name: record for name in steps.settings.encoders if (record := steps.current(name))}
     events = History(steps.store).all("embed")
+    releases = newest_releases(Releases(steps.store).all())
     sources: list[SourceStatus] = []
     unknown: dict[str, Mapping[str, int]] = {}
     encoders: list[EncoderStatus] = []
@@ -84,8 +107,7 @@ def read_status(steps: Steps) -> Status:
         plan = steps.plan(record)
         sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
         unknown |= plan.unknown
-        stale = len(plan.encode) + len(plan.rewrite) + len(plan.delete)
-        encoders.append(_encoder(steps, record, own, stale))
+        encoders.append(_encoder(steps, record, own, plan.items, releases))
     sources.extend(
         SourceStatus(source=source, encoder="", quarantined=sum(reasons.values()), reasons=dict(reasons))
         for source, reasons in unknown.items()
@@ -124,9 +146,18 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
     return found
 
 
-def _encoder(steps: Steps, record: VersionRecord, events: list[dict[str, Any]], stale: int) -> EncoderStatus:
-    release = Releases(steps.store).candidate(record.encoder, record.version)
-    live = Serving(steps.store).pointer(record.spec.space).live
+def _encoder(
+    steps: Steps,
+    record: VersionRecord,
+    events: list[dict[str, Any]],
+    stale: int,
+    releases: Mapping[tuple[str, str], Release],
+) -> EncoderStatus:
+    release = releases.get((record.encoder, record.version))
+    pointer = Serving(steps.store).pointer(record.spec.space)
+    live = pointer.live
+    kept = steps.kept(record.encoder)
+    own = {each.version for each in EncoderVersions(steps.store).of(record.encoder)}
     figures = {check.name: check.figures for check in release.checks} if release else {}
     speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
     passed = [check for check in release.checks if check.passed] if release else []
@@ -146,6 +177,23 @@ def _encoder(steps: Steps, record: VersionRecord, events: list[dict[str, Any]], 
         state=_state(release, live),
         failures=tuple(failed),
         stale=stale,
+        live=f"{live.encoder}/{live.encoder_version}" if live else None,
+        kept=tuple(_kept(steps, each, live, releases) for each in kept if each.version != record.version),
+        held=tuple(version for version in pointer.held if version in own),
+        settled=all(steps.settled(each) for each in kept),
+    )
+
+
+def _kept(
+    steps: Steps, record: VersionRecord, live: Release | None, releases: Mapping[tuple[str, str], Release]
+) -> KeptStatus:
+    release = releases.get((record.encoder, record.version))
+    serves = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
+    return KeptStatus(
+        version=record.version,
+        state="live" if serves else "previous",
+        vectors=release.rows if release else 0,
+        stale=steps.plan(record).items,
     )
 
 

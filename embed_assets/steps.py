@@ -1,47 +1,47 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from embed_assets.embedding import progress
+from embed_assets.embedding.allowance import Allowance
+from embed_assets.embedding.allowance import current as current_allowance
 from embed_assets.embedding.batching import Budget
+from embed_assets.embedding.cutting import limits_as, sampling_as, segmenting_as
 from embed_assets.embedding.known import KnownVectors
-from embed_assets.embedding.loading import load_version, make_version
-from embed_assets.embedding.loop import embed
+from embed_assets.embedding.loading import installed_libraries, load_version
+from embed_assets.embedding.loop import Segmenter, embed, sample
 from embed_assets.embedding.plan import Plan, make_plan
 from embed_assets.embedding.refresh import RefreshReport, differs, refresh
 from embed_assets.embedding.report import EmbedReport
-from embed_assets.embedding.sources import limits_of, listed, sampling_of, segmenter, segmenting_of
+from embed_assets.embedding.resolve import Resolved, resolve
+from embed_assets.embedding.sources import limits_of, listed, segmenter
+from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
-from embed_assets.errors import StoreError
+from embed_assets.errors import PromotionError, StoreError
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.sampling import Sampling
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.quality.gate import Gate
 from embed_assets.quality.recall import Recall
-from embed_assets.settings import PipelineSettings
+from embed_assets.settings import PipelineSettings, SpaceSettings
+from embed_assets.store.canaries import CanaryVectors
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
 from embed_assets.store.index import IndexReport, IndexSettings, build_indices
+from embed_assets.store.maintenance import MaintenanceReport, maintain
 from embed_assets.store.manifest import Manifest
+from embed_assets.store.models import KeptModels
 from embed_assets.store.releases import CheckVerdict, Release, Releases
-from embed_assets.store.serving import Pointer, Serving
+from embed_assets.store.retire import Retired, retirable, retire
+from embed_assets.store.serving import Pointer, Serving, move_event
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import EncoderVersions, VersionRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """An encoder version as it was found, and how it differs from the one before."""
-
-    record: VersionRecord
-    is_new: bool
-    changes: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ class Steps:
     def __init__(self, settings: PipelineSettings) -> None:
         self.settings = settings
         self.limits = limits_of(settings.limits)
+        self._watched = set[tuple[str, str]]()  # versions whose canaries were compared
 
     @cached_property
     def store(self) -> Store:
@@ -97,23 +98,22 @@ class Steps:
         found = listed(source, settings, limits=self.limits, readers=self.settings.compute.readers)
         return differs(found, self.manifest)
 
-    def resolve(self, encoder: str) -> Resolved:
-        """Find the encoder's version, and register it where it is new."""
-        settings = self.settings.encoders[encoder]
+    def resolve(self, encoder: str, *, register: bool = True) -> Resolved:
+        """Find the encoder's version; unless told not to, register it, keep its model's files, make it current."""
         progress.report("load", encoder, 0)
-        record = make_version(
-            encoder,
-            settings,
-            compute=self.settings.compute,
-            segmenting=segmenting_of(settings.segment),
-            limits=self.limits,
-            vector_dtype=self.settings.index.vector_dtype,
-        )
-        known = EncoderVersions(self.store)
-        before = [version for version in known.of(encoder) if version.version != record.version]
-        is_new = known.add(record)
-        changes = _changes(before[-1], record) if before else []
-        return Resolved(record=record, is_new=is_new, changes=changes)
+        return resolve(self.settings, self.store, encoder, register=register)
+
+    def current(self, encoder: str) -> VersionRecord | None:
+        """The version that the settings meant when they were last resolved."""
+        known = EncoderVersions(self.store).of(encoder)
+        return known[-1] if known else None
+
+    def kept(self, encoder: str) -> list[VersionRecord]:
+        """Versions that new media must reach: the current one, then live and those to go back to."""
+        known = EncoderVersions(self.store).of(encoder)
+        pointers = Serving(self.store).pointers()
+        named = [r for r in reversed(known[:-1]) if any(pointer.names(encoder, r.version) for pointer in pointers)]
+        return [*known[-1:], *named]
 
     def version(self, encoder: str, version: str) -> VersionRecord:
         """A registered version. Raises StoreError where there is none of that name."""
@@ -131,16 +131,24 @@ class Steps:
 
     def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None) -> Plan:
         """What is to be done for a version, in some shards or all."""
+        others = [known for known in EncoderVersions(self.store).of(record.encoder) if known.version != record.version]
         return make_plan(
             self.manifest,
             self.vectors(record),
             sources=self.settings.sources_of(record.encoder),
             media=record.spec.media,
             shards=shards,
+            others=[self.vectors(other) for other in reversed(others)],
         )
 
-    def embed(self, record: VersionRecord, *, shards: Collection[str] | None = None) -> EmbedReport:
-        """Encode what is missing in some shards or all, remove what is gone, leave what is equal."""
+    def embed(
+        self, record: VersionRecord, *, shards: Collection[str] | None = None, allowance: Allowance | None = None
+    ) -> EmbedReport:
+        """Encode what is missing in some shards or all, remove what is gone, leave what is equal.
+
+        Stops before `allowance` is overdrawn, by default the one that bounds this process; the report says so.
+        """
+        allowance = allowance or current_allowance()
         plan = self.plan(record, shards=shards)
         report = EmbedReport(encoder=record.encoder, version=record.version)
         vectors = self.vectors(record)
@@ -157,11 +165,28 @@ class Steps:
         vectors.create(schema)
         vectors.delete_items(list(plan.delete))
         rewrite_metadata(vectors, plan.rewrite)
-        if plan.encode:
-            self._encode(record, plan, vectors, schema, report)
+        if plan.encode and allowance is not None and allowance.forbids(record.spec):
+            report.stop(allowance.stop(len(plan.encode)), plan.encode)  # not even the model is loaded
+        elif plan.encode:
+            self._encode(record, plan, vectors, schema, report, allowance)
         if not plan.fresh:
             History(self.store).add("embed", report.figures())
         return report
+
+    def sample(self, record: VersionRecord, rows: Sequence[Mapping[str, Any]]) -> EmbedReport:
+        """Read, cut and encode some manifest rows in memory, to see what they cost; writes nothing."""
+        compute = self.settings.compute
+        encoder = self.encoder(record)
+        with self._decoders() as decoders:
+            return sample(
+                rows,
+                encoder=encoder,
+                segmenter=self._segmenter(record, encoder, decoders),
+                budget=self._budget(encoder),
+                readers=compute.readers,
+                buffer_bytes=compute.buffer_mb * 1024 * 1024,
+                report=EmbedReport(encoder=record.encoder, version=record.version),
+            )
 
     def index(self, record: VersionRecord) -> Indexed:
         """Build or refresh the indices and name the table version the candidate of its space.
@@ -213,32 +238,140 @@ class Steps:
             raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
         return release
 
+    def serve(self, record: VersionRecord, *, by: str) -> Pointer:
+        """What an automatic run does with a checked release: renew, promote, or leave it a candidate.
+
+        A version that is live, or that roll-back returns to, gets its new release named by the pointer. The
+        current version is promoted, unless it is held, the space is promoted by hand, or the space is served
+        by another encoder of the settings. Raises PromotionError where a blocking check did not pass.
+        """
+        release = self._candidate(record)
+        pointer = Serving(self.store).pointer(release.space)
+        if self._may_promote(record, pointer):
+            return self.promote(record, by=by)
+        if pointer.names(record.encoder, record.version):
+            after = Serving(self.store).renew(release, required=REQUIRED, by=by)
+            return self._moved("renew", pointer, after, release, by=by)
+        if failures := release.failures(REQUIRED):
+            raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
+        return pointer
+
+    def settled(self, record: VersionRecord) -> bool:
+        """Whether a version's latest rows are indexed and checked, and `serve` would leave the pointer as it is."""
+        table = self.vectors(record).open()
+        release = Releases(self.store).candidate(record.encoder, record.version)
+        if table is None or release is None or release.failures(REQUIRED) or table.version != release.table_version:
+            return False
+        pointer = Serving(self.store).pointer(release.space)
+        if self._may_promote(record, pointer):
+            return False
+        own = pointer.names(record.encoder, record.version)
+        return not own or any(named.key == release.key for named in pointer.releases)
+
     def promote(self, record: VersionRecord, *, by: str) -> Pointer:
         """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
         release = self._candidate(record)
         before = Serving(self.store).pointer(release.space)
-        pointer = Serving(self.store).promote(release, required=REQUIRED, by=by)
-        if pointer.generation != before.generation:
-            event = {
-                "space": release.space,
-                "release": release.key,
-                "by": by,
-                "generation": pointer.generation,
-            }
-            History(self.store).add("promote", event)
-        return pointer
+        keep = self._space(release.space).keep_previous
+        after = Serving(self.store).promote(release, required=REQUIRED, by=by, keep=keep)
+        return self._moved("promote", before, after, by=by)
+
+    def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
+        """Back to the version before, or to a named one; nothing is encoded or rebuilt."""
+        before = Serving(self.store).pointer(space)
+        return self._moved("roll back", before, Serving(self.store).roll_back(space, by=by, to=to), by=by)
+
+    def retire(self, encoder: str, version: str, *, by: str) -> Retired:
+        """Drop a version's vectors and all that is kept for them. Raises StoreError where something needs it."""
+        current = self.current(encoder) if encoder in self.settings.encoders else None
+        retired = retire(self.store, encoder, version, current=current.version if current else None)
+        History(self.store).add("retire", asdict(retired) | {"by": by})
+        return retired
+
+    def unused(self, encoder: str) -> list[VersionRecord]:
+        """Versions that nothing needs: neither current, nor live, nor to go back to."""
+        current = self.current(encoder) if encoder in self.settings.encoders else None
+        return retirable(self.store, encoder, current=current.version if current else None)
+
+    def maintain(self, *, seconds: float | None = None, by: str) -> MaintenanceReport:
+        """Retire what nothing needs, compact, bring indices up to date, remove what is old; serve the moved tables.
+
+        A version is retired where it is neither current nor live nor to go back to, and was last current longer
+        ago than `maintenance.keep_hours`.
+        """
+        retired: list[tuple[str, str]] = []
+        old = datetime.now(UTC) - timedelta(hours=self.settings.maintenance.keep_hours)
+        versions = EncoderVersions(self.store)
+        for encoder in versions.encoders():
+            for record in self.unused(encoder):
+                if datetime.fromisoformat(record.at) < old:
+                    self.retire(encoder, record.version, by=by)
+                    retired.append((encoder, record.version))
+        report = maintain(self.store, self.settings.maintenance, seconds=seconds)
+        report.retired = retired
+        records = [record for encoder in self.settings.encoders for record in self.kept(encoder)]
+        for record in records:
+            if record.table in report.changed and self.plan(record).fresh:
+                report.skipped |= self._served_anew(record, by=by)
+        files = {sha for encoder in versions.encoders() for r in versions.of(encoder) for sha in r.files.values()}
+        KeptModels(self.store).clean(files, before=old)
+        History(self.store).add("maintain", report.figures() | {"by": by})
+        return report
+
+    def _served_anew(self, record: VersionRecord, *, by: str) -> dict[str, str]:
+        """Index, check and serve; what a check held back, and why."""
+        self.index(record)
+        self.check(record)
+        try:
+            self.serve(record, by=by)
+        except PromotionError as error:
+            return {f"serve {record.table}": str(error)}
+        return {}
 
     def encoder(self, record: VersionRecord) -> Encoder:
         """The loaded encoder of a version, warm in this process."""
-        return load_version(record, compute=self.settings.compute)
+        return load_version(record, compute=self.settings.compute, kept=KeptModels(self.store))
+
+    def writer_of(self, record: VersionRecord) -> Encoder:
+        """The encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
+        encoder = self.encoder(record)
+        if (record.encoder, record.version) not in self._watched:
+            libraries = dict(installed_libraries())
+            watch(record, encoder, CanaryVectors(self.store), libraries=libraries)
+            self._watched.add((record.encoder, record.version))
+        return encoder
+
+    def _may_promote(self, record: VersionRecord, pointer: Pointer) -> bool:
+        current = self.current(record.encoder)
+        if current is None or current.version != record.version or record.version in pointer.held:
+            return False
+        if self._space(pointer.space).promotion == "manual":
+            return False
+        live = pointer.live
+        if live is None or live.encoder not in self.settings.encoders:
+            return True
+        return live.encoder == record.encoder and live.encoder_version != record.version
+
+    def _space(self, space: str) -> SpaceSettings:
+        return self.settings.spaces.get(space) or SpaceSettings()  # pyright: ignore[reportCallIssue]
+
+    def _moved(self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str) -> Pointer:
+        """Note the move in the history, if this process made one."""
+        if after.generation != before.generation and after.by == by:
+            History(self.store).add(kind, move_event(after, release))
+        return after
 
     def _encode(
-        self, record: VersionRecord, plan: Plan, vectors: VectorTable, schema: Any, report: EmbedReport
+        self,
+        record: VersionRecord,
+        plan: Plan,
+        vectors: VectorTable,
+        schema: Any,
+        report: EmbedReport,
+        allowance: Allowance | None,
     ) -> None:
         compute = self.settings.compute
-        encoder = self.encoder(record)
-        sources = {name: self.settings.sources[name] for name in self.settings.sources_of(record.encoder)}
-        segmenting = segmenting_of(self.settings.encoders[record.encoder].segment)
+        encoder = self.writer_of(record)
         progress.report("encode", record.encoder, 0, len(plan.encode))
         writer = Writer(
             vectors,
@@ -252,25 +385,26 @@ class Steps:
             embed(
                 plan,
                 encoder=encoder,
-                segmenter=segmenter(
-                    sources,
-                    encoder,
-                    segmenting=segmenting,
-                    sampling=self._sampling(record),
-                    limits=self.limits,
-                    decoders=decoders,
-                ),
+                segmenter=self._segmenter(record, encoder, decoders),
                 writer=writer,
                 known=KnownVectors(vectors),
                 budget=self._budget(encoder),
                 readers=compute.readers,
                 buffer_bytes=compute.buffer_mb * 1024 * 1024,
                 report=report,
+                allowance=allowance,
             )
 
-    def _sampling(self, record: VersionRecord) -> Sampling | None:
-        by_scene = self.settings.encoders[record.encoder].by_scene
-        return sampling_of(record.spec, by_scene=by_scene)
+    def _segmenter(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Segmenter:
+        """Reads and cuts items as the version does; a kept one may have been made with other settings."""
+        return segmenter(
+            {name: self.settings.sources[name] for name in self.settings.sources_of(record.encoder)},
+            encoder,
+            segmenting=segmenting_as(record),
+            sampling=sampling_as(record),
+            limits=limits_as(record, self.limits),
+            decoders=decoders,
+        )
 
     def _decoders(self) -> AbstractContextManager[Decoders | None]:
         """Worker processes that start with the first item; None where the settings trust the media."""
@@ -304,13 +438,6 @@ def _count_settled(plan: Plan, report: EmbedReport) -> None:
         for reason, count in reasons.items():
             report.count("quarantined", source, None, count)
             report.reason(source, reason, count)
-
-
-def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
-    from embed_assets.encoders.identity import difference
-
-    cut = {"segmenting": str(before.segmenting)}, {"segmenting": str(dict(now.segmenting))}
-    return difference({**before.parts, **cut[0]}, {**now.parts, **cut[1]})
 
 
 def _worst(recall: dict[str, Recall]) -> Recall:

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from embed_assets.assets.jobs import build_jobs
+from embed_assets.assets.maintenance import build_upkeep_jobs
 from embed_assets.assets.pipeline import build_definitions, build_names
-from jobs.schedules import nightly_schedules
+from jobs.schedules import all_schedules
 from jobs.sensors import all_sensors
 from resources.encoders import encoder_resource
 from resources.pipeline import pipeline_settings
@@ -13,12 +14,14 @@ from resources.store import store_resource
 
 def _definitions() -> dg.Definitions:
     settings = pipeline_settings()
-    names, _ = build_names(settings)
-    jobs = build_jobs(names)
-    assets = build_definitions(settings, encoders=encoder_resource(settings), store=store_resource(settings), jobs=jobs)
+    names, specs = build_names(settings)
+    jobs, upkeep = build_jobs(names), build_upkeep_jobs(names)
+    assets = build_definitions(
+        settings, encoders=encoder_resource(settings), store=store_resource(settings), jobs=jobs, upkeep=upkeep
+    )
     automation = dg.Definitions(
-        schedules=nightly_schedules(names, jobs),
-        sensors=all_sensors(names, jobs),
+        schedules=all_schedules(names, jobs, upkeep),
+        sensors=all_sensors(names, specs, jobs),
         executor=dg.in_process_executor,  # the model is loaded once a run, not once a step
     )
     return dg.Definitions.merge(assets, automation)

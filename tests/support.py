@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from embed_assets.encoders import canaries
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.identity import canonical_hash
 from embed_assets.errors import SettingsError
@@ -90,7 +91,7 @@ class WordEncoder(Encoder):
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
         time.sleep(float(str(self.spec.options.get("seconds_per_batch", 0))))
-        WordEncoder.encoded.extend(item.data if item.modality == "text" else "picture" for item in batch)
+        WordEncoder.encoded.extend(_said(item) for item in batch if not _is_canary(item))
         return np.array([self._vector(item) for item in batch], dtype=np.float32).reshape(-1, self.dim)
 
     def identity(self) -> dict[str, str]:
@@ -116,6 +117,16 @@ class WordEncoder(Encoder):
             words = [zlib.crc32(word.strip(".,").lower().encode()) % _BUCKETS for word in item.data.split()]
             vector = self._weights["words"][words].sum(axis=0)
         return vector / np.linalg.norm(vector)
+
+
+def _said(item: Prepared) -> str:
+    return item.data if item.modality == "text" else "picture"
+
+
+def _is_canary(item: Prepared) -> bool:
+    if item.modality == "text":
+        return item.data in canaries.TEXTS
+    return item.cost in {width * height for width, height in canaries.SIZES}
 
 
 def write_weights(folder: Path, *, seed: int = 0) -> Path:

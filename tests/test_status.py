@@ -17,6 +17,9 @@ plugin_folder = support.plugin_folder
 words = support.words
 
 
+SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
+
+
 @pytest.fixture
 def steps(tmp_path: Path, words: list[Any]) -> Steps:
     write_notes(tmp_path / "notes", 10)
@@ -69,7 +72,7 @@ def test_checks_and_their_failures_are_told(tmp_path, words):
     steps = pipeline(tmp_path, checks={"max_quarantined_share": 0.01})
     run_all(steps)
     told = read_status(steps).encoders[0]
-    assert (told.checks_passed, told.checks, told.state) == (6, 7, "live")
+    assert (told.checks - told.checks_passed, told.state) == (1, "live")
     assert told.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
 
 
@@ -92,12 +95,54 @@ def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_
     assert steps.embed(record).total("embedded") == 1  # and the next run mends it
 
 
-def test_a_version_that_was_rolled_back_is_a_candidate_again(steps, tmp_path):
+def test_a_new_version_is_told_beside_the_one_that_serves(steps, tmp_path):
     run_all(steps)
+    before = steps.resolve("words").record
+    second = pipeline(tmp_path, encoders=SMALLER)
+    record = refresh_and_embed(second).version
+    told = read_status(second)
+    now = told.encoders[0]
+    assert (now.version, now.state, now.live) == (record, "not embedded", f"words/{before.version}")
+    assert [(kept.version, kept.state, kept.vectors, kept.stale) for kept in now.kept] == [
+        (before.version, "live", 10, 0)
+    ]
+    assert not told.fresh
+    run_all(second)
+    now = read_status(second).encoders[0]
+    assert (now.state, [kept.state for kept in now.kept], now.fresh) == ("live", ["previous"], True)
+
+
+def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, tmp_path):
+    run_all(steps)
+    second = pipeline(tmp_path, encoders=SMALLER)
+    run_all(second)
     (tmp_path / "notes" / "added.txt").write_text("added")
+    run_all(second)  # the current version alone
+    told = read_status(second).encoders[0]
+    assert (told.stale, [kept.stale for kept in told.kept], told.fresh) == (0, [1], False)
+
+
+def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp_path):
     run_all(steps)
-    Serving(steps.store).roll_back("words", by="test")
-    assert read_status(steps).encoders[0].state == "candidate"
+    second = pipeline(tmp_path, encoders=SMALLER)
+    run_all(second)
+    second.roll_back("words", by="test")
+    told = read_status(second)
+    now = told.encoders[0]
+    assert (now.state, now.held, [kept.state for kept in now.kept]) == ("candidate", (now.version,), ["live"])
+    assert told.fresh
+
+
+def test_a_candidate_that_waits_for_a_hand_leaves_a_run_nothing_to_do(tmp_path, words):
+    write_notes(tmp_path / "notes", 10)
+    steps = pipeline(tmp_path, spaces={"words": {"promotion": "manual"}})
+    refresh_and_embed(steps)
+    record = steps.resolve("words").record
+    steps.index(record)
+    steps.check(record)
+    steps.serve(record, by="test")
+    told = read_status(steps)
+    assert (told.encoders[0].state, told.encoders[0].live, told.fresh) == ("candidate", None, True)
 
 
 def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):

@@ -1,13 +1,20 @@
 """The encoder asset: resolves a model to an encoder version, and registers the version as a partition."""
 
+from typing import Any
+
 import dagster as dg
 
 from embed_assets import constants
+from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.assets.tables import preview
+from embed_assets.embedding.resolve import Resolved
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.steps import Resolved
+from embed_assets.planning import plan_encoder, plan_tables
+from embed_assets.steps import Steps
+
+_PLAN_ROWS = 64  # of a table of the plan
 
 
 def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
@@ -18,6 +25,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         group_name=names.group(encoder),
         kinds={"huggingface" if "torchvision" not in spec.family else "pytorch"},
         owners=names.settings.owners or None,
+        automation_condition=listing_condition(names),
         description=(
             f"`{spec.model}`: {', '.join(spec.modalities)} into the space `{spec.space}`. Hashes what was loaded "
             "(weights, tokenizer, preprocessing, pooling); other bytes make a new version, another name does not. "
@@ -33,11 +41,14 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     def encoder_version(
         context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
     ) -> dg.MaterializeResult:
-        resolved = make_steps(names.settings, encoders, store).resolve(encoder)
+        steps = make_steps(names.settings, encoders, store)
+        resolved = steps.resolve(encoder)
         register_version(context.instance, names, encoder, resolved.record.version)
         for change in resolved.changes:
             context.log.info(f"changed against the version before: {change}")
-        return dg.MaterializeResult(data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(resolved))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(steps, resolved)
+        )
 
     return encoder_version
 
@@ -50,7 +61,7 @@ def register_version(instance: dg.DagsterInstance, names: Names, encoder: str, v
         instance.add_dynamic_partitions(partitions, [version])
 
 
-def _metadata(resolved: Resolved) -> dict[str, dg.MetadataValue]:
+def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
     record = resolved.record
     spec = record.spec
     facts = {
@@ -75,4 +86,6 @@ def _metadata(resolved: Resolved) -> dict[str, dg.MetadataValue]:
     }
     if resolved.changes:
         metadata["changed"] = dg.MetadataValue.md("\n".join(f"- {change}" for change in resolved.changes))
-    return metadata
+    tables = plan_tables(plan_encoder(steps, record.encoder, resolved=resolved))
+    shown = {f"plan: {name}": rows[:_PLAN_ROWS] for name, rows in tables.items() if rows}
+    return metadata | {name: preview(rows, rows[0].keys()) for name, rows in shown.items()}

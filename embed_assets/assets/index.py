@@ -3,17 +3,18 @@
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
 from embed_assets import constants
+from embed_assets.assets.conditions import index_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import density_map, legend
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.quality.checks import sample_vectors
+from embed_assets.quality.checks import matrix
 from embed_assets.quality.projection import pca_plane
 from embed_assets.steps import Indexed, Steps
 from embed_assets.store.nearest import open_release
+from embed_assets.store.rows import spread
 
 _POINTS = 5000
 
@@ -28,6 +29,7 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         group_name=names.group(encoder),
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        automation_condition=index_condition(names),
         pool=constants.POOL,
         description=(
             f"ANN index (distance `{spec.distance}`) from {names.settings.index.min_rows:,} rows on, full-text index "
@@ -70,10 +72,9 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
 
 def _projection(table: Any) -> dict[str, Any]:
     """Where the vectors lie, coloured by source and label."""
-    vectors = sample_vectors(table, _POINTS)
-    rows = table.count_rows()
-    places = np.unique(np.linspace(0, rows - 1, min(_POINTS, rows)).astype(int))
-    taken = table.to_lance().take([int(place) for place in places], columns=["source", "labels"]).to_pylist()
+    sample = spread(table, ["vector", "source", "labels"], _POINTS)
+    vectors = matrix(sample.column("vector").combine_chunks())
+    taken = sample.select(["source", "labels"]).to_pylist()
     labels = {row["labels"][0] for row in taken if row["labels"]}
     by_label = 0 < len(labels) <= 24
     groups = [(row["labels"] or [row["source"]])[0] if by_label else row["source"] for row in taken]

@@ -1,4 +1,4 @@
-"""Jobs of an encoder: `embed` over shards of one version, `promote` for one version; both in process."""
+"""Jobs of an encoder: embed and re-embed shards of a version, promote a version, measure the live one again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from embed_assets.assets.names import Names
+from embed_assets.quality.checks import ANN_RECALL, RETRIEVAL
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -14,39 +15,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderJobs:
-    """The two jobs of an encoder: one job can't mix two partitionings, and the pointer waits for all shards."""
+    """The jobs of an encoder: one job can't mix two partitionings, and the pointer waits for all shards."""
 
-    embed: "UnresolvedAssetJobDefinition"
-    promote: "UnresolvedAssetJobDefinition"
+    embed: "UnresolvedAssetJobDefinition"  # sources, encoder and vectors: version by shard
+    reembed: "UnresolvedAssetJobDefinition"  # vectors alone: version by shard
+    promote: "UnresolvedAssetJobDefinition"  # index, checks and pointer: version
+    recall: "UnresolvedAssetJobDefinition"  # checks alone: version
+
+    @property
+    def all(self) -> list["UnresolvedAssetJobDefinition"]:
+        """All of them."""
+        return [self.embed, self.reembed, self.promote, self.recall]
 
 
 def build_jobs(names: Names) -> dict[str, EncoderJobs]:
     """Encoder → its jobs."""
-    return {
-        encoder: EncoderJobs(embed=_embed(names, encoder), promote=_promote(names, encoder))
-        for encoder in names.spaces_of
-    }
+    return {encoder: _jobs(names, encoder) for encoder in names.spaces_of}
 
 
-def _embed(names: Names, encoder: str) -> "UnresolvedAssetJobDefinition":
+def _jobs(names: Names, encoder: str) -> EncoderJobs:
     sources = [names.key(of=source, kind="manifest") for source in names.settings.sources_of(encoder)]
-    keys = [*sources, names.key(of=encoder, kind="encoder"), names.key(of=encoder, kind="vectors")]
-    return dg.define_asset_job(
-        names.named(f"{encoder}_embed"),
-        selection=_selection(keys),
-        executor_def=dg.in_process_executor,
-        description="List the sources, resolve the encoder, encode what is missing in the shards of one version.",
+    vectors, index = (names.key(of=encoder, kind=kind) for kind in ("vectors", "index"))
+    measured = [dg.AssetCheckKey(index, spec.name) for spec in (ANN_RECALL, RETRIEVAL)]
+    return EncoderJobs(
+        embed=_job(
+            names.named(f"{encoder}_embed"),
+            _selection([*sources, names.key(of=encoder, kind="encoder"), vectors]),
+            "List the sources, resolve the encoder, encode what is missing in the shards of one version.",
+        ),
+        reembed=_job(
+            names.named(f"{encoder}_reembed"),
+            _selection([vectors]),
+            "Fill shards of a version from the manifest as it is: launch a backfill of it over a new version's "
+            "missing partitions. All its shards are one run; a stopped one continues where it was.",
+        ),
+        promote=_job(
+            names.named(f"{encoder}_promote"),
+            _selection([index, names.key(of=names.spaces_of[encoder], kind="serving")]),
+            "Index one version, check it, and make it live if its blocking checks passed.",
+        ),
+        recall=_job(
+            names.named(f"{encoder}_recall"),
+            dg.AssetSelection.checks(*measured),
+            "Measure the recall of a version's index again; nothing is built or moved.",
+        ),
     )
 
 
-def _promote(names: Names, encoder: str) -> "UnresolvedAssetJobDefinition":
-    keys = [names.key(of=encoder, kind="index"), names.key(of=names.spaces_of[encoder], kind="serving")]
-    return dg.define_asset_job(
-        names.named(f"{encoder}_promote"),
-        selection=_selection(keys),
-        executor_def=dg.in_process_executor,
-        description="Index one version, check it, and make it live if its blocking checks passed.",
-    )
+def _job(name: str, selection: dg.AssetSelection, description: str) -> "UnresolvedAssetJobDefinition":
+    return dg.define_asset_job(name, selection=selection, executor_def=dg.in_process_executor, description=description)
 
 
 def _selection(keys: Iterable[dg.AssetKey]) -> dg.AssetSelection:

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets import constants
+from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import contact_sheet
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
@@ -17,7 +20,10 @@ from embed_assets.media.source import open_source
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
 _SHEET = 24  # pictures on a contact sheet
+_SHOWN = 10  # items of the preview
 _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
 
 
@@ -30,6 +36,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         group_name=names.source_group,
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        automation_condition=listing_condition(names),
         description=(
             f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
             "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
@@ -57,8 +64,6 @@ def _told(report: RefreshReport) -> str:
 
 
 def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any]:
-    rows = [row for row in steps.manifest.rows(source) if row["status"] != "deleted"]
-    rows.sort(key=lambda row: (row["status"] == "ok", row["key"]))  # the quarantined first: they need a look
     numbers = {
         "new": report.new,
         "edited": report.edited,
@@ -78,22 +83,34 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     if report.quarantined:
         reasons = [{"reason": reason, "items": count} for reason, count in sorted(report.quarantined.items())]
         metadata["quarantined by reason"] = preview(reasons, ("reason", "items"))
-    pictures = _pictures(steps, source, [row for row in rows if row["modality"] == "image" and row["status"] == "ok"])
+    table = steps.manifest.table([source], columns=["key", "modality", "status"])
+    table = table.filter(pc.not_equal(table["status"], "deleted")).sort_by("key")
+    shown = table.filter(pc.and_(pc.equal(table["modality"], "image"), pc.equal(table["status"], "ok")))
+    pictures = _pictures(steps, source, shown["key"].to_pylist())
     if pictures:
         metadata["contact_sheet"] = dg.MetadataValue.md(contact_sheet(pictures))
-    metadata["preview"] = preview(rows[:10], _PREVIEW)
+    metadata["preview"] = preview(_first(steps, source, table), _PREVIEW)
     return metadata
 
 
-def _pictures(steps: Steps, source: str, rows: Sequence[dict[str, Any]]) -> list[Any]:
+def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
+    """Some rows in the order of their keys, the quarantined first: they need a look."""
+    aside = table.filter(pc.equal(table["status"], "quarantined"))["key"].to_pylist()
+    well = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
+    keys = [*aside, *well][:_SHOWN]
+    found = {row["key"]: row for row in steps.manifest.of(source, keys)}
+    return [found[key] for key in keys]
+
+
+def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
     """Pictures evenly spread over the source; those that can't be decoded are left out here."""
     settings = steps.settings.sources[source]
     opened = open_source(settings.uri, settings.storage_options)
-    chosen = rows[:: max(1, len(rows) // _SHEET)][:_SHEET]
+    chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
     pictures = []
-    for row in chosen:
+    for key in chosen:
         try:
-            pictures.append(decode_image(opened.read(row["key"], steps.limits.max_bytes), limits=steps.limits))
+            pictures.append(decode_image(opened.read(key, steps.limits.max_bytes), limits=steps.limits))
         except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
             continue
     return pictures

@@ -1,6 +1,6 @@
 """Names of a pipeline in Dagster: asset keys, partitions, groups, jobs and resource keys."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,13 @@ from embed_assets.embedding.refresh import shard_names
 from embed_assets.settings import PipelineSettings
 
 VERSION, SHARD = "version", "shard"
+
+# On runs that a sensor, a schedule or a condition started: they renew and promote by the settings' rules only.
+AUTOMATIC = {"embed_assets/automatic": "true"}
+
+_PARTITION = "dagster/partition"
+_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+AUTOMATIC = {"embed_assets/automatic": "true"}  # run tag: not launched by a person
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,14 @@ class Names:
     def key(self, *, of: str, kind: str) -> dg.AssetKey:
         """`<prefix>/<of>_<kind>`: the lineage graph shows the last part alone."""
         return dg.AssetKey([*self.settings.key_prefix, f"{of}_{kind}"])
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """All asset keys of the pipeline."""
+        manifests = [self.key(of=source, kind="manifest") for source in self.settings.sources]
+        kinds = ("encoder", "vectors", "index")
+        of_encoders = [self.key(of=encoder, kind=kind) for encoder in self.spaces_of for kind in kinds]
+        return [*manifests, *of_encoders, *(self.key(of=space, kind="serving") for space in self.spaces)]
 
     def named(self, name: str) -> str:
         """A job's, sensor's, resource's or partition set's name, unique to the pipeline."""
@@ -70,22 +85,43 @@ def shards_by_version(keys: Iterable[str]) -> dict[str, set[str]]:
 def grid_range(version: str, shards: int) -> dict[str, str]:
     """Run tags that select all shards of one version."""
     names = shard_names(shards)
-    return {
-        "dagster/asset_partition_range_start": f"{names[0]}|{version}",
-        "dagster/asset_partition_range_end": f"{names[-1]}|{version}",
-    }
+    return {_FIRST: f"{names[0]}|{version}", _LAST: f"{names[-1]}|{version}"}
 
 
-def version_of_run(tags: Mapping[str, str]) -> str | None:
-    """The encoder version that a run's partition tags name, or None."""
-    if partition := tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start"):
-        return partition.rpartition("|")[2]
-    return None
+def is_automatic(tags: Mapping[str, str]) -> bool:
+    """Whether a run was started by a sensor, a schedule or a condition rather than by a person."""
+    return AUTOMATIC.items() <= dict(tags).items()
 
 
-def newest_version(names: Names, encoder: str, instance: dg.DagsterInstance) -> str | None:
-    """The version that was registered last, or None where the encoder was never resolved."""
+def versions_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """The encoder versions that a run's partition tags name, of those `known`, in their order."""
+    first = tags.get(_PARTITION) or tags.get(_FIRST)
+    if first is None:
+        return []
+    ends = [end.rpartition("|")[2] for end in (first, tags.get(_PARTITION) or tags.get(_LAST) or first)]
+    if any(end not in known for end in ends):
+        return [version for version in known if version in ends]
+    low, high = sorted(known.index(end) for end in ends)
+    return list(known[low : high + 1])
+
+
+def all_shards_of_run(tags: Mapping[str, str], shards: int) -> bool:
+    """Whether a run's partition tags select every shard of their versions."""
+    ends = [tags.get(name, "").rpartition("|")[0] for name in (_FIRST, _LAST)]
+    names = shard_names(shards)
+    return ends == [names[0], names[-1]] or (len(names) == 1 and tags.get(_PARTITION, "").startswith(f"{names[0]}|"))
+
+
+def known_versions(names: Names, encoder: str, instance: dg.DagsterInstance) -> list[str]:
+    """Versions that are partition keys, in the order in which they were registered."""
     partitions = names.versions(encoder).name
     assert partitions is not None
-    known = instance.get_dynamic_partitions(partitions)
-    return known[-1] if known else None
+    return list(instance.get_dynamic_partitions(partitions))
+
+
+def forget_version(instance: dg.DagsterInstance, names: Names, encoder: str, version: str) -> None:
+    """Take a retired version's partition key back; what was materialized stays in Dagster's history."""
+    partitions = names.versions(encoder).name
+    assert partitions is not None
+    if instance.has_dynamic_partition(partitions, version):
+        instance.delete_dynamic_partition(partitions, version)

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 import dagster as dg
 
 from embed_assets.assets.checks import build_index_checks
+from embed_assets.assets.conditions import build_automation_sensor
 from embed_assets.assets.encoder import build_encoder_asset
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.jobs import EncoderJobs, build_jobs
+from embed_assets.assets.maintenance import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import EncoderResource, StoreResource
@@ -29,10 +31,12 @@ def build_definitions(
     encoders: EncoderResource | None = None,
     store: StoreResource | None = None,
     jobs: Mapping[str, EncoderJobs] | None = None,
+    upkeep: UpkeepJobs | None = None,
 ) -> dg.Definitions:
     """Assets, checks, jobs and resources of a pipeline; merges with a host's own definitions.
 
-    `encoders` and `store` replace the resources that the settings describe, `jobs` those of `build_jobs`.
+    `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
+    `build_jobs` and `build_upkeep_jobs`. With `automation.enabled` there is a sensor for the assets' conditions.
     No executor is set, since a code location has one: run embedding in process, so that the model is
     loaded once a run.
     """
@@ -43,10 +47,13 @@ def build_definitions(
         assets.append(build_vectors_asset(names, encoder, spec))
         assets.append(build_index_asset(names, encoder, spec))
     assets.extend(build_serving_asset(names, space) for space in names.spaces)
+    upkeep = upkeep or build_upkeep_jobs(names)
+    sensor = build_automation_sensor(names)
     return dg.Definitions(
         assets=assets,
         asset_checks=[build_index_checks(names, encoder) for encoder in specs],
-        jobs=[job for both in (jobs or build_jobs(names)).values() for job in (both.embed, both.promote)],
+        jobs=[*(job for own in (jobs or build_jobs(names)).values() for job in own.all), *upkeep.all],
+        sensors=[sensor] if sensor else [],
         resources={
             "encoders": encoders or EncoderResource.from_settings(settings.compute),
             "store": store or StoreResource(uri=settings.store, storage_options=settings.storage_options),

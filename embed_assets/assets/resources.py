@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from embed_assets.embedding.allowance import Allowance
 from embed_assets.settings import ComputeSettings, PipelineSettings
 from embed_assets.steps import Steps
 
@@ -27,11 +28,17 @@ class EncoderResource(dg.ConfigurableResource):
     flush_seconds: float = 60.0
     offline: bool = False
     isolate_decoders: bool = True
+    keep_models: bool = True
+    budget: str = Field("", description="What a run may spend on encoding, as 90s, 1.5Mtokens or 2.50usd; unset: all.")
 
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
         """The resource that a pipeline's compute settings describe."""
         return cls(**settings.model_dump())
+
+    def allowance(self) -> Allowance | None:
+        """What a run may spend, its clock started; None where that is not bounded."""
+        return Allowance.parse(self.budget) if self.budget else None
 
     def compute(self) -> ComputeSettings:
         """As settings, validated."""

@@ -1,18 +1,22 @@
 """The serving asset of a space: moves the pointer to a candidate whose blocking checks passed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from embed_assets.assets.checks import chosen_version
-from embed_assets.assets.names import Names
+from embed_assets.assets.conditions import freshness_policy, serving_condition
+from embed_assets.assets.kept import serve_kept
+from embed_assets.assets.names import Names, is_automatic
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.assets.tables import preview
 from embed_assets.errors import PromotionError
 from embed_assets.steps import Steps
-from embed_assets.store.releases import Release
 from embed_assets.store.serving import Pointer
 from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+_PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time
 
 
 def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -25,6 +29,8 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
         group_name=names.named(space),
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        automation_condition=serving_condition(names),
+        freshness_policy=freshness_policy(names),
         description=(
             f"The pointer of space `{space}`: one atomic write moves it to the candidate, if every blocking check "
             "passed on that very table version. The release before stays, to go back to."
@@ -34,18 +40,22 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
     ) -> dg.MaterializeResult:
         steps = make_steps(names.settings, encoders, store)
-        record = _record(steps, encoders_of, context.run.tags)
+        tags, by = context.run.tags, f"dagster run {context.run_id}"
         try:
-            pointer = steps.promote(record, by=f"dagster run {context.run_id}")
+            pointer = _moved(steps, encoders_of, tags, by=by)
         except PromotionError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        assert pointer.live is not None
-        context.log.info(f"space {space} serves {pointer.live.key}")
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(pointer.live.key), metadata=_metadata(pointer, pointer.live)
-        )
+        return serving_result(pointer)
 
     return serving
+
+
+def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: str) -> Pointer:
+    """A person's run promotes; an automatic one does what the settings allow, for its version or for all kept."""
+    if is_automatic(tags) and "dagster/partition" not in tags:
+        return serve_kept(steps, encoders, by=by)
+    record = _record(steps, encoders, tags)
+    return steps.serve(record, by=by) if is_automatic(tags) else steps.promote(record, by=by)
 
 
 def _record(steps: Steps, encoders: list[str], tags: Any) -> VersionRecord:
@@ -57,16 +67,32 @@ def _record(steps: Steps, encoders: list[str], tags: Any) -> VersionRecord:
     return chosen_version(steps, encoders[0], tags)
 
 
-def _metadata(pointer: Pointer, live: Release) -> dict[str, Any]:
-    checks = [{"check": c.name, "passed": c.passed, "blocking": c.blocking, "figures": c.summary} for c in live.checks]
-    return {
-        "live": live.key,
-        "previous": pointer.previous.key if pointer.previous else "none",
+def serving_result(pointer: Pointer) -> dg.MaterializeResult:
+    """A move of a pointer as the UI shows it. Its data version is the release that serves."""
+    serves = pointer.live.key if pointer.live else "nothing"
+    return dg.MaterializeResult(data_version=dg.DataVersion(serves), metadata=_metadata(pointer))
+
+
+def _metadata(pointer: Pointer) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "live": pointer.live.key if pointer.live else "none",
+        "previous": pointer.earlier[0].key if pointer.earlier else "none",
+        "held": ", ".join(pointer.held) or "none",
         "generation": pointer.generation,
-        "encoder": live.encoder,
-        "encoder version": live.encoder_version,
-        "dagster/row_count": live.rows,
-        "promoted by": pointer.by,
-        "promoted at": pointer.at,
-        "checks": preview(checks, ("check", "passed", "blocking", "figures")),
+        "moved by": pointer.by,
+        "moved at": pointer.at,
     }
+    if live := pointer.live:
+        rows = [
+            {"check": check.name, "passed": check.passed, "blocking": check.blocking, "figures": check.summary}
+            for check in live.checks
+        ]
+        metadata |= {
+            "encoder": live.encoder,
+            "encoder version": live.encoder_version,
+            "dagster/row_count": live.rows,
+            "checks": preview(rows, ("check", "passed", "blocking", "figures")),
+        }
+        for check in live.checks:
+            metadata |= {f"{check.name} {name}": check.figures[name] for name in _PLOTTED if name in check.figures}
+    return metadata

@@ -1,14 +1,17 @@
 """The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
 from embed_assets import constants
+from embed_assets.assets.conditions import vectors_condition
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
+from embed_assets.embedding.allowance import Allowance, current
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.steps import Steps
@@ -31,6 +34,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         group_name=names.group(encoder),
         kinds={"lancedb", "pytorch"},
         owners=names.settings.owners or None,
+        automation_condition=vectors_condition(names, encoder),
         pool=constants.POOL,
         description=(
             f"Vectors of {', '.join(spec.media)} by encoder version and shard. Encodes what is missing or "
@@ -39,18 +43,31 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         ),
     )
     def vectors(context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource) -> None:
-        steps = make_steps(names.settings, encoders, store)
+        steps, allowance = make_steps(names.settings, encoders, store), current() or encoders.allowance()
+        done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
+        unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():
             record = steps.version(encoder, version)
-            report = steps.embed(record, shards=shards)
+            report = steps.embed(record, shards=shards, allowance=allowance)
             context.log.info(_told(report))
             shared = _shared_metadata(steps, record, report)
-            for shard in sorted(shards):
+            for shard in sorted(shards - report.left.keys()):
                 key = dg.MultiPartitionKey({VERSION: version, SHARD: shard})
-                own = _shard_metadata(steps, record, report, shard)
-                context.add_asset_metadata({**shared, **own}, partition_key=key)
+                done[key] = shared | _shard_metadata(steps, record, report, shard)
+            unfinished = unfinished or bool(report.left)
+        if unfinished and allowance is not None:
+            _stop(context, done, allowance)
+        for key, metadata in done.items():
+            context.add_asset_metadata(metadata, partition_key=key)
 
     return vectors
+
+
+def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], allowance: Allowance) -> None:
+    """A budget ended the run: the shards that are complete count as materialized, the run does not."""
+    for key, metadata in done.items():
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+    raise allowance.reached()
 
 
 def _told(report: EmbedReport) -> str:

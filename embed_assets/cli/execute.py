@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from embed_assets.cli.options import dagster_home
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
-from embed_assets.errors import EmbedAssetsError, PromotionError
+from embed_assets.embedding.allowance import BudgetReached
+from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
@@ -29,15 +30,9 @@ def is_fresh(steps: Steps) -> bool:
     if any(steps.listing_differs(source) for source in steps.settings.sources):
         return False
     for encoder in steps.settings.encoders:
-        resolved = steps.resolve(encoder)
-        if resolved.is_new or not steps.plan(resolved.record).fresh:
+        if steps.resolve(encoder).is_new:
             return False
-        table = steps.vectors(resolved.record).open()
-        release = Releases(steps.store).candidate(encoder, resolved.record.version)
-        live = Serving(steps.store).pointer(resolved.record.spec.space).live
-        if table is None or release is None or live is None or live.key != release.key:
-            return False
-        if table.version != live.table_version:
+        if not all(steps.plan(record).fresh and steps.settled(record) for record in steps.kept(encoder)):
             return False
     return True
 
@@ -63,7 +58,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
 
     from embed_assets.assets.encoder import register_version
     from embed_assets.assets.jobs import build_jobs
-    from embed_assets.assets.names import grid_range
+    from embed_assets.assets.names import AUTOMATIC, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -71,20 +66,29 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
     definitions = build_definitions(steps.settings, jobs=jobs)
-    held_back: list[str] = []
+    problems: list[str] = []
     with dg.DagsterInstance.get() as instance:
         for encoder in steps.settings.encoders:
-            record = steps.resolve(encoder).record
-            register_version(instance, names, encoder, record.version)
+            steps.resolve(encoder)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
-            _execute(embed, instance, tags=grid_range(record.version, steps.settings.shards))
             promote = definitions.resolve_job_def(jobs[encoder].promote.name)
-            try:
-                _execute(promote, instance, partition_key=record.version)
-            except PromotionError as error:  # the other encoders go on
-                held_back.append(_why(steps, record) or str(error))
-    if held_back:
-        raise PromotionError("\n".join(held_back))
+            current, *others = steps.kept(encoder)
+            for record in (*others, current):  # what serves is brought up to date before a candidate is built
+                register_version(instance, names, encoder, record.version)
+                try:
+                    tags = grid_range(record.version, steps.settings.shards) | AUTOMATIC
+                    _execute(embed, instance, tags=tags)
+                    _execute(promote, instance, tags=AUTOMATIC, partition_key=record.version)
+                except BudgetReached:  # what it does not bound goes on
+                    continue
+                except PromotionError as error:  # the other versions and encoders go on
+                    problems.append(_why(steps, record) or str(error))
+                except EncoderVersionError as error:
+                    if record is current:
+                        raise
+                    problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+    if problems:
+        raise PromotionError("\n".join(problems))
 
 
 def _why(steps: Steps, record: VersionRecord) -> str:

@@ -7,7 +7,20 @@ import click
 
 from embed_assets import __version__
 
-_COMMANDS = ("demo", "encoders", "run", "search", "status", "ui")
+_COMMANDS = (
+    "demo",
+    "encoders",
+    "history",
+    "maintain",
+    "plan",
+    "promote",
+    "retire",
+    "rollback",
+    "run",
+    "search",
+    "status",
+    "ui",
+)
 
 
 class _Commands(click.Group):

@@ -17,6 +17,7 @@ _STAGES = {
     "list": "listing",
     "load": "loading",
     "encode": "encoding",
+    "sample": "sampling",
     "index": "indexing",
     "check": "checking",
 }
@@ -91,6 +92,8 @@ def print_status(status: Status, console: Console | None = None) -> None:
             told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
             console.print(told, style="yellow", highlight=False)
     for encoder in status.encoders:
+        for line in _versions_told(encoder):
+            console.print(f"  {encoder.encoder}: {line}", highlight=False)
         for failure in encoder.failures:
             console.print(f"  {encoder.encoder}: {failure}", style="yellow", highlight=False)
 
@@ -143,6 +146,22 @@ def _encoders_table(encoders: Sequence[EncoderStatus]) -> Table:
             "" if row.ndcg_at_10 is None else f"{row.ndcg_at_10:.3f}",
         )
     return table
+
+
+def _versions_told(encoder: EncoderStatus) -> list[str]:
+    """What serves where it is another version, what is kept beside it, what is held."""
+    lines = [
+        f"version {kept.version} is {kept.state}, {kept.vectors:,} vectors"
+        + (f", {kept.stale:,} items behind" if kept.stale else "")
+        for kept in encoder.kept
+    ]
+    served_here = [encoder.version, *(kept.version for kept in encoder.kept)]
+    if encoder.live and encoder.live.rpartition("/")[2] not in served_here:
+        lines.append(f"space {encoder.space} serves {encoder.live}")
+    lines += [f"version {version} was rolled back from: it is promoted by hand only" for version in encoder.held]
+    if encoder.stale:
+        lines.append(f"{encoder.stale:,} items to encode, rewrite or remove")
+    return lines
 
 
 def _cut(text: str, length: int) -> str:

@@ -1,10 +1,12 @@
 """Loading: encoder versions made from settings, and loaded again from what the store recorded of them."""
 
+import hashlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from embed_assets.embedding.sources import sampling_of
@@ -14,11 +16,12 @@ from embed_assets.encoders.device import resolve_device
 from embed_assets.encoders.identity import EncoderIdentity, difference, identify
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.encoders.weights import BUILTIN, ResolvedModel, resolve_model
-from embed_assets.errors import EncoderVersionError, SettingsError
+from embed_assets.encoders.weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
+from embed_assets.errors import EncoderVersionError, SettingsError, WeightsError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
+from embed_assets.store.models import KeptModels
 from embed_assets.store.versions import VersionRecord
 
 EMBEDDED = "embedded:"
@@ -80,6 +83,8 @@ def make_version(
     if sampling := sampling_of(spec, by_scene=settings.by_scene):
         cut["sampling"] = sampling.identity()
     cut["stored"] = {"dtype": vector_dtype}
+    if settings.generation > 1:
+        cut["generation"] = {"number": settings.generation}
     return VersionRecord(
         encoder=name,
         version=identity.version(cut),
@@ -90,28 +95,61 @@ def make_version(
         dtype=compute.dtype,
         vector_dtype=vector_dtype,
         revision=resolved.revision,
-        libraries={library: found for library in _LIBRARIES if (found := _installed(library))},
+        libraries=installed_libraries(),
     )
 
 
-def load_version(record: VersionRecord, *, compute: ComputeSettings) -> Encoder:
+def load_version(record: VersionRecord, *, compute: ComputeSettings, kept: KeptModels | None = None) -> Encoder:
     """The encoder of this very version, warm where this process has it already.
 
-    Raises EncoderVersionError where the model's files now make another version: vectors of two
-    versions may not meet, neither in a table nor between a query and a table.
+    Where the model's files have become another version since, the store's kept copy is loaded. Raises
+    EncoderVersionError where there is none: vectors of two versions may not meet, neither in a table
+    nor between a query and a table.
     """
-    spec = replace(record.spec, revision=record.revision or record.spec.revision)
-    resolved = resolve_model(_located(spec), offline=compute.offline)
     compute = compute.model_copy(update={"dtype": record.dtype})
-    identity = _identity(spec, resolved, compute)
-    found = identity.version(record.segmenting)
-    if found != record.version:
-        changes = "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
-        raise EncoderVersionError(
-            f"Encoder {record.encoder!r} is version {found} now; these vectors are of version {record.version} "
-            f"({changes}). Restore the model's files, or run the pipeline to embed with the new version."
-        )
-    return _load(spec, resolved, compute)
+    known = (record.version, *record.aliases)
+    missed = ""
+    for spec in _places(record, kept):
+        try:
+            resolved = resolve_model(_located(spec), offline=compute.offline)
+        except WeightsError as error:
+            missed = missed or str(error)
+            continue
+        identity = _identity(spec, resolved, compute)
+        if identity.version(record.segmenting) in known:
+            return _load(spec, resolved, compute)
+        missed = missed or "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
+    raise EncoderVersionError(
+        f"The model of encoder {record.encoder!r} version {record.version} is not there any more ({missed}). "
+        "Restore its files, or run the pipeline to embed with the version that they make now."
+    )
+
+
+def _places(record: VersionRecord, kept: KeptModels | None) -> Iterator[EncoderSpec]:
+    """Where a version's model may be: where the settings had it, then the store's copy."""
+    spec = replace(record.spec, revision=record.revision or record.spec.revision)
+    yield spec
+    folder = kept.folder(record.files) if kept is not None else None
+    if folder is not None:
+        yield replace(spec, model=str(folder / next(iter(record.files)) if _single(record) else folder))
+
+
+def local_files(record: VersionRecord, *, offline: bool = False) -> dict[str, tuple[Path, str]]:
+    """Files of a version's local model: name → (path, sha256); none for what a hub or this package keeps."""
+    if record.revision or record.spec.model.startswith((EMBEDDED, TORCHVISION, *FILELESS)):
+        return {}
+    resolved = resolve_model(_located(record.spec), offline=offline)
+    return {name: (Path(path), _sha256(Path(path))) for name, path, _, _ in resolved.files}
+
+
+def _single(record: VersionRecord) -> bool:
+    """Whether the model is one file of weights rather than a folder."""
+    return len(record.files) == 1 and Path(record.spec.model).suffix != ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> EncoderIdentity:
@@ -165,6 +203,11 @@ def _embedded_facts(model: str) -> dict[str, Any]:
         return {}
     facts = dict(SOUND_VIDEO_DEFAULTS[FRAMES])
     return {**facts, "family": FRAMES, "modalities": ("video", "image", "text"), "space": "video_text"}
+
+
+def installed_libraries() -> dict[str, str]:
+    """Versions of the libraries that can move a vector."""
+    return {library: found for library in _LIBRARIES if (found := _installed(library))}
 
 
 def _installed(library: str) -> str | None:

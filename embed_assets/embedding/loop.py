@@ -7,6 +7,7 @@ An item is written with all its segments in one commit, so that a killed run lea
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.embedding import progress
+from embed_assets.embedding.allowance import Allowance, leading
 from embed_assets.embedding.batching import Budget, encode
 from embed_assets.embedding.buffer import Buffer, Closed
 from embed_assets.embedding.known import KnownVectors
@@ -44,6 +46,10 @@ class _Item:
     def cost(self) -> int:
         return sum(item.cost for item in self.prepared)
 
+    @property
+    def modality(self) -> str:
+        return self.row["modality"]
+
 
 def embed(
     plan: Plan,
@@ -56,61 +62,178 @@ def embed(
     readers: int,
     buffer_bytes: int,
     report: EmbedReport,
+    allowance: Allowance | None = None,
 ) -> None:
     """Encode what the plan says is missing; counts and seconds go into `report`.
 
     `segmenter` reads one manifest row's media and cuts it, raising MediaError: the item is then
     quarantined and the others go on. On any other error, Ctrl-C included, what is complete is written
-    before the error goes up, so that a rerun continues from there.
+    before the error goes up, so that a rerun continues from there. The same where the next item would
+    cost more than `allowance` has left: nothing is raised, and `report.stopped` says so.
     """
     started = time.monotonic()
+    report.device = encoder.device
     reading = _Readers(plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes)
+    settling = _Settling(encoder, budget=budget, writer=writer, known=known, report=report, allowance=allowance)
     total, seen = len(plan.encode), 0
+    settled = set[str]()
     try:
-        for window in _windows(reading, budget):
-            _settle(window, encoder, budget=budget, writer=writer, known=known, report=report)
-            seen += len(window)
+        for window in _windows(reading, budget, encoder, allowance):
+            fitting = settling.settle(window)
+            settled.update(item.row["media_id"] for item in window[:fitting])
+            seen += fitting
             progress.report("encode", encoder.spec.name, seen, total)
+            if allowance is not None:
+                allowance.items += fitting
+            if allowance is not None and fitting < len(window):
+                left = [row for row in plan.encode if row["media_id"] not in settled]
+                report.stop(allowance.stop(len(left)), left)
+                break
     finally:
         reading.stop()
         writer.close()
         report.read_seconds += reading.seconds
         report.write_seconds += writer.seconds
         report.commits += writer.commits
-        report.seconds += time.monotonic() - started
+        report.took(time.monotonic() - started)
 
 
-def _settle(
-    window: Sequence[_Item],
-    encoder: Encoder,
+def sample(
+    rows: Sequence[Mapping[str, Any]],
     *,
+    encoder: Encoder,
+    segmenter: Segmenter,
     budget: Budget,
-    writer: Writer,
-    known: KnownVectors,
+    readers: int,
+    buffer_bytes: int,
     report: EmbedReport,
-) -> None:
-    """Give every segment of a window its vector: a known one of equal input, or a new one."""
-    usable = [item for item in window if item.error is None]
-    hashes = {segment.content_hash for item in usable for segment in item.segments}
-    vectors = known.lookup(hashes)
-    missing: dict[str, Prepared] = {}
-    first: dict[str, int] = {}  # content hash → the item that it is encoded for; others reuse it
-    for place, item in enumerate(window):
-        for segment, prepared in zip(item.segments, item.prepared, strict=True):
-            if segment.content_hash not in vectors and first.setdefault(segment.content_hash, place) == place:
-                missing[segment.content_hash] = prepared
-    if missing:
+) -> EmbedReport:
+    """Read, cut and encode rows in memory: what they cost and how long they take goes into `report`."""
+    started = time.monotonic()
+    report.device = encoder.device
+    reading = _Readers(rows, encoder, segmenter, threads=readers, limit=buffer_bytes)
+    settling = _Settling(encoder, budget=budget, writer=None, known=None, report=report, allowance=None)
+    seen = 0
+    try:
+        for window in _windows(reading, budget, encoder, None):
+            seen += settling.settle(window)
+            progress.report("sample", encoder.spec.name, seen, len(rows))
+    finally:
+        reading.stop()
+        report.read_seconds += reading.seconds
+        report.took(time.monotonic() - started)
+    return report
+
+
+class _Settling:
+    """Gives every segment of a window its vector: a known one of equal input, or a new one.
+
+    Without a writer nothing is written, without known vectors all is encoded: a sample.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        budget: Budget,
+        writer: Writer | None,
+        known: KnownVectors | None,
+        report: EmbedReport,
+        allowance: Allowance | None,
+    ) -> None:
+        self._encoder = encoder
+        self._budget = budget
+        self._writer = writer
+        self._known = known
+        self._report = report
+        self._allowance = allowance
+        self._clock = time.monotonic if allowance is None else allowance.clock
+        self._since = self._clock()
+
+    def settle(self, window: Sequence[_Item]) -> int:
+        """How many of the window's first items were settled: all, unless the allowance ends among them."""
+        settled = 0
+        while settled < len(window):  # what a server bills may be less than was reckoned with, so ask again
+            fitting = self._settle(window[settled:])
+            if not fitting:
+                break
+            settled += fitting
+        return settled
+
+    def _settle(self, window: Sequence[_Item]) -> int:
+        hashes = {segment.content_hash for item in window if item.error is None for segment in item.segments}
+        vectors = self._known.lookup(hashes) if self._known else {}
+        missing: dict[str, Prepared] = {}
+        costs = [0] * len(window)
+        first: dict[str, int] = {}  # content hash → the item that it is encoded for; others reuse it
+        for place, item in enumerate(window):
+            for segment, prepared in zip(item.segments, item.prepared, strict=True):
+                key = segment.content_hash
+                if key not in vectors and key not in first:
+                    first[key], missing[key] = place, prepared
+                    costs[place] += prepared.cost
+        fitting = self._fitting(window, costs)
+        missing = {key: prepared for key, prepared in missing.items() if first[key] < fitting}
+        billed = self._encode(missing, vectors)
+        for place, item in enumerate(window[:fitting]):
+            own = sum(first.get(segment.content_hash) == place for segment in item.segments)
+            _finish(item, vectors, encoded=own, writer=self._writer, report=self._report)
+        self._account(window[:fitting], costs, first, billed)
+        return fitting
+
+    def _fitting(self, window: Sequence[_Item], costs: Sequence[int]) -> int:
+        """How many of the first items the allowance has room for, modality by modality."""
+        if self._allowance is None:
+            return len(window)
+        fitting = len(window)
+        for modality in dict.fromkeys(item.modality for item in window):
+            room = self._allowance.room(self._encoder.spec, modality)
+            own = [cost if item.modality == modality else 0 for item, cost in zip(window, costs, strict=True)]
+            fitting = min(fitting, leading(own, room))
+        return fitting
+
+    def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
+        """Encode what is missing into `vectors`; the tokens that a server billed for it, 0 where none counts."""
+        if not missing:
+            return 0
+        report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
         started = time.monotonic()
-        encoded = encode(encoder, list(missing.values()), budget=budget)
+        encoded = encode(self._encoder, list(missing.values()), budget=self._budget)
         report.encode_seconds += time.monotonic() - started
         report.cost += sum(prepared.cost for prepared in missing.values())
+        report.segments_encoded += len(missing)
         fresh = dict(zip(missing, encoded, strict=True))
-        known.remember({key: vector for key, vector in fresh.items() if np.isfinite(vector).all()})
+        if self._known:
+            self._known.remember({key: vector for key, vector in fresh.items() if np.isfinite(vector).all()})
         vectors |= fresh
-    report.segments_encoded += len(missing)
-    for place, item in enumerate(window):
-        own = sum(first.get(segment.content_hash) == place for segment in item.segments)
-        _finish(item, vectors, encoded=own, writer=writer, report=report)
+        return getattr(self._encoder, "billed_tokens", 0) - billed
+
+    def _account(self, window: Sequence[_Item], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
+        """Take note of what the window meant, by source and modality, and of what it spent."""
+        now, total = self._clock(), sum(costs[: len(window)])
+        elapsed, self._since = now - self._since, now
+        encoded = Counter(first.values())
+        spent = Counter[str]()
+        for place, (item, cost) in enumerate(zip(window, costs, strict=False)):
+            if item.error is not None:
+                continue
+            share = cost / total if total else 1 / len(window)
+            spent[item.modality] += cost
+            work = self._report.work_of(item.row["source"], item.modality)
+            work.items += 1
+            work.bytes += item.row.get("size") or 0
+            work.segments += len(item.segments)
+            work.encoded += encoded[place]
+            work.cost += cost
+            work.billed += billed * share
+            work.seconds += elapsed * share
+        if self._allowance is None or not total:
+            return
+        for modality, cost in spent.items():
+            share = cost / total
+            self._allowance.spend(
+                self._encoder.spec, modality, cost, billed=billed * share or None, seconds=elapsed * share
+            )
 
 
 def _finish(
@@ -118,7 +241,7 @@ def _finish(
     vectors: Mapping[str, np.ndarray],
     *,
     encoded: int,
-    writer: Writer,
+    writer: Writer | None,
     report: EmbedReport,
 ) -> None:
     """Hand a complete item to the writer, or set it aside. `encoded`: how many of its segments were new."""
@@ -130,25 +253,34 @@ def _finish(
     if error is not None:
         report.count("quarantined", source, shard)
         report.reason(source, error.reason)
-        writer.put(Failed(item.row, error))
+        if writer is not None:
+            writer.put(Failed(item.row, error))
         return
     report.count("embedded" if encoded else "reused", source, shard)
     report.segments_reused += len(item.segments) - encoded
     report.shards[shard]["segments"] += len(item.segments)
-    writer.put(Done(item.row, item.segments, found))
+    if writer is not None:
+        writer.put(Done(item.row, item.segments, found))
 
 
-def _windows(reading: "_Readers", budget: Budget) -> Iterator[list[_Item]]:
-    """Items as they come, grouped: many batches of texts (to sort by length), one batch of anything else."""
+def _windows(
+    reading: "_Readers", budget: Budget, encoder: Encoder, allowance: Allowance | None
+) -> Iterator[list[_Item]]:
+    """Items as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
+
+    Fewer where an allowance has to look at the clock between them.
+    """
     window: list[_Item] = []
     room = 0
     for item in reading:
         window.append(item)
         if item.prepared:
             modality = item.prepared[0].modality
-            share = _WINDOW_BATCHES if modality == "text" else 1
+            most = budget.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
+            if allowance is not None:
+                most = min(most, max(budget.of(modality), allowance.course(encoder.spec, modality)))
             room += item.cost
-            if room >= budget.of(modality) * share:
+            if room >= most:
                 yield window
                 window, room = [], 0
         elif len(window) >= 1024:

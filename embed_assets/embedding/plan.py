@@ -1,13 +1,25 @@
-"""Plan: what of an encoder version is missing, stale, moved or gone, item by item and shard by shard."""
+"""Plan: what of an encoder version is new, edited, stale, renamed, gone or set aside, by source and shard.
+
+Columns are compared as Arrow: an item that is as it should be never becomes a Python object.
+"""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.vectors import VectorTable
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+# What a plan finds an item to be: never embedded, other bytes, embedded by another version only, other
+# name or labels, gone, set aside before, as it should be.
+CLASSES = ("new", "edited", "stale", "renamed", "deleted", "errored", "unchanged")
 
 _COLUMNS = (
     "media_id", "source", "key", "uri", "shard", "size", "content_hash", "meta_hash",
@@ -32,15 +44,28 @@ class Plan:
     rewrite: Sequence[Mapping[str, Any]]  # vectors are right; URI, caption or labels are not
     delete: Mapping[str, Gone]  # by media id
     replaced: Collection[str]  # media ids of `encode` that have older rows
-    unchanged: Mapping[str, int]  # by source
+    unchanged: Mapping[str, int]  # by source; the rewritten ones are among them
     quarantined: Mapping[str, Mapping[str, int]]  # source → reason → items
     deleted: Mapping[str, int]  # by source: items marked deleted in the manifest
     unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # source → reason: kind not known
+    classes: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)  # (source, shard) → class
 
     @property
     def fresh(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.encode or self.rewrite or self.delete)
+        return not self.items
+
+    @property
+    def items(self) -> int:
+        """Items to encode, rewrite or remove."""
+        return len(self.encode) + len(self.rewrite) + len(self.delete)
+
+    def by_source(self) -> dict[str, Counter[str]]:
+        """Source → class → items; each item is of one class."""
+        found: dict[str, Counter[str]] = {}
+        for (source, _), counts in self.classes.items():
+            found.setdefault(source, Counter()).update(counts)
+        return found
 
 
 def make_plan(
@@ -50,65 +75,143 @@ def make_plan(
     sources: Sequence[str],
     media: Sequence[str],
     shards: Collection[str] | None = None,
+    others: Iterable[VectorTable] = (),
 ) -> Plan:
-    """Compare manifest and vector table, for some shards or all. Reads columns, never vectors."""
-    rows = [r for r in manifest.table(sources, columns=_COLUMNS).to_pylist() if shards is None or r["shard"] in shards]
-    own = [row for row in rows if row["modality"] in media]
+    """Compare manifest and vector table, for some shards or all. Reads columns, never vectors.
+
+    `others` are tables of other versions of the encoder: they are read only where something has no
+    vectors here, to tell what is new from what is stale by its version.
+    """
+    rows = _of(manifest.table(sources, columns=_COLUMNS), shards)
+    own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
     have = _existing(vectors, shards)
-    aside = Quarantine(vectors.store, vectors.name).hashes() if rows else {}
-    encode, rewrite = [], []
-    unchanged, deleted = Counter[str](), Counter[str]()
-    quarantined: dict[str, Counter[str]] = {}
-    keep, spoiled = set[str](), set[str]()
-    for row in own:
-        media_id, source = row["media_id"], row["source"]
-        failed = aside.get(media_id)
-        if row["status"] == "deleted":
-            deleted[source] += 1
-        elif row["status"] == "quarantined":
-            quarantined.setdefault(source, Counter())[row["reason"]] += 1
-            spoiled.add(media_id)
-        elif failed is not None and failed[0] == row["content_hash"]:
-            quarantined.setdefault(source, Counter())[failed[1]] += 1
-            spoiled.add(media_id)
-        else:
-            keep.add(media_id)
-            found = have.get(media_id)
-            if found is None or found[0] != row["content_hash"]:
-                encode.append(row)
-                continue
-            unchanged[source] += 1
-            if found[1] != row["meta_hash"]:
-                rewrite.append(row)
+    seen = _Seen(own, have, Quarantine(vectors.store, vectors.name).hashes() if own.num_rows else {})
+    replaced = own.filter(pc.and_(seen.encode, seen.known))
+    missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
+    elsewhere = _elsewhere(missing, others, shards)
+    spoiled = pc.or_(seen.refused, seen.failed)
+    delete = _gone(have, keep=own["media_id"].filter(seen.usable), spoiled=own["media_id"].filter(spoiled))
+    unchanged = own.filter(pc.and_(seen.usable, seen.same))
     return Plan(
-        encode=encode,
-        rewrite=rewrite,
-        delete={
-            media_id: Gone(source, shard, deleted=media_id not in spoiled)
-            for media_id, (_, _, source, shard) in have.items()
-            if media_id not in keep
-        },
-        replaced={row["media_id"] for row in encode if row["media_id"] in have},
-        unchanged=unchanged,
-        quarantined=quarantined,
-        deleted=deleted,
+        encode=own.filter(seen.encode).to_pylist(),
+        rewrite=own.filter(seen.rewrite).to_pylist(),
+        delete=delete,
+        replaced=set(replaced["media_id"].to_pylist()),
+        unchanged=Counter({source: count for (source,), count in _counts(unchanged, "source")}),
+        quarantined=seen.quarantined(),
+        deleted=Counter({source: count for (source,), count in _counts(own.filter(seen.gone), "source")}),
         unknown=_unknown(rows),
+        classes=_classes(
+            {
+                "new": missing.filter(pc.equal(elsewhere, "new")),
+                "edited": pa.concat_tables([replaced, missing.filter(pc.equal(elsewhere, "edited"))]),
+                "stale": missing.filter(pc.equal(elsewhere, "stale")),
+                "renamed": own.filter(seen.rewrite),
+                "errored": own.filter(spoiled),
+                "unchanged": own.filter(pc.and_(seen.usable, pc.and_(seen.same, pc.invert(seen.rewrite)))),
+            },
+            delete.values(),
+        ),
     )
 
 
-def _existing(vectors: VectorTable, shards: Collection[str] | None) -> dict[str, tuple[str, str, str, str]]:
-    """Media id → (content hash, metadata hash, source, shard) of what has vectors."""
-    table = vectors.read(["media_id", "media_hash", "meta_hash", "source", "shard"])
+class _Seen:
+    """Masks over manifest rows: what the vector table and the quarantine say of each."""
+
+    def __init__(self, own: pa.Table, have: pa.Table, aside: Mapping[str, tuple[str, str]]) -> None:
+        self._own = own
+        place = pc.index_in(own["media_id"], value_set=have["media_id"].combine_chunks())
+        failed = pc.index_in(own["media_id"], value_set=pa.array(list(aside), pa.string()))
+        hashes, reasons = (pa.array([found[part] for found in aside.values()], pa.string()) for part in (0, 1))
+        self._reasons = reasons.take(failed.combine_chunks())
+        self.known = pc.is_valid(place)
+        self.same = _equal(own["content_hash"], have["media_hash"], place)
+        self.gone = pc.equal(own["status"], "deleted")
+        self.refused = pc.equal(own["status"], "quarantined")
+        in_use = pc.invert(pc.or_(self.gone, self.refused))
+        self.failed = pc.and_(in_use, _equal(own["content_hash"], hashes, failed))
+        self.usable = pc.and_(in_use, pc.invert(self.failed))
+        self.encode = pc.and_(self.usable, pc.invert(self.same))
+        relabelled = pc.invert(_equal(own["meta_hash"], have["meta_hash"], place))
+        self.rewrite = pc.and_(pc.and_(self.usable, self.same), relabelled)
+
+    def quarantined(self) -> dict[str, Counter[str]]:
+        """Source → reason → items that were set aside, by reading them or by encoding them."""
+        found: dict[str, Counter[str]] = {}
+        told = self._own.set_column(self._own.schema.get_field_index("reason"), "reason", self._reasons)
+        for table in (self._own.filter(self.refused), told.filter(self.failed)):
+            for (source, reason), count in _counts(table, "source", "reason"):
+                found.setdefault(source, Counter())[reason] += count
+        return found
+
+
+def _equal(left: Any, right: Any, place: Any) -> Any:
+    """Whether `left` equals `right` at `place`; not where there is no place."""
+    return pc.fill_null(pc.equal(left, right.take(place)), False)
+
+
+def _of(table: pa.Table, shards: Collection[str] | None) -> pa.Table:
+    if shards is None:
+        return table
+    return table.filter(pc.is_in(table["shard"], value_set=pa.array(sorted(shards), pa.string())))
+
+
+def _existing(vectors: VectorTable, shards: Collection[str] | None) -> pa.Table:
+    """What has vectors: a row a segment, hence several of equal content for an item."""
+    names = ("media_id", "media_hash", "meta_hash", "source", "shard")
+    table = vectors.read(names)
     if table is None:
-        return {}
-    columns = [column.to_pylist() for column in table.columns[:5]]
-    return {row[0]: row[1:] for row in zip(*columns, strict=True) if shards is None or row[4] in shards}
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    return _of(table.select(names), shards)
 
 
-def _unknown(rows: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:
+def _elsewhere(missing: pa.Table, others: Iterable[VectorTable], shards: Collection[str] | None) -> pa.Array:
+    """For items without vectors here: stale (equal bytes in another version), edited (other bytes there) or new."""
+    told = pa.array(["new"] * missing.num_rows, pa.string())
+    for other in others if missing.num_rows else ():
+        have = _existing(other, shards)
+        place = pc.index_in(missing["media_id"], value_set=have["media_id"].combine_chunks()).combine_chunks()
+        same = _equal(missing["content_hash"], have["media_hash"], place).combine_chunks()
+        first_met = pc.and_(pc.is_valid(place), pc.equal(told, "new"))
+        told = pc.if_else(same, "stale", pc.if_else(first_met, "edited", told))
+    return told
+
+
+def _gone(have: pa.Table, *, keep: Any, spoiled: Any) -> dict[str, Gone]:
+    """Items that have rows and should have none."""
+    left = have.filter(pc.invert(pc.is_in(have["media_id"], value_set=keep.combine_chunks())))
+    aside = set(spoiled.to_pylist()) if left.num_rows else set()
+    columns = (left[name].to_pylist() for name in ("media_id", "source", "shard"))
+    return {
+        media_id: Gone(source, shard, deleted=media_id not in aside)
+        for media_id, source, shard in zip(*columns, strict=True)
+    }
+
+
+def _unknown(rows: pa.Table) -> dict[str, Counter[str]]:
     """Items of no known kind: they belong to their source's account, not to an encoder's."""
     found: dict[str, Counter[str]] = {}
-    for row in rows:
-        if row["modality"] is None and row["status"] == "quarantined":
-            found.setdefault(row["source"], Counter())[row["reason"]] += 1
+    nameless = rows.filter(pc.and_(pc.is_null(rows["modality"]), pc.equal(rows["status"], "quarantined")))
+    for (source, reason), count in _counts(nameless, "source", "reason"):
+        found.setdefault(source, Counter())[reason] += count
     return found
+
+
+def _classes(tables: Mapping[str, pa.Table], gone: Iterable[Gone]) -> dict[tuple[str, str], Counter[str]]:
+    """(Source, shard) → class → items."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for name, table in tables.items():
+        for (source, shard), count in _counts(table, "source", "shard"):
+            found.setdefault((source, shard), Counter())[name] += count
+    for each in gone:
+        if each.deleted:
+            found.setdefault((each.source, each.shard), Counter())["deleted"] += 1
+    return dict(sorted(found.items()))
+
+
+def _counts(table: pa.Table, *names: str) -> list[tuple[tuple[str, ...], int]]:
+    """How many rows there are of each combination of values."""
+    if not table.num_rows:
+        return []
+    counted = table.select(names).group_by(names).aggregate([([], "count_all")]).to_pylist()
+    return [(tuple(row[name] for name in names), row["count_all"]) for row in counted]

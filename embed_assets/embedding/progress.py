@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Step:
     """`done` of `total` items of a stage; total None: not known."""
 
-    stage: str  # "list", "load", "encode", "index", "check"
+    stage: str  # "list", "load", "encode", "sample", "index", "check"
     name: str  # the source or encoder
     done: int
     total: int | None

@@ -4,32 +4,19 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from embed_assets.embedding import progress
-from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.hashing import content_hash
-from embed_assets.media.item import Annotation, ListedFile
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
+from embed_assets.errors import SourceError
+from embed_assets.media.item import ListedFile
+from embed_assets.media.tables import row_id, table_of
 from embed_assets.store.manifest import Manifest, annotated
 
 _GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListedSource:
-    """A source at this moment: its files, what is said of them, and how to read one."""
-
-    name: str
-    files: Sequence[ListedFile]
-    annotations: Callable[[str], Annotation]
-    read: Callable[[str], bytes]  # by key; raises MediaError
-    max_deleted_share: float
-    readers: int
+_COMPARED = ("key", "size", "mtime", "etag", "meta_hash", "mime", "status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,72 +50,63 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     """Compare listing and manifest, read what changed, write changed rows in one commit.
 
     A key that is new, with the bytes of one that vanished, is that item renamed: it keeps its media id,
-    hence its vectors. Raises SourceError before anything is written where more than
-    `max_deleted_share` of the known items are gone.
+    hence its vectors. Of a table that is unchanged no row is looked at. Raises SourceError before
+    anything is written where more than `max_deleted_share` of the known items are gone.
     """
     started = time.monotonic()
     known = manifest.rows(listed.name)
     live = {row["key"]: row for row in known if row["status"] != "deleted"}
     gone_before = {row["key"]: row for row in known if row["status"] == "deleted"}
-    present = {file.key for file in listed.files}
-    vanished = {key: row for key, row in live.items() if key not in present}
+    marks, same = _marks(listed, manifest, live.values())
 
-    fresh = [file for file in listed.files if not _same_stat(live.get(file.key), file)]
-    looked = _look(listed, fresh)
+    files = [file for file in listed.files if file.key not in same]
+    fresh = {file.key for file in files if listed.is_table(file) or not _same_stat(live.get(file.key), file)}
+    found = entries(listed, files, fresh=fresh, live=live)
+    present = {entry.file.key for entry in found}
+    vanished = {key: row for key, row in live.items() if key not in present and owner(row) not in same}
+
     changes = _Changes(listed, shards=shards, ids={row["media_id"] for row in known}, vanished=vanished)
-    for file in listed.files:
-        changes.settle(file, looked.get(file.key), live.get(file.key), gone_before.get(file.key))
-    _guard(listed, live, vanished)  # what was only renamed is not among the vanished any more
+    for entry in found:
+        changes.settle(entry, live.get(entry.file.key), gone_before.get(entry.file.key))
+    _guard(listed, live, _lost(vanished, changes.arrived))  # what was only renamed is not among the vanished any more
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
+    if listed.tables is not None:
+        manifest.mark_tables(listed.name, marks)
     return changes.report(known, files_read=len(fresh), seconds=time.monotonic() - started)
 
 
 def differs(listed: ListedSource, manifest: Manifest) -> bool:
     """Whether `refresh` would find work: a file that is new, gone, touched, or of which other things are said."""
-    live = {row["key"]: row for row in manifest.rows(listed.name) if row["status"] != "deleted"}
-    if live.keys() != {file.key for file in listed.files}:
+    rows = manifest.rows(listed.name, columns=_COMPARED)
+    live = {row["key"]: row for row in rows if row["status"] != "deleted"}
+    marks, same = _marks(listed, manifest, live.values())
+    if len(same) < len(marks):
         return True
-    for file in listed.files:
+    files = [file for file in listed.files if file.key not in same]
+    if {row["key"] for row in live.values() if owner(row) not in same} != {file.key for file in files}:
+        return True
+    for file in files:
         row = live[file.key]
         if not _same_stat(row, file):
             return True
-        if _meta_hash(file.uri, annotated(listed.annotations(file.key))) != row["meta_hash"]:
+        if _meta_hash(file.uri, annotated(listed.annotations.of(file.key))) != row["meta_hash"]:
             return True
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What reading a file told."""
-
-    content_hash: str
-    mime: str | None
-    modality: str | None
-    reason: str | None
-
-
-def _look(listed: ListedSource, files: Sequence[ListedFile]) -> dict[str, _Look]:
-    """Hash and sniff files on threads; a file that can't be used gets a reason."""
-
-    def look(file: ListedFile) -> _Look:
-        try:
-            data = listed.read(file.key)
-        except MediaError as error:
-            stand_in = hashlib.sha256(f"{file.size}/{file.mtime}/{file.etag}".encode()).hexdigest()
-            return _Look(stand_in, None, None, error.reason)
-        kind = refine(data, sniff(data))
-        reason = "empty file" if not data else None if kind.modality else f"unsupported type: {kind.mime}"
-        return _Look(content_hash(data), kind.mime, kind.modality, reason)
-
-    found: dict[str, _Look] = {}
-    with ThreadPoolExecutor(max_workers=max(2, listed.readers)) as pool:
-        for file, seen in zip(files, pool.map(look, files), strict=True):
-            found[file.key] = seen
-            if len(found) % 200 == 0 or len(found) == len(files):
-                progress.report("list", listed.name, len(found), len(files))
-    return found
+def _marks(
+    listed: ListedSource, manifest: Manifest, live: Collection[Mapping[str, Any]]
+) -> tuple[dict[str, str], set[str]]:
+    """The mark of every table of the listing, and the keys of those that are as they were."""
+    marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
+    if not marks:
+        return {}, set()
+    before = manifest.table_marks(listed.name)
+    # Of a table that could not be read there is one row, its own.
+    owners = {row["key"] if row["status"] == "quarantined" else None for row in live} | {table_of(row) for row in live}
+    return marks, {key for key, mark in marks.items() if before.get(key) == mark and key in owners}
 
 
 class _Changes:
@@ -146,27 +124,34 @@ class _Changes:
             self._movable.setdefault(row["content_hash"], []).append(row)
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
+        self.arrived: Counter[str] = Counter()  # by file: items that it did not have
         self.rows: list[dict[str, Any]] = []
 
-    def settle(
-        self,
-        file: ListedFile,
-        look: _Look | None,
-        row: Mapping[str, Any] | None,
-        deleted: Mapping[str, Any] | None,
-    ) -> None:
-        """Decide what became of one listed file, and take note of the row to write, if any."""
+    def settle(self, entry: Entry, row: Mapping[str, Any] | None, deleted: Mapping[str, Any] | None) -> None:
+        """Decide what became of one listed item, and take note of the row to write, if any."""
+        look = entry.look
         if row is not None:
-            edited = look is not None and look.content_hash != row["content_hash"]
-            self._write(file, row, look, "edited" if edited else None)
-        elif look is not None and look.reason is None and self._movable.get(look.content_hash):
-            old = self._movable[look.content_hash].pop(0)
-            del self._vanished[old["key"]]
-            self._write(file, old, look, "renamed")
+            self._write(entry, row, "edited" if look is not None and _other(look, row, entry) else None)
+            return
+        self.arrived[entry.table or entry.file.key] += 1
+        moved = self._moved(entry)
+        if moved is not None:
+            self._write(entry, moved, "renamed")
         elif look is not None and deleted is not None:
-            self._write(file, deleted, look, "restored")
+            self._write(entry, deleted, "restored")
         else:
-            self._write(file, None, look, "new")
+            self._write(entry, None, "new")
+
+    def _moved(self, entry: Entry) -> dict[str, Any] | None:
+        """The vanished item whose bytes these are; of several table rows the one with the same id."""
+        look = entry.look
+        candidates = self._movable.get(look.content_hash) if look is not None and look.reason is None else None
+        if not candidates:
+            return None
+        same = (place for place, row in enumerate(candidates) if row_id(row["key"]) == row_id(entry.file.key))
+        old = candidates.pop(next(same, 0))
+        del self._vanished[old["key"]]
+        return old
 
     def delete(self, row: Mapping[str, Any]) -> None:
         """Mark an item deleted; its row stays, so that the accounts close."""
@@ -188,17 +173,17 @@ class _Changes:
             **{name: self._counts[name] for name in ("new", "edited", "renamed", "relabelled", "deleted", "restored")},
         )
 
-    def _write(self, file: ListedFile, old: Mapping[str, Any] | None, look: _Look | None, change: str | None) -> None:
-        annotation = annotated(self._listed.annotations(file.key))
-        meta_hash = _meta_hash(file.uri, annotation)
+    def _write(self, entry: Entry, old: Mapping[str, Any] | None, change: str | None) -> None:
+        file, look = entry.file, entry.look
+        meta_hash = _meta_hash(file.uri, entry.said)
         if old is not None and change is None and meta_hash != old["meta_hash"]:
             change = "relabelled"
-        if look is None and change is None:
-            return
+        if change is None and (look is None or entry.table is not None):
+            return  # a touched file's new time is kept, a row's is only that of its table
         row = {
             **(old or self._identity(file, look)),
             **_seen(look, old),
-            **annotation,
+            **entry.said,
             "key": file.key,
             "uri": file.uri,
             "size": file.size,
@@ -211,7 +196,7 @@ class _Changes:
         if change is not None:
             self._counts[change] += 1
 
-    def _identity(self, file: ListedFile, look: _Look | None) -> dict[str, Any]:
+    def _identity(self, file: ListedFile, look: Look | None) -> dict[str, Any]:
         """A media id of its own, and the shard that follows from it."""
         seed = f"{self._listed.name}\0{file.key}\0{look.content_hash if look else ''}"
         media_id = hashlib.sha256(seed.encode()).hexdigest()[:20]
@@ -232,7 +217,7 @@ def shard_names(shards: int) -> list[str]:
     return [f"s{number:0{width}d}" for number in range(shards)]
 
 
-def _seen(look: _Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
+def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
     """The columns that reading fills. An item that became unreadable keeps the modality it was known by."""
     if look is None:
         return {}
@@ -253,11 +238,24 @@ def _same_stat(row: Mapping[str, Any] | None, file: ListedFile) -> bool:
     return (row["size"], row["mtime"], row["etag"]) == (file.size, file.mtime, file.etag)
 
 
-def _guard(listed: ListedSource, live: Mapping[str, Any], vanished: Mapping[str, Any]) -> None:
-    share = len(vanished) / len(live) if live else 0.0
+def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
+    """Whether an item is another than before. A table's row may become good, or be set aside, by a setting alone."""
+    if entry.table is not None and look.reason != row["reason"]:
+        return True
+    return look.content_hash != row["content_hash"]
+
+
+def _lost(vanished: Mapping[str, Mapping[str, Any]], arrived: Mapping[str, int]) -> int:
+    """How many items are gone. A table whose rows are others now has lost only as many as it is shorter."""
+    by_file = Counter(owner(row) for row in vanished.values())
+    return sum(max(0, count - arrived.get(key, 0)) for key, count in by_file.items())
+
+
+def _guard(listed: ListedSource, live: Mapping[str, Any], lost: int) -> None:
+    share = lost / len(live) if live else 0.0
     if len(live) >= _GUARD_FROM and share > listed.max_deleted_share:
         raise SourceError(
-            f"Source {listed.name!r} lists {len(live) - len(vanished)} of {len(live)} known items: "
+            f"Source {listed.name!r} lists {len(live) - lost} of {len(live)} known items: "
             f"{share:.0%} would be deleted, more than max_deleted_share={listed.max_deleted_share:.0%}. "
             "Check that the disk is mounted and the prefix is right; if they are really gone, raise "
             f"sources.{listed.name}.max_deleted_share for one run. Nothing was deleted."

@@ -1,11 +1,33 @@
 """EmbedReport: what an embedding run did, by source and by shard, with its seconds."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What items of one source and modality meant: the facts that forecasts are made from."""
+
+    items: int = 0
+    bytes: int = 0  # of the media files
+    segments: int = 0
+    encoded: int = 0  # segments that no known vector was found for
+    cost: int = 0  # tokens or pixels of those
+    billed: float = 0.0  # tokens as a server counts them; 0 where none does
+    seconds: float = 0.0  # of the whole run, reading and writing included
+
+    def add(self, other: "Work") -> None:
+        """Count `other` too."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self) | {"billed": round(self.billed), "seconds": round(self.seconds, 3)}
 
 
 @dataclass(kw_only=True)
@@ -13,14 +35,19 @@ class EmbedReport:
     """Counts of media items by outcome, of segments, and seconds by stage.
 
     Each item is one of embedded, reused (identical bytes had a vector), unchanged, quarantined or
-    deleted; `rewritten` counts the unchanged ones whose metadata was written.
+    deleted; `rewritten` counts the unchanged ones whose metadata was written. Items that a budget left
+    are none of these: `left` counts them by shard, and `stopped` says why.
     """
 
     encoder: str
     version: str
+    device: str = ""
     items: dict[str, Counter[str]] = field(default_factory=dict)  # source → outcome → items
     shards: dict[str, Counter[str]] = field(default_factory=dict)  # shard → outcome → items, "segments"
     reasons: dict[str, Counter[str]] = field(default_factory=dict)  # source → reason → items
+    work: dict[str, dict[str, Work]] = field(default_factory=dict)  # source → modality → what was encoded
+    left: Counter[str] = field(default_factory=Counter)  # shard → items still to encode
+    stopped: str = ""  # "": nothing stopped it
     segments_encoded: int = 0
     segments_reused: int = 0
     cost: int = 0  # tokens or pixels encoded, padding not counted
@@ -40,9 +67,31 @@ class EmbedReport:
         """Note why items were quarantined."""
         self.reasons.setdefault(source, Counter())[reason] += number
 
+    def work_of(self, source: str, modality: str) -> Work:
+        """What items of one source and modality meant, to add to."""
+        return self.work.setdefault(source, {}).setdefault(modality, Work())
+
+    def took(self, seconds: float) -> None:
+        """Note the run's seconds, and share them out among its work by the time that each part took."""
+        self.seconds += seconds
+        parts = [work for modalities in self.work.values() for work in modalities.values()]
+        measured = sum(work.seconds for work in parts)
+        for work in parts:
+            work.seconds = self.seconds * work.seconds / measured if measured else 0.0
+
+    def stop(self, why: str, left: Iterable[Mapping[str, Any]]) -> None:
+        """Note that items (manifest rows) were left, and why."""
+        self.stopped = why
+        self.left.update(row["shard"] for row in left)
+
     def total(self, outcome: str) -> int:
         """Items of one outcome, over all sources."""
         return sum(counts[outcome] for counts in self.items.values())
+
+    @property
+    def items_left(self) -> int:
+        """Items that a budget left."""
+        return self.left.total()
 
     @property
     def items_per_second(self) -> float:
@@ -55,9 +104,16 @@ class EmbedReport:
         return {
             "encoder": self.encoder,
             "version": self.version,
+            "device": self.device,
             "items": _plain(self.items),
             "reasons": _plain(self.reasons),
             "shards": sorted(self.shards),
+            "work": {
+                source: {modality: work.figures() for modality, work in modalities.items()}
+                for source, modalities in self.work.items()
+            },
+            "left": dict(sorted(self.left.items())),
+            "stopped": self.stopped,
             "segments_encoded": self.segments_encoded,
             "segments_reused": self.segments_reused,
             "cost": self.cost,

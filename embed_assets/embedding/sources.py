@@ -3,18 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from embed_assets.embedding.refresh import ListedSource
+from embed_assets.embedding.look import ListedSource
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import MediaError
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Annotation, Segment
+from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.listing import list_source
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sidecar import folder_labels, load_sidecar
+from embed_assets.media.segments import Segmenting, segments_of, text_segments
+from embed_assets.media.sidecar import Annotations, load_sidecar
 from embed_assets.media.source import Source, open_source
-from embed_assets.settings import LimitSettings, SegmentSettings, SourceSettings
+from embed_assets.media.spool import Spool
+from embed_assets.media.tables import Columns, Tables, table_of
+from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
@@ -31,6 +34,7 @@ def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int)
         files=files,
         annotations=_annotations(settings),
         read=lambda key: source.read(key, limits.max_bytes),
+        tables=_tables(settings, source, limits),
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
     )
@@ -49,11 +53,19 @@ def segmenter(
     opened: dict[str, Source] = {
         name: open_source(settings.uri, settings.storage_options) for name, settings in sources.items()
     }
+    tables = {name: _tables(settings, opened[name], limits) for name, settings in sources.items()}
+    spools = {name: Spool(found) for name, found in tables.items() if found is not None}
     tokenizer = encoder.tokenizer()
 
     def segments(row: Mapping[str, Any]) -> Sequence[Segment]:
+        source, table = row["source"], table_of(row)
+        if table is not None:
+            if source not in spools:
+                raise MediaError("vanished", f"sources.{source}.table is not set any more; refresh the source")
+            text = spools[source].text(table, row["content_hash"])
+            return text_segments(text, tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting)
         return segments_of(
-            opened[row["source"]].read(row["key"], limits.max_bytes),
+            opened[source].read(row["key"], limits.max_bytes),
             modality=row["modality"],
             caption=row["caption"],
             media_hash=row["content_hash"],
@@ -80,8 +92,9 @@ def segmenting_of(settings: SegmentSettings) -> Segmenting:
 
 
 def sampling_of(spec: EncoderSpec, *, by_scene: bool) -> Sampling | None:
-    """How an encoder's sounds and videos are cut; None for one that is fed neither."""
-    if not {"audio", "video"} & set(spec.media):
+    """How an encoder's sounds, videos and animated pictures are cut; None for one that is fed none of them."""
+    animated = spec.options.get(ANIMATED_FRAMES) if "image" in spec.media else None
+    if not {"audio", "video"} & set(spec.media) and animated is None:
         return None
     return Sampling(
         sample_rate=spec.sample_rate,
@@ -91,21 +104,26 @@ def sampling_of(spec: EncoderSpec, *, by_scene: bool) -> Sampling | None:
         side=_FRAME_SIDE if spec.frames else None,
         with_sound=bool(spec.frames and spec.sample_rate),
         by_scene=by_scene,
+        alpha=bool(spec.frames),
+        animated_frames=None if animated is None else int(str(animated)),
     )
 
 
-def _annotations(settings: SourceSettings) -> Callable[[str], Annotation]:
-    said: Mapping[str, Annotation] = {}
-    if settings.sidecar:
-        uri = settings.sidecar
-        if "://" not in uri and not uri.startswith("/"):
-            uri = f"{settings.uri.rstrip('/')}/{uri}"
-        said = load_sidecar(uri, storage_options=settings.storage_options)
+def _annotations(settings: SourceSettings) -> Annotations:
     by_folder = settings.labels == "folder"
+    if not settings.sidecar:
+        return Annotations({}, by_folder=by_folder)
+    uri = settings.sidecar
+    if "://" not in uri and not uri.startswith("/"):
+        uri = f"{settings.uri.rstrip('/')}/{uri}"
+    return Annotations(load_sidecar(uri, storage_options=settings.storage_options), by_folder=by_folder)
 
-    def annotation(key: str) -> Annotation:
-        known = said.get(key, Annotation())
-        labels = known.labels or (folder_labels(key) if by_folder else ())
-        return Annotation(caption=known.caption, labels=labels, extra=known.extra)
 
-    return annotation
+def _tables(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:
+    table = settings.table
+    if table.text is None:
+        return None
+    columns = Columns(
+        text=table.text, id=table.id, caption=table.caption, labels=tuple(table.labels), extra=tuple(table.extra)
+    )
+    return Tables(source=source, columns=columns, limits=limits)

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +101,12 @@ def packets_of(container: "InputContainer", *streams: Any) -> "Iterator[Packet]"
         yield packet
 
 
-def frames_of(container: "InputContainer", stream: Any) -> Iterator[Any]:
-    """Decoded frames. A packet that can't be decoded is passed over: many music files end in one.
+def frames_of(
+    container: "InputContainer", stream: Any, *, decode: "Callable[[Packet], Sequence[Any]] | None" = None
+) -> Iterator[Any]:
+    """Decoded frames, by the stream's own decoder or by another.
 
+    A packet that can't be decoded is passed over: many music files end in one.
     Raises "broken ..." where there is no frame at all, or more than one bad packet in twenty.
     """
     from av.error import FFmpegError
@@ -111,7 +114,7 @@ def frames_of(container: "InputContainer", stream: Any) -> Iterator[Any]:
     good, bad, seen = 0, 0, ""
     for packet in packets_of(container, stream):
         try:
-            frames = packet.decode()
+            frames = packet.decode() if decode is None else decode(packet)
         except MemoryError:
             raise
         except FFmpegError as error:
@@ -121,6 +124,22 @@ def frames_of(container: "InputContainer", stream: Any) -> Iterator[Any]:
         yield from frames
     if not good or bad > max(1, good // 20):
         raise MediaError(f"broken {stream.type}", f"{bad:,} packets can't be decoded, {good:,} frames can: {seen}")
+
+
+def alpha_decoder(stream: Any) -> "Callable[[Packet], Sequence[Any]] | None":
+    """What decodes the transparency of a VP8 or VP9 stream: FFmpeg's own decoders lose it. None where it has none."""
+    import av
+    from av.codec.codec import UnknownCodecError
+
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        context: Any = av.CodecContext.create(name, "r")
+    except UnknownCodecError:  # an FFmpeg that was built without it
+        return None
+    context.thread_count = min(_THREADS, os.cpu_count() or 1)
+    return lambda packet: context.decode(packet if packet.size else None)
 
 
 def origin_of(container: "InputContainer") -> float:

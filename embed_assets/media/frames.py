@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.errors import MediaError
-from embed_assets.media.container import check_whole, frames_of, opened
+from embed_assets.media.container import alpha_decoder, check_whole, frames_of, opened
 from embed_assets.media.extent import Extent, check_size, video_stream
 from embed_assets.media.limits import Limits
 
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
 
 def frames_at(
-    data: bytes, ticks: Sequence[int], extent: Extent, *, side: int | None, limits: Limits
+    data: bytes, ticks: Sequence[int], extent: Extent, *, side: int | None, limits: Limits, alpha: bool = False
 ) -> dict[int, tuple[float, np.ndarray]]:
     """For each time stamp, ascending, the second at which the frame shown then begins, and the frame.
 
     Frames are uint8, (height, width, 3); two time stamps that fall on one frame share its array.
     """
     taken: dict[int, tuple[float, np.ndarray]] = {}
-    shrink = _Shrink(side, limits)
+    shrink = _Shrink(side, limits, alpha=alpha)
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
         frame: VideoFrame | None = None
         shown = 0.0, np.empty(0)
-        for tick, found in _on_screen(frames_of(container, stream), ticks, extent):
+        frames = frames_of(container, stream, decode=alpha_decoder(stream) if alpha else None)
+        for tick, found in _on_screen(frames, ticks, extent):
             if found is not frame:
                 frame, shown = found, (extent.seconds(found.pts or 0), shrink(found))
             taken[tick] = shown
@@ -67,11 +68,12 @@ class _Shrink:
     the first one, also where a stream changes its size on the way.
     """
 
-    def __init__(self, side: int | None, limits: Limits) -> None:
+    def __init__(self, side: int | None, limits: Limits, *, alpha: bool) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
         self._side = side
+        self._alpha = alpha
         self._limits = limits
         self._size: tuple[int, int] | None = None
         self._turns = 0
@@ -88,10 +90,24 @@ class _Shrink:
         self._bytes += width * height * 3
         if self._bytes > self._limits.decode_megabytes * 2**20 // 2:
             raise MediaError("too many frames", f"they take {self._bytes:,} bytes; ask for fewer or smaller ones")
+        clear = self._alpha and frame.format.name.startswith("yuva")
         small = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
-        )
-        return np.ascontiguousarray(np.rot90(small.to_ndarray(), k=self._turns))
+            frame,
+            width=width,
+            height=height,
+            format="rgba" if clear else "rgb24",
+            interpolation=Interpolation.AREA,
+            threads=1,
+        ).to_ndarray()
+        if clear:
+            small = _on_background(small, self._limits.background)
+        return np.ascontiguousarray(np.rot90(small, k=self._turns))
+
+
+def _on_background(picture: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
+    """uint8 (height, width, 4) to (height, width, 3)."""
+    colours, alpha = picture[..., :3].astype(np.uint16), picture[..., 3:].astype(np.uint16)
+    return ((colours * alpha + np.array(background, np.uint16) * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _fitted(width: int, height: int, side: int | None) -> tuple[int, int]:

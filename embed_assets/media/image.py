@@ -1,6 +1,8 @@
 """decode_image: a file's bytes as an upright RGB picture, or a MediaError that can be counted."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
@@ -24,14 +26,21 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     image", "too many pixels" or "out of memory", whatever Pillow raises: its parsers let SyntaxError, struct.error and
     others through. May be called from several threads.
     """
+    with opened_image(data, limits) as image:
+        image.load()
+        return upright_rgb(image, limits)
+
+
+@contextmanager
+def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
+    """The picture before it is decoded; in the block everything that goes wrong is a MediaError."""
     from PIL import Image
 
     silence_pillow()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(image, limits)
-        image.load()
-        return _upright(_rgb(image, limits.background), _orientation(image))
+        yield image
     except MediaError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -44,6 +53,11 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
         raise MediaError("out of memory", f"{len(data):,} bytes") from error
     except Exception as error:
         raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
+
+
+def upright_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
+    """The frame that is loaded: in mode RGB, on the background, upright by EXIF."""
+    return _upright(_rgb(image, limits.background), _orientation(image))
 
 
 def _check_size(image: "Image.Image", limits: Limits) -> None:

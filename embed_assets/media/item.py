@@ -1,4 +1,4 @@
-"""MediaItem and Segment: one file as the manifest knows it, and the part of it that gets a vector."""
+"""ListedFile and Segment: one file as a listing tells of it, and the part of an item that gets a vector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,8 +33,8 @@ class Annotation:
 class Segment:
     """The part of a media item that gets one vector."""
 
-    kind: str  # "chunk", "image", "window" of a sound, "clip" of a video
-    start: int | None  # of a text in characters, of a sound or video in milliseconds; None for an image
+    kind: str  # "chunk", "image", "frame" of an animated one, "window" of a sound, "clip" of a video
+    start: int | None  # of a text in characters, of sounds, videos and frames in milliseconds; None for an image
     end: int | None
     text: str | None  # for full-text search: the chunk, or the caption
     content_hash: str  # sha256 of what goes into the encoder

@@ -51,6 +51,7 @@ def clip_segments(
         sound_rate=sampling.sample_rate if sampling.with_sound else None,
         side=sampling.side,
         by_scene=sampling.by_scene,
+        alpha=sampling.alpha,
         limits=limits,
     )
     make = _maker("clip", caption, media_hash, sampling)

@@ -1,4 +1,4 @@
-"""Sampling: how sounds and videos are cut into windows and clips for one encoder."""
+"""Sampling: how sounds, videos and animated pictures are cut for one encoder."""
 
 from dataclasses import asdict, dataclass
 
@@ -19,9 +19,11 @@ class Sampling:
     side: int | None = None  # pixels that a frame's shorter side has at most; None: as in the file
     with_sound: bool = False  # clips have the sound of the same seconds
     by_scene: bool = False  # clips end at cuts as well
+    alpha: bool = False  # clear pixels of a clip show the background; else what lies behind them, mostly black
+    animated_frames: int | None = None  # most of an animated picture that get a vector each; None: its first one
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "window_seconds", "hop_seconds", "frames", "side"):
+        for name in ("sample_rate", "window_seconds", "hop_seconds", "frames", "side", "animated_frames"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise SettingsError(f"Sampling {name} is {value}; give more than 0, or leave it out.")
@@ -36,6 +38,9 @@ class Sampling:
         import av
 
         found: dict[str, object] = asdict(self)
+        for name in ("alpha", "animated_frames"):  # came later: versions that have them not stay what they are
+            if not found[name]:
+                del found[name]
         if self.sample_rate is not None:
             found["libswresample"] = _version(av.library_versions["libswresample"])
         if self.frames is not None:

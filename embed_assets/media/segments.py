@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SettingsError
+from embed_assets.media.animation import Shown, picture_frames
 from embed_assets.media.chunks import Chunk, chunk_text
 from embed_assets.media.documents import FORMAT, PARSED, document_text
 from embed_assets.media.hashing import text_hash
@@ -64,10 +65,14 @@ def segments_of(
     """The segments of an item, in order, ready for an encoder.
 
     `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
-    unseen. Sounds and videos need a `sampling`. `mime` is what the file was sniffed as: without it
+    unseen. Sounds and videos need a `sampling`, pictures have one where
+    several frames of an animated one are wanted. `mime` is what the file was sniffed as: without it
     a document is taken for plain text. With `decoders` everything but plain text is decoded in a
     process of its own. Raises MediaError with the reason for which the item is quarantined.
     """
+    if modality == "image" and sampling is not None and sampling.animated_frames is not None:
+        frames = _decoded(picture_frames, data, decoders, limits, most=sampling.animated_frames)
+        return [_frame_segment(frame, caption, media_hash) for frame in frames]
     if modality == "image":
         picture = _decoded(decode_image, data, decoders, limits)
         return [Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)]
@@ -75,6 +80,13 @@ def segments_of(
         cut = _cutter(modality, sampling)
         return _decoded(cut, data, decoders, limits, caption=caption, media_hash=media_hash, sampling=sampling)
     text = _decoded(document_text, data, decoders if mime in PARSED else None, limits, mime=mime)
+    return text_segments(text, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
+
+
+def text_segments(
+    text: str, *, tokenizer: "Tokenizer | None", max_tokens: int | None, segmenting: Segmenting
+) -> list[Segment]:
+    """The segments of a text that is read and decoded already."""
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
     chunks = chunk_text(
@@ -101,6 +113,14 @@ def _decoded(task: Callable[..., Any], data: bytes, decoders: Decoders | None, l
     if decoders is None:
         return task(data, limits=limits, **options)
     return decoders.run(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
+
+
+def _frame_segment(frame: Shown, caption: str | None, media_hash: str) -> Segment:
+    start, end, picture = frame
+    if start is None:
+        return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
+    digest = text_hash(f"{media_hash} frame {start} {end}")
+    return Segment(kind="frame", start=start, end=end, text=caption, content_hash=digest, payload=picture)
 
 
 def _text_segment(chunk: Chunk) -> Segment:

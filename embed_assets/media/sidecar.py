@@ -1,5 +1,6 @@
 """load_sidecar: captions, labels and user columns from a .jsonl, .csv or .parquet file beside the media."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from datetime import date, time
@@ -36,10 +37,64 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     return _annotations(shown, readers[kind](shown, data))
 
 
+class Annotations:
+    """What a sidecar, the folders' names and a table's own columns say of items."""
+
+    def __init__(self, said: Mapping[str, Annotation], *, by_folder: bool) -> None:
+        self._said = said
+        self._by_folder = by_folder
+        self._of_rows: dict[str, list[str]] = {}  # keys of table rows that the sidecar names, by what they begin with
+        for key in said:
+            table, mark, _ = key.partition("#")
+            if mark:
+                self._of_rows.setdefault(f"{table}#", []).append(key)
+
+    def of(self, key: str) -> Annotation:
+        """Of a file."""
+        known = self._said.get(key, Annotation())
+        labels = known.labels or (folder_labels(key) if self._by_folder else ())
+        return Annotation(caption=known.caption, labels=labels, extra=known.extra)
+
+    def of_row(self, file_key: str, key: str, own: Annotation) -> Annotation:
+        """Of a table's row: by its columns, else by the sidecar on the row, else on the table, else by folder."""
+        if not (self._said or self._by_folder):
+            return own
+        row, table = self._said.get(key, Annotation()), self.of(file_key)
+        return Annotation(
+            caption=own.caption or row.caption or table.caption,
+            labels=own.labels or row.labels or table.labels,
+            extra={**table.extra, **row.extra, **own.extra},
+        )
+
+    def fingerprint(self, file_key: str, prefix: str) -> str:
+        """Equal where nothing else is said of a table or of any row of it; their keys have the prefix."""
+        keys = sorted(self._of_rows.get(prefix, ()))
+        told = [repr(self.of(file_key)), *(f"{key} {self._said[key]!r}" for key in keys)]
+        return hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()[:16]
+
+
 def folder_labels(key: str) -> tuple[str, ...]:
     """The first folder of a key as its label; none for a file at the top."""
     folder, slash, _ = key.partition("/")
     return (folder,) if slash else ()
+
+
+def jsonable(value: Any) -> Any:
+    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None.
+
+    Raises TypeError with the name of a type that JSON has nothing for.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, (float, Decimal)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return [jsonable(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(each) for name, each in value.items()}
+    raise TypeError(type(value).__name__)
 
 
 def _annotations(uri: str, rows: Iterator[Row]) -> dict[str, Annotation]:
@@ -95,15 +150,7 @@ def _labels(row: Mapping[str, Any], uri: str, place: str) -> tuple[str, ...]:
 
 
 def _jsonable(value: Any, uri: str, place: str, field: str) -> Any:
-    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None."""
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, (float, Decimal)):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(each, uri, place, field) for each in value]
-    if isinstance(value, Mapping):
-        return {str(name): _jsonable(each, uri, place, field) for name, each in value.items()}
-    fail(uri, place, f"field {field!r} holds {type(value).__name__}, which JSON can't; convert or drop it")
+    try:
+        return jsonable(value)
+    except TypeError as error:
+        fail(uri, place, f"field {field!r} holds {error}, which JSON can't; convert or drop it", error)

@@ -1,15 +1,18 @@
 """Source: a folder, local or in an object store, whose files are read by key."""
 
 import errno
+import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError, SourceError
 
 _SECRET_OPTION = re.compile(r"key|secret|token|pass|credential|auth|sas|sign|cookie|connection", re.IGNORECASE)
+_BUFFER = 2**20  # bytes read at a time from a file that is streamed
 _ESCAPED_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
 # Codes that concern one object; any other refusal (an expired token, say) concerns the whole source.
 _ONE_OBJECT = ("", "AccessDenied", "InvalidObjectState", "403")
@@ -44,6 +47,23 @@ class Source:
             raise MediaError("too large", f"{key} has more than {max_bytes:,} bytes, the limit max_bytes")
         return data
 
+    @contextmanager
+    def stream(self, key: str) -> Iterator[BinaryIO]:
+        """One file to read and seek in, for what is larger than memory should hold.
+
+        What goes wrong with the file is raised as by `read`, whatever was made of it inside the block.
+        """
+        guarded: _Guarded | None = None
+        try:
+            guarded = _Guarded(self._open(key), lambda error: self._refusal(key, error))
+            with io.BufferedReader(guarded, _BUFFER) as file:
+                yield file
+        except Exception as error:
+            failure = self._refusal(key, error) if guarded is None else guarded.failure
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
+
     def error(self, what: str, error: BaseException) -> SourceError:
         """A SourceError on a file system's error: secrets blanked, and the cause left out if it has one."""
         told = str(error) or "no details"
@@ -59,10 +79,16 @@ class Source:
             text = text.replace(secret, "***")
         return text
 
-    def _read_local(self, key: str, max_bytes: int) -> bytes:
+    def _open(self, key: str) -> Any:
+        return self._local(key).open("rb", buffering=0) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
+
+    def _local(self, key: str) -> Path:
         if ".." in key.split("/"):
             raise FileNotFoundError(f"{key} leads out of the source")
-        with local_path(self.root, key).open("rb") as file:
+        return local_path(self.root, key)
+
+    def _read_local(self, key: str, max_bytes: int) -> bytes:
+        with self._local(key).open("rb") as file:
             # The size first: read(n) sets n bytes aside before it reads the first one.
             size = file.seek(0, 2)
             file.seek(0)
@@ -86,6 +112,39 @@ class Source:
         elif isinstance(error, OSError) and error.errno == errno.EIO and not code:
             return MediaError("unreadable", f"{key}: {self.hide(str(error))}")
         return self.error(f"Can't read {self.uri_of(key)!r}", error)
+
+
+class _Guarded(io.RawIOBase):
+    """A file whose errors are told apart from those of whoever parses it."""
+
+    def __init__(self, file: Any, refusal: Callable[[Exception], MediaError | SourceError]) -> None:
+        self._file = file
+        self._refusal = refusal
+        self.failure: MediaError | SourceError | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._file.readinto(buffer)
+        except Exception as error:
+            self.failure = self._refusal(error)
+            raise
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def open_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:

@@ -1,6 +1,7 @@
 """decode_text: a file's bytes as text, in the encoding that they are in, or not at all."""
 
 import codecs
+from typing import Any
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
@@ -51,6 +52,11 @@ def guess_utf16(data: bytes) -> str | None:
     return None
 
 
+def code_page(data: bytes, limits: Limits) -> str:
+    """The likeliest of `limits.code_pages`. Raises MediaError "unknown encoding" where none gives readable text."""
+    return _best(data, limits).encoding
+
+
 def _decoded(data: bytes, limits: Limits) -> str:
     if codec := byte_order_mark(data):
         return _strictly(data, codec, f"begins with a byte order mark of {codec}")
@@ -70,13 +76,17 @@ def _strictly(data: bytes, codec: str, sign: str) -> str:
 
 
 def _guessed(data: bytes, limits: Limits) -> str:
+    return str(_best(data, limits))
+
+
+def _best(data: bytes, limits: Limits) -> Any:
     from charset_normalizer import from_bytes
 
     best = from_bytes(data, cp_isolation=["utf_8", *limits.code_pages]).best()
     if best is None:
         tried = ", ".join(("utf-8", *limits.code_pages))
         raise MediaError("unknown encoding", f"none of {tried} gives readable text; name others in code_pages")
-    return str(best)
+    return best
 
 
 def _too_long(found: str, limits: Limits) -> MediaError:

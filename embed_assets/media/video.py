@@ -24,14 +24,15 @@ def decode_clips(
     limits: Limits,
     hop_seconds: float | None = None,
     by_scene: bool = False,
+    alpha: bool = False,
 ) -> list[tuple[float, float, Clip]]:
     """Start, end (seconds from the start of the file) and content of each clip.
 
     A clip has `clip_seconds`, the last one from half to one and a half times that; None makes the
     whole video one clip. With `by_scene` it ends at each cut as well. Its frames are those on screen
     at the middle of each of `frames` equal parts, upright, the shorter side at most `side` pixels.
-    With a `sound_rate` it has the sound of the same seconds, if the file has any. Transparency is
-    lost: clear pixels come out as what lies behind them in the file, mostly black.
+    With a `sound_rate` it has the sound of the same seconds, if the file has any. With `alpha`
+    clear pixels of VP8 and VP9 show the background; without it they are lost, and come out mostly black.
 
     Raises MediaError alone: "no picture", "unsupported video", "broken video", "partial video",
     "too long", "too many pixels", "too many frames", "out of memory", or a reason of decode_sound.
@@ -48,7 +49,8 @@ def decode_clips(
             "too many frames", f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
         )
     ticks = [_middles(part, frames, extent) for part in parts]
-    taken = frames_at(data, sorted({tick for each in ticks for tick in each}), extent, side=side, limits=limits)
+    wanted = sorted({tick for each in ticks for tick in each})
+    taken = frames_at(data, wanted, extent, side=side, alpha=alpha, limits=limits)
     sound = None if sound_rate is None else decode_sound(data, rate=sound_rate, limits=limits)
     clips = [
         Clip(

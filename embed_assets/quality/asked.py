@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.cutting import sampling_as
 from embed_assets.embedding.question import question_of
-from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.limits import Limits
@@ -72,20 +72,27 @@ class Asked:
         """Queries that are not rows, by modality: the judged ones, then spans or crops up to the wanted number."""
         wanted = self._settings.checks.recall_queries
         found: dict[str, list[np.ndarray]] = {}
-        kept = self._kept(record)
         if judged := self.judged(record.spec.space):
             self.vectors(record, judged)
-            for modality, vector in list(kept.get(_JUDGED).values())[:wanted]:
+            for modality, vector in list(self._kept(record).get(_JUDGED).values())[:wanted]:
                 found.setdefault(modality, []).append(vector)
-        derived = kept.get(_HELD_OUT)
-        if len(derived) < min(wanted, table.count_rows()):
-            self._derive(record, table, kept, wanted)
-            derived = kept.get(_HELD_OUT)
-        for modality, vector in derived.values():
+        for modality, vector in self._derived(record, table).values():
             group = found.setdefault(modality, [])
             if len(group) < wanted:
                 group.append(vector)
         return {modality: np.stack(vectors) for modality, vectors in found.items() if vectors}
+
+    def held_out_by_id(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
+        """Derived queries by the segment that they are a part of: versions that cut alike have the same ones."""
+        return {name: vector for name, (_, vector) in self._derived(record, table).items()}
+
+    def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
+        wanted, kept = self._settings.checks.recall_queries, self._kept(record)
+        derived = kept.get(_HELD_OUT)
+        if len(derived) < min(wanted, table.count_rows()):
+            self._derive(record, table, kept, wanted)
+            derived = kept.get(_HELD_OUT)
+        return derived
 
     def _kept(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)
@@ -120,7 +127,7 @@ class Asked:
                 max_tokens=None,
                 segmenting=Segmenting(mode="whole"),
                 limits=self._limits,
-                sampling=sampling_of(record.spec, by_scene=self._settings.encoders[record.encoder].by_scene),
+                sampling=sampling_as(record),
             )
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)

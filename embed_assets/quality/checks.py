@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.embedding.plan import Plan
+from embed_assets.quality.comparison import Comparison
 from embed_assets.quality.evaluation import Evaluation
 from embed_assets.quality.recall import Recall
 from embed_assets.store.releases import CheckVerdict, Release
-from embed_assets.store.rows import read
+from embed_assets.store.rows import read, spread
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -65,7 +66,12 @@ COLLAPSED = CheckSpec(
     blocking=False,
     description="Mean cosine of random pairs: near 1, the encoder says the same of everything.",
 )
-ALL = (DIMENSION, UNIT_VECTORS, ACCOUNTS, ANN_RECALL, RETRIEVAL, QUARANTINED, COLLAPSED)
+COMPARED = CheckSpec(
+    name="compared_with_live",
+    blocking=True,
+    description="Labelled nDCG@10 and recall@10 beside what the space serves; overlap and latency for information.",
+)
+ALL = (DIMENSION, UNIT_VECTORS, ACCOUNTS, ANN_RECALL, RETRIEVAL, COMPARED, QUARANTINED, COLLAPSED)
 REQUIRED = frozenset(spec.name for spec in ALL if spec.blocking)
 
 
@@ -181,6 +187,44 @@ def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndc
     return _verdict(RETRIEVAL, passed, summary, **_rounded(asdict(evaluation)))
 
 
+def check_compared(found: Comparison | str, *, max_loss: float) -> CheckVerdict:
+    """The candidate may not be worse than live by more than `max_loss`. A text: why there is nothing to compare."""
+    if isinstance(found, str):
+        return _verdict(COMPARED, True, found)
+    own, live = found.candidate, found.live_quality
+    measured = {
+        "live": found.live,
+        "overlap_at_10": found.overlap_at_10,
+        "queries": found.queries or None,
+        "median_ms": found.median_ms,
+        "live_median_ms": found.live_median_ms,
+    }
+    if own is not None:
+        measured |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
+    if live is not None:
+        measured |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
+    figures = _rounded({name: value for name, value in measured.items() if value is not None})
+    passed, summary = _not_worse(found, max_loss) if found.judged else (True, "the space has no judgements")
+    if found.overlap_at_10 is not None:
+        summary += f"; {found.overlap_at_10:.0%} of the ten nearest items are live's as well"
+        summary += f"; {found.median_ms} ms a query (live {found.live_median_ms} ms)"
+    return _verdict(COMPARED, passed, "; ".join(part for part in (summary, found.note) if part), **figures)
+
+
+def _not_worse(found: Comparison, max_loss: float) -> tuple[bool, str]:
+    own, live = found.candidate, found.live_quality
+    if live is None or own is None:
+        way = "Restore live's model, or set checks.max_quality_loss to 1 to do without the comparison"
+        return max_loss >= 1, "no figures to compare by" if max_loss >= 1 else f"no figures to compare by. {way}"
+    loss = max(live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
+    which = ", as recorded" if found.recorded else ""
+    summary = (
+        f"nDCG@10 {own.ndcg_at_10:.3f} (live {live.ndcg_at_10:.3f}{which}), recall@10 {own.recall_at_10:.3f} "
+        f"(live {live.recall_at_10:.3f}) on {own.queries} judged queries, at most {max_loss:.2f} worse"
+    )
+    return loss <= max_loss + 1e-9, summary
+
+
 def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
     """How much was set aside, and why."""
     reasons = Counter[str]()
@@ -217,19 +261,16 @@ def vector_batches(table: "Table") -> Iterable[np.ndarray]:
     """All vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
     dataset: Any = table.to_lance()
     for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
-        yield _matrix(batch.column("vector"))
+        yield matrix(batch.column("vector"))
 
 
 def sample_vectors(table: "Table", count: int) -> np.ndarray:
     """Up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
-    rows = table.count_rows()
-    places = np.unique(np.linspace(0, max(0, rows - 1), min(count, rows)).astype(int)) if rows else []
-    dataset: Any = table.to_lance()
-    taken = dataset.take(list(map(int, places)), columns=["vector"])
-    return _matrix(taken.column("vector").combine_chunks()) if len(taken) else np.empty((0, 0), np.float32)
+    return matrix(spread(table, ["vector"], count).column("vector").combine_chunks())
 
 
-def _matrix(vectors: Any) -> np.ndarray:
+def matrix(vectors: Any) -> np.ndarray:
+    """A column of vectors as float32, (n, dim)."""
     dim = vectors.type.list_size
     return np.asarray(vectors.flatten()).astype(np.float32).reshape(-1, dim)
 

@@ -16,7 +16,7 @@ from embed_assets.store.rows import read
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-_SEGMENTS_PER_ITEM = 5  # segments fetched for each item wanted: an item's chunks rank together
+SEGMENTS_PER_ITEM = 5  # segments fetched for each item wanted: an item's chunks rank together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def evaluate(
     """
     relevant = relevant_items(table, judged)
     scores: list[tuple[float, float, float, float]] = []
-    limit = depth * _SEGMENTS_PER_ITEM
+    limit = depth * SEGMENTS_PER_ITEM
     truth = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"]) if by_exact_search else None
     for number, wanted in enumerate(relevant):
         if not wanted:

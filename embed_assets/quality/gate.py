@@ -6,6 +6,7 @@ from typing import Any
 from embed_assets.embedding.plan import Plan
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
+from embed_assets.quality.comparison import Comparison, compare
 from embed_assets.quality.evaluation import Evaluation, evaluate
 from embed_assets.quality.recall import Recall, exact_distances, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
@@ -13,6 +14,7 @@ from embed_assets.store.connection import Store
 from embed_assets.store.index import IndexReport
 from embed_assets.store.nearest import open_release
 from embed_assets.store.releases import CheckVerdict, Release
+from embed_assets.store.serving import Serving
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
@@ -64,6 +66,18 @@ class Gate:
         table = open_release(self._store, release)
         return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
 
+    def compared(self, record: VersionRecord, release: Release) -> Comparison | str:
+        """The release beside what its space serves; a text where there is nothing to compare with."""
+        pointer = Serving(self._store).pointer(release.space)
+        live = pointer.live
+        if live is None:
+            return "nothing serves yet"
+        if (live.encoder, live.encoder_version) == (record.encoder, record.version):
+            return f"its version is live already, as {live.key}"
+        if pointer.names(record.encoder, record.version):  # it may be worse: that is why another is live
+            return f"its version was live before {live.key}, and roll-back returns to it"
+        return compare(record, release, live, store=self._store, asked=self._asked)
+
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
         """Name → check, each ready to run on the release."""
         table, wanted = open_release(self._store, release), self._settings.checks
@@ -77,6 +91,9 @@ class Gate:
             ),
             checks.RETRIEVAL.name: lambda: checks.check_retrieval(
                 self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
+            ),
+            checks.COMPARED.name: lambda: checks.check_compared(
+                self.compared(record, release), max_loss=wanted.max_quality_loss
             ),
             checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
             checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),

@@ -96,6 +96,15 @@ class Store:
         options = lance_options(self.storage_options)
         return lance.dataset(f"{self.uri.rstrip('/')}/{name}.lance", storage_options=options or None)
 
+    def files(self) -> tuple[Any, str]:
+        """The fsspec file system of the store, and the store's path on it."""
+        import fsspec
+
+        try:
+            return fsspec.core.url_to_fs(self.uri, **self.storage_options)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
+
     def _require_conditional_writes(self) -> None:
         """A bucket that ignores If-None-Match loses rows in silence: two puts of one key find that out."""
         import fsspec

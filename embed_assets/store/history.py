@@ -1,4 +1,4 @@
-"""History: one row per embedding run, index build, check and promotion; survives a lost Dagster database."""
+"""History: one row per run, index, check, move of a pointer and clean-up; survives a lost Dagster database."""
 
 import uuid
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from embed_assets.store.connection import Store
 from embed_assets.store.records import Records
 
 TABLE = "history"
+MOVES = ("promote", "roll back", "renew")  # of a serving pointer
+KINDS = ("refresh", "embed", "index", "check", *MOVES, "retire", "maintain")
 
 
 class History:
@@ -18,13 +20,23 @@ class History:
         self._records = Records(store, TABLE)
 
     def add(self, kind: str, figures: Mapping[str, Any]) -> None:
-        """Append one event of a kind: refresh, embed, index, check, promote."""
+        """Append one event of one of KINDS."""
         key = f"{datetime.now(UTC).isoformat()}-{uuid.uuid4().hex[:8]}"
         self._records.put(key, kind, figures)
 
     def all(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Events, of one kind if given, oldest first."""
         return self._records.all(kind)
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Events with their kind, of one kind if given, oldest first."""
+        found = [event | {"kind": each} for each in ([kind] if kind else KINDS) for event in self.all(each)]
+        return sorted(found, key=lambda event: datetime.fromisoformat(event["at"]))
+
+    def moves_since(self, moment: datetime) -> list[dict[str, Any]]:
+        """Moves of serving pointers at this moment or later, oldest first."""
+        moves = [event for kind in MOVES for event in self.all(kind)]
+        return [event for event in moves if datetime.fromisoformat(event["at"]) >= moment]
 
     def last(self, kind: str, **match: Any) -> dict[str, Any] | None:
         """The newest event of a kind whose figures equal `match`, or None."""

@@ -1,6 +1,7 @@
 """Indices on a vector table: ANN where it pays, full-text and scalar; built or refreshed, then measured."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,22 +47,39 @@ def build_indices(
     rows = table.count_rows()
     present = {index.name: index for index in table.list_indices()}
     if _fragments(store, name) > 1 and _unindexed(table, present) > 0:
-        store.dataset(name).optimize.compact_files()
+        retried(lambda: store.dataset(name).optimize.compact_files())
         table = store.open(name)
     wants_ann = rows >= settings.min_rows
     if present and _unindexed(table, present) > 0:
-        store.dataset(name).optimize.optimize_indices()
+        retried(lambda: store.dataset(name).optimize.optimize_indices())
         table = store.open(name)
     if wants_ann and (ANN not in present or retrain):
-        _build_ann(table, rows, distance=distance, settings=settings)
+        retried(lambda: _build_ann(store.open(name), rows, distance=distance, settings=settings))
     if rows:
-        _build_scalars(table, present)
+        retried(lambda: _build_scalars(store.open(name)))
     return report(store, name)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Lance refused a commit because of another one."""
+    return "conflict" in str(error).lower()
+
+
+def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
+    """Do it again where another process came between: a maintenance run may be at work on the same table."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return action()
+        except (OSError, RuntimeError, ValueError) as error:
+            if attempt == attempts or not when(error):
+                raise
+    return None
 
 
 def report(store: Store, name: str) -> IndexReport:
     """Rows, indices and bytes of a table as it stands."""
     table = store.open(name)
+    table.checkout(table.version)  # others may write on
     rows = table.count_rows()
     present = {index.name: index for index in table.list_indices()}
     ann = ANN in present
@@ -84,9 +102,10 @@ def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSetti
     table.create_index("vector", config=config, name=ANN, replace=True)
 
 
-def _build_scalars(table: "Table", present: dict[str, Any]) -> None:
+def _build_scalars(table: "Table") -> None:
     from lancedb.index import FTS, Bitmap, LabelList
 
+    present = {index.name for index in table.list_indices()}
     kinds = {"BITMAP": Bitmap, "LABEL_LIST": LabelList}
     for column, kind in _SCALARS.items():
         if f"{column}_idx" not in present:

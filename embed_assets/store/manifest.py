@@ -1,7 +1,7 @@
-"""The manifest table: one row per media item of every source, deleted ones included."""
+"""The manifest: a row per media item of every source, deleted ones included, and a mark per text table."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from embed_assets.store.connection import Store
 from embed_assets.store.rows import one_of, quoted, read, upsert
 
 TABLE = "manifest"
+TABLE_MARKS = "manifest_tables"
 
 SCHEMA = pa.schema(
     [
@@ -36,15 +37,25 @@ SCHEMA = pa.schema(
 )
 
 
+_MARKS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("mark", pa.string(), nullable=False),
+    ]
+)
+
+
 class Manifest:
     """Reads and writes manifest rows. A row is a mapping with the schema's names."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def rows(self, source: str) -> list[dict[str, Any]]:
+    def rows(self, source: str, *, columns: Iterable[str] = SCHEMA.names) -> list[dict[str, Any]]:
         """All rows of a source; none where the store is new."""
-        return self.table([source]).to_pylist()
+        return self.table([source], columns=columns).to_pylist()
 
     def table(self, sources: Iterable[str], *, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
         """Columns of all rows of the sources."""
@@ -58,6 +69,40 @@ class Manifest:
         given = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
         if given.num_rows:
             upsert(self._store.open_or_create(TABLE, SCHEMA), given, key="media_id")
+
+    def table_marks(self, source: str) -> dict[str, str]:
+        """Key → mark of each text table whose rows are in the manifest: equal mark, equal rows."""
+        table = self._store.open_or_none(TABLE_MARKS)
+        if table is None:
+            return {}
+        rows = read(table, ["key", "mark"], where=f"source = {quoted(source)}").to_pylist()
+        return {row["key"]: row["mark"] for row in rows}
+
+    def mark_tables(self, source: str, marks: Mapping[str, str]) -> None:
+        """Make these the marks of a source, in one commit; called once the rows are written."""
+        before = self.table_marks(source)
+        if before == dict(marks):
+            return
+        rows = [
+            {"id": f"{source}/{key}", "source": source, "key": key, "mark": mark}
+            for key, mark in marks.items()
+            if before.get(key) != mark
+        ]
+        gone = [f"{source}/{key}" for key in before if key not in marks]
+        upsert(
+            self._store.open_or_create(TABLE_MARKS, _MARKS),
+            pa.Table.from_pylist(rows, schema=_MARKS),
+            key="id",
+            delete_where=one_of("id", gone) if gone else None,
+        )
+
+    def of(self, source: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of these keys; of deleted items none."""
+        table = self._store.open_or_none(TABLE)
+        if table is None or not keys:
+            return []
+        where = f"source = {quoted(source)} AND {one_of('key', keys)} AND status != 'deleted'"
+        return read(table, SCHEMA.names, where=where).to_pylist()
 
     def media(self, source: str, key: str) -> Mapping[str, Any] | None:
         """The row of one item by its key, or None."""

@@ -9,12 +9,17 @@ from embed_assets.store.connection import Store
 from embed_assets.store.rows import quoted, read, upsert
 
 
+def queries_table(vectors: str) -> str:
+    """Name of the table of queries beside a vector table."""
+    return f"{vectors}__queries"
+
+
 class QueryVectors:
     """Vectors of the queries that checks ask one encoder version with."""
 
     def __init__(self, store: Store, vectors: str, *, dim: int) -> None:
         self._store = store
-        self._name = f"{vectors}__queries"
+        self._name = queries_table(vectors)
         self._schema = pa.schema(
             [
                 pa.field("query_id", pa.string(), nullable=False),

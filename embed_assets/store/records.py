@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import quoted, upsert
+from embed_assets.store.rows import ALL_ROWS, quoted, upsert
 
 SCHEMA = pa.schema(
     [
@@ -38,6 +38,12 @@ class Records:
         table = self._store.open_or_create(self._table, SCHEMA)
         upsert(table, pa.Table.from_pylist([row], schema=SCHEMA), key="key")
 
+    def remove(self, key: str) -> None:
+        """Delete the record of this key, if there is one."""
+        table = self._store.open_or_none(self._table)
+        if table is not None and self.get(key) is not None:
+            table.delete(f"key = {quoted(key)}")
+
     def get(self, key: str) -> dict[str, Any] | None:
         """The document of a key, or None."""
         found = self._rows(f"key = {quoted(key)}")
@@ -51,7 +57,7 @@ class Records:
         table = self._store.open_or_none(self._table)
         if table is None:
             return []
-        query = table.search().limit(max(1, table.count_rows()))
+        query = table.search().limit(ALL_ROWS)
         rows = (query.where(where) if where else query).to_list()
         rows.sort(key=lambda row: row["at"])
         return [json.loads(row["document"]) | {"at": row["at"].isoformat()} for row in rows]

@@ -1,13 +1,15 @@
 """Releases: a Lance version of a vector table that may become live, with how it is asked and its checks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from embed_assets.store.connection import Store
 from embed_assets.store.records import Records
+from embed_assets.store.rows import one_of
 
 TABLE = "releases"
+TAG = "release-"  # tags of table versions begin with it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class Releases:
     """All releases of a store."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._records = Records(store, TABLE)
 
     def put(self, release: Release) -> None:
@@ -72,12 +75,32 @@ class Releases:
         document = self._records.get(key)
         return None if document is None else from_document(document)
 
+    def all(self) -> list[Release]:
+        """All releases, in the order in which they were recorded last."""
+        return [from_document(document) for document in self._records.all()]
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Forget releases, in one commit."""
+        table = self._store.open_or_none(TABLE)
+        if keys and table is not None:
+            table.delete(one_of("key", list(keys)))
+
     def candidate(self, encoder: str, version: str) -> Release | None:
         """The newest release of an encoder version, or None."""
-        own = [
-            r for r in map(from_document, self._records.all()) if (r.encoder, r.encoder_version) == (encoder, version)
-        ]
-        return max(own, key=lambda release: release.table_version, default=None)
+        return newest(self.all()).get((encoder, version))
+
+
+def newest(releases: Iterable[Release]) -> dict[tuple[str, str], Release]:
+    """(encoder, version) → its newest release: the candidate."""
+    found: dict[tuple[str, str], Release] = {}
+    for release in sorted(releases, key=lambda release: release.table_version):
+        found[release.encoder, release.encoder_version] = release
+    return found
+
+
+def release_tag(release: Release) -> str:
+    """The tag that keeps the release's table version from clean-ups."""
+    return f"{TAG}{release.space}-{release.table_version}"
 
 
 def from_document(document: Mapping[str, Any]) -> Release:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 
+_SCANNED = 1_000_000  # rows; in a larger table single ones are taken
+ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
+
+
 def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None = None) -> None:
     """Insert or replace whole rows by `key`; rows that match `delete_where` and are not given are removed.
 
@@ -25,8 +29,30 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:
     """Columns of all rows that match `where`, as Arrow."""
-    query = table.search().select(list(columns)).limit(max(1, table.count_rows()))
+    query = table.search().select(list(columns)).limit(ALL_ROWS)
     return (query.where(where) if where else query).to_arrow()
+
+
+def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
+    """Up to `count` rows, evenly spread over the table, in its order.
+
+    A scan takes a tenth of the time of as many single rows, until the table is very large.
+    """
+    import numpy as np
+
+    dataset: Any = table.to_lance()
+    rows = dataset.count_rows()
+    if rows <= count:
+        return dataset.to_table(columns=list(columns))
+    places = np.unique(np.linspace(0, rows - 1, count).astype(int))
+    if rows > _SCANNED:
+        return dataset.take(places.tolist(), columns=list(columns))
+    taken, start = [], 0
+    for batch in dataset.to_batches(columns=list(columns)):
+        inside = places[(places >= start) & (places < start + len(batch))] - start
+        taken.append(batch.take(pa.array(inside)))
+        start += len(batch)
+    return pa.Table.from_batches(taken)
 
 
 def first(table: "Table", *, where: str) -> Mapping[str, Any] | None:

@@ -1,7 +1,7 @@
 """Encoder versions that the store knows: what each was made of, so that it can be loaded and told apart."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import EncoderSpec
@@ -26,6 +26,8 @@ class VersionRecord:
     vector_dtype: str
     revision: str | None
     libraries: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)  # kept files of a local model: name → sha256
+    aliases: tuple[str, ...] = ()  # identities that other libraries give the same files and canary vectors
     at: str = ""
 
     @property
@@ -35,22 +37,39 @@ class VersionRecord:
 
 
 class EncoderVersions:
-    """Registry of encoder versions, in the order in which they were first seen."""
+    """Registry of encoder versions, in the order in which they were last current."""
 
     def __init__(self, store: Store) -> None:
         self._records = Records(store, TABLE)
 
     def add(self, record: VersionRecord) -> bool:
-        """Register; True where this version was not known yet."""
-        key = f"{record.encoder}/{record.version}"
-        if self._records.get(key) is not None:
-            return False
+        """Register, and make it the encoder's current version; True where this version was not known yet.
+
+        Writes only where something is new: the version, its place (an older one came back), or its recipe
+        (the model was renamed).
+        """
+        known = self.of(record.encoder)
+        old = next((version for version in known if version.version == record.version), None)
+        same = old is not None and replace(record, at=old.at, libraries=old.libraries) == old
+        if not same or known[-1].version != record.version:
+            self.put(record)
+        return old is None
+
+    def put(self, record: VersionRecord) -> None:
+        """Write the record, whatever was there; it becomes the encoder's current version."""
         document = {k: v for k, v in asdict(record).items() if k != "at"}
-        self._records.put(key, record.encoder, document)
-        return True
+        self._records.put(f"{record.encoder}/{record.version}", record.encoder, document)
+
+    def remove(self, encoder: str, version: str) -> None:
+        """Forget a version."""
+        self._records.remove(f"{encoder}/{version}")
+
+    def encoders(self) -> list[str]:
+        """Encoders that have versions."""
+        return sorted({document["encoder"] for document in self._records.all()})
 
     def of(self, encoder: str) -> list[VersionRecord]:
-        """All versions of an encoder, oldest first."""
+        """All versions of an encoder; the current one is the last."""
         return [_record(document) for document in self._records.all(encoder)]
 
     def get(self, encoder: str, version: str) -> VersionRecord | None:
@@ -63,4 +82,5 @@ def _record(document: Mapping[str, Any]) -> VersionRecord:
     spec = dict(document["spec"])
     for name in ("modalities", "media"):
         spec[name] = tuple(spec[name])
-    return VersionRecord(**{**document, "spec": EncoderSpec(**spec)})
+    aliases = tuple(document.get("aliases", ()))
+    return VersionRecord(**{**document, "spec": EncoderSpec(**spec), "aliases": aliases})

@@ -20,3 +20,12 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         warnings.simplefilter("ignore")
         with dg.DagsterInstance.local_temp(str(home)) as made:
             yield made
+
+
+@pytest.fixture(autouse=True)
+def no_storage_of_an_instance_that_is_gone() -> Iterator[None]:
+    """Dagster remembers the state storage of an instance that a sensor context opened, beyond the instance's life."""
+    from dagster._core.storage.defs_state.base import set_defs_state_storage
+
+    with set_defs_state_storage(None):
+        yield

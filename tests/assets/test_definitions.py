@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from embed_assets.assets.names import AUTOMATIC
 from embed_assets.assets.pipeline import build_definitions
-from embed_assets.errors import UnknownEncoderError
+from embed_assets.errors import SettingsError, UnknownEncoderError
 from tests.support import REPOSITORY, settings, write_notes
 
 _HEAVY = ("torch", "torchvision", "transformers", "sentence_transformers", "lancedb", "lance", "sklearn")
@@ -52,7 +54,7 @@ def test_the_checks_block_where_they_say_so(words: list, tmp_path: Path) -> None
     graph = build_definitions(settings(tmp_path)).resolve_asset_graph()
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
     others = {key.name for key in graph.asset_check_keys} - blocking
-    assert blocking == {"dimension", "unit_vectors", "accounts", "ann_recall"}
+    assert blocking == {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"}
     assert others == {"labelled_retrieval", "quarantined_share", "collapsed_vectors"}
 
 
@@ -71,8 +73,59 @@ def test_a_key_prefix_goes_before_every_asset_and_job(words: list, tmp_path: Pat
     assert {key.path[0] for key in keys} == {"media"}
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
         "media_words_embed",
+        "media_words_reembed",
         "media_words_promote",
+        "media_words_recall",
+        "media_words_rollback",
+        "media_retire",
+        "media_maintain",
     }
+
+
+def test_two_pipelines_with_their_own_prefix_merge(words: list, tmp_path: Path) -> None:
+    both = [
+        build_definitions(settings(tmp_path, key_prefix=[prefix], automation={"enabled": True}))
+        for prefix in ("media", "archive")
+    ]
+    # Of two pipelines in one location the resources have the same keys: one of them brings them.
+    second = dg.Definitions(
+        assets=both[1].assets, asset_checks=both[1].asset_checks, jobs=both[1].jobs, sensors=both[1].sensors
+    )
+    repository = dg.Definitions.merge(both[0], second).get_repository_def()
+    assert len([job for job in repository.job_names if job.endswith("_maintain")]) == 2
+    assert {sensor.name for sensor in repository.sensor_defs} == {"media_automation", "archive_automation"}
+
+
+def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
+    definitions = build_definitions(settings(tmp_path))
+    assert not definitions.sensors
+    specs = list(definitions.resolve_all_asset_specs())
+    assert {spec.automation_condition for spec in specs} == {None}
+    assert {spec.freshness_policy for spec in specs} == {None}
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_one_setting_gives_conditions_and_a_sensor_that_is_stopped(words: list, tmp_path: Path, running: bool) -> None:
+    automation = {"enabled": True, "running": running}
+    definitions = build_definitions(settings(tmp_path, automation=automation))
+    (sensor,) = list(definitions.sensors or ())
+    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    assert (sensor.default_status is dg.DefaultSensorStatus.RUNNING) is running
+    assert sensor.run_tags == AUTOMATIC
+    for spec in definitions.resolve_all_asset_specs():
+        assert spec.automation_condition is not None and spec.automation_condition.is_serializable
+
+
+def test_freshness_is_promised_of_serving_assets_alone(words: list, tmp_path: Path) -> None:
+    definitions = build_definitions(settings(tmp_path, automation={"fresh_within_hours": 36}))
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in definitions.resolve_all_asset_specs()}
+    assert policies.pop("words_serving") == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36))
+    assert set(policies.values()) == {None}
+
+
+def test_a_cron_that_is_none_is_named(words: list, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"automation\.cron: 'each hour'"):
+        build_definitions(settings(tmp_path, automation={"enabled": True, "cron": "each hour"}))
 
 
 def test_an_unknown_encoder_is_named_when_definitions_are_built(words: list, tmp_path: Path) -> None:

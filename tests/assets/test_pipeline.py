@@ -126,7 +126,7 @@ def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(running: Runni
     running.promote()
     release, verdicts = running.steps.check(running.steps.resolve("words").record, only={"dimension"})
     assert [verdict.name for verdict in verdicts] == ["dimension"]
-    assert len(release.checks) == 7
+    assert len(release.checks) == 8
 
 
 def test_pictures_show_as_a_contact_sheet_and_a_projection(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embed_assets.embedding.allowance import Allowance
 from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.known import KnownVectors
 from embed_assets.embedding.loop import embed
@@ -41,7 +42,15 @@ class Loop:
         self.report = EmbedReport(encoder="words", version="v1")
         self.read: list[str] = []
 
-    def run(self, *, tokens: int = 64, flush_rows: int = 1000, readers: int = 2, buffer_bytes: int = 10**6) -> None:
+    def run(
+        self,
+        *,
+        tokens: int = 64,
+        flush_rows: int = 1000,
+        readers: int = 2,
+        buffer_bytes: int = 10**6,
+        allowance: Allowance | None = None,
+    ) -> None:
         rows = [row(key, text) for key, text in self.texts.items()]
         plan = Plan(encode=rows, rewrite=[], delete={}, replaced=set(), unchanged={}, quarantined={}, deleted={})
         writer = Writer(
@@ -57,6 +66,7 @@ class Loop:
             readers=readers,
             buffer_bytes=buffer_bytes,
             report=self.report,
+            allowance=allowance,
         )
 
     def segments(self, item: Mapping[str, Any]) -> Sequence[Segment]:
@@ -281,3 +291,53 @@ def test_seconds_are_told_by_stage(tmp_path, weights):
     assert report.seconds >= report.encode_seconds
     assert min(report.read_seconds, report.write_seconds, report.items_per_second) > 0
     assert report.cost == sum(len(text.split()) for text in loop.texts.values())
+
+
+def test_a_clock_ends_the_run_before_it_is_over(tmp_path, weights):
+    now = [0.0]
+
+    class Ticking(WordEncoder):
+        def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+            now[0] += 0.1 * len(batch)
+            return super().encode(batch)
+
+    loop = Loop(tmp_path, weights, Ticking)
+    loop.texts = {f"{number}.txt": note(number) for number in range(300)}  # half a minute's work
+    loop.run(allowance=Allowance.parse("12s", clock=lambda: now[0]))
+    assert 10 < now[0] <= 12
+    assert len(loop.rows()) == loop.report.total("embedded") == 300 - loop.report.items_left
+    assert loop.report.stopped == "budget of 12 seconds reached"
+    assert ended()
+
+
+def test_tokens_end_the_run_within_a_window(tmp_path, weights):
+    loop = Loop(tmp_path, weights)
+    loop.texts = {f"{number}.txt": "five words that are alike" + f" {number}" for number in range(100)}
+    loop.run(allowance=Allowance(45, "tokens"), readers=1)
+    assert (len(loop.rows()), loop.report.cost, loop.report.items_left) == (7, 42, 93)
+    assert ended()
+
+
+def test_what_a_server_billed_counts_and_not_what_was_reckoned(tmp_path, weights):
+    class Billed(WordEncoder):
+        billed_tokens = 0
+
+        def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+            self.billed_tokens += sum(item.cost for item in batch) // 3
+            return super().encode(batch)
+
+    loop = Loop(tmp_path, weights, Billed)
+    loop.texts = {f"{number}.txt": "five words that are alike" + f" {number}" for number in range(100)}
+    allowance = Allowance(50, "tokens")
+    loop.run(allowance=allowance, readers=1)
+    done = len(loop.rows())
+    assert allowance.spent == pytest.approx(done * 2) and 44 < allowance.spent <= 50
+    assert loop.report.work["notes"]["text"].billed == pytest.approx(done * 2)
+
+
+def test_broken_items_cost_nothing(tmp_path, weights):
+    loop = Loop(tmp_path, weights)
+    loop.texts = {"a.txt": "broken", "b.txt": "two words", "c.txt": "broken", "d.txt": "three more words"}
+    loop.run(allowance=Allowance(2, "tokens"), readers=1)
+    assert loop.report.items["notes"] == {"embedded": 1, "quarantined": 2}
+    assert loop.report.items_left == 1

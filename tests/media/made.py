@@ -98,3 +98,22 @@ def clip_file(count: int = 20, *, step: int = 100, **given: Any) -> bytes:
     """Frame i is grey of level 10 * i and shown from i * step milliseconds on."""
     pictures = [level_frame(10 * number) for number in range(count)]
     return video_file(pictures, [number * step for number in range(count)], **given)
+
+
+def transparent_file(picture: np.ndarray, codec: str, *, count: int = 10) -> bytes:
+    """A webm of one RGBA picture, uint8 (height, width, 4), shown for `count` tenths of a second."""
+    import av
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="webm") as container:
+        stream: Any = container.add_stream(codec, rate=1000, options={"auto-alt-ref": "0"})
+        stream.height, stream.width = picture.shape[:2]
+        stream.pix_fmt = "yuva420p"
+        stream.bit_rate = 2_000_000
+        stream.time_base = stream.codec_context.time_base = TICKS
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = number * 100, TICKS
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()

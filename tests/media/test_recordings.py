@@ -9,9 +9,10 @@ from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
+from embed_assets.media.recordings import clip_segments
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from tests.media.made import clip_file, sound_file, tone
+from tests.media.made import clip_file, sound_file, tone, transparent_file
 
 SOUNDS = Sampling(sample_rate=16000, window_seconds=1.0)
 CLIPS = Sampling(frames=4, window_seconds=1.0, side=32)
@@ -121,3 +122,13 @@ def test_decoders_give_the_same_segments() -> None:
 def test_a_decoder_has_more_time_for_a_larger_file() -> None:
     limits = Limits(decode_seconds=10)
     assert (limits.seconds_for(0), limits.seconds_for(25_000_000)) == (10, 30)
+
+
+def test_transparency_is_part_of_how_clips_are_cut_where_it_is_honoured() -> None:
+    assert "alpha" not in Sampling(frames=2).identity()
+    assert Sampling(frames=2, alpha=True).identity()["alpha"] is True
+    data = transparent_file(np.zeros((48, 64, 4), np.uint8), "libvpx-vp9")
+    (segment,) = clip_segments(
+        data, caption=None, media_hash="h", sampling=Sampling(frames=2, alpha=True), limits=Limits()
+    )
+    assert segment.payload.frames.min() > 250

@@ -8,7 +8,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip
 from embed_assets.media.scenes import scene_cuts
 from embed_assets.media.video import decode_clips
-from tests.media.made import clip_file, level_frame, sound_file, tone, video_file
+from tests.media.made import clip_file, level_frame, sound_file, tone, transparent_file, video_file
 
 LIMITS = Limits()
 
@@ -182,3 +182,25 @@ def test_overlapping_clips_share_frames() -> None:
     found = clips(clip_file(), clip_seconds=1, hop_seconds=0.5, frames=2)
     assert [(start, end) for start, end, _ in found] == [(0, 1), (0.5, 1.5), (1, 2)]
     assert [levels(clip) for _, _, clip in found] == [[2, 7], [7, 12], [12, 17]]
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_transparent_pixels_of_a_video_show_the_background(codec: str) -> None:
+    picture = np.zeros((48, 64, 4), np.uint8)
+    picture[:, :32] = (200, 0, 0, 255)  # the left half is red, the right half is clear
+    data = transparent_file(picture, codec)
+    ((_, _, clip),) = clips(data, frames=2, alpha=True, limits=Limits(background=(10, 120, 240)))
+    assert clip.frames.shape == (2, 48, 64, 3)
+    assert np.abs(clip.frames[:, :, :28].astype(int) - (200, 0, 0)).max() < 12
+    assert np.abs(clip.frames[:, :, 36:].astype(int) - (10, 120, 240)).max() < 12
+    ((_, _, before),) = clips(data, frames=2, limits=Limits(background=(10, 120, 240)))
+    assert before.frames[:, :, 36:].max() < 40  # what versions made before are fed still
+
+
+def test_half_transparent_pixels_are_mixed_and_shrunk_frames_are_too() -> None:
+    picture = np.full((96, 128, 4), (255, 255, 255, 128), np.uint8)
+    ((_, _, clip),) = clips(
+        transparent_file(picture, "libvpx-vp9"), frames=1, side=48, alpha=True, limits=Limits(background=(0, 0, 0))
+    )
+    assert clip.frames.shape == (1, 48, 64, 3)
+    assert np.abs(clip.frames.astype(int) - 128).max() < 12

@@ -9,6 +9,7 @@ import pytest
 
 from embed_assets.embedding.plan import Plan
 from embed_assets.quality import checks
+from embed_assets.quality.comparison import Comparison, Quality
 from embed_assets.quality.evaluation import Evaluation
 from embed_assets.quality.recall import Recall, exact_distances, measure, tune
 from embed_assets.steps import Steps
@@ -231,6 +232,45 @@ def test_labelled_retrieval_fails_where_no_query_has_an_answer_and_passes_withou
     assert checks.check_retrieval(None, min_recall=1, min_ndcg=1).passed
 
 
+SAME = Quality(queries=10, ndcg_at_10=0.80, recall_at_10=0.90)
+
+
+def compared(**changes: Any) -> Comparison:
+    facts: dict[str, Any] = {"live": "words__v0@7", "judged": True, "candidate": SAME, "live_quality": SAME}
+    return Comparison(**{**facts, **changes})
+
+
+def test_compared_with_live_fails_where_either_figure_is_worse_by_more_than_is_allowed():
+    for better in ({"ndcg_at_10": 0.83}, {"recall_at_10": 0.93}):
+        found = compared(live_quality=replace(SAME, **better))
+        assert checks.check_compared(found, max_loss=0.03).passed
+        verdict = checks.check_compared(found, max_loss=0.02)
+        assert (verdict.passed, verdict.blocking) == (False, True)
+        assert f"live {next(iter(better.values())):.3f}" in verdict.summary
+    assert checks.check_compared(
+        compared(candidate=Quality(queries=10, ndcg_at_10=1, recall_at_10=1)), max_loss=0
+    ).passed
+
+
+def test_compared_with_live_passes_with_information_where_there_are_no_judgements():
+    found = compared(judged=False, candidate=None, live_quality=None, overlap_at_10=0.5, median_ms=2, live_median_ms=3)
+    verdict = checks.check_compared(found, max_loss=0)
+    assert verdict.passed
+    assert verdict.summary == (
+        "the space has no judgements; 50% of the ten nearest items are live's as well; 2 ms a query (live 3 ms)"
+    )
+    assert checks.check_compared("nothing serves yet", max_loss=0).passed
+
+
+def test_compared_with_live_fails_where_nothing_can_be_compared_and_names_the_way_out():
+    found = compared(live_quality=None, note="live can't be asked: its model is gone")
+    verdict = checks.check_compared(found, max_loss=0.02)
+    assert not verdict.passed
+    assert "set checks.max_quality_loss to 1" in verdict.summary
+    assert verdict.summary.endswith("its model is gone")
+    assert checks.check_compared(found, max_loss=1).passed
+
+
 def test_quarantined_share_counts_unknown_kinds_and_names_the_reasons():
     aside = plan(unchanged={"notes": 90}, quarantined={"notes": {"broken image": 7}}, unknown={"notes": {"pdf": 3}})
     verdict = checks.check_quarantined(aside, max_share=0.1)
@@ -265,4 +305,4 @@ def test_a_table_without_rows_passes_the_checks_on_vectors(tmp_path):
 
 def test_the_blocking_checks_are_those_that_promotion_requires():
     assert {spec.name for spec in checks.ALL if spec.blocking} == checks.REQUIRED
-    assert {"dimension", "unit_vectors", "accounts", "ann_recall"} == checks.REQUIRED
+    assert {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"} == checks.REQUIRED

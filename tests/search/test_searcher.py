@@ -164,18 +164,6 @@ def own_model(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) 
     return steps
 
 
-def test_weights_swapped_after_embedding_are_refused_by_name(own_model, tmp_path):
-    from safetensors.numpy import load_file, save_file
-
-    file = tmp_path / "model" / "model.safetensors"
-    weights = load_file(file)
-    weights["embeddings.word_embeddings.weight"] = weights["embeddings.word_embeddings.weight"] * 1.5
-    save_file(weights, file, metadata={"format": "pt"})
-    with pytest.raises(EncoderVersionError, match=r"weights: \w{4}… → \w{4}….*Restore the model's files"):
-        searcher(own_model).search("granite", space="text")
-    assert own_model.resolve("words").is_new
-
-
 def test_a_model_folder_that_was_copied_or_touched_is_the_same_encoder(own_model, tmp_path):
     for file in (tmp_path / "model").rglob("*"):
         file.touch()

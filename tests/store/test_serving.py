@@ -1,42 +1,28 @@
 """Serving: only what passed goes live, one of two racers wins, and the way back is one write."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from embed_assets.errors import PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import open_release
-from embed_assets.store.releases import CheckVerdict, Release, Releases, from_document
-from embed_assets.store.serving import Pointer, Serving, live_release
-from tests.support import vector_rows, vector_table
-
-PASSED = tuple(CheckVerdict(name=name, passed=True, blocking=True, summary="fine") for name in sorted(REQUIRED))
+from embed_assets.store.releases import CheckVerdict, Release, Releases, from_document, release_tag
+from embed_assets.store.serving import SCHEMA, Pointer, Serving, live_release, move_event, protect, releases_named
+from tests.store.made import PASSED, Late, files, promote, release, versions
+from tests.support import vector_rows
 
 
 @pytest.fixture
 def store(tmp_path) -> Store:
     return Store(str(tmp_path))
-
-
-def release(store: Store, *, rows: int = 3, **changes: Any) -> Release:
-    """A release of the table as it is after `rows` more rows were written."""
-    ids = [f"{store.open_or_none('words__v1') is None}-{rows}-{number}" for number in range(rows)]
-    table = vector_table(store, np.eye(rows, 8, dtype=np.float32), media_id=ids).open()
-    assert table is not None
-    facts = {"encoder": "words", "encoder_version": "v1", "table": "words__v1", "table_version": table.version}
-    facts |= {"space": "words", "dim": 8, "distance": "cosine", "rows": table.count_rows(), "ann": False}
-    return Release(**{**facts, "checks": PASSED, **changes})
-
-
-def promote(store: Store, candidate: Release) -> Pointer:
-    return Serving(store).promote(candidate, required=REQUIRED, by="test")
 
 
 def test_a_release_that_passed_goes_live(store):
@@ -75,14 +61,60 @@ def test_promoting_twice_moves_the_pointer_once(store):
     assert store.open("serving").version == before
 
 
+def test_another_release_of_the_live_version_leaves_what_can_be_gone_back_to(store):
+    promote(store, release(store, "v1"))
+    promote(store, release(store, "v2"))
+    again = release(store, "v2", rows=4)
+    pointer = promote(store, again)
+    assert (pointer.live, versions(pointer)) == (again, ["v2", "v1"])
+
+
+def test_as_many_earlier_releases_stay_as_are_asked_for(store):
+    for version in ("v1", "v2", "v3", "v4"):
+        pointer = promote(store, release(store, version), keep=2)
+    assert versions(pointer) == ["v4", "v3", "v2"]
+    assert pointer == Serving(store).pointer("words")
+    assert versions(promote(store, release(store, "v3", rows=4), keep=2)) == ["v3", "v4", "v2"]
+
+
 def test_rolling_back_restores_the_previous_and_again_returns(store):
-    first, second = release(store), release(store, rows=4)
+    first, second = release(store, "v1"), release(store, "v2")
     promote(store, first)
     promote(store, second)
     back = Serving(store).roll_back("words", by="test")
-    assert (back.generation, back.live, back.previous) == (3, first, second)
+    assert (back.generation, back.live, back.previous, back.held) == (3, first, second, ("v2",))
     assert live_release(store, "words") == first
-    assert Serving(store).roll_back("words", by="test").live == second
+    again = Serving(store).roll_back("words", by="test")
+    assert (again.live, again.held) == (second, ("v1",))
+
+
+def test_rolling_back_to_a_version_keeps_the_others_in_order(store):
+    for version in ("v1", "v2", "v3"):
+        promote(store, release(store, version), keep=2)
+    back = Serving(store).roll_back("words", by="test", to="v1")
+    assert (versions(back), back.held) == (["v1", "v3", "v2"], ("v3",))
+    with pytest.raises(PromotionError, match=r"can't go back to version 'v9'; it can to: words v3, words v2\."):
+        Serving(store).roll_back("words", by="test", to="v9")
+
+
+def test_a_roll_back_is_one_commit_and_touches_no_other_table(store):
+    promote(store, release(store, "v1"))
+    promote(store, release(store, "v2"))
+    before, version = files(store), store.open("serving").version
+    Serving(store).roll_back("words", by="test")
+    after = files(store)
+    assert store.open("serving").version == version + 1
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert {path.partition("/")[0] for path in changed} == {"serving.lance"}
+
+
+def test_a_held_version_is_free_again_once_it_is_promoted(store):
+    promote(store, release(store, "v1"))
+    second = release(store, "v2")
+    promote(store, second)
+    assert Serving(store).roll_back("words", by="test").held == ("v2",)
+    assert promote(store, release(store, "v3")).held == ("v2",)
+    assert promote(store, second).held == ()
 
 
 def test_there_is_nothing_to_roll_back_to_after_one_promotion(store):
@@ -91,45 +123,142 @@ def test_there_is_nothing_to_roll_back_to_after_one_promotion(store):
         Serving(store).roll_back("words", by="test")
 
 
-class Late(Serving):
-    """Read the pointer before somebody else moved it."""
+def test_renewing_puts_a_release_in_the_place_of_its_versions_own(store):
+    for version in ("v1", "v2", "v3"):
+        promote(store, release(store, version), keep=2)
+    for generation, version in ((4, "v1"), (5, "v3")):
+        newer = release(store, version, rows=4)
+        pointer = Serving(store).renew(newer, required=REQUIRED, by="test")
+        assert (versions(pointer), pointer.generation) == (["v3", "v2", "v1"], generation)
+        assert newer in pointer.releases
+    assert Serving(store).renew(newer, required=REQUIRED, by="test").generation == 5
+    assert release_tag(newer) in store.open("words__v3").tags.list()
 
-    earlier: Pointer
 
-    def pointer(self, space: str) -> Pointer:
-        return self.earlier
+def test_a_renewal_that_comes_second_is_made_on_top_of_the_first(store):
+    promote(store, release(store, "v1"))
+    promote(store, release(store, "v2"))
+    late = Late(store)
+    late.seen = Serving(store).pointer("words")
+    first, second = release(store, "v1", rows=4), release(store, "v2", rows=4)
+    Serving(store).renew(first, required=REQUIRED, by="test")
+    assert late.renew(second, required=REQUIRED, by="late").releases == (second, first)
+
+
+def test_an_older_release_renews_nothing(store):
+    older = release(store, "v1")
+    promote(store, release(store, "v1", rows=4))
+    assert Serving(store).renew(older, required=REQUIRED, by="test").generation == 1
+
+
+def test_a_promotion_cuts_what_can_be_gone_back_to_though_nothing_else_changes(store):
+    for version in ("v1", "v2", "v3"):
+        last = release(store, version)
+        promote(store, last, keep=2)
+    assert versions(promote(store, last, keep=1)) == ["v3", "v2"]
+
+
+def test_renewing_keeps_a_hold(store):
+    promote(store, release(store, "v1"))
+    promote(store, release(store, "v2"))
+    Serving(store).roll_back("words", by="test")
+    pointer = Serving(store).renew(release(store, "v2", rows=4), required=REQUIRED, by="test")
+    assert (versions(pointer), pointer.held) == (["v1", "v2"], ("v2",))
+
+
+def test_only_what_the_pointer_names_and_what_passed_is_renewed(store):
+    promote(store, release(store, "v1"))
+    with pytest.raises(PromotionError, match="there is nothing to renew"):
+        Serving(store).renew(release(store, "v2"), required=REQUIRED, by="test")
+    with pytest.raises(PromotionError, match="never ran"):
+        Serving(store).renew(release(store, "v1", rows=4, checks=()), required=REQUIRED, by="test")
+
+
+def test_a_release_is_tagged_before_the_pointer_names_it(store):
+    candidate = release(store)
+    promote(store, candidate)
+    tags = store.open("words__v1").tags.list()
+    assert tags[release_tag(candidate)]["version"] == candidate.table_version
+
+
+def test_a_release_whose_table_is_gone_is_not_promoted(store):
+    promote(store, release(store, "v1"))
+    candidate = release(store, "v2")
+    store.drop("words__v2")
+    with pytest.raises(StoreError, match="words__v2"):
+        promote(store, candidate)
+    assert Serving(store).pointer("words").generation == 1
+
+
+class Dropped(Serving):
+    """The table goes while the pointer moves."""
+
+    def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
+        self._store.drop("words__v2")
+        return super()._move(now, then, by=by)
+
+
+def test_a_release_that_is_removed_during_its_promotion_leaves_the_pointer_where_it_was(store):
+    first = release(store, "v1")
+    promote(store, first)
+    with pytest.raises(PromotionError, match="was removed while it was promoted"):
+        Dropped(store).promote(release(store, "v2"), required=REQUIRED, by="late")
+    pointer = Serving(store).pointer("words")
+    assert (pointer.generation, pointer.live, pointer.earlier) == (3, first, ())
+
+
+def test_an_older_stores_pointer_reads_and_moves(store):
+    first, second, third = release(store, "v1"), release(store, "v2"), release(store, "v3")
+    row = {"space": "words", "generation": 7, "by": "before", "at": None}
+    row |= {"live": json.dumps(second.document()), "previous": json.dumps(first.document())}
+    fields = [pa.field(field.name, field.type, nullable=field.nullable) for field in SCHEMA if field.name != "held"]
+    protect(store, first)
+    old = store.open_or_create("serving", pa.schema(fields))
+    old.add(pa.Table.from_pylist([row], schema=pa.schema(fields)))
+    pointer = Serving(store).pointer("words")
+    assert (pointer.live, pointer.earlier, pointer.held) == (second, (first,), ())
+    assert Serving(store).roll_back("words", by="test").held == ("v2",)
+    pointer = promote(store, third, keep=2)
+    assert (pointer.generation, versions(pointer), pointer.held) == (9, ["v3", "v1", "v2"], ("v2",))
+    assert Serving(store).pointer("words") == pointer
 
 
 def test_who_read_the_pointer_before_another_moved_it_loses(store):
-    first, second, third = release(store), release(store, rows=4), release(store, rows=5)
+    first, second, third = release(store, "v1"), release(store, "v2"), release(store, "v3")
     promote(store, first)
     late = Late(store)
-    late.earlier = Serving(store).pointer("words")
+    late.seen = Serving(store).pointer("words")
     promote(store, second)
-    with pytest.raises(PromotionError, match="moved by someone else"):
+    with pytest.raises(PromotionError, match=r"by test, it serves words__v2@.* \(generation 2\)"):
         late.promote(third, required=REQUIRED, by="late")
     pointer = Serving(store).pointer("words")
     assert (pointer.generation, pointer.live, pointer.previous) == (2, second, first)
 
 
-def test_of_racers_for_one_generation_every_move_is_a_win_or_an_error(store):
-    candidates = [release(store, rows=3 + number) for number in range(4)]
-    Serving(store).set_up("words")
+@pytest.mark.parametrize("served_before", [False, True])
+def test_of_racers_for_one_generation_one_wins_and_the_others_are_told(store, served_before):
+    candidates = [release(store, f"v{number}") for number in range(4)]
+    if served_before:
+        promote(store, release(store, "v9"))
+    now = Serving(store).pointer("words")
     barrier = Barrier(len(candidates))
 
     def race(candidate: Release) -> bool:
+        racer = Late(Store(store.uri))
+        racer.seen = now
         barrier.wait()
         try:
-            promote(Store(store.uri), candidate)
-        except PromotionError:
+            racer.promote(candidate, required=REQUIRED, by=candidate.encoder_version)
+        except PromotionError as error:
+            assert "moved by someone else meanwhile: by v" in str(error)
             return False
         return True
 
     with ThreadPoolExecutor(len(candidates)) as pool:
         wins = sum(pool.map(race, candidates))
     pointer = Serving(store).pointer("words")
-    assert pointer.generation == wins >= 1
-    assert pointer.live in candidates
+    assert wins == 1
+    assert (pointer.generation, pointer.live in candidates) == (now.generation + 1, True)
     assert store.open("serving").count_rows() == 1
 
 
@@ -167,6 +296,28 @@ def test_spaces_have_pointers_of_their_own(store):
     assert live_release(store, "words") == text
     assert live_release(store, "pictures") == image
     assert Serving(store).spaces() == ["pictures", "words"]
+
+
+def test_what_all_pointers_name_is_known_at_once(store):
+    for one in (release(store, "v1"), release(store, "v2"), release(store, "v3", space="pictures")):
+        promote(store, one)
+    assert {key.partition("@")[0] for key in releases_named(Serving(store).pointers())} == {
+        "words__v1",
+        "words__v2",
+        "words__v3",
+    }
+
+
+def test_a_moves_event_says_what_moved_by_whom_and_on_which_figures(store):
+    measured = CheckVerdict(name="labelled_retrieval", passed=True, blocking=False, summary="", figures={"mrr": 0.5})
+    promote(store, release(store, "v1"))
+    event = move_event(promote(store, release(store, "v2", checks=(*PASSED, measured))))
+    assert event.pop("checks")["labelled_retrieval"] == {"passed": True, "mrr": 0.5}
+    assert event.pop("live").startswith("words__v2@")
+    assert [key.partition("@")[0] for key in event.pop("earlier")] == ["words__v1"]
+    assert event.pop("release").startswith("words__v2@")
+    facts = {"space": "words", "encoder": "words", "version": "v2", "held": [], "generation": 2, "by": "test"}
+    assert event == facts
 
 
 def test_an_unknown_space_lists_those_that_serve(store):

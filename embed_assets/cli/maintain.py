@@ -1,0 +1,58 @@
+"""embed-assets maintain: compact, index and clean up, within a bounded time."""
+
+import json
+
+import click
+
+from embed_assets.cli.moves import by
+from embed_assets.cli.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.retire import forget_partition
+from embed_assets.cli.show import Progress
+from embed_assets.embedding import progress
+from embed_assets.store.maintenance import MaintenanceReport
+
+
+@click.command()
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), help="Begin nothing new after so long. Default: the settings'."
+)
+@store_option
+@json_option
+def command(seconds: float | None, store: str, as_json: bool) -> None:
+    """Compact tables, bring indices up to date and remove old table versions, where it is worth it.
+
+    What a pointer names, what it named lately and every candidate stays. It may run at any time.
+    """
+    steps = steps_of(store)
+    with Progress(quiet=as_json) as shown, progress.listening(shown.step):
+        report = steps.maintain(seconds=seconds, by=by("maintain"))
+    for encoder, version in report.retired:
+        forget_partition(steps.settings, encoder, version)
+    if as_json:
+        click.echo(json.dumps(report.figures(), indent=2))
+        return
+    click.echo(_told(report, short_path(steps.store.uri)))
+
+
+def _told(report: MaintenanceReport, store: str) -> str:
+    done = [
+        f"{what} {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
+        for what, tables in (
+            ("retired versions with", report.retired),
+            ("compacted", report.compacted),
+            ("indexed", report.indexed),
+            ("dropped", report.dropped),
+        )
+        if tables
+    ]
+    if report.cleaned:
+        removed = sum(report.cleaned.values())
+        done.append(f"removed {removed} old table versions ({report.bytes_removed / 1e6:,.1f} MB)")
+    if report.untagged:
+        done.append(f"released {len(report.untagged)} releases that nothing needs")
+    told = f"{', '.join(done) or 'nothing to do'} ({report.seconds:.1f} s)."
+    if report.left or report.skipped:
+        told += f" Left: {len(report.left) + len(report.skipped)}; again: embed-assets maintain --store {store}"
+    else:
+        told += f" Next: embed-assets status --store {store}"
+    return told[0].upper() + told[1:]

