@@ -9,13 +9,21 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute
+
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.errors import SourceError
 from embed_assets.media.item import ListedFile
 from embed_assets.media.tables import row_id, table_of
 from embed_assets.store.manifest import Manifest, annotated
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
 _GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
+# Of all files' rows these columns are looked at; captions and labels only of those that go.
+_KNOWN = ["media_id", "source", "key", "shard", "size", "mtime", "etag", "content_hash", "meta_hash", "mime"]
+_KNOWN += ["modality", "status", "reason"]
 _COMPARED = ("key", "size", "mtime", "etag", "meta_hash", "mime", "status")
 
 
@@ -54,7 +62,8 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     anything is written where more than `max_deleted_share` of the known items are gone.
     """
     started = time.monotonic()
-    known = manifest.rows(listed.name)
+    table = manifest.table([listed.name])
+    known = (table if listed.tables is not None else table.select(_KNOWN)).to_pylist()
     live = {row["key"]: row for row in known if row["status"] != "deleted"}
     gone_before = {row["key"]: row for row in known if row["status"] == "deleted"}
     marks, same = _marks(listed, manifest, live.values())
@@ -69,7 +78,8 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     for entry in found:
         changes.settle(entry, live.get(entry.file.key), gone_before.get(entry.file.key))
     _guard(listed, live, _lost(vanished, changes.arrived))  # what was only renamed is not among the vanished any more
-    for row in vanished.values():
+    gone = pa.array([row["media_id"] for row in vanished.values()], pa.string())
+    for row in table.filter(pc.is_in(table["media_id"], gone)).to_pylist():
         changes.delete(row)
     manifest.write(changes.rows)
     if listed.tables is not None:

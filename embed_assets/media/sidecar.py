@@ -37,6 +37,9 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     return _annotations(shown, readers[kind](shown, data))
 
 
+_NOTHING = Annotation()
+
+
 class Annotations:
     """What a sidecar, the folders' names and a table's own columns say of items."""
 
@@ -51,7 +54,9 @@ class Annotations:
 
     def of(self, key: str) -> Annotation:
         """Of a file."""
-        known = self._said.get(key, Annotation())
+        if not (self._said or self._by_folder):
+            return _NOTHING
+        known = self._said.get(key, _NOTHING)
         labels = known.labels or (folder_labels(key) if self._by_folder else ())
         return Annotation(caption=known.caption, labels=labels, extra=known.extra)
 
@@ -59,7 +64,7 @@ class Annotations:
         """Of a table's row: by its columns, else by the sidecar on the row, else on the table, else by folder."""
         if not (self._said or self._by_folder):
             return own
-        row, table = self._said.get(key, Annotation()), self.of(file_key)
+        row, table = self._said.get(key, _NOTHING), self.of(file_key)
         return Annotation(
             caption=own.caption or row.caption or table.caption,
             labels=own.labels or row.labels or table.labels,

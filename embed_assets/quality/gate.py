@@ -1,7 +1,10 @@
 """Gate: what a candidate is measured by before it may serve: search effort, recall, judgements, checks."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from embed_assets.embedding.plan import Plan
 from embed_assets.quality import checks
@@ -18,6 +21,8 @@ from embed_assets.store.serving import Serving
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
+_KEPT = 64  # measurements of recall that a process remembers: a table version does not change
+_measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
 
 
 class Gate:
@@ -34,10 +39,11 @@ class Gate:
             return None
         table = self._store.open(record.table)
         target = self._settings.checks.min_ann_recall
-        return {
-            modality: tune(table, vectors, k=_K, distance=record.spec.distance, target=target)
-            for modality, vectors in self._asked.held_out(record, table).items()
-        }
+        found = {}
+        for modality, queries in self._asked.held_out(record, table).items():
+            found[modality] = tune(table, queries, k=_K, distance=record.spec.distance, target=target)
+            self._remember(table, queries, found[modality])
+        return found
 
     def recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
         """Recall of the release as it will be asked: its own effort, its own table version."""
@@ -45,17 +51,28 @@ class Gate:
             return None
         found = {}
         for modality, queries in self._asked.held_out(record, table).items():
-            truth = exact_distances(table, queries, k=_K, distance=release.distance)
-            found[modality] = measure(
-                table,
-                queries,
-                truth,
-                k=_K,
-                distance=release.distance,
-                nprobes=release.nprobes,
-                refine_factor=release.refine_factor,
-            )
+            effort = (release.nprobes, release.refine_factor)
+            seen = _measured.get(self._measurement(table, queries, *effort))
+            found[modality] = seen or self._measure(table, queries, release.distance, *effort)
         return found
+
+    def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
+        truth = exact_distances(table, queries, k=_K, distance=distance)
+        seen = measure(table, queries, truth, k=_K, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+        self._remember(table, queries, seen)
+        return seen
+
+    def _remember(self, table: Any, queries: np.ndarray, seen: Recall) -> None:
+        while len(_measured) >= _KEPT:
+            _measured.pop(next(iter(_measured)))
+        _measured[self._measurement(table, queries, seen.nprobes, seen.refine_factor)] = seen
+
+    def _measurement(
+        self, table: Any, queries: np.ndarray, nprobes: int, refine_factor: int
+    ) -> tuple[str, str, int, str, int, int]:
+        """What a measurement depends on: these queries, so asked, of this version of the table."""
+        asked = hashlib.sha256(np.ascontiguousarray(queries).tobytes()).hexdigest()
+        return self._store.uri, table.name, table.version, asked, nprobes, refine_factor
 
     def evaluate(self, record: VersionRecord, release: Release, *, by_exact_search: bool = False) -> Evaluation | None:
         """Labelled retrieval of a release on its space's query set; None where the space has none."""
