@@ -10,11 +10,11 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import density_map, legend
 from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.quality.checks import matrix
 from embed_assets.quality.projection import pca_plane
 from embed_assets.steps import Indexed, Steps
 from embed_assets.store.nearest import open_release
 from embed_assets.store.rows import spread
+from embed_assets.store.scan import matrix
 
 _POINTS = 5000
 

@@ -1,7 +1,7 @@
 """The checks on a release: each looks at the table version itself and returns a verdict with figures."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from embed_assets.quality.comparison import Comparison
 from embed_assets.quality.evaluation import Evaluation
 from embed_assets.quality.recall import Recall
 from embed_assets.store.releases import CheckVerdict, Release
-from embed_assets.store.rows import read, spread
+from embed_assets.store.rows import read
+from embed_assets.store.scan import sample_vectors, vector_batches
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-_BATCH = 16_384  # vectors looked at together
 _UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays well within this
 
 
@@ -255,24 +255,6 @@ def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000
     summary = f"mean cosine of random pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
     figures = {"mean_cosine": round(mean, 4)} if np.isfinite(mean) else {}
     return _verdict(COLLAPSED, bool(passed), summary, **figures)
-
-
-def vector_batches(table: "Table") -> Iterable[np.ndarray]:
-    """All vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
-    dataset: Any = table.to_lance()
-    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
-        yield matrix(batch.column("vector"))
-
-
-def sample_vectors(table: "Table", count: int) -> np.ndarray:
-    """Up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
-    return matrix(spread(table, ["vector"], count).column("vector").combine_chunks())
-
-
-def matrix(vectors: Any) -> np.ndarray:
-    """A column of vectors as float32, (n, dim)."""
-    dim = vectors.type.list_size
-    return np.asarray(vectors.flatten()).astype(np.float32).reshape(-1, dim)
 
 
 def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:

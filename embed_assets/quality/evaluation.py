@@ -1,11 +1,12 @@
 """Labelled retrieval: nDCG and recall of a release on judged queries, by item rather than by segment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
@@ -15,6 +16,8 @@ from embed_assets.store.rows import read
 
 if TYPE_CHECKING:
     from lancedb.table import Table
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 SEGMENTS_PER_ITEM = 5  # segments fetched for each item wanted: an item's chunks rank together
 
@@ -79,14 +82,18 @@ def ranked_items(rows: pa.Table) -> list[str]:
 
 def relevant_items(table: "Table", judged: Sequence[Judged]) -> list[set[str]]:
     """Media ids relevant to each query, of those that are in the table."""
-    rows = read(table, ["media_id", "key", "labels"])
     by_key: dict[str, set[str]] = {}
     by_label: dict[str, set[str]] = {}
-    columns: Mapping[str, list] = {name: rows.column(name).to_pylist() for name in rows.column_names}
-    for media_id, key, labels in zip(columns["media_id"], columns["key"], columns["labels"], strict=True):
-        by_key.setdefault(key, set()).add(media_id)
-        for label in labels or ():
-            by_label.setdefault(label, set()).add(media_id)
+    keys = {key for query in judged for key in query.relevant}
+    if keys:
+        rows = read(table, ["media_id", "key"])
+        wanted = pa.array(sorted(keys), rows.schema.field("key").type)
+        for row in rows.filter(pc.is_in(rows["key"], wanted)).to_pylist():
+            by_key.setdefault(row["key"], set()).add(row["media_id"])
+    if any(query.relevant_labels for query in judged):
+        for row in read(table, ["media_id", "labels"]).to_pylist():
+            for label in row["labels"] or ():
+                by_label.setdefault(label, set()).add(row["media_id"])
     nothing: set[str] = set()
     return [
         set().union(

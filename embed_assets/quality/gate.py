@@ -11,12 +11,13 @@ from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.comparison import Comparison, compare
 from embed_assets.quality.evaluation import Evaluation, evaluate
-from embed_assets.quality.recall import Recall, exact_distances, measure, tune
+from embed_assets.quality.recall import Recall, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.index import IndexReport
 from embed_assets.store.nearest import open_release
 from embed_assets.store.releases import CheckVerdict, Release
+from embed_assets.store.scan import kth_distances
 from embed_assets.store.serving import Serving
 from embed_assets.store.versions import VersionRecord
 
@@ -57,7 +58,7 @@ class Gate:
         return found
 
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
-        truth = exact_distances(table, queries, k=_K, distance=distance)
+        truth = kth_distances(table, queries, k=_K, distance=distance)
         seen = measure(table, queries, truth, k=_K, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
         self._remember(table, queries, seen)
         return seen

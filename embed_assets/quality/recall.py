@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.quality.ranking import lower_bound
-from embed_assets.store.nearest import approximate, exact
+from embed_assets.store.nearest import approximate
+from embed_assets.store.scan import kth_distances
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -28,12 +29,6 @@ class Recall:
     refine_factor: int
 
 
-def exact_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> np.ndarray:
-    """Distance of each query's k-th nearest row: float, (len(queries),); inf where there are fewer rows."""
-    found = exact(table, queries, k=k, distance=distance, columns=["segment_id"])
-    return np.array([rows.column("_distance")[k - 1].as_py() if len(rows) >= k else np.inf for rows in found])
-
-
 def measure(
     table: "Table",
     queries: np.ndarray,
@@ -44,7 +39,7 @@ def measure(
     nprobes: int,
     refine_factor: int,
 ) -> Recall:
-    """Recall@k of the index at one effort. `truth` is from `exact_distances`.
+    """Recall@k of the index at one effort. `truth` is from `kth_distances`.
 
     A returned row counts if it is as near as the exact k-th: rows at equal distance are equally right.
     """
@@ -74,7 +69,7 @@ def measure(
 
 def tune(table: "Table", queries: np.ndarray, *, k: int, distance: str, target: float) -> Recall:
     """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen."""
-    truth = exact_distances(table, queries, k=k, distance=distance)
+    truth = kth_distances(table, queries, k=k, distance=distance)
     best: Recall | None = None
     for nprobes, refine_factor in LADDER:
         seen = measure(table, queries, truth, k=k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)

@@ -11,12 +11,13 @@ from embed_assets.embedding.plan import Plan
 from embed_assets.quality import checks
 from embed_assets.quality.comparison import Comparison, Quality
 from embed_assets.quality.evaluation import Evaluation
-from embed_assets.quality.recall import Recall, exact_distances, measure, tune
+from embed_assets.quality.recall import Recall, measure, tune
 from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
 from embed_assets.store.index import IndexSettings, build_indices
 from embed_assets.store.nearest import open_release
 from embed_assets.store.releases import Release
+from embed_assets.store.scan import kth_distances, sample_vectors
 from tests.support import NOT_ENCODABLE, pipeline, refresh_and_embed, rewrite, vector_rows, vector_table, write_notes
 
 
@@ -107,7 +108,7 @@ def test_checks_look_at_the_releases_table_version_and_not_at_later_rows(tmp_pat
     table.add(vector_rows(table.schema, np.zeros((1, 32)), media_id=["late"]))
     at_release = open_release(Store(str(tmp_path)), candidate)
     assert checks.check_unit_vectors(at_release, unit_length=True).figures["rows"] == 10
-    assert len(checks.sample_vectors(at_release, 100)) == 10
+    assert len(sample_vectors(at_release, 100)) == 10
     assert not checks.check_unit_vectors(Store(str(tmp_path)).open("words__v1"), unit_length=True).passed
 
 
@@ -190,7 +191,7 @@ def one_bit(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_ann_recall_fails_where_the_index_misses_neighbours(one_bit):
     queries = random_vectors(50, seed=1)
-    truth = exact_distances(one_bit, queries, k=10, distance="cosine")
+    truth = kth_distances(one_bit, queries, k=10, distance="cosine")
     seen = measure(one_bit, queries, truth, k=10, distance="cosine", nprobes=1, refine_factor=1)
     verdict = checks.check_ann_recall({"text": seen}, target=0.95, rows=4000)
     assert seen.mean < 0.6

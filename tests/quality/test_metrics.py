@@ -9,9 +9,10 @@ from embed_assets.quality.evaluation import evaluate, relevant_items
 from embed_assets.quality.projection import pca_plane
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import lower_bound, ndcg_at, recall_at, reciprocal_rank
-from embed_assets.quality.recall import exact_distances, measure
+from embed_assets.quality.recall import measure
 from embed_assets.store.connection import Store
 from embed_assets.store.releases import Release
+from embed_assets.store.scan import kth_distances
 from tests.support import vector_table
 
 RANKED = ["a", "x", "b", "y", "z"]
@@ -57,7 +58,7 @@ def test_recall_counts_rows_at_equal_distance_as_equally_right(tmp_path):
     table = vector_table(Store(str(tmp_path)), copies).open()
     assert table is not None
     queries = np.eye(1, 8, dtype=np.float32)
-    truth = exact_distances(table, queries, k=10, distance="cosine")
+    truth = kth_distances(table, queries, k=10, distance="cosine")
     seen = measure(table, queries, truth, k=10, distance="cosine", nprobes=1, refine_factor=1)
     assert seen.mean == 1.0
 
@@ -67,8 +68,8 @@ def test_recall_does_not_count_rows_that_are_farther(tmp_path):
     table = vector_table(Store(str(tmp_path)), vectors).open()
     assert table is not None
     query = (vectors * np.linspace(1, 0.1, 20)[:, None]).sum(axis=0, keepdims=True).astype(np.float32)
-    truth = exact_distances(table, query, k=10, distance="cosine")
-    fifth = exact_distances(table, query, k=5, distance="cosine")
+    truth = kth_distances(table, query, k=10, distance="cosine")
+    fifth = kth_distances(table, query, k=5, distance="cosine")
     assert measure(table, query, truth, k=10, distance="cosine", nprobes=1, refine_factor=1).mean == 1.0
     assert measure(table, query, fifth, k=10, distance="cosine", nprobes=1, refine_factor=1).mean == 0.5
 
@@ -77,12 +78,12 @@ def test_recall_of_a_table_smaller_than_k_is_of_the_rows_there_are(tmp_path):
     table = vector_table(Store(str(tmp_path)), np.eye(4, 8, dtype=np.float32)).open()
     assert table is not None
     queries = np.eye(2, 8, dtype=np.float32)
-    truth = exact_distances(table, queries, k=10, distance="cosine")
+    truth = kth_distances(table, queries, k=10, distance="cosine")
     assert np.isinf(truth).all()
     assert measure(table, queries, truth, k=10, distance="cosine", nprobes=1, refine_factor=1).mean == 1.0
 
 
-def test_exact_distances_of_many_queries_are_those_of_each_alone(tmp_path):
+def test_kth_distances_of_many_queries_are_those_of_each_alone(tmp_path):
     draw = np.random.default_rng(0)
     vectors = draw.standard_normal((300, 8)).astype(np.float32)
     table = vector_table(Store(str(tmp_path)), vectors).open()
@@ -91,7 +92,7 @@ def test_exact_distances_of_many_queries_are_those_of_each_alone(tmp_path):
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ unit.T
     expected = np.sort(1 - cosines, axis=1)[:, 9]
-    assert np.abs(exact_distances(table, queries, k=10, distance="cosine") - expected).max() < 1e-5
+    assert np.abs(kth_distances(table, queries, k=10, distance="cosine") - expected).max() < 1e-5
 
 
 def test_an_evaluation_ranks_items_by_their_best_segment(tmp_path):

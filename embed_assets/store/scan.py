@@ -1,0 +1,61 @@
+"""Scans of vectors: all of a table in batches, a sample of it, or the distances of the nearest."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embed_assets.store.rows import spread
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+_BATCH = 16_384  # vectors looked at together
+
+
+def vector_batches(table: "Table") -> Iterable[np.ndarray]:
+    """All vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
+    dataset: Any = table.to_lance()
+    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
+        yield matrix(batch.column("vector"))
+
+
+def sample_vectors(table: "Table", count: int) -> np.ndarray:
+    """Up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
+    return matrix(spread(table, ["vector"], count).column("vector").combine_chunks())
+
+
+def matrix(vectors: Any) -> np.ndarray:
+    """A column of vectors as float32, (n, dim)."""
+    dim = vectors.type.list_size
+    return np.asarray(vectors.flatten()).astype(np.float32).reshape(-1, dim)
+
+
+def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> np.ndarray:
+    """Distance of each query's k-th nearest row: float32, (len(queries),); inf where there are fewer rows.
+
+    One scan for all queries, a twentieth of the time of LanceDB's exact search for each; equal to that
+    within 1e-6, since the queries are rounded to the column's numbers as LanceDB rounds them. Rows of
+    zeros have no cosine and are near to nothing.
+    """
+    kind: Any = table.schema.field("vector").type
+    asked = queries.astype(kind.value_type.to_pandas_dtype()).astype(np.float32)
+    best = np.full((len(asked), k), np.inf, dtype=np.float32)
+    for vectors in vector_batches(table):
+        found = _distances(asked, vectors, distance)
+        near = np.partition(found, k - 1, axis=1)[:, :k] if found.shape[1] > k else found
+        best = np.sort(np.concatenate([best, near], axis=1), axis=1)[:, :k]
+    return best[:, k - 1]
+
+
+def _distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
+    """LanceDB's distances: float32, (queries, vectors)."""
+    if distance == "cosine":
+        norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)[None, :]
+        found = 1 - (queries @ vectors.T) / np.where(norms == 0, np.nan, norms)
+    elif distance == "dot":
+        found = 1 - queries @ vectors.T
+    else:
+        squares = (queries**2).sum(axis=1)[:, None] + (vectors**2).sum(axis=1)[None, :]
+        found = np.maximum(squares - 2 * queries @ vectors.T, 0)
+    return np.where(np.isfinite(found), found, np.inf)
