@@ -39,11 +39,15 @@ class SourceError(EmbedAssetsError):
 
 
 class MediaError(EmbedAssetsError):
-    """One media item can't be used. `reason` is short and countable; the item is quarantined with it."""
+    """One media item can't be used. `reason` is short and countable; the item is quarantined with it.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `again`: the same bytes may be usable at the next run, since they could not be read this time.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, again: bool = False) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+        self.again = again
 
 
 class UnknownEncoderError(EmbedAssetsError):

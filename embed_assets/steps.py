@@ -129,8 +129,8 @@ class Steps:
         """The vector table of a version."""
         return VectorTable(self.store, record.encoder, record.version)
 
-    def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None) -> Plan:
-        """What is to be done for a version, in some shards or all."""
+    def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None, again: bool = False) -> Plan:
+        """What is to be done for a version, in some shards or all; `again`: what could not be read is tried again."""
         others = [known for known in EncoderVersions(self.store).of(record.encoder) if known.version != record.version]
         return make_plan(
             self.manifest,
@@ -139,6 +139,7 @@ class Steps:
             media=record.spec.media,
             shards=shards,
             others=[self.vectors(other) for other in reversed(others)],
+            again=again,
         )
 
     def embed(
@@ -149,7 +150,7 @@ class Steps:
         Stops before `allowance` is overdrawn, by default the one that bounds this process; the report says so.
         """
         allowance = allowance or current_allowance()
-        plan = self.plan(record, shards=shards)
+        plan = self.plan(record, shards=shards, again=True)
         report = EmbedReport(encoder=record.encoder, version=record.version)
         vectors = self.vectors(record)
         _count_settled(plan, report)

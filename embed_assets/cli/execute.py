@@ -1,5 +1,6 @@
 """Run a pipeline from the command line: the same assets as in the UI, in this process, with progress."""
 
+import gc
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ def is_fresh(steps: Steps) -> bool:
     for encoder in steps.settings.encoders:
         if steps.resolve(encoder).is_new:
             return False
-        if not all(steps.plan(record).fresh and steps.settled(record) for record in steps.kept(encoder)):
+        if not all(steps.plan(record, again=True).fresh and steps.settled(record) for record in steps.kept(encoder)):
             return False
     return True
 
@@ -61,6 +62,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.names import AUTOMATIC, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
 
+    gc.freeze()  # what was imported is no garbage: walking it costs a second in every 60,000 items
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     dagster_home(steps.settings)
     names, _ = build_names(steps.settings)

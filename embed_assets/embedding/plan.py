@@ -76,16 +76,18 @@ def make_plan(
     media: Sequence[str],
     shards: Collection[str] | None = None,
     others: Iterable[VectorTable] = (),
+    again: bool = False,
 ) -> Plan:
     """Compare manifest and vector table, for some shards or all. Reads columns, never vectors.
 
-    `others` are tables of other versions of the encoder: they are read only where something has no
-    vectors here, to tell what is new from what is stale by its version.
+    `again`: what could not be read before is to be tried again. `others` are tables of other versions of
+    the encoder: they are read only where something has no vectors here, to tell what is new from what is
+    stale by its version.
     """
     rows = _of(manifest.table(sources, columns=_COLUMNS), shards)
     own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
     have = _existing(vectors, shards)
-    seen = _Seen(own, have, Quarantine(vectors.store, vectors.name).hashes() if own.num_rows else {})
+    seen = _Seen(own, have, Quarantine(vectors.store, vectors.name).hashes(again=again) if own.num_rows else {})
     replaced = own.filter(pc.and_(seen.encode, seen.known))
     missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
     elsewhere = _elsewhere(missing, others, shards)
@@ -129,7 +131,8 @@ class _Seen:
         self.gone = pc.equal(own["status"], "deleted")
         self.refused = pc.equal(own["status"], "quarantined")
         in_use = pc.invert(pc.or_(self.gone, self.refused))
-        self.failed = pc.and_(in_use, _equal(own["content_hash"], hashes, failed))
+        # What has vectors of these bytes did not fail for good.
+        self.failed = pc.and_(pc.and_(in_use, pc.invert(self.same)), _equal(own["content_hash"], hashes, failed))
         self.usable = pc.and_(in_use, pc.invert(self.failed))
         self.encode = pc.and_(self.usable, pc.invert(self.same))
         relabelled = pc.invert(_equal(own["meta_hash"], have["meta_hash"], place))

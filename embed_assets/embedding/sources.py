@@ -7,6 +7,7 @@ from embed_assets.embedding.look import ListedSource
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError
+from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
@@ -64,8 +65,11 @@ def segmenter(
                 raise MediaError("vanished", f"sources.{source}.table is not set any more; refresh the source")
             text = spools[source].text(table, row["content_hash"])
             return text_segments(text, tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting)
+        data = opened[source].read(row["key"], limits.max_bytes)
+        if content_hash(data) != row["content_hash"]:  # half written, or edited since it was listed
+            raise MediaError("changed while read", f"{row['key']} is not what was listed; refresh again", again=True)
         return segments_of(
-            opened[source].read(row["key"], limits.max_bytes),
+            data,
             modality=row["modality"],
             caption=row["caption"],
             media_hash=row["content_hash"],

@@ -107,7 +107,7 @@ class Writer:
         done = [item for item in items if isinstance(item, Done)]
         failed = [item for item in items if isinstance(item, Failed)]
         if failed:
-            self._quarantine.add((item.row, item.error.reason, str(item.error)) for item in failed)
+            self._quarantine.add((item.row, item.error) for item in failed)
             spoiled = [item.row["media_id"] for item in failed if item.row["media_id"] in self._replaced]
             self._table.delete_items(spoiled)
         if done:

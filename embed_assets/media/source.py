@@ -106,11 +106,11 @@ class Source:
         code = _code(error)
         if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
             if code != "NoSuchBucket":
-                return MediaError("vanished", f"{key} is not there, or not there any more")
+                return MediaError("vanished", f"{key} is not there, or not there any more", again=True)
         elif isinstance(error, PermissionError) and code in _ONE_OBJECT:
-            return MediaError("access denied", f"{key} may not be read")
+            return MediaError("access denied", f"{key} may not be read", again=True)
         elif isinstance(error, OSError) and error.errno == errno.EIO and not code:
-            return MediaError("unreadable", f"{key}: {self.hide(str(error))}")
+            return MediaError("unreadable", f"{key}: {self.hide(str(error))}", again=True)
         return self.error(f"Can't read {self.uri_of(key)!r}", error)
 
 

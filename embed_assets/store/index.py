@@ -1,11 +1,11 @@
 """Indices on a vector table: ANN where it pays, full-text and scalar; built or refreshed, then measured."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.store.connection import Store
+from embed_assets.store.rows import retried
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -58,22 +58,6 @@ def build_indices(
     if rows:
         retried(lambda: _build_scalars(store.open(name)))
     return report(store, name)
-
-
-def is_conflict(error: Exception) -> bool:
-    """Whether Lance refused a commit because of another one."""
-    return "conflict" in str(error).lower()
-
-
-def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
-    """Do it again where another process came between: a maintenance run may be at work on the same table."""
-    for attempt in range(1, attempts + 1):
-        try:
-            return action()
-        except (OSError, RuntimeError, ValueError) as error:
-            if attempt == attempts or not when(error):
-                raise
-    return None
 
 
 def report(store: Store, name: str) -> IndexReport:

@@ -16,11 +16,11 @@ from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canaries, history, manifest, quarantine, releases, serving, versions
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
-from embed_assets.store.index import is_conflict, retried
 from embed_assets.store.queries import queries_table
 from embed_assets.store.records import Records
 from embed_assets.store.releases import TAG, Release, Releases, newest
 from embed_assets.store.retire import drop_leftovers
+from embed_assets.store.rows import is_conflict, retried
 from embed_assets.store.serving import Serving, protect, releases_named
 from embed_assets.store.vectors import table_name
 

@@ -8,14 +8,15 @@ import pyarrow as pa
 
 from embed_assets.media.item import Annotation
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import one_of, quoted, read, upsert
+from embed_assets.store.rows import KEY, one_of, quoted, read, upsert
 
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
+DECODERS = ""  # among the marks, where no table is called that: the decoder plugins that files were shown to
 
 SCHEMA = pa.schema(
     [
-        pa.field("media_id", pa.string(), nullable=False),
+        pa.field("media_id", pa.string(), nullable=False, metadata=KEY),
         pa.field("source", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
         pa.field("uri", pa.string(), nullable=False),
@@ -39,7 +40,7 @@ SCHEMA = pa.schema(
 
 _MARKS = pa.schema(
     [
-        pa.field("id", pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False, metadata=KEY),
         pa.field("source", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
         pa.field("mark", pa.string(), nullable=False),

@@ -6,14 +6,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from embed_assets.errors import MediaError
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import quoted, read, upsert
+from embed_assets.store.rows import KEY, quoted, read, upsert
 
 TABLE = "quarantine"
 
 SCHEMA = pa.schema(
     [
-        pa.field("id", pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False, metadata=KEY),
         pa.field("media_id", pa.string(), nullable=False),
         pa.field("vectors", pa.string(), nullable=False),  # name of the vector table
         pa.field("content_hash", pa.string(), nullable=False),
@@ -27,36 +28,47 @@ SCHEMA = pa.schema(
 )
 
 
+_AGAIN = "again:"  # before the hash of bytes that could not be read
+
+
 class Quarantine:
-    """What was set aside while encoding into one vector table. An item is retried when its bytes change."""
+    """What was set aside while encoding into one vector table.
+
+    An item is retried when its bytes change; one that could not be read, at every run.
+    """
 
     def __init__(self, store: Store, vectors: str) -> None:
         self._store = store
         self._vectors = vectors
 
-    def hashes(self) -> dict[str, tuple[str, str]]:
-        """Media id → (content hash that failed, reason)."""
+    def hashes(self, *, again: bool = False) -> dict[str, tuple[str, str]]:
+        """Media id → (content hash that failed, reason); `again` leaves out those that are to be retried."""
         rows = self.rows(["media_id", "content_hash", "reason"])
-        return {row["media_id"]: (row["content_hash"], row["reason"]) for row in rows}
+        return {
+            row["media_id"]: (row["content_hash"].removeprefix(_AGAIN), row["reason"])
+            for row in rows
+            if not (again and row["content_hash"].startswith(_AGAIN))
+        }
 
     def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of this vector table."""
         table = self._store.open_or_none(TABLE)
         return [] if table is None else read(table, columns, where=f"vectors = {quoted(self._vectors)}").to_pylist()
 
-    def add(self, items: Iterable[tuple[Mapping[str, Any], str, str]]) -> None:
-        """Set items aside: (manifest row, reason, detail)."""
+    def add(self, items: Iterable[tuple[Mapping[str, Any], MediaError]]) -> None:
+        """Set items (manifest rows) aside, each with what happened."""
         now = datetime.now(UTC)
         rows = [
             {
-                **{name: row[name] for name in ("media_id", "content_hash", "source", "shard", "key")},
+                **{name: row[name] for name in ("media_id", "source", "shard", "key")},
+                "content_hash": f"{_AGAIN if error.again else ''}{row['content_hash']}",
                 "id": f"{self._vectors}/{row['media_id']}",
                 "vectors": self._vectors,
-                "reason": reason,
-                "detail": detail,
+                "reason": error.reason,
+                "detail": str(error),
                 "at": now,
             }
-            for row, reason, detail in items
+            for row, error in items
         ]
         if rows:
             upsert(self._store.open_or_create(TABLE, SCHEMA), pa.Table.from_pylist(rows, schema=SCHEMA), key="id")

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import quoted, read, upsert
+from embed_assets.store.rows import KEY, quoted, read, upsert
 
 
 def queries_table(vectors: str) -> str:
@@ -22,7 +22,7 @@ class QueryVectors:
         self._name = queries_table(vectors)
         self._schema = pa.schema(
             [
-                pa.field("query_id", pa.string(), nullable=False),
+                pa.field("query_id", pa.string(), nullable=False, metadata=KEY),
                 pa.field("kind", pa.string(), nullable=False),  # judged, or held out
                 pa.field("modality", pa.string(), nullable=False),
                 pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),

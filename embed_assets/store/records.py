@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import ALL_ROWS, quoted, upsert
+from embed_assets.store.rows import ALL_ROWS, KEY, quoted, upsert
 
 SCHEMA = pa.schema(
     [
-        pa.field("key", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False, metadata=KEY),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("document", pa.string(), nullable=False),

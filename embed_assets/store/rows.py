@@ -1,6 +1,6 @@
 """Write rows idempotently: an upsert by key that is one commit, and none where there is nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -8,6 +8,9 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+
+# Of a key's field: two inserts of the same key at once conflict, where they would make two rows without it.
+KEY = {"lance-schema:unenforced-primary-key": "true"}
 
 _SCANNED = 1_000_000  # rows; in a larger table single ones are taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
@@ -17,14 +20,35 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
     """Insert or replace whole rows by `key`; rows that match `delete_where` and are not given are removed.
 
     One commit, hence atomic: readers see all of it or nothing. `key` has to be unique within `rows`:
-    LanceDB inserts doubles in silence.
+    LanceDB inserts doubles in silence. Two writers that insert one key at once make one row of it, if the
+    column is declared with KEY: the second is told, and does it again on what the first has written.
     """
     if not rows.num_rows and delete_where is None:
         return
-    merge = table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
-    if delete_where is not None:
-        merge = merge.when_not_matched_by_source_delete(delete_where)
-    merge.execute(rows)
+
+    def write() -> None:
+        merge = table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
+        if delete_where is not None:
+            merge = merge.when_not_matched_by_source_delete(delete_where)
+        merge.execute(rows)
+
+    retried(write, attempts=10)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Lance refused a commit because of another one."""
+    return "conflict" in str(error).lower()
+
+
+def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
+    """Do it again where another process came between: a maintenance run may be at work on the same table."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return action()
+        except (OSError, RuntimeError, ValueError) as error:
+            if attempt == attempts or not when(error):
+                raise
+    return None
 
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:

@@ -42,13 +42,13 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     asked = queries.astype(kind.value_type.to_pandas_dtype()).astype(np.float32)
     best = np.full((len(asked), k), np.inf, dtype=np.float32)
     for vectors in vector_batches(table):
-        found = _distances(asked, vectors, distance)
+        found = distances(asked, vectors, distance)
         near = np.partition(found, k - 1, axis=1)[:, :k] if found.shape[1] > k else found
         best = np.sort(np.concatenate([best, near], axis=1), axis=1)[:, :k]
     return best[:, k - 1]
 
 
-def _distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
+def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
     """LanceDB's distances: float32, (queries, vectors)."""
     if distance == "cosine":
         norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)[None, :]

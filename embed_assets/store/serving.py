@@ -12,19 +12,16 @@ from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, St
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import open_release
 from embed_assets.store.releases import Release, from_document, release_tag
-from embed_assets.store.rows import ALL_ROWS, quoted
+from embed_assets.store.rows import ALL_ROWS, KEY, quoted
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
 TABLE = "serving"
 
-# With a primary key, of two inserts of one space at once the second fails: the row is there once.
-_PRIMARY_KEY = {"lance-schema:unenforced-primary-key": "true"}
-
 SCHEMA = pa.schema(
     [
-        pa.field("space", pa.string(), nullable=False, metadata=_PRIMARY_KEY),
+        pa.field("space", pa.string(), nullable=False, metadata=KEY),
         pa.field("generation", pa.int64(), nullable=False),
         pa.field("live", pa.string()),
         pa.field("previous", pa.string()),  # a list of releases; in older stores a single one

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import one_of, read, upsert
+from embed_assets.store.rows import KEY, one_of, read, upsert
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -54,7 +54,7 @@ def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance:
     }
     return pa.schema(
         [
-            pa.field("segment_id", pa.string(), nullable=False),
+            pa.field("segment_id", pa.string(), nullable=False, metadata=KEY),
             pa.field("media_id", pa.string(), nullable=False),
             pa.field("source", pa.string(), nullable=False),
             pa.field("shard", pa.string(), nullable=False),

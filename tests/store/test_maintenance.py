@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embed_assets.errors import PromotionError, StoreError
+from embed_assets.errors import MediaError, PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
@@ -217,7 +217,7 @@ def with_everything(store: Store, version: str) -> Release:
     made = candidate(store, version)
     QueryVectors(store, made.table, dim=8).put("judged", "text", ["q"], np.ones((1, 8), np.float32))
     item = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
-    Quarantine(store, made.table).add([(item, "broken", "")])
+    Quarantine(store, made.table).add([(item, MediaError("broken"))])
     return made
 
 
