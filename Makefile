@@ -53,8 +53,8 @@ lock: ## Pin all dependencies anew in constraints.txt (needs uv)
 		--all-extras --group dev --output-file constraints.txt pyproject.toml
 
 build: setup ## Build the wheel and the source archive into dist/
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
-	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
 
 clean: ## Remove the environment and the demo's store
 	rm -rf $(VENV) .embed-assets dist

@@ -1,6 +1,6 @@
 """What change costs: nothing changed, 1 % edited, a renamed model, swapped weights, promotion and roll-back.
 
-    python benchmarks/change.py [--texts N] [--abstracts N] [--json]
+    python benchmarks/change.py [--texts N] [--abstracts N] [--media-only] [--json]
 
 The SciFact abstracts and 60,000 generated short texts, a file each, go through `embed-assets run` with
 MiniLM, in one process that has loaded Dagster and the model before. While the swapped weights are embedded,
@@ -177,8 +177,8 @@ def ask(store: str, output: Path) -> None:
             time.sleep(0.5)  # two cores: the pipeline is what is measured
 
 
-def measure(work: Path, *, texts: int, limit: int | None) -> Outcome:
-    """All of it."""
+def measure(work: Path, *, texts: int, limit: int | None, media_only: bool) -> Outcome:
+    """All of it, or what is measured before the weights change."""
     outcome = Outcome()
     shutil.copytree(minilm_folder(), work / "model")
     _warm(work)
@@ -194,6 +194,8 @@ def measure(work: Path, *, texts: int, limit: int | None) -> Outcome:
     (work / "model").rename(work / "renamed")
     settings = settings_of(work, "renamed")
     outcome.runs.append(run("model folder renamed", settings, items))
+    if media_only:
+        return outcome
     _swapped(work, settings, items, outcome)
     outcome.moves.append(move("roll back", settings, lambda steps: steps.roll_back("text", by="benchmark")))
     outcome.moves.append(move("promote", settings, lambda steps: steps.promote(_current(steps), by="benchmark")))
@@ -256,7 +258,7 @@ def _write(file: Path, text: str) -> None:
 
 def missed(outcome: Outcome) -> list[str]:
     """Bounds that do not hold."""
-    full, nothing, edited, renamed, swapped = outcome.runs
+    full, nothing, edited, renamed, *swapped = outcome.runs
     per_10k = nothing.seconds / nothing.items * 10_000
     share = edited.seconds / full.seconds
     rules = {
@@ -265,7 +267,7 @@ def missed(outcome: Outcome) -> list[str]:
         f"1 % edited encodes 1 % ({edited.encoded})": edited.encoded <= round(EDITED * edited.items),
         f"1 % edited takes at most {MOST_SHARE:.0%} of the full run ({share:.2%})": share <= MOST_SHARE,
         "a renamed model folder encodes nothing": renamed.encoded == 0,
-        f"swapped weights encode everything ({swapped.encoded})": swapped.encoded >= 0.99 * full.encoded,
+        "swapped weights encode everything": all(done.encoded >= 0.99 * full.encoded for done in swapped),
         f"no question fails ({outcome.errors})": outcome.errors == 0,
         f"no answer is a mixture ({outcome.mixed_answers})": outcome.mixed_answers == 0,
     }
@@ -277,6 +279,8 @@ def _print(outcome: Outcome) -> None:
     print("|---|---|---|---|---|")
     for done in outcome.runs:
         print(f"| {done.what} | {done.items:,} | {done.encoded:,} | {done.rows_written} | {done.seconds:.2f} |")
+    if not outcome.moves:
+        return
     print("\n| move | milliseconds | bytes written | tables written |")
     print("|---|---|---|---|")
     for moved in outcome.moves:
@@ -293,13 +297,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=60_000, help="generated short texts")
     parser.add_argument("--abstracts", type=int, help="abstracts at most; all unless given")
+    parser.add_argument("--media-only", action="store_true", help="leave out the swapped weights and the moves")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--ask", nargs=2, metavar=("STORE", "FILE"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.ask:
         ask(chosen.ask[0], Path(chosen.ask[1]))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = measure(Path(folder), texts=chosen.texts, limit=chosen.abstracts)
+        wanted = {"texts": chosen.texts, "limit": chosen.abstracts, "media_only": chosen.media_only}
+        outcome = measure(Path(folder), **wanted)
     if chosen.json:
         print(json.dumps(asdict(outcome), indent=2))
     else:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from embed_assets.constants import POOL
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import SettingsError
 
@@ -40,8 +41,13 @@ class TableSettings(Section):
 class SourceSettings(Section):
     """Where media items come from."""
 
-    uri: str = Field(description="Folder or bucket prefix: a path, file://, s3://, anything fsspec opens.")
-    pattern: str = Field("**/*", description="Glob on the path below the folder; ** crosses folders.")
+    uri: str = Field(
+        examples=["media/photos", "s3://bucket/photos"],
+        description="Folder or bucket prefix: a path, file://, s3://, anything fsspec opens.",
+    )
+    pattern: str = Field(
+        "**/*", examples=["**/*.{jpg,png}"], description="Glob on the path below the folder; ** crosses folders."
+    )
     sidecar: str | None = Field(
         None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
     )
@@ -65,16 +71,19 @@ class SegmentSettings(Section):
 class EncoderSettings(Section):
     """One encoder of the pipeline."""
 
-    model: str = Field(description="Name of a known encoder, hub id, local folder, or embedded:NAME.")
+    model: str = Field(
+        examples=["sentence-transformers/all-MiniLM-L6-v2", "./models/mine", "embedded:minilm"],
+        description="Name of a known encoder, hub id, local folder, or embedded:NAME.",
+    )
     sources: list[Name] | None = Field(None, description="Sources it reads; unset: all.")
     media: list[Modality] | None = Field(None, description="Kinds of items it is fed; unset: the encoder's own.")
     space: Name | None = Field(None, description="What search addresses; unset: the encoder's own.")
     revision: str | None = Field(None, description="Pinned commit of a hub id.")
     dim: int | None = Field(None, ge=1, description="Expected dim; the run stops where the model has another.")
-    unit_length: bool | None = None
+    unit_length: bool | None = Field(None, description="Scale vectors to length 1; unset: the encoder's own.")
     truncate_dim: int | None = Field(None, ge=1, description="Matryoshka: keep the first numbers.")
-    query_prompt: str | None = None
-    document_prompt: str | None = None
+    query_prompt: str | None = Field(None, examples=["query: "], description="Before every query's text.")
+    document_prompt: str | None = Field(None, examples=["passage: "], description="Before every item's text.")
     pooling: str | None = Field(None, description="cls or mean, where the model leaves it open.")
     window_seconds: float | None = Field(None, gt=0, description="Length of an audio or video segment.")
     hop_seconds: float | None = Field(None, gt=0, description="From one segment's start to the next.")
@@ -112,7 +121,7 @@ class ComputeSettings(Section):
     """Where and how encoders run. Not part of the encoder version, but for dtype."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Of the model's numbers.")
     batch_tokens: int | None = Field(None, ge=1, description="Padded tokens a batch; unset: by device.")
     batch_pixels: int | None = Field(None, ge=1, description="Pixels a batch; unset: by device.")
     readers: int = Field(2, ge=1, le=64, description="Threads that read, decode and tokenise ahead.")
@@ -127,7 +136,7 @@ class ComputeSettings(Section):
 class IndexSettings(Section):
     """How vector tables are indexed. Not part of the encoder version."""
 
-    vector_dtype: Literal["float16", "float32"] = "float16"
+    vector_dtype: Literal["float16", "float32"] = Field("float16", description="Of the stored vectors' numbers.")
     min_rows: int = Field(20_000, ge=1, description="Fewer rows get no ANN index: exact search is as fast.")
     rows_per_partition: int = Field(4096, ge=16, description="IVF cells: one for so many rows.")
     num_bits: int = Field(5, ge=1, le=9, description="Bits a dimension of the RaBitQ code.")
@@ -138,7 +147,7 @@ class CheckSettings(Section):
 
     min_ann_recall: float = Field(0.95, ge=0, le=1, description="Blocking: ANN recall@10 against exact search.")
     recall_queries: int = Field(200, ge=1, description="Held-out queries that ANN recall is measured on.")
-    max_quarantined_share: float = Field(0.05, ge=0, le=1)
+    max_quarantined_share: float = Field(0.05, ge=0, le=1, description="More items set aside: a warning.")
     max_mean_cosine: float = Field(0.9, ge=-1, le=1, description="Mean cosine of random pairs: above, collapsed.")
     max_quality_loss: float = Field(
         0.02, ge=0, le=1, description="Blocking: labelled nDCG@10 and recall@10 may be so far below live's."
@@ -170,25 +179,47 @@ class AutomationSettings(Section):
 class LimitSettings(Section):
     """Bounds on one media item; over them it is quarantined."""
 
-    max_bytes: int = Field(512 * 1024 * 1024, ge=1)
-    max_pixels: int = Field(100_000_000, ge=1)
-    max_characters: int = Field(10_000_000, ge=1)
+    max_bytes: int = Field(512 * 1024 * 1024, ge=1, description="Of a file.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Of a picture or a frame.")
+    max_characters: int = Field(10_000_000, ge=1, description="Of a text.")
     max_pages: int = Field(5000, ge=1, description="Of a document.")
     max_seconds: float = Field(4 * 3600, gt=0, description="Of a sound or a video.")
     max_frames: int = Field(4096, ge=1, description="Taken from one video.")
     decode_seconds: float = Field(20, gt=0, description="Of an isolated decoder, for each ten megabytes begun.")
     decode_megabytes: int = Field(2048, ge=64, description="Of an isolated decoder.")
-    background: tuple[int, int, int] = Field((255, 255, 255), description="Under transparent pixels.")
+    background: tuple[int, int, int] = Field(
+        (255, 255, 255), examples=[[255, 255, 255]], description="Under transparent pixels: red, green, blue."
+    )
+
+
+_EXAMPLE: dict[str, Any] = {
+    "store": "data/store",
+    "sources": {"photos": {"uri": "media/photos"}},
+    "encoders": {"clip": {"model": "openai/clip-vit-base-patch32", "sources": ["photos"]}},
+}
 
 
 class PipelineSettings(Section):
     """Everything a pipeline is made of: sources, encoders, spaces and one store."""
 
-    store: str = Field(description="Folder or bucket prefix of the LanceDB store.")
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    store: str = Field(
+        examples=["data/store", "s3://bucket/store"],
+        description="Folder or bucket prefix of the LanceDB store; a pipeline has its own.",
+    )
     storage_options: dict[str, Any] = Field(default_factory=dict, description="For the store; as fsspec's.")
-    sources: dict[Name, SourceSettings] = Field(min_length=1)
-    encoders: dict[Name, EncoderSettings] = Field(min_length=1)
-    spaces: dict[Name, SpaceSettings] = Field(default_factory=dict)
+    sources: dict[Name, SourceSettings] = Field(
+        min_length=1, examples=[{"photos": {"uri": "media/photos"}}], description="Name → where media items come from."
+    )
+    encoders: dict[Name, EncoderSettings] = Field(
+        min_length=1, examples=[{"clip": {"model": "openai/clip-vit-base-patch32"}}], description="Name → a model."
+    )
+    spaces: dict[Name, SpaceSettings] = Field(
+        default_factory=dict,
+        examples=[{"text": {"queries": "queries.jsonl", "min_ndcg": 0.6}}],
+        description="Name → what is expected of a space of vectors; an encoder names its space.",
+    )
     shards: int = Field(16, ge=1, le=5000, description="Stable buckets of media items: Dagster's partitions.")
     compute: ComputeSettings = ComputeSettings()  # pyright: ignore[reportCallIssue]
     index: IndexSettings = IndexSettings()  # pyright: ignore[reportCallIssue]
@@ -196,8 +227,20 @@ class PipelineSettings(Section):
     maintenance: MaintenanceSettings = MaintenanceSettings()  # pyright: ignore[reportCallIssue]
     automation: AutomationSettings = AutomationSettings()  # pyright: ignore[reportCallIssue]
     limits: LimitSettings = LimitSettings()  # pyright: ignore[reportCallIssue]
-    key_prefix: list[Name] = Field(default_factory=list, description="Before every asset key.")
-    owners: list[str] = Field(default_factory=list, description="Emails or team:NAME, shown in the UI.")
+    key_prefix: list[Name] = Field(
+        default_factory=list,
+        examples=[["catalog"]],
+        description="Before every name in Dagster, from asset keys to resource keys: it keeps two pipelines apart.",
+    )
+    pool: str = Field(
+        POOL,
+        pattern=r"^\S+$",
+        examples=["gpu", "cuda_1"],
+        description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
+    )
+    owners: list[str] = Field(
+        default_factory=list, examples=[["team:search"]], description="Emails or team:NAME, shown in the UI."
+    )
 
     @model_validator(mode="after")
     def _sources_exist(self) -> "PipelineSettings":
@@ -316,15 +359,19 @@ def _from(folder: Path, path: str) -> str:
 def _explain(problem: Any) -> str:
     """One pydantic error in words: where, what was found, what to do."""
     location = ".".join(str(part) for part in problem["loc"])
+    return f"{location}: {mistake(problem)}" if location else mistake(problem)
+
+
+def mistake(problem: Any) -> str:
+    """What is wrong at the place of one pydantic error of the settings, and the nearest right key."""
     if problem["type"] == "extra_forbidden":
         known = _keys_at(problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(known)}."
-        return f"{location}: unknown key.{hint}"
+        return f"unknown key.{hint}"
     if problem["type"] == "missing":
-        return f"{location}: missing. Add it."
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{location}: {message}" if location else message
+        return "missing. Add it."
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def _keys_at(location: Sequence[Any]) -> list[str]:

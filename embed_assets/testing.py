@@ -1,4 +1,4 @@
-"""EncoderContract: the tests that every encoder passes, for plugin authors to subclass.
+"""EncoderContract and MediaContract: the tests that every encoder and media decoder passes, for authors to subclass.
 
 class TestMyEncoder(EncoderContract):
     @pytest.fixture(scope="class")
@@ -16,9 +16,16 @@ import numpy as np
 from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.canaries import canary_vectors
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError
+from embed_assets.media.added import decode_added, decoded_by, decoder_plugins
+from embed_assets.media.decoder import Decoder
+from embed_assets.media.isolation import Decoders
+from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip, Sound
+from embed_assets.media.sniff import HEAD, refine, sniff
 
 TEXTS = (
     "a cat",
@@ -31,6 +38,18 @@ TEXTS = (
 )
 PARTS = (1.0, 0.37, 0.02, 0.75)  # of the longest sound
 SIZES = ((64, 64), (320, 200), (97, 301), (224, 224), (31, 500))
+SMALL = Limits(max_characters=1, max_pixels=1, max_seconds=0.001)  # which every good file is over
+OTHER_FILES = [
+    b"",
+    b"One line of words.\n",
+    b"# A heading\n\nWords, and [a link](there).\n",
+    b"name,size\none,1\ntwo,2\n",
+    b'{"name": "one"}\n',
+    b"<!doctype html><html><body>Words</body></html>",
+    bytes(range(256)),
+    b"PK\x03\x04" + bytes(60),
+    b"\x89PNG\r\n\x1a\n" + bytes(60),
+]
 
 
 class EncoderContract:
@@ -61,6 +80,11 @@ class EncoderContract:
             assert vectors.dtype == np.float32, modality
             assert vectors.shape == (len(batch), encoder.dim), modality
             assert encoder.spec.dim is None or encoder.dim == (encoder.spec.truncate_dim or encoder.spec.dim)
+
+    def test_the_canaries_are_taken(self, encoder: Encoder) -> None:
+        for modality, vectors in canary_vectors(encoder).items():
+            assert vectors.shape[1] == encoder.dim, modality
+            assert np.isfinite(vectors).all(), modality
 
     def test_vectors_are_finite(self, encoder: Encoder) -> None:
         for modality, batch in self._batches(encoder):
@@ -155,6 +179,91 @@ class EncoderContract:
     def _assert_close(self, found: np.ndarray, expected: np.ndarray, modality: str) -> None:
         scale = max(1.0, float(np.abs(expected).max()))  # vectors that are not of unit length
         assert np.abs(found - expected).max() <= self.tolerance * scale, modality
+
+
+class MediaContract:
+    """What a `Decoder` promises. Subclass it as `Test…` with a fixture `decoder`, `good` and `broken`.
+
+    The package under test has to be installed: workers and listings find the decoder by its entry point.
+    """
+
+    def good(self) -> list[bytes]:
+        """Whole files that are of the type."""
+        raise NotImplementedError
+
+    def broken(self) -> list[bytes]:
+        """Files that the decoder takes for its own, and that are damaged."""
+        raise NotImplementedError
+
+    def others(self) -> list[bytes]:
+        """Files that are none of its type; override to add those that come near."""
+        return OTHER_FILES
+
+    def test_it_is_found_by_its_entry_point(self, decoder: Decoder) -> None:
+        plugins = decoder_plugins()
+        assert plugins.good.get(decoder.name) == decoder, [each.said for each in plugins.broken]
+
+    def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
+        for data in [*self.good(), *self.broken()]:
+            found = refine(data, sniff(data))
+            assert (decoded_by(found.mime), found.modality) == (decoder.id, decoder.modality), data[:60]
+
+    def test_other_files_are_refused(self, decoder: Decoder) -> None:
+        for data in self.others():
+            assert not decoder.detect(data[:HEAD]), data[:60]
+
+    def test_detect_copes_with_any_beginning(self, decoder: Decoder) -> None:
+        for data in self.good():
+            for length in range(min(len(data), 64)):
+                decoder.detect(data[:length])
+
+    def test_good_files_decode_in_a_process_of_their_own(self, decoder: Decoder) -> None:
+        with Decoders() as decoders:
+            for data in self.good():
+                found = decoders.run(decode_added, data, decoder=decoder.name, limits=Limits())
+                assert _content(found) == _content(decode_added(data, decoder=decoder.name, limits=Limits()))
+
+    def test_several_threads_decode_the_same(self, decoder: Decoder) -> None:
+        data = self.good()[0]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(decoder.decode, [data] * 8, repeat(Limits())))
+        assert len({_content(each) for each in found}) == 1
+
+    def test_broken_files_raise_media_errors(self, decoder: Decoder) -> None:
+        for data in self.broken():
+            error = _refused(decoder, data, Limits())
+            assert error is not None, data[:60]
+            assert 0 < len(error.reason) < 40, "a reason is counted: short, without figures"
+
+    def test_files_cut_short_raise_nothing_but_media_errors(self, decoder: Decoder) -> None:
+        for data in self.good():
+            for part in range(16):
+                _refused(decoder, data[: len(data) * part // 16], Limits())
+
+    def test_what_is_over_a_limit_is_refused(self, decoder: Decoder) -> None:
+        for data in self.good():
+            error = None
+            try:
+                decode_added(data, decoder=decoder.name, limits=SMALL)
+            except MediaError as raised:
+                error = raised
+            assert error is not None and error.reason.startswith("too "), error
+
+
+def _refused(decoder: Decoder, data: bytes, limits: Limits) -> MediaError | None:
+    """What the decoder says of a file that it can't decode; any error but a MediaError fails the test."""
+    try:
+        decoder.decode(data, limits)
+    except MediaError as error:
+        return error
+    return None
+
+
+def _content(payload: Any) -> Any:
+    """Something that is equal for equal payloads."""
+    if isinstance(payload, Sound):
+        return payload.rate, payload.samples.tobytes()
+    return (payload.mode, payload.size, payload.tobytes()) if isinstance(payload, Image.Image) else payload
 
 
 def picture(width: int, height: int, seed: int) -> Image.Image:

@@ -6,4 +6,4 @@ from embed_assets.settings import PipelineSettings
 
 def store_resource(settings: PipelineSettings) -> StoreResource:
     """The store of the settings; credentials come from the environment."""
-    return StoreResource(uri=settings.store, storage_options=settings.storage_options)
+    return StoreResource.from_settings(settings)

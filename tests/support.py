@@ -319,7 +319,7 @@ def vector_rows(schema: pa.Schema, vectors: np.ndarray, **columns: Sequence[Any]
         "content_hash": [f"{number:064x}" for number in range(count)],
         "segment_count": [1] * count,
         "labels": [[]] * count,
-        "vector": list(vectors.astype(schema.field("vector").type.value_type.to_pandas_dtype())),
+        "vector": list(vectors.astype(pa.array([], schema.field("vector").type.value_type).to_numpy().dtype)),
         **columns,
     }
     fixed = {"source": "notes", "shard": "s00", "modality": "text", "kind": "chunk", "encoder_version": "v1"}

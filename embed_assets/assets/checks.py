@@ -5,16 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets import constants
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.quality import checks
 from embed_assets.steps import Steps
 from embed_assets.store.releases import CheckVerdict
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 
-def build_index_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
+def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
     """All checks of an encoder's index. They look at one table version; promotion reads their verdicts again."""
     key = names.key(of=encoder, kind="index")
 
@@ -25,12 +24,11 @@ def build_index_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
             for spec in checks.ALL
         ],
         can_subset=True,
-        pool=constants.POOL,
+        required_resource_keys=names.resource_keys,
+        pool=names.settings.pool,
     )
-    def index_checks(
-        context: dg.AssetCheckExecutionContext, encoders: EncoderResource, store: StoreResource
-    ) -> Iterator[dg.AssetCheckResult]:
-        steps = make_steps(names.settings, encoders, store)
+    def index_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        steps = make_steps(names, context.resources)
         record = chosen_version(steps, encoder, context.run.tags)
         chosen = {check.name for check in context.selected_asset_check_keys}
         release, verdicts = steps.check(record, only=chosen)

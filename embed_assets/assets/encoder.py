@@ -7,12 +7,13 @@ import dagster as dg
 from embed_assets import constants
 from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import preview
 from embed_assets.embedding.resolve import Resolved
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.planning import plan_encoder, plan_tables
 from embed_assets.steps import Steps
+from embed_assets.store.saved import save_settings
 
 _PLAN_ROWS = 64  # of a table of the plan
 
@@ -25,6 +26,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         group_name=names.group(encoder),
         kinds={"huggingface" if "torchvision" not in spec.family else "pytorch"},
         owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names),
         description=(
             f"`{spec.model}`: {', '.join(spec.modalities)} into the space `{spec.space}`. Hashes what was loaded "
@@ -35,14 +37,14 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
             "model": spec.model,
             "family": spec.family.rpartition(":")[2],
             "license": spec.license or "unknown",
+            **({"needs": f"pip install 'embed-assets[{spec.extra}]'"} if spec.extra else {}),
         },
-        pool=constants.POOL,
+        pool=names.settings.pool,
     )
-    def encoder_version(
-        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
-    ) -> dg.MaterializeResult:
-        steps = make_steps(names.settings, encoders, store)
+    def encoder_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        steps = make_steps(names, context.resources)
         resolved = steps.resolve(encoder)
+        save_settings(steps.store, names.settings)  # the commands of embed-assets need a store's address only
         register_version(context.instance, names, encoder, resolved.record.version)
         for change in resolved.changes:
             context.log.info(f"changed against the version before: {change}")

@@ -8,7 +8,7 @@ from embed_assets import constants
 from embed_assets.assets.conditions import index_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import density_map, legend
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.quality.projection import pca_plane
 from embed_assets.steps import Indexed, Steps
@@ -29,18 +29,17 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         group_name=names.group(encoder),
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
         automation_condition=index_condition(names),
-        pool=constants.POOL,
+        pool=names.settings.pool,
         description=(
             f"ANN index (distance `{spec.distance}`) from {names.settings.index.min_rows:,} rows on, full-text index "
             "on chunks and captions, scalar indices for filters. The search effort is the cheapest that reaches the "
             "recall target on held-out queries."
         ),
     )
-    def index(
-        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
-    ) -> dg.MaterializeResult:
-        steps = make_steps(names.settings, encoders, store)
+    def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        steps = make_steps(names, context.resources)
         indexed = steps.index(steps.version(encoder, context.partition_key))
         context.log.info(f"candidate of space {spec.space}: {indexed.release.key}")
         return dg.MaterializeResult(metadata=_metadata(steps, indexed))

@@ -9,9 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets import constants
 from embed_assets.assets.names import Names, forget_version
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import serving_result
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.steps import Steps
@@ -71,11 +70,10 @@ def _roll_back(names: Names, space: str) -> dg.OpDefinition:
         name=names.named(f"{space}_rollback_op"),
         description=f"Space {space!r} goes back to the version before, or to `to`; nothing is encoded or rebuilt.",
         out=dg.Out(dg.Nothing),
+        required_resource_keys=names.resource_keys,
     )
-    def roll_back(
-        context: dg.OpExecutionContext, config: RollBackConfig, encoders: EncoderResource, store: StoreResource
-    ) -> None:
-        steps = make_steps(names.settings, encoders, store)
+    def roll_back(context: dg.OpExecutionContext, config: RollBackConfig) -> None:
+        steps = make_steps(names, context.resources)
         try:
             pointer = steps.roll_back(space, by=_by(context), to=config.to)
         except EmbedAssetsError as error:
@@ -90,14 +88,13 @@ def _retire(names: Names) -> dg.OpDefinition:
         name=names.named("retire_op"),
         description="Drop an encoder version that no pointer names: its table, its model files, its partition key.",
         out=dg.Out(dg.Nothing),
+        required_resource_keys=names.resource_keys,
     )
-    def retire(
-        context: dg.OpExecutionContext, config: RetireConfig, encoders: EncoderResource, store: StoreResource
-    ) -> None:
+    def retire(context: dg.OpExecutionContext, config: RetireConfig) -> None:
         if config.encoder not in names.spaces_of:
             known = ", ".join(names.spaces_of)
             raise dg.Failure(f"encoder: {config.encoder!r} is none of {known}.", allow_retries=False)
-        steps = make_steps(names.settings, encoders, store)
+        steps = make_steps(names, context.resources)
         try:
             steps.retire(config.encoder, config.version, by=_by(context))
         except EmbedAssetsError as error:
@@ -113,13 +110,12 @@ def _maintain(names: Names) -> dg.OpDefinition:
         name=names.named("maintain_op"),
         description="Compact tables, refresh indices and remove what no pointer needs, within a bounded time; what "
         "was compacted is indexed, checked and served again.",
-        pool=constants.POOL,
+        pool=names.settings.pool,
         out=dg.Out(dg.Nothing),
+        required_resource_keys=names.resource_keys,
     )
-    def maintain(
-        context: dg.OpExecutionContext, config: MaintainConfig, encoders: EncoderResource, store: StoreResource
-    ) -> None:
-        steps = make_steps(names.settings, encoders, store)
+    def maintain(context: dg.OpExecutionContext, config: MaintainConfig) -> None:
+        steps = make_steps(names, context.resources)
         before = _generations(steps)
         try:
             report = steps.maintain(seconds=config.seconds, by=_by(context))

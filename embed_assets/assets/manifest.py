@@ -11,7 +11,7 @@ from embed_assets import constants
 from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import contact_sheet
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
 from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.errors import EmbedAssetsError
@@ -36,6 +36,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         group_name=names.source_group,
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names),
         description=(
             f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
@@ -43,10 +44,8 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         ),
         metadata={"dagster/uri": settings.uri, "pattern": settings.pattern},
     )
-    def manifest(
-        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
-    ) -> dg.MaterializeResult:
-        steps = make_steps(names.settings, encoders, store)
+    def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        steps = make_steps(names, context.resources)
         report = steps.refresh(source)
         context.log.info(_told(report))
         return dg.MaterializeResult(

@@ -16,7 +16,6 @@ AUTOMATIC = {"embed_assets/automatic": "true"}
 
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-AUTOMATIC = {"embed_assets/automatic": "true"}  # run tag: not launched by a person
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,21 @@ class Names:
     def key(self, *, of: str, kind: str) -> dg.AssetKey:
         """`<prefix>/<of>_<kind>`: the lineage graph shows the last part alone."""
         return dg.AssetKey([*self.settings.key_prefix, f"{of}_{kind}"])
+
+    @property
+    def encoders_key(self) -> str:
+        """Resource key of the pipeline's EncoderResource: `encoders`, after the key prefix."""
+        return self.named("encoders")
+
+    @property
+    def store_key(self) -> str:
+        """Resource key of the pipeline's StoreResource: `store`, after the key prefix."""
+        return self.named("store")
+
+    @property
+    def resource_keys(self) -> set[str]:
+        """Resource keys that every asset, check and job of the pipeline needs."""
+        return {self.encoders_key, self.store_key}
 
     @property
     def keys(self) -> list[dg.AssetKey]:

@@ -1,15 +1,16 @@
-"""build_definitions: from settings to assets, checks and jobs. Read this first.
+"""From settings to Dagster's objects: all of them, or assets, checks, resources alone. Read this first.
 
 <source>_manifest ─┐
                    ├─► <encoder>_vectors ─► <encoder>_index ─► checks ─► <space>_serving
 <encoder>_encoder ─┘    version, shard        version          blocking    pointer
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import dagster as dg
 
-from embed_assets.assets.checks import build_index_checks
+from embed_assets.assets.checks import build_checks
 from embed_assets.assets.conditions import build_automation_sensor
 from embed_assets.assets.encoder import build_encoder_asset
 from embed_assets.assets.index import build_index_asset
@@ -23,6 +24,8 @@ from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.embedding.loading import spec_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.settings import PipelineSettings
+
+Until = Literal["vectors", "index", "serving"]
 
 
 def build_definitions(
@@ -38,30 +41,64 @@ def build_definitions(
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
     `build_jobs` and `build_upkeep_jobs`. With `automation.enabled` there is a sensor for the assets' conditions.
     No executor is set, since a code location has one: run embedding in process, so that the model is
-    loaded once a run.
+    loaded once a run. Two pipelines of one location need different `key_prefix`es and stores.
     """
     names, specs = build_names(settings)
-    assets: list[dg.AssetsDefinition] = [build_manifest_asset(names, source) for source in settings.sources]
-    for encoder, spec in specs.items():
-        assets.append(build_encoder_asset(names, encoder, spec))
-        assets.append(build_vectors_asset(names, encoder, spec))
-        assets.append(build_index_asset(names, encoder, spec))
-    assets.extend(build_serving_asset(names, space) for space in names.spaces)
     upkeep = upkeep or build_upkeep_jobs(names)
     sensor = build_automation_sensor(names)
     return dg.Definitions(
-        assets=assets,
-        asset_checks=[build_index_checks(names, encoder) for encoder in specs],
+        assets=_assets(names, specs, until="serving"),
+        asset_checks=[build_checks(names, encoder) for encoder in specs],
         jobs=[*(job for own in (jobs or build_jobs(names)).values() for job in own.all), *upkeep.all],
         sensors=[sensor] if sensor else [],
-        resources={
-            "encoders": encoders or EncoderResource.from_settings(settings.compute),
-            "store": store or StoreResource(uri=settings.store, storage_options=settings.storage_options),
-        },
+        resources=build_resources(settings, encoders=encoders, store=store),
     )
+
+
+def build_embedding_assets(settings: PipelineSettings, *, until: Until = "serving") -> list[dg.AssetsDefinition]:
+    """The assets alone. `until="vectors"` leaves out indices and pointers, `"index"` the pointers.
+
+    They need the resources of `build_resources`; the jobs of `build_jobs` need all of them.
+    """
+    names, specs = build_names(settings)
+    return _assets(names, specs, until=until)
+
+
+def build_index_checks(
+    settings: PipelineSettings, *, encoders: Iterable[str] | None = None
+) -> list[dg.AssetChecksDefinition]:
+    """The checks alone, of all or some encoders' indices. They need the resources of `build_resources`.
+
+    Of a Lance table that no pipeline made, `build_recall_check` in recall_check.py measures the index.
+    """
+    names, specs = build_names(settings)
+    return [build_checks(names, encoder) for encoder in (specs if encoders is None else encoders)]
+
+
+def build_resources(
+    settings: PipelineSettings, *, encoders: EncoderResource | None = None, store: StoreResource | None = None
+) -> dict[str, dg.ConfigurableResource[Any]]:
+    """`encoders` and `store` under the pipeline's keys: its key prefix goes before them."""
+    names = Names(settings, {})
+    return {
+        names.encoders_key: encoders or EncoderResource.from_settings(settings.compute),
+        names.store_key: store or StoreResource.from_settings(settings),
+    }
 
 
 def build_names(settings: PipelineSettings) -> tuple[Names, dict[str, EncoderSpec]]:
     """Names and encoder specs of a pipeline. Reads model configs, never weights."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
     return Names(settings, {name: spec.space for name, spec in specs.items()}), specs
+
+
+def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> list[dg.AssetsDefinition]:
+    assets = [build_manifest_asset(names, source) for source in names.settings.sources]
+    for encoder, spec in specs.items():
+        assets.append(build_encoder_asset(names, encoder, spec))
+        assets.append(build_vectors_asset(names, encoder, spec))
+        if until != "vectors":
+            assets.append(build_index_asset(names, encoder, spec))
+    if until == "serving":
+        assets.extend(build_serving_asset(names, space) for space in names.spaces)
+    return assets

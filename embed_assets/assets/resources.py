@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from embed_assets.assets.names import Names
 from embed_assets.embedding.allowance import Allowance
 from embed_assets.settings import ComputeSettings, PipelineSettings
 from embed_assets.steps import Steps
@@ -29,7 +30,9 @@ class EncoderResource(dg.ConfigurableResource):
     offline: bool = False
     isolate_decoders: bool = True
     keep_models: bool = True
-    budget: str = Field("", description="What a run may spend on encoding, as 90s, 1.5Mtokens or 2.50usd; unset: all.")
+    budget: str = Field(
+        default="", description="What a run may spend on encoding, as 90s, 1.5Mtokens or 2.50usd; unset: all."
+    )
 
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
@@ -52,8 +55,23 @@ class StoreResource(dg.ConfigurableResource):
     uri: str
     storage_options: dict[str, Any] = Field(default_factory=dict)
 
+    @classmethod
+    def from_settings(cls, settings: PipelineSettings) -> "StoreResource":
+        """The resource that a pipeline's settings describe."""
+        return cls(uri=settings.store, storage_options=settings.storage_options)
 
-def make_steps(settings: PipelineSettings, encoders: EncoderResource, store: StoreResource) -> Steps:
-    """The pipeline's steps, with what the run configured in place of the settings."""
-    changed = {"compute": encoders.compute(), "store": store.uri, "storage_options": store.storage_options}
-    return Steps(settings.model_copy(update=changed))
+
+def encoders_of_run(names: Names, resources: Any) -> EncoderResource:
+    """The pipeline's own EncoderResource, among a run's `context.resources`."""
+    return getattr(resources, names.encoders_key)
+
+
+def make_steps(names: Names, resources: Any) -> Steps:
+    """The pipeline's steps, with what a run's `context.resources` say in place of the settings."""
+    store: StoreResource = getattr(resources, names.store_key)
+    changed = {
+        "compute": encoders_of_run(names, resources).compute(),
+        "store": store.uri,
+        "storage_options": store.storage_options,
+    }
+    return Steps(names.settings.model_copy(update=changed))

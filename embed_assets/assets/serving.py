@@ -9,7 +9,7 @@ from embed_assets.assets.checks import chosen_version
 from embed_assets.assets.conditions import freshness_policy, serving_condition
 from embed_assets.assets.kept import serve_kept
 from embed_assets.assets.names import Names, is_automatic
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import preview
 from embed_assets.errors import PromotionError
 from embed_assets.steps import Steps
@@ -29,6 +29,7 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
         group_name=names.named(space),
         kinds={"lancedb"},
         owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
         automation_condition=serving_condition(names),
         freshness_policy=freshness_policy(names),
         description=(
@@ -36,10 +37,8 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
             "passed on that very table version. The release before stays, to go back to."
         ),
     )
-    def serving(
-        context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource
-    ) -> dg.MaterializeResult:
-        steps = make_steps(names.settings, encoders, store)
+    def serving(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        steps = make_steps(names, context.resources)
         tags, by = context.run.tags, f"dagster run {context.run_id}"
         try:
             pointer = _moved(steps, encoders_of, tags, by=by)

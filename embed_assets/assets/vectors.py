@@ -9,7 +9,7 @@ import numpy as np
 from embed_assets import constants
 from embed_assets.assets.conditions import vectors_condition
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import EncoderResource, StoreResource, make_steps
+from embed_assets.assets.resources import encoders_of_run, make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
 from embed_assets.embedding.allowance import Allowance, current
 from embed_assets.embedding.report import EmbedReport
@@ -34,16 +34,18 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         group_name=names.group(encoder),
         kinds={"lancedb", "pytorch"},
         owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),
-        pool=constants.POOL,
+        pool=names.settings.pool,
         description=(
             f"Vectors of {', '.join(spec.media)} by encoder version and shard. Encodes what is missing or "
             "edited, deletes what is gone, leaves what is equal; equal bytes are encoded once. All partitions of "
             "a run share one loaded model."
         ),
     )
-    def vectors(context: dg.AssetExecutionContext, encoders: EncoderResource, store: StoreResource) -> None:
-        steps, allowance = make_steps(names.settings, encoders, store), current() or encoders.allowance()
+    def vectors(context: dg.AssetExecutionContext) -> None:
+        steps = make_steps(names, context.resources)
+        allowance = current() or encoders_of_run(names, context.resources).allowance()
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():

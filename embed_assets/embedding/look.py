@@ -9,7 +9,7 @@ from typing import Any
 
 from embed_assets.embedding import progress
 from embed_assets.errors import MediaError
-from embed_assets.media.hashing import content_hash
+from embed_assets.media.added import media_hash
 from embed_assets.media.item import ListedFile
 from embed_assets.media.sidecar import Annotations
 from embed_assets.media.sniff import refine, sniff
@@ -99,7 +99,7 @@ def _look(listed: ListedSource, file: ListedFile) -> Look:
         return _unreadable(file, error.reason)
     kind = refine(data, sniff(data))
     reason = "empty file" if not data else None if kind.modality else f"unsupported type: {kind.mime}"
-    return Look(content_hash(data), kind.mime, kind.modality, reason)
+    return Look(media_hash(data, kind.mime), kind.mime, kind.modality, reason)
 
 
 def _unreadable(file: ListedFile, reason: str) -> Look:

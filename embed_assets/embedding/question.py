@@ -6,6 +6,7 @@ from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.spec import EncoderSpec, Modality
 from embed_assets.errors import SettingsError
 from embed_assets.media.hashing import content_hash
+from embed_assets.media.item import Sniffed
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
 from embed_assets.media.sniff import refine, sniff
@@ -21,7 +22,8 @@ def question_of(query: Any, spec: EncoderSpec) -> tuple[Modality, Any]:
         return _taken("text", spec), query
     if not isinstance(query, bytes):
         return _taken("image", spec), query
-    modality = _kind_of(query, spec)
+    found = refine(query, sniff(query))
+    modality = _kind_of(found, spec)
     segments = segments_of(
         query,
         modality=modality,
@@ -32,13 +34,13 @@ def question_of(query: Any, spec: EncoderSpec) -> tuple[Modality, Any]:
         segmenting=Segmenting(mode="whole"),
         limits=Limits(),
         sampling=sampling_of(spec, by_scene=False),
+        mime=found.mime,
     )
     return modality, segments[0].payload
 
 
-def _kind_of(data: bytes, spec: EncoderSpec) -> Modality:
+def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
     """What a file is asked as: its own kind, or the sound track of a video where only sounds are taken."""
-    found = refine(data, sniff(data))
     if found.modality is None:
         raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
     if found.modality == "video" and "video" not in spec.modalities:

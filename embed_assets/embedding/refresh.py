@@ -14,12 +14,14 @@ import pyarrow.compute
 
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.errors import SourceError
+from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
 from embed_assets.media.tables import row_id, table_of
-from embed_assets.store.manifest import Manifest, annotated
+from embed_assets.store.manifest import DECODERS, Manifest, annotated
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
+_JSON = json.JSONEncoder(sort_keys=True).encode
 _GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
 # Of all files' rows these columns are looked at; captions and labels only of those that go.
 _KNOWN = ["media_id", "source", "key", "shard", "size", "mtime", "etag", "content_hash", "meta_hash", "mime"]
@@ -69,9 +71,17 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     marks, same = _marks(listed, manifest, live.values())
 
     files = [file for file in listed.files if file.key not in same]
-    fresh = {file.key for file in files if listed.is_table(file) or not _same_stat(live.get(file.key), file)}
-    found = entries(listed, files, fresh=fresh, live=live)
-    present = {entry.file.key for entry in found}
+    told, now = _decoders(listed, manifest)
+    fresh = {
+        file.key
+        for file in files
+        if listed.is_table(file)
+        or not _same_stat(live.get(file.key), file)
+        or (told != now and _for_plugins(live[file.key]))
+    }
+    said_anew = [file for file in files if file.key not in fresh and not _same_said(listed, file, live[file.key])]
+    found = entries(listed, [*(f for f in files if f.key in fresh), *said_anew], fresh=fresh, live=live)
+    present = {file.key for file in files if file.key not in fresh} | {entry.file.key for entry in found}
     vanished = {key: row for key, row in live.items() if key not in present and owner(row) not in same}
 
     changes = _Changes(listed, shards=shards, ids={row["media_id"] for row in known}, vanished=vanished)
@@ -82,8 +92,8 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     for row in table.filter(pc.is_in(table["media_id"], gone)).to_pylist():
         changes.delete(row)
     manifest.write(changes.rows)
-    if listed.tables is not None:
-        manifest.mark_tables(listed.name, marks)
+    if listed.tables is not None or told != now:
+        manifest.mark_tables(listed.name, marks | ({DECODERS: now} if now else {}))
     return changes.report(known, files_read=len(fresh), seconds=time.monotonic() - started)
 
 
@@ -92,7 +102,8 @@ def differs(listed: ListedSource, manifest: Manifest) -> bool:
     rows = manifest.rows(listed.name, columns=_COMPARED)
     live = {row["key"]: row for row in rows if row["status"] != "deleted"}
     marks, same = _marks(listed, manifest, live.values())
-    if len(same) < len(marks):
+    told, now = _decoders(listed, manifest)
+    if len(same) < len(marks) or (told != now and any(_for_plugins(row) for row in live.values())):
         return True
     files = [file for file in listed.files if file.key not in same]
     if {row["key"] for row in live.values() if owner(row) not in same} != {file.key for file in files}:
@@ -101,7 +112,7 @@ def differs(listed: ListedSource, manifest: Manifest) -> bool:
         row = live[file.key]
         if not _same_stat(row, file):
             return True
-        if _meta_hash(file.uri, annotated(listed.annotations.of(file.key))) != row["meta_hash"]:
+        if not _same_said(listed, file, row):
             return True
     return False
 
@@ -117,6 +128,20 @@ def _marks(
     # Of a table that could not be read there is one row, its own.
     owners = {row["key"] if row["status"] == "quarantined" else None for row in live} | {table_of(row) for row in live}
     return marks, {key for key, mark in marks.items() if before.get(key) == mark and key in owners}
+
+
+def _decoders(listed: ListedSource, manifest: Manifest) -> tuple[str, str]:
+    """The decoder plugins that the source's files were shown to, and those of now.
+
+    While one is broken they count as unchanged: its files keep their rows until it can be asked again.
+    """
+    told, now = manifest.table_marks(listed.name).get(DECODERS, ""), installed()
+    return told, told if now is None else now
+
+
+def _for_plugins(row: Mapping[str, Any]) -> bool:
+    """Whether other decoder plugins may see something else in a file."""
+    return row["status"] == "quarantined" or row["mime"] == PLAIN or decoded_by(row["mime"]) != ""
 
 
 class _Changes:
@@ -248,6 +273,11 @@ def _same_stat(row: Mapping[str, Any] | None, file: ListedFile) -> bool:
     return (row["size"], row["mtime"], row["etag"]) == (file.size, file.mtime, file.etag)
 
 
+def _same_said(listed: ListedSource, file: ListedFile, row: Mapping[str, Any]) -> bool:
+    """Whether address, caption, labels and user columns of a file are those of its row."""
+    return _meta_hash(file.uri, annotated(listed.annotations.of(file.key))) == row["meta_hash"]
+
+
 def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
     """Whether an item is another than before. A table's row may become good, or be set aside, by a setting alone."""
     if entry.table is not None and look.reason != row["reason"]:
@@ -273,7 +303,7 @@ def _guard(listed: ListedSource, live: Mapping[str, Any], lost: int) -> None:
 
 
 def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([uri, annotation], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(_JSON([uri, annotation]).encode()).hexdigest()[:16]
 
 
 def _data_version(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from embed_assets.embedding.look import ListedSource
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError
-from embed_assets.media.hashing import content_hash
+from embed_assets.media.added import media_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
@@ -66,7 +66,7 @@ def segmenter(
             text = spools[source].text(table, row["content_hash"])
             return text_segments(text, tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting)
         data = opened[source].read(row["key"], limits.max_bytes)
-        if content_hash(data) != row["content_hash"]:  # half written, or edited since it was listed
+        if media_hash(data, row["mime"]) != row["content_hash"]:  # half written, or edited since it was listed
             raise MediaError("changed while read", f"{row['key']} is not what was listed; refresh again", again=True)
         return segments_of(
             data,

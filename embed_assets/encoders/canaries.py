@@ -37,7 +37,7 @@ def canary_payloads(spec: EncoderSpec, modality: Modality) -> list[Any]:
         return list(TEXTS)
     if modality == "image":
         return [canary_picture(width, height) for width, height in SIZES]
-    sound = canary_sound(spec.sample_rate or RATE)
+    sound = canary_sound(spec.sample_rate or RATE, seconds=min(SECONDS, spec.window_seconds or SECONDS))
     if modality == "audio":
         return [sound]
     return [canary_clip(spec.frames or FRAMES, sound=sound)]
@@ -77,9 +77,9 @@ def canary_picture(width: int, height: int, shift: int = 0) -> "Image":
     return Image.fromarray(_pixels(width, height, shift))
 
 
-def canary_sound(rate: int) -> Sound:
+def canary_sound(rate: int, *, seconds: float = SECONDS) -> Sound:
     """A tone that rises from 200 to 3000 Hz, beating four times a second."""
-    at = np.arange(round(SECONDS * rate)) / rate
+    at = np.arange(int(seconds * rate)) / rate
     phase = 2 * np.pi * (200 * at + (3000 - 200) * at**2 / (2 * SECONDS))
     beat = 0.6 + 0.4 * np.cos(2 * np.pi * 4 * at)
     return Sound(samples=(0.5 * beat * np.sin(phase)).astype(np.float32), rate=rate)

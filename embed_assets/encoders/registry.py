@@ -3,7 +3,6 @@
 import importlib
 import re
 from dataclasses import replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.vision import LAYOUTS
 from embed_assets.encoders.weights import API, BUILTIN, TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
+from embed_assets.plugins import Plugins, find_plugins
 
 ENTRY_POINTS = "embed_assets.encoders"
 FAMILIES = (
@@ -73,39 +73,32 @@ def builtin_specs() -> dict[str, EncoderSpec]:
 
 
 def encoder_specs() -> dict[str, EncoderSpec]:
-    """The builtin encoders and those of installed plugins (entry points of `embed_assets.encoders`).
+    """The builtin encoders and those of installed plugins that can be used; of the others there is a warning."""
+    return {**builtin_specs(), **encoder_plugins().good}
 
-    An entry point is an EncoderSpec, or a list of them. Two declarers of one name are an error that
-    names both.
-    """
-    specs = builtin_specs()
-    declarers = dict.fromkeys(specs, "embed-assets")
-    for entry in entry_points(group=ENTRY_POINTS):
-        declared = entry.load()
-        for spec in [declared] if isinstance(declared, EncoderSpec) else declared:
-            if spec.name in specs:
-                raise SettingsError(
-                    f"Encoder {spec.name!r} is declared by {declarers[spec.name]} and by {entry.value}. "
-                    "Rename one, or uninstall its package."
-                )
-            specs[spec.name], declarers[spec.name] = spec, entry.value
-    return specs
+
+def encoder_plugins() -> Plugins[EncoderSpec]:
+    """What entry points of `embed_assets.encoders` declare: an EncoderSpec each, or a list of them."""
+    return find_plugins(ENTRY_POINTS, EncoderSpec, taken=builtin_specs())
 
 
 def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -> EncoderSpec:
     """The spec of a known encoder, or of any model whose family its config tells.
 
-    A hub id that is not on this machine has its two small config files downloaded, nothing more.
+    A hub id that is not on this machine has its two small config files downloaded, nothing more. Raises
+    SettingsError where the plugin of that name is broken, with its fault as the cause.
     """
-    known = encoder_specs()
+    plugins = encoder_plugins()
+    known = {**builtin_specs(), **plugins.good}
     if name_or_model in known:
         spec = known[name_or_model]
         return replace(spec, name=name or spec.name, **overrides)
+    plugins.refuse_broken(name_or_model)
     model = name_or_model
     local = Path(model).expanduser().exists()
     looks_like_id = ("/" in model and is_hub_id(model)) or model.startswith(API)
     if not local and not looks_like_id:
-        raise _unknown(model, "it is no encoder's name, no folder and no hub id", known)
+        raise _unknown(model, "it is no encoder's name, no folder and no hub id", known, plugins)
     family = overrides.get("family") or recognise(model, revision=overrides.get("revision"))
     if family is None:
         raise _unknown(model, f"its config tells no family that is supported ({FAMILIES})", known)
@@ -159,7 +152,7 @@ def family_class(spec: EncoderSpec) -> Any:
     module, _, name = spec.family.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a plugin's module may raise anything as it is imported
         if spec.extra is not None:
             raise MissingExtraError(f"Encoder {spec.name!r}", spec.extra) from error
         raise SettingsError(
@@ -168,10 +161,14 @@ def family_class(spec: EncoderSpec) -> Any:
         ) from error
 
 
-def _unknown(model: str, why: str, known: dict[str, EncoderSpec]) -> UnknownEncoderError:
+def _unknown(
+    model: str, why: str, known: dict[str, EncoderSpec], plugins: Plugins[EncoderSpec] | None = None
+) -> UnknownEncoderError:
     error = UnknownEncoderError(model, known)
     way_out = f"Families: {FAMILIES}; for another, name its class in `family`."
-    error.args = (f"{error} {model!r} can't be used: {why}. {way_out}",)
+    broken = plugins.broken if plugins else []
+    perhaps = f" It may be of a plugin that is left out: {' '.join(each.said for each in broken)}" if broken else ""
+    error.args = (f"{error} {model!r} can't be used: {why}. {way_out}{perhaps}",)
     return error
 
 

@@ -24,19 +24,19 @@ def document_text(data: bytes, mime: str | None, *, limits: Limits) -> str:
     if mime == HTML:
         from embed_assets.media.hypertext import html_text
 
-        return _checked(html_text(data, limits=limits), "empty text", limits)
+        return checked_text(html_text(data, limits=limits), "empty text", limits)
     if mime == PDF:
         from embed_assets.media.pdf import pdf_text
 
-        return _checked(pdf_text(data, limits=limits), "no text layer", limits)
+        return checked_text(pdf_text(data, limits=limits), "no text layer", limits)
     if mime == DOCX:
         from embed_assets.media.word import docx_text
 
-        return _checked(docx_text(data, limits=limits), "empty text", limits)
+        return checked_text(docx_text(data, limits=limits), "empty text", limits)
     return decode_text(data, limits=limits)
 
 
-def _checked(text: str, reason_if_empty: str, limits: Limits) -> str:
+def checked_text(text: str, reason_if_empty: str, limits: Limits) -> str:
     """Without what a database refuses: NULs and halves of surrogate pairs, which broken fonts give."""
     text = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
     if not text:

@@ -55,6 +55,13 @@ def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
         raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
 
 
+def checked_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
+    """A picture that was opened elsewhere, as `decode_image` gives them. Raises MediaError "too many pixels"."""
+    _check_size(image, limits)
+    image.load()
+    return upright_rgb(image, limits)
+
+
 def upright_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
     """The frame that is loaded: in mode RGB, on the background, upright by EXIF."""
     return _upright(_rgb(image, limits.background), _orientation(image))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SettingsError
+from embed_assets.media.added import added_sounds, decode_added, decoder_of
 from embed_assets.media.animation import Shown, picture_frames
 from embed_assets.media.chunks import Chunk, chunk_text
 from embed_assets.media.documents import FORMAT, PARSED, document_text
@@ -67,15 +68,26 @@ def segments_of(
     `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
     unseen. Sounds and videos need a `sampling`, pictures have one where
     several frames of an animated one are wanted. `mime` is what the file was sniffed as: without it
-    a document is taken for plain text. With `decoders` everything but plain text is decoded in a
-    process of its own. Raises MediaError with the reason for which the item is quarantined.
+    a document is taken for plain text, and no plugin is asked. With `decoders` everything but plain text
+    is decoded in a process of its own. Raises MediaError with the reason for which the item is
+    quarantined, SettingsError where the plugin that decodes it is not installed.
     """
+    added = decoder_of(mime)
+    if added is not None and added.modality == "audio":
+        _cutter("audio", sampling)
+        options = {"caption": caption, "media_hash": media_hash, "sampling": sampling}
+        return _decoded(added_sounds, data, decoders, limits, decoder=added.name, **options)
+    if added is not None:
+        made = _decoded(decode_added, data, decoders, limits, decoder=added.name)
+        if added.modality == "image":
+            return [_picture_segment(made, caption, media_hash)]
+        return text_segments(made, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
     if modality == "image" and sampling is not None and sampling.animated_frames is not None:
         frames = _decoded(picture_frames, data, decoders, limits, most=sampling.animated_frames)
         return [_frame_segment(frame, caption, media_hash) for frame in frames]
     if modality == "image":
         picture = _decoded(decode_image, data, decoders, limits)
-        return [Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)]
+        return [_picture_segment(picture, caption, media_hash)]
     if modality != "text":
         cut = _cutter(modality, sampling)
         return _decoded(cut, data, decoders, limits, caption=caption, media_hash=media_hash, sampling=sampling)
@@ -115,10 +127,14 @@ def _decoded(task: Callable[..., Any], data: bytes, decoders: Decoders | None, l
     return decoders.run(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
 
 
+def _picture_segment(picture: Any, caption: str | None, media_hash: str) -> Segment:
+    return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
+
+
 def _frame_segment(frame: Shown, caption: str | None, media_hash: str) -> Segment:
     start, end, picture = frame
     if start is None:
-        return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
+        return _picture_segment(picture, caption, media_hash)
     digest = text_hash(f"{media_hash} frame {start} {end}")
     return Segment(kind="frame", start=start, end=end, text=caption, content_hash=digest, payload=picture)
 

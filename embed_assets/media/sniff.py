@@ -6,6 +6,7 @@ from typing import Any
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
+from embed_assets.media.added import PLAIN, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
@@ -68,13 +69,17 @@ def sniff(data: bytes) -> Sniffed:
 def refine(data: bytes, sniffed: Sniffed) -> Sniffed:
     """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
 
-    A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. Other
+    A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. What
+    nothing built in decodes, and text without markup, is shown to decoders of plugins. Other
     kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
     decodes a frame or two at most.
     """
     if sniffed.mime == _UNKNOWN:
         heard = recording_kind(data)
-        return sniffed if heard is None else Sniffed(mime=f"{heard}/x-unknown", modality=heard)
+        if heard is not None:
+            return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
+    if sniffed.modality is None or sniffed.mime == PLAIN:
+        return shown_to_plugins(data[:HEAD], sniffed)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
     from embed_assets.media.container import opened, picture_stream, sound_stream
@@ -163,4 +168,4 @@ def _kind_of_text(text: str) -> Sniffed:
         return Sniffed(mime="text/html", modality="text")
     if text.lstrip().startswith("<?xml"):
         return Sniffed(mime="text/xml", modality="text")
-    return Sniffed(mime="application/json" if _JSON.match(text) else "text/plain", modality="text")
+    return Sniffed(mime="application/json" if _JSON.match(text) else PLAIN, modality="text")

@@ -14,6 +14,7 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.source import open_source
 from embed_assets.quality.heldout import evenly, part_of, span_of
 from embed_assets.quality.queryset import Judged, load_queries
@@ -128,6 +129,7 @@ class Asked:
                 segmenting=Segmenting(mode="whole"),
                 limits=self._limits,
                 sampling=sampling_as(record),
+                mime=refine(data, sniff(data)).mime,
             )
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)

@@ -79,7 +79,7 @@ def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> C
     """The column's type against the encoder version's."""
     kind = table.schema.field("vector").type
     fixed = isinstance(kind, pa.FixedSizeListType)
-    number = kind.value_type.to_pandas_dtype().__name__ if fixed else str(kind)
+    number = pa.array([], kind.value_type).to_numpy().dtype.name if fixed else str(kind)
     found_dim = kind.list_size if fixed else 0
     passed = number == vector_dtype and found_dim == release.dim
     summary = f"vectors are {number}[{found_dim}]; the encoder version has {vector_dtype}[{release.dim}]"

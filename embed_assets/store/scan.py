@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from embed_assets.store.rows import spread
 
@@ -39,7 +40,8 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     zeros have no cosine and are near to nothing.
     """
     kind: Any = table.schema.field("vector").type
-    asked = queries.astype(kind.value_type.to_pandas_dtype()).astype(np.float32)
+    rounded = pa.array([], kind.value_type).to_numpy().dtype  # before pyarrow 26 to_pandas_dtype asks for pandas
+    asked = queries.astype(rounded).astype(np.float32)
     best = np.full((len(asked), k), np.inf, dtype=np.float32)
     for vectors in vector_batches(table):
         found = distances(asked, vectors, distance)

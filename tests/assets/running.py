@@ -15,15 +15,17 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Running:
-    """A pipeline's definitions on an instance."""
+    """A pipeline's definitions, or a host's that it is part of, on an instance."""
 
-    def __init__(self, settings: PipelineSettings, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, settings: PipelineSettings, instance: dg.DagsterInstance, *, definitions: dg.Definitions | None = None
+    ) -> None:
         self.settings = settings
         self.instance = instance
         self.steps = Steps(settings)
         self.names: Names = build_names(settings)[0]
         self.jobs: dict[str, EncoderJobs] = build_jobs(self.names)
-        self.definitions = build_definitions(settings, jobs=self.jobs)
+        self.definitions = definitions or build_definitions(settings, jobs=self.jobs)
 
     def embed(self, encoder: str = "words", *, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
         """The embed job over all shards of the encoder's current version, or what `tags` select."""

@@ -6,14 +6,33 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 
-from embed_assets.assets.names import AUTOMATIC
-from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.encoder import register_version
+from embed_assets.assets.jobs import build_jobs
+from embed_assets.assets.maintenance import build_upkeep_jobs
+from embed_assets.assets.names import AUTOMATIC, grid_range
+from embed_assets.assets.pipeline import (
+    build_definitions,
+    build_embedding_assets,
+    build_index_checks,
+    build_names,
+    build_resources,
+)
+from embed_assets.assets.resources import EncoderResource, StoreResource, encoders_of_run
 from embed_assets.errors import SettingsError, UnknownEncoderError
-from tests.support import REPOSITORY, settings, write_notes
+from embed_assets.search.searcher import Searcher
+from embed_assets.settings import PipelineSettings
+from embed_assets.steps import Steps
+from embed_assets.store.connection import Store
+from embed_assets.store.serving import live_release
+from jobs.schedules import all_schedules
+from jobs.sensors import all_sensors
+from tests.assets.running import QUIET, Running
+from tests.support import REPOSITORY, all_rows, settings, write_notes
 
 _HEAVY = ("torch", "torchvision", "transformers", "sentence_transformers", "lancedb", "lance", "sklearn")
 
@@ -87,13 +106,115 @@ def test_two_pipelines_with_their_own_prefix_merge(words: list, tmp_path: Path) 
         build_definitions(settings(tmp_path, key_prefix=[prefix], automation={"enabled": True}))
         for prefix in ("media", "archive")
     ]
-    # Of two pipelines in one location the resources have the same keys: one of them brings them.
-    second = dg.Definitions(
-        assets=both[1].assets, asset_checks=both[1].asset_checks, jobs=both[1].jobs, sensors=both[1].sensors
-    )
-    repository = dg.Definitions.merge(both[0], second).get_repository_def()
+    repository = dg.Definitions.merge(*both).get_repository_def()
     assert len([job for job in repository.job_names if job.endswith("_maintain")]) == 2
     assert {sensor.name for sensor in repository.sensor_defs} == {"media_automation", "archive_automation"}
+
+
+def _names(pipeline: PipelineSettings) -> set[str]:
+    """Every name that a code location, or an instance, has only once."""
+    names, specs = build_names(pipeline)
+    jobs, upkeep = build_jobs(names), build_upkeep_jobs(names)
+    automation = dg.Definitions(schedules=all_schedules(names, jobs, upkeep), sensors=all_sensors(names, specs, jobs))
+    merged = dg.Definitions.merge(build_definitions(pipeline, jobs=jobs, upkeep=upkeep), automation)
+    repository, assets = merged.get_repository_def(), merged.resolve_asset_graph()
+    nodes = [assets.get(key) for key in assets.get_all_asset_keys()]
+    return {
+        *(job for job in repository.job_names if not job.startswith("__")),
+        *(schedule.name for schedule in repository.schedule_defs),
+        *(sensor.name for sensor in repository.sensor_defs),
+        *repository.get_top_level_resources(),
+        *(str(node.group_name) for node in nodes),
+        *(node.key.to_user_string() for node in nodes),
+        *(key.to_user_string() for key in assets.asset_check_keys),
+        *(str(names.versions(encoder).name) for encoder in specs),
+        *(
+            one.node_def.name
+            for one in [*(merged.assets or ()), *(merged.asset_checks or ())]
+            if hasattr(one, "node_def")
+        ),
+    }
+
+
+def test_two_pipelines_with_their_own_prefix_share_no_name(words: list, tmp_path: Path) -> None:
+    media, archive = (
+        _names(settings(tmp_path, key_prefix=[prefix], automation={"enabled": True})) for prefix in ("media", "archive")
+    )
+    assert len(media) == len(archive) > 30
+    assert media & archive == set()
+    assert {"media_encoders", "media_store", "media_words", "media_sources"} <= media
+
+
+def test_a_pool_is_shared_unless_the_settings_name_another(words: list, tmp_path: Path) -> None:
+    for pool, changes in (("gpu", {}), ("cuda_1", {"pool": "cuda_1"})):
+        pipeline = settings(tmp_path, **changes)
+        computed = [*build_embedding_assets(pipeline), *build_index_checks(pipeline)]
+        assert {pool for one in computed for pool in one.node_def.pools} == {pool}
+
+
+def test_two_pipelines_with_stores_and_devices_of_their_own_run_in_one_location(
+    words: list, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    both = [
+        settings(tmp_path / "a", key_prefix=["a"]),
+        settings(tmp_path / "b", key_prefix=["b"], compute={"device": "auto", "offline": True}),
+    ]
+    for pipeline, count in zip(both, (5, 3), strict=True):
+        write_notes(Path(pipeline.sources["notes"].uri), count)
+    merged = dg.Definitions.merge(*(build_definitions(pipeline) for pipeline in both))
+    for pipeline, count in zip(both, (5, 3), strict=True):
+        running = Running(pipeline, instance, definitions=merged)
+        assert running.embed().success
+        assert running.promote().success
+        live = live_release(running.steps.store, "words")
+        assert live.rows == count
+        assert encoders_of_run(running.names, _resources(merged)).device == pipeline.compute.device
+    found = Searcher(Store(both[1].store)).search("note 1", space="words", k=9)
+    assert len(found) == 3
+
+
+def _resources(definitions: dg.Definitions) -> SimpleNamespace:
+    return SimpleNamespace(**dict(definitions.resources or {}))
+
+
+def test_resources_are_found_beside_a_hosts_own(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    write_notes(tmp_path / "notes", 4)
+    pipeline = settings(tmp_path, key_prefix=["media"])
+    host = dg.Definitions(resources={"encoders": dg.ResourceDefinition.mock_resource(), "store": "the host's"})
+    running = Running(pipeline, instance, definitions=dg.Definitions.merge(host, build_definitions(pipeline)))
+    assert running.embed().success and running.promote().success
+
+
+def test_a_host_may_take_the_vectors_alone(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    write_notes(tmp_path / "notes", 4)
+    pipeline = settings(tmp_path)
+    assets = build_embedding_assets(pipeline, until="vectors")
+    assert {asset.key.to_user_string() for asset in assets} == {"notes_manifest", "words_encoder", "words_vectors"}
+    mine = dg.define_asset_job("mine", selection=dg.AssetSelection.all())
+    host = dg.Definitions(assets=assets, resources=build_resources(pipeline), jobs=[mine])
+    steps = Steps(pipeline)
+    version = steps.resolve("words").record.version
+    register_version(instance, build_names(pipeline)[0], "words", version)
+    done = host.resolve_job_def("mine").execute_in_process(
+        instance=instance, tags=grid_range(version, pipeline.shards), run_config=QUIET
+    )
+    assert done.success
+    assert len(all_rows(steps)) == 4
+
+
+def test_resources_may_be_replaced(words: list, tmp_path: Path) -> None:
+    pipeline = settings(tmp_path, key_prefix=["media"])
+    mine = EncoderResource(device="cuda:3")
+    resources = build_resources(pipeline, encoders=mine)
+    assert resources["media_encoders"] is mine
+    assert resources["media_store"] == StoreResource(uri=pipeline.store)
+
+
+def test_index_checks_can_be_had_of_some_encoders(words: list, tmp_path: Path) -> None:
+    pipeline = settings(tmp_path, encoders={"one": {"model": "words"}, "two": {"model": "slow-words"}})
+    (only,) = build_index_checks(pipeline, encoders=["two"])
+    assert {key.asset_key for key in only.check_keys} == {dg.AssetKey("two_index")}
+    assert len(build_index_checks(pipeline)) == 2
 
 
 def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:

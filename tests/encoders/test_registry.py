@@ -8,8 +8,9 @@ import pytest
 
 from embed_assets.encoders.catalog import CLIP, CNN, PIXELS, SENTENCE, SIGLIP, VISION
 from embed_assets.encoders.device import resolve_device, torch_dtype
-from embed_assets.encoders.registry import builtin_specs, family_class, load_encoder, spec_for
+from embed_assets.encoders.registry import builtin_specs, encoder_specs, family_class, load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
+from tests.installing import install
 
 
 def test_the_builtin_encoders_state_their_facts():
@@ -130,3 +131,72 @@ def test_float32_on_cuda_is_float32():
         assert torch.is_inference_mode_enabled()
         assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.allow_tf32 == before
+
+
+_GROUP = "embed_assets.encoders"
+_SPEC = """
+from dataclasses import replace
+from embed_assets.encoders.registry import builtin_specs
+pixels = builtin_specs()["pixels"]
+"""
+
+
+def test_plugins_declare_one_encoder_or_several(tmp_path, monkeypatch):
+    code = _SPEC + 'one = replace(pixels, name="one")\nmore = [replace(one, name="two"), replace(one, name="three")]\n'
+    install(tmp_path, "good-plugin", code, {_GROUP: {"a": "good_plugin:one", "b": "good_plugin:more"}}, monkeypatch)
+    assert {"one", "two", "three"} <= set(encoder_specs())
+    assert spec_for("two").family == PIXELS
+
+
+def test_a_plugin_that_fails_on_import_names_itself_and_breaks_nothing_else(tmp_path, monkeypatch, caplog):
+    install(tmp_path, "bad-plugin", "import no_such_library\n", {_GROUP: {"shout": "bad_plugin:spec"}}, monkeypatch)
+    assert spec_for("pixels").name == "pixels"
+    assert encoder_specs() == builtin_specs()
+    told = "Plugin 'shout' of package bad-plugin 1.0 (bad_plugin:spec) can't be loaded: ModuleNotFoundError"
+    assert [record.getMessage().startswith(told) for record in caplog.records] == [True], "one warning a process"
+    with pytest.raises(
+        SettingsError, match=r"package bad-plugin 1.0 .*no_such_library.*uninstall bad-plugin"
+    ) as caught:
+        spec_for("shout")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    with pytest.raises(UnknownEncoderError, match=r"plugin that is left out: Plugin 'shout' of package bad-plugin"):
+        spec_for("another-of-its-encoders")
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)\n", "1 / 0\n", "def (\n", "\n"])
+def test_whatever_a_plugin_does_on_import_is_its_own_affair(code, tmp_path, monkeypatch):
+    install(tmp_path, "wild-plugin", code, {_GROUP: {"wild": "wild_plugin:spec"}}, monkeypatch)
+    assert spec_for("pixels").name == "pixels"
+    with pytest.raises(SettingsError, match="Plugin 'wild' of package wild-plugin"):
+        spec_for("wild")
+
+
+@pytest.mark.parametrize("value", ["'words'", "7", "[pixels, None]", "lambda: pixels"])
+def test_what_is_no_spec_is_told_of(value, tmp_path, monkeypatch):
+    install(tmp_path, "odd-plugin", f"{_SPEC}spec = {value}\n", {_GROUP: {"odd": "odd_plugin:spec"}}, monkeypatch)
+    assert "odd" not in encoder_specs()
+    with pytest.raises(SettingsError, match=r"Plugin 'odd' of package odd-plugin 1.0 .* is no EncoderSpec"):
+        spec_for("odd")
+
+
+def test_of_two_encoders_of_one_name_neither_is_used(tmp_path, monkeypatch):
+    code = _SPEC + 'specs = [replace(pixels, name="same"), replace(pixels, name="{own}")]\n'
+    for package in ("first-plugin", "second-plugin"):
+        module = package.replace("-", "_")
+        install(tmp_path, package, code.format(own=module), {_GROUP: {module: f"{module}:specs"}}, monkeypatch)
+    assert {"first_plugin", "second_plugin"} <= set(encoder_specs())
+    with pytest.raises(SettingsError, match=r"'same' is declared twice: by package first-plugin .* second-plugin"):
+        spec_for("same")
+
+
+def test_a_plugin_takes_no_name_of_ours(tmp_path, monkeypatch, caplog):
+    code = _SPEC + 'spec = replace(pixels, name="minilm")\n'
+    install(tmp_path, "taking-plugin", code, {_GROUP: {"minilm": "taking_plugin:spec"}}, monkeypatch)
+    assert spec_for("minilm") == builtin_specs()["minilm"]
+    assert "Encoder 'minilm' of package taking-plugin 1.0 (taking_plugin:spec) is left out" in caplog.text
+
+
+def test_a_family_that_fails_on_import_is_told_of(tmp_path, monkeypatch):
+    install(tmp_path, "late-plugin", "raise RuntimeError('no licence file')\n", {}, monkeypatch)
+    with pytest.raises(SettingsError, match=r"family 'late_plugin:Late' can't be imported .no licence file"):
+        family_class(replace(builtin_specs()["pixels"], name="late", family="late_plugin:Late"))

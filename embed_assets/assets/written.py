@@ -1,0 +1,104 @@
+"""The settings as a component's YAML has them: the same keys, and templates in place of values.
+
+Derived from the settings model, so that a key is declared once.
+"""
+
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
+from pydantic_core import InitErrorDetails, core_schema
+
+from embed_assets.settings import PipelineSettings, Section, mistake
+
+_PLAIN = (int, float, str, bool, NoneType)
+
+
+@cache
+def written_settings() -> type[BaseModel]:
+    """The model of what may be written: PipelineSettings, where `{{ … }}` may stand for a value.
+
+    Its errors say what was expected and the nearest right key, at the place of the mistake.
+    """
+    told: dict[str, Any] = {"_in_words": model_validator(mode="wrap")(_in_words)}
+    base = _written(PipelineSettings)
+    return create_model("EmbeddingPipeline", __base__=base, __doc__=PipelineSettings.__doc__, __validators__=told)
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value is text that Dagster renders: `{{ env.STORE }}`."""
+    return isinstance(value, str) and "{{" in value
+
+
+class _OrTemplate:
+    """An annotation: text with a template is let through, everything else is what it was."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_unless_template, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        inner = handler(schema)
+        kinds = inner.get("anyOf", [inner])
+        if any(kind.keys() == {"type"} and kind["type"] == "string" for kind in kinds):
+            return inner  # any text will do
+        return {"anyOf": [*kinds, {"type": "string", "pattern": r"\{\{"}]}
+
+
+def _unless_template(value: Any, validated: Any) -> Any:
+    return value if is_template(value) else validated(value)
+
+
+@cache
+def _written(section: type[Section]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        kind = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        about: dict[str, Any] = {"description": field.description, "examples": field.examples}
+        if not field.is_required():  # what is not written is left to the settings themselves
+            shown = isinstance(field.default, _PLAIN) and field.default_factory is None
+            about |= {"default": field.default} if shown else {"default_factory": NoneType}
+        fields[name] = (_templated(kind), Field(**about))
+    more: Any = section.model_config.get("json_schema_extra") or {}
+    more = {**more, "propertyNames": {"enum": sorted(fields)}}  # `dg check yaml` lists what it expected
+    config = ConfigDict(extra="forbid", json_schema_extra=more)
+    return create_model(section.__name__, __config__=config, __doc__=section.__doc__, **fields)
+
+
+def _templated(kind: Any) -> Any:
+    """`kind`, or a template in its place."""
+    written = _spelled_out(kind)
+    return written if written in (str, Any) or _has_sections(written) else Annotated[written, _OrTemplate()]
+
+
+def _has_sections(written: Any) -> bool:
+    """Whether it is a section, or several by name: these are written out, so that their keys are checked."""
+    if get_origin(written) in (Annotated, dict):
+        return any(_has_sections(inner) for inner in get_args(written))
+    return isinstance(written, type) and issubclass(written, BaseModel)
+
+
+def _spelled_out(kind: Any) -> Any:
+    """`kind` with what is inside of it templated."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return _written(kind)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return Annotated[(_spelled_out(inner[0]), *inner[1:])]
+    if origin is dict:
+        return dict[inner[0], _templated(inner[1])]
+    return list[_templated(inner[0])] if origin is list else kind
+
+
+def _in_words(cls: type[BaseModel], values: Any, validated: Any) -> Any:
+    try:
+        return validated(values)
+    except ValidationError as error:
+        problems = [
+            # Of a type of pydantic's own: Dagster makes the error anew, with file and line.
+            InitErrorDetails(
+                type="value_error", loc=problem["loc"], input=problem["input"], ctx={"error": mistake(problem)}
+            )
+            for problem in error.errors()
+        ]
+        raise ValidationError.from_exception_data(error.title, problems) from None
