@@ -141,7 +141,9 @@ def recorded_batches(settings: dict[str, Any]) -> Batches:
     """The batches that the pipeline forms; the run warms model, files and libraries up as well."""
     steps = RecordedSteps(make_settings(settings))
     steps.refresh("media")
-    steps.embed(steps.resolve("encoder").record)
+    record = steps.resolve("encoder").record
+    steps.writer_of(record)  # its canaries are no media
+    steps.embed(record)
     shutil.rmtree(settings["store"])
     return steps.recorder.batches
 
@@ -161,6 +163,7 @@ def run_pipeline(settings: dict[str, Any]) -> Side:
     steps.refresh("media")
     refreshed = time.perf_counter()
     record = steps.resolve("encoder").record
+    steps.writer_of(record)  # once a run, however many items: its canaries are compared
     resolved, worked = time.perf_counter(), time.process_time()
     report = steps.embed(record)
     ended, done = time.perf_counter(), time.process_time()
