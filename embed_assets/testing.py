@@ -9,6 +9,7 @@ class TestMyEncoder(EncoderContract):
 # ruff: noqa: D102 (the tests' names say it)
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.canaries import canary_vectors
+from embed_assets.encoders.canaries import canary_payloads
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
@@ -82,8 +83,12 @@ class EncoderContract:
             assert encoder.spec.dim is None or encoder.dim == (encoder.spec.truncate_dim or encoder.spec.dim)
 
     def test_the_canaries_are_taken(self, encoder: Encoder) -> None:
-        for modality, vectors in canary_vectors(encoder).items():
-            assert vectors.shape[1] == encoder.dim, modality
+        window = min(self.seconds, encoder.spec.window_seconds or self.seconds)
+        spec = replace(encoder.spec, frames=self.frames, window_seconds=window)
+        for modality in spec.modalities:
+            batch = [encoder.prepare(modality, payload) for payload in canary_payloads(spec, modality)]
+            vectors = encoder.encode(batch)
+            assert vectors.shape == (len(batch), encoder.dim), modality
             assert np.isfinite(vectors).all(), modality
 
     def test_vectors_are_finite(self, encoder: Encoder) -> None:

@@ -60,7 +60,12 @@ def environment(folder: Path) -> dict[str, str]:
     script.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_ASSETS", "DAGSTER"))}
     path = os.pathsep.join([str(script.parent), str(Path(sys.executable).parent), kept["PATH"]])
-    home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    home = {
+        "HOME": str(folder / "home"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "LOGNAME": "ada",
+    }
     return kept | home | {"PATH": path, "PYTHONPATH": str(REPOSITORY), "COLUMNS": WIDTH, "PYTHONWARNINGS": "ignore"}
 
 
@@ -74,13 +79,14 @@ def run(command: Command, folder: Path, environ: dict[str, str]) -> str:
 
 
 def normal(output: str) -> list[str]:
-    """Output without what differs from run to run: figures, versions, widths of columns."""
-    text = re.sub(r"\b[0-9a-f]{12}\b", "VERSION", output)
-    text = re.sub(r"\b[0-9a-f]{4}…", "HASH", text)
-    text = re.sub(r"\d+(?:[.,:T-]\d+)*", "0", text)
-    text = re.sub(r"[─━┄╌]+", "─", text).replace("<0", "0")
-    text = re.sub(r"0 (?:B|kB|MB|GB|ms|s|min|minutes?|seconds?)\b", "0 UNIT", text)
-    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    """The words of an output, sorted, without what differs from run to run: figures, versions, where tables wrap."""
+    text = re.sub(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN", output)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "VERSION", text)
+    text = re.sub(r"\b[0-9a-f]{4,8}…", "HASH", text)
+    text = re.sub(r"\d+(?:[.,:T-]\d+)*", "0", text).replace("<0", "0")
+    text = re.sub(r"[─━┄╌│┃┏┓┗┛┡┩└┘┳╇┴┻┼╋]+", " ", text)
+    text = re.sub(r"0 ?(?:B|kB|MB|GB|k|M|ms|s|min|minutes?|seconds?)\b", "0 UNIT", text)
+    return sorted(text.split())
 
 
 def rewritten(document: str, folder: Path) -> str:

@@ -48,8 +48,19 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
         save_settings(steps.store, settings)
         if is_fresh(steps):
             return False
-        _materialize(steps, shown)
+        with _imports_at_rest():
+            _materialize(steps, shown)
     return True
+
+
+@contextmanager
+def _imports_at_rest() -> Iterator[None]:
+    """What was imported is no garbage: collections that walk it cost a second in every 60,000 items."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # libraries tell of leaks at the end of a process where it stays frozen
 
 
 def _materialize(steps: Steps, shown: Progress) -> None:
@@ -62,7 +73,6 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.names import AUTOMATIC, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
 
-    gc.freeze()  # what was imported is no garbage: walking it costs a second in every 60,000 items
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     dagster_home(steps.settings)
     names, _ = build_names(steps.settings)
