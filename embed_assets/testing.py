@@ -8,6 +8,7 @@ class TestMyEncoder(EncoderContract):
 
 # ruff: noqa: D102 (the tests' names say it)
 
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import repeat
@@ -186,19 +187,19 @@ class EncoderContract:
         assert np.abs(found - expected).max() <= self.tolerance * scale, modality
 
 
-class MediaContract:
-    """What a `Decoder` promises. Subclass it as `Test…` with a fixture `decoder`, `good` and `broken`.
+class MediaContract(ABC):
+    """What a `Decoder` promises. Subclass it as `Test…` with a fixture `decoder`, and say what is good and broken.
 
     The package under test has to be installed: workers and listings find the decoder by its entry point.
     """
 
+    @abstractmethod
     def good(self) -> list[bytes]:
         """Whole files that are of the type."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self) -> list[bytes]:
         """Files that the decoder takes for its own, and that are damaged."""
-        raise NotImplementedError
 
     def others(self) -> list[bytes]:
         """Files that are none of its type; override to add those that come near."""
