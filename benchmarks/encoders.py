@@ -397,6 +397,8 @@ def flops(encoder: Encoder, item: Prepared) -> int:
     """Of one encode of one prepared segment, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    for network in _networks(encoder):
+        network.requires_grad_(False)  # the counter asks a parameter that is an input for its place in a graph
     with FlopCounterMode(display=False) as counter:
         encoder.encode([item])
     return int(counter.get_total_flops())

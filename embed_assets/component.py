@@ -42,7 +42,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
         """What `dg` lists."""
         return dg.ComponentTypeSpec(
             tags=["embeddings", "lancedb", "multimodal", "vector-search"],
-            produces=["asset", "asset_check", "job", "sensor", "resource"],
+            produces=["asset", "asset_check", "job", "schedule", "sensor", "resource"],
         )
 
     @classmethod
@@ -67,7 +67,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
             raise SettingsError("\n".join(_told(problem, context) for problem in error.errors())) from error
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Assets, checks, jobs and resources; loads no model and opens no store."""
+        """Assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store."""
         from embed_assets.assets.pipeline import build_definitions
 
         values = overridden(self.model_dump(exclude_unset=True), folder=_folder(context), environ={})

@@ -11,3 +11,4 @@ ITEMS_PER_SECOND = "embed_assets/items_per_second"
 READ_SECONDS = "embed_assets/read_seconds"
 ENCODE_SECONDS = "embed_assets/encode_seconds"
 WRITE_SECONDS = "embed_assets/write_seconds"
+UPSTREAM = "embed_assets/upstream"  # when the asset was materialized that a manifest was made from

@@ -14,6 +14,7 @@ from embed_assets.errors import SettingsError
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+SourceKind = Literal["files", "lance", "delta", "parquet", "value"]
 
 
 class Section(BaseModel):
@@ -23,27 +24,57 @@ class Section(BaseModel):
 
 
 class TableSettings(Section):
-    """Columns of a source's text tables: .jsonl, .ndjson, .csv, .tsv and .parquet, each row a media item."""
+    """Columns of a source's tables, each row of which is a media item."""
 
+    format: Literal["files", "lance", "delta", "parquet"] | None = Field(
+        None,
+        description="files: every .jsonl, .ndjson, .csv, .tsv and .parquet file is a table of texts; lance, delta, "
+        "parquet (a folder of it): the source's uri is one table. Unset: lance where the uri ends in .lance, else "
+        "files; of an asset's value leave it unset.",
+    )
     text: str | None = Field(None, description="Column that is embedded; unset: tables are files like others.")
-    id: str | None = Field(None, description="Column that names a row; unset: rows are known by their text.")
+    bytes: str | None = Field(None, description="Instead of text: column with the bytes of a picture, sound, document…")
+    uri: str | None = Field(None, description="Instead of text: column with the URI or path of each item's file.")
+    id: str | None = Field(None, description="Column that names a row; unset: rows are known by their content.")
     caption: str | None = Field(None, description="Column with a row's title.")
     labels: list[str] = Field(default_factory=list, description="Columns whose values are labels.")
     extra: list[str] = Field(default_factory=list, description="Columns to keep beside the item.")
+    updated: str | None = Field(
+        None, description="Column with a row's time or version: while it stays as it is, the row is not read again."
+    )
+
+    @property
+    def content(self) -> str | None:
+        """The column that is embedded; None where tables are files like others."""
+        return self.text or self.bytes or self.uri
 
     @model_validator(mode="after")
-    def _text_is_set(self) -> "TableSettings":
-        if self.text is None and (self.id or self.caption or self.labels or self.extra):
-            raise ValueError("names columns but not the one that is embedded; add text")
+    def _content_is_one_column(self) -> "TableSettings":
+        named = [name for name in ("text", "bytes", "uri") if getattr(self, name)]
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} are both set; keep the one whose column is embedded")
+        if not named and any(getattr(self, name) for name in type(self).model_fields if name != "format"):
+            raise ValueError("names columns but not the one that is embedded; add text, bytes or uri")
+        if self.updated and not self.id:
+            raise ValueError("updated tells which rows are unchanged, but not which row is which; add id")
         return self
 
 
 class SourceSettings(Section):
-    """Where media items come from."""
+    """Where media items come from: a folder or bucket, or a table; `asset` names the host's asset behind it."""
 
-    uri: str = Field(
-        examples=["media/photos", "s3://bucket/photos"],
-        description="Folder or bucket prefix: a path, file://, s3://, anything fsspec opens.",
+    uri: str | None = Field(
+        None,
+        examples=["media/photos", "s3://bucket/photos", "data/articles.lance"],
+        description="Folder or bucket prefix, or a table: a path, file://, s3://, anything fsspec opens. Without it "
+        "the table is the value of `asset`.",
+    )
+    asset: str | None = Field(
+        None,
+        pattern=r"^[^/\s]+(/[^/\s]+)*$",
+        examples=["warehouse/articles"],
+        description="Key of the host's Dagster asset that this source is made from: upstream of its manifest. Without "
+        "uri the asset's value is the source's table.",
     )
     pattern: str = Field(
         "**/*", examples=["**/*.{jpg,png}"], description="Glob on the path below the folder; ** crosses folders."
@@ -57,6 +88,42 @@ class SourceSettings(Section):
     max_deleted_share: float = Field(
         0.5, ge=0, le=1, description="A listing that lacks more than this share of known items stops the run."
     )
+
+    @property
+    def kind(self) -> SourceKind:
+        """What rows and files come from: `value` is a table that an asset returns."""
+        if self.uri is None:
+            return "value"
+        lance = self.uri.rstrip("/").endswith(".lance")
+        return self.table.format or ("lance" if lance and self.table.content else "files")
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: the uri, or the asset."""
+        return self.uri or f"asset {self.asset}"
+
+    @model_validator(mode="after")
+    def _place_and_table_agree(self) -> "SourceSettings":
+        table = self.table
+        if self.uri is None and self.asset is None:
+            raise ValueError("names no place; add uri (a folder, bucket or table), or the asset whose value is a table")
+        if self.uri is None and table.format:
+            raise ValueError("table.format is of a table at a uri, and the value of an asset has none; remove it")
+        if self.uri is None and not table.content:
+            raise ValueError(
+                "the value of the asset is its table, and no column of it is named; add table.text, table.bytes or "
+                "table.uri, or the uri of what the asset writes"
+            )
+        if self.uri is None and self.sidecar and "://" not in self.sidecar and not self.sidecar.startswith("/"):
+            raise ValueError("sidecar is a path below the uri, and there is none; write an absolute one")
+        if table.format not in (None, "files") and not table.content:
+            raise ValueError(f"table.format is {table.format}, but no column is named; add text, bytes or uri to table")
+        if self.kind == "files" and (name := next((n for n in ("bytes", "uri", "updated") if getattr(table, n)), None)):
+            raise ValueError(
+                f"table.{name} needs a table that is read by columns; add table.format: lance, delta or parquet (a "
+                "folder of Parquet as one table)"
+            )
+        return self
 
 
 class SegmentSettings(Section):

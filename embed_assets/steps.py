@@ -13,18 +13,21 @@ from embed_assets.embedding.allowance import current as current_allowance
 from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.cutting import limits_as, sampling_as, segmenting_as
 from embed_assets.embedding.known import KnownVectors
+from embed_assets.embedding.listings import listing_of
 from embed_assets.embedding.loading import installed_libraries, load_version
+from embed_assets.embedding.look import ListedSource
 from embed_assets.embedding.loop import Segmenter, embed, sample
 from embed_assets.embedding.plan import Plan, make_plan
 from embed_assets.embedding.refresh import RefreshReport, differs, refresh
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.resolve import Resolved, resolve
-from embed_assets.embedding.sources import limits_of, listed, segmenter
+from embed_assets.embedding.sources import columns_of, limits_of, listed, segmenter
 from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
 from embed_assets.errors import PromotionError, StoreError
 from embed_assets.media.isolation import Decoders
+from embed_assets.media.values import TableValue
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.quality.gate import Gate
@@ -34,9 +37,11 @@ from embed_assets.store.canaries import CanaryVectors
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
 from embed_assets.store.index import IndexReport, IndexSettings, build_indices
+from embed_assets.store.landed import Landed, LandedReport
 from embed_assets.store.maintenance import MaintenanceReport, maintain
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.models import KeptModels
+from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.releases import CheckVerdict, Release, Releases
 from embed_assets.store.retire import Retired, retirable, retire
 from embed_assets.store.serving import Pointer, Serving, move_event
@@ -83,19 +88,27 @@ class Steps:
 
     def refresh(self, source: str) -> RefreshReport:
         """Bring a source's manifest up to date with its listing."""
-        settings = self.settings.sources[source]
         progress.report("list", source, 0)
-        found = listed(source, settings, limits=self.limits, readers=self.settings.compute.readers)
+        found = self._listed(source)
         report = refresh(found, self.manifest, shards=self.settings.shards)
         if report.changed:
             History(self.store).add("refresh", report.figures())
         return report
 
+    def land(self, source: str, value: Any) -> LandedReport:
+        """Keep the value of a source's asset in the store, so that a refresh can read it; writes what changed.
+
+        Raises SourceError where it is no table, or lacks a column that the settings name.
+        """
+        settings = self.settings.sources[source]
+        columns = columns_of(settings)
+        table = TableValue(value, columns=columns.named(), origin=f"asset {settings.asset!r}")
+        return Landed(self.store, source).write(table, columns=columns.named(), content=columns.content, id=columns.id)
+
     def listing_differs(self, source: str) -> bool:
         """Whether a refresh of the source would find something to do; lists it, reads and writes nothing."""
-        settings = self.settings.sources[source]
         progress.report("list", source, 0)
-        found = listed(source, settings, limits=self.limits, readers=self.settings.compute.readers)
+        found = self._listed(source)
         return differs(found, self.manifest)
 
     def resolve(self, encoder: str, *, register: bool = True) -> Resolved:
@@ -203,7 +216,8 @@ class Steps:
         known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
         if known is not None:
             return Indexed(release=known, report=report, recall=None)
-        recall = self.gate.tuned(record, report)
+        before = Releases(self.store).candidate(record.encoder, record.version)
+        recall = self.gate.tuned(record, report, before=before if before and before.ann else None)
         if recall and _worst(recall).mean < self.settings.checks.min_ann_recall:
             report = self._build(record, retrain=True)
             recall = self.gate.tuned(record, report)
@@ -294,6 +308,15 @@ class Steps:
         current = self.current(encoder) if encoder in self.settings.encoders else None
         return retirable(self.store, encoder, current=current.version if current else None)
 
+    def retry(self) -> int:
+        """Have the next run try all that was set aside, though its bytes did not change; how many items, by version.
+
+        For what a limit stopped that was raised since, or a decoder that was mended.
+        """
+        tables = [self.vectors(record) for encoder in self.settings.encoders for record in self.kept(encoder)]
+        unread = sum(self.manifest.look_again(source) for source in self.settings.sources)
+        return unread + sum(Quarantine(self.store, table.name).clear() for table in tables)
+
     def maintain(self, *, seconds: float | None = None, by: str) -> MaintenanceReport:
         """Retire what nothing needs, compact, bring indices up to date, remove what is old; serve the moved tables.
 
@@ -362,6 +385,14 @@ class Steps:
             History(self.store).add(kind, move_event(after, release))
         return after
 
+    def _listed(self, source: str) -> ListedSource:
+        settings, readers = self.settings.sources[source], self.settings.compute.readers
+
+        def make() -> ListedSource:
+            return listed(source, settings, limits=self.limits, readers=readers, store=self.store)
+
+        return listing_of(self.store.uri, source, make) if settings.kind == "files" else make()
+
     def _encode(
         self,
         record: VersionRecord,
@@ -405,6 +436,7 @@ class Steps:
             sampling=sampling_as(record),
             limits=limits_as(record, self.limits),
             decoders=decoders,
+            store=self.store,
         )
 
     def _decoders(self) -> AbstractContextManager[Decoders | None]:

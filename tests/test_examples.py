@@ -19,10 +19,11 @@ from embed_assets.errors import SettingsError
 from embed_assets.media.added import decoder_plugins
 from embed_assets.media.decoder import Decoder
 from embed_assets.settings import EncoderSettings
+from tests.host import SAMPLE as EXAMPLE
+from tests.host import build_sample
 from tests.installing import install
 from tests.support import REPOSITORY, pipeline, refresh_and_embed, rows_by_key, write_notes
 
-EXAMPLE = REPOSITORY / "examples" / "third_party_encoder"
 PAGE = (REPOSITORY / "docs" / "adding-an-encoder.md").read_text(encoding="utf-8")
 SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\n<b>The harbour froze</b>\n\n2\n00:00:03,000 --> 00:00:04,000\nin June.\n"
 ENCODERS = {"spelling": {"model": "ngrams"}}
@@ -31,20 +32,7 @@ ENCODERS = {"spelling": {"model": "ngrams"}}
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Built as pip does with --no-build-isolation: no network, the backend of this environment."""
-    pytest.importorskip(
-        "setuptools", minversion="77", reason="the sample's build backend, setuptools, is not installed"
-    )
-    folder = tmp_path_factory.mktemp("sample")
-    source = folder / "source"
-    for file in EXAMPLE.rglob("*"):  # a copy: the backend leaves a build folder behind
-        if file.is_file() and not {"__pycache__", "build"} & set(file.parts):
-            (source / file.relative_to(EXAMPLE)).parent.mkdir(parents=True, exist_ok=True)
-            (source / file.relative_to(EXAMPLE)).write_bytes(file.read_bytes())
-    code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    command = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
+    return zipfile.ZipFile(build_sample(tmp_path_factory.mktemp("sample")))
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.host import build
 from tests.support import REPOSITORY
 
 OURS = {"resources", "jobs", "tests", "benchmarks", "examples"}  # top-level names of the repository alone
-
-
-def build(source: Path, folder: Path, *kinds: str) -> Path:
-    """Both archives, or those of the kinds, without any network."""
-    pytest.importorskip("hatchling", reason="hatchling is not installed: make setup installs the group dev")
-    chosen = [word for kind in kinds for word in ("-t", kind)]
-    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *chosen]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,26 @@ from embed_assets.settings import AutomationSettings
 _Condition = dg.AutomationCondition
 
 
-def listing_condition(names: Names) -> dg.AutomationCondition | None:
-    """Of manifests and encoders: at each tick of `automation.cron`, and once where there is none yet."""
+def listing_condition(names: Names, source: str | None = None) -> dg.AutomationCondition | None:
+    """Of manifests and encoders: at each tick of `automation.cron`, and once where there is none yet.
+
+    Of a source with an asset also when that is newer than the manifest; of one that is the asset's value, which no
+    tick can change, only then, and once the asset is there.
+    """
     wanted = names.settings.automation
     if not wanted.enabled:
         return None
     _require_times(wanted)
     ticked = _Condition.cron_tick_passed(wanted.cron, wanted.timezone).since(_Condition.newly_requested())
     missing = _Condition.missing() & ~_Condition.execution_failed()
-    return ((ticked | missing) & ~_Condition.in_progress()).with_label("look again")
+    asked = ticked | missing
+    settings = names.settings.sources[source] if source else None
+    if settings is not None and settings.asset:
+        newer = _Condition.any_deps_match(_Condition.newly_updated())
+        failed = _Condition.execution_failed() & ~newer.since(_Condition.newly_requested())
+        fed = newer.since(_Condition.newly_updated()) & ~failed & ~_Condition.any_deps_in_progress()
+        asked = fed | (missing & ~_Condition.any_deps_missing()) if settings.kind == "value" else asked | fed
+    return (asked & ~_Condition.in_progress()).with_label("look again")
 
 
 def vectors_condition(names: Names, encoder: str) -> dg.AutomationCondition | None:

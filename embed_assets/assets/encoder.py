@@ -46,6 +46,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         resolved = steps.resolve(encoder)
         save_settings(steps.store, names.settings)  # the commands of embed-assets need a store's address only
         register_version(context.instance, names, encoder, resolved.record.version)
+        context.log.info(f"{spec.model} is version {resolved.record.version}")
         for change in resolved.changes:
             context.log.info(f"changed against the version before: {change}")
         return dg.MaterializeResult(

@@ -13,10 +13,12 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.pictures import contact_sheet
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
+from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
 from embed_assets.embedding.refresh import RefreshReport
+from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.image import decode_image
-from embed_assets.media.source import open_source
+from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
 
@@ -33,26 +35,37 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=names.key(of=source, kind="manifest"),
+        deps=upstream_of(names.settings, source),
         group_name=names.source_group,
         kinds={"lancedb"},
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
-        automation_condition=listing_condition(names),
-        description=(
-            f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
-            "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
-        ),
-        metadata={"dagster/uri": settings.uri, "pattern": settings.pattern},
+        automation_condition=listing_condition(names, source),
+        description=_description(settings),
+        metadata={"dagster/uri": settings.uri, "pattern": settings.pattern} if settings.uri else {},
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
+        made = upstream_made(settings, context.instance)  # before anything is read
+        land_upstream(context, steps, source)
         report = steps.refresh(source)
         context.log.info(_told(report))
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(report.data_version), metadata=_metadata(steps, source, report)
-        )
+        metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
+        return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)
 
     return manifest
+
+
+def _description(settings: SourceSettings) -> str:
+    if settings.kind == "files":
+        return (
+            f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
+            "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
+        )
+    return (
+        f"Rows of `{settings.address}` by content hash. An unchanged table is not read; rows that moved in it, or to "
+        "other files of it, keep their vectors; what can't be used is quarantined with a reason."
+    )
 
 
 def _told(report: RefreshReport) -> str:
@@ -103,13 +116,13 @@ def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
 
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
     """Pictures evenly spread over the source; those that can't be decoded are left out here."""
-    settings = steps.settings.sources[source]
-    opened = open_source(settings.uri, settings.storage_options)
     chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
+    read = media_reader(source, steps.settings.sources[source], limits=steps.limits, store=steps.store)
     pictures = []
+    rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}
     for key in chosen:
         try:
-            pictures.append(decode_image(opened.read(key, steps.limits.max_bytes), limits=steps.limits))
+            pictures.append(decode_image(read(rows[key]), limits=steps.limits))
         except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
             continue
     return pictures

@@ -19,6 +19,8 @@ from embed_assets.assets.maintenance import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import EncoderResource, StoreResource
+from embed_assets.assets.schedules import build_schedules
+from embed_assets.assets.sensors import build_sensors
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.embedding.loading import spec_of
@@ -36,21 +38,23 @@ def build_definitions(
     jobs: Mapping[str, EncoderJobs] | None = None,
     upkeep: UpkeepJobs | None = None,
 ) -> dg.Definitions:
-    """Assets, checks, jobs and resources of a pipeline; merges with a host's own definitions.
+    """Assets, checks, jobs, schedules, sensors and resources of a pipeline; merges with a host's own definitions.
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
-    `build_jobs` and `build_upkeep_jobs`. With `automation.enabled` there is a sensor for the assets' conditions.
+    `build_jobs` and `build_upkeep_jobs`. Schedules and sensors are off until switched on in the UI; with
+    `automation.enabled` there is a sensor for the assets' conditions, too.
     No executor is set, since a code location has one: run embedding in process, so that the model is
     loaded once a run. Two pipelines of one location need different `key_prefix`es and stores.
     """
     names, specs = build_names(settings)
-    upkeep = upkeep or build_upkeep_jobs(names)
-    sensor = build_automation_sensor(names)
+    jobs, upkeep = jobs or build_jobs(names), upkeep or build_upkeep_jobs(names)
+    conditions = build_automation_sensor(names)
     return dg.Definitions(
         assets=_assets(names, specs, until="serving"),
         asset_checks=[build_checks(names, encoder) for encoder in specs],
-        jobs=[*(job for own in (jobs or build_jobs(names)).values() for job in own.all), *upkeep.all],
-        sensors=[sensor] if sensor else [],
+        jobs=[*(job for own in jobs.values() for job in own.all), *upkeep.all],
+        schedules=build_schedules(names, jobs, upkeep),
+        sensors=[*build_sensors(names, specs, jobs), *([conditions] if conditions else [])],
         resources=build_resources(settings, encoders=encoders, store=store),
     )
 

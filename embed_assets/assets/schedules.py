@@ -1,14 +1,30 @@
 """Schedules: a nightly refresh, weekly maintenance, a weekly look at recall; all off until switched on."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from embed_assets.assets.jobs import EncoderJobs
+from embed_assets.assets.maintenance import UpkeepJobs
 from embed_assets.assets.names import AUTOMATIC, Names
 from embed_assets.assets.requests import embed_requests
 from embed_assets.steps import Steps
 from embed_assets.store.serving import Serving
 
 _STOPPED = dg.DefaultScheduleStatus.STOPPED
+
+
+def build_schedules(names: Names, jobs: Mapping[str, EncoderJobs], upkeep: UpkeepJobs) -> list[dg.ScheduleDefinition]:
+    """All of a pipeline: embed jobs from three at night, half an hour apart; on Sundays maintenance, then recall."""
+    nightly = [
+        build_nightly_schedule(names, encoder, jobs[encoder], cron_schedule=f"{_half_hours(n, after=3)} * * *")
+        for n, encoder in enumerate(jobs)
+    ]
+    recall = [
+        build_recall_schedule(names, encoder, jobs[encoder], cron_schedule=f"{_half_hours(n, after=14)} * * 0")
+        for n, encoder in enumerate(jobs)
+    ]
+    return [*nightly, build_maintenance_schedule(names, upkeep.maintain, cron_schedule="0 12 * * 0"), *recall]
 
 
 def build_nightly_schedule(
@@ -67,3 +83,8 @@ def build_recall_schedule(
         return dg.RunRequest(tags={"dagster/partition": live.encoder_version, **AUTOMATIC})
 
     return weekly_recall
+
+
+def _half_hours(number: int, *, after: int) -> str:
+    """Minute and hour of the n-th half hour after one, as cron has them; after midnight it starts over."""
+    return f"{30 * (number % 2)} {(after + number // 2) % 24}"

@@ -8,6 +8,7 @@ import dagster as dg
 from embed_assets.assets.jobs import EncoderJobs
 from embed_assets.assets.names import Names
 from embed_assets.assets.requests import embed_requests, reconcile_requests, requests_after_embed, resolve_request
+from embed_assets.assets.upstream import news_of_upstream
 from embed_assets.embedding.sources import limits_of, listed
 from embed_assets.encoders.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
@@ -18,12 +19,24 @@ from embed_assets.steps import Steps
 _STOPPED = dg.DefaultSensorStatus.STOPPED
 
 
+def build_sensors(
+    names: Names, specs: Mapping[str, EncoderSpec], jobs: Mapping[str, EncoderJobs]
+) -> list[dg.SensorDefinition]:
+    """All of a pipeline: one a source, two an encoder, and one that looks for what was left."""
+    media = [build_new_media_sensor(names, source, jobs) for source in names.settings.sources]
+    moved = [build_revision_sensor(names, encoder, spec, jobs[encoder]) for encoder, spec in specs.items()]
+    promotion = [build_promotion_sensor(names, encoder, own) for encoder, own in jobs.items()]
+    return [*media, *moved, *promotion, build_reconcile_sensor(names, jobs)]
+
+
 def build_new_media_sensor(
     names: Names, source: str, jobs: Mapping[str, EncoderJobs], *, seconds: int = 300
 ) -> dg.SensorDefinition:
     """Lists a source; where the listing is not the one of the last tick, starts the embed jobs that read it.
 
-    Without run keys: a listing that comes back (a file removed and restored) is another change.
+    So it does where the source's asset was materialized after its manifest; of a source that is an asset's value
+    that is all it looks at. Without run keys: a listing that comes back (a file removed and restored) is another
+    change.
     """
     readers = [encoder for encoder in names.spaces_of if source in names.settings.sources_of(encoder)]
 
@@ -32,15 +45,18 @@ def build_new_media_sensor(
         jobs=[jobs[encoder].embed for encoder in readers],
         minimum_interval_seconds=seconds,
         default_status=_STOPPED,
-        description=f"Look for new, edited and deleted media in {names.settings.sources[source].uri}.",
+        description=f"Look for new, edited and deleted media in {names.settings.sources[source].address}.",
     )
     def new_media(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        digest = listing_digest(names.settings, source)
-        if digest == context.cursor:
+        before, _, told = (context.cursor or "").partition("@")
+        by_listing = names.settings.sources[source].kind != "value"
+        digest = listing_digest(names.settings, source) if by_listing else ""
+        news = news_of_upstream(names, source, context.instance)
+        if digest == before and news in ("", told):
             return dg.SkipReason(f"nothing changed in {source}")
-        instance = context.instance
-        requests = [one for name in readers for one in embed_requests(names, name, jobs[name], instance)]
-        return dg.SensorResult(run_requests=requests, cursor=digest)
+        cursor = f"{digest}@{news or told}" if news or told else digest
+        requests = [one for name in readers for one in embed_requests(names, name, jobs[name], context.instance)]
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return new_media
 
@@ -114,7 +130,8 @@ def build_reconcile_sensor(names: Names, jobs: Mapping[str, EncoderJobs], *, sec
 
 def listing_digest(settings: PipelineSettings, source: str) -> str:
     """Hash of a source's listing: keys, sizes, times and etags; no bytes are read."""
-    found = listed(source, settings.sources[source], limits=limits_of(settings.limits), readers=1)
+    store = Steps(settings).store
+    found = listed(source, settings.sources[source], limits=limits_of(settings.limits), readers=1, store=store)
     digest = hashlib.sha256()
     for file in found.files:
         digest.update(f"{file.key}\0{file.size}\0{file.mtime}\0{file.etag}\n".encode())

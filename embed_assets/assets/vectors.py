@@ -1,5 +1,6 @@
 """The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ from embed_assets.embedding.allowance import Allowance, current
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.steps import Steps
-from embed_assets.store.rows import quoted
 from embed_assets.store.vectors import COLUMNS
 from embed_assets.store.versions import VersionRecord
 
@@ -53,9 +53,10 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
             report = steps.embed(record, shards=shards, allowance=allowance)
             context.log.info(_told(report))
             shared = _shared_metadata(steps, record, report)
+            rows = _rows_by_shard(steps, record)
             for shard in sorted(shards - report.left.keys()):
                 key = dg.MultiPartitionKey({VERSION: version, SHARD: shard})
-                done[key] = shared | _shard_metadata(steps, record, report, shard)
+                done[key] = shared | _shard_metadata(report, shard, rows.get(shard, 0))
             unfinished = unfinished or bool(report.left)
         if unfinished and allowance is not None:
             _stop(context, done, allowance)
@@ -77,11 +78,14 @@ def _told(report: EmbedReport) -> str:
     return f"version {report.version}: {outcomes}, {report.total('deleted')} deleted; {report.seconds:.1f} s"
 
 
-def _shard_metadata(steps: Steps, record: VersionRecord, report: EmbedReport, shard: str) -> dict[str, Any]:
+def _rows_by_shard(steps: Steps, record: VersionRecord) -> dict[str, int]:
+    shards = steps.vectors(record).read(["shard"])
+    return {} if shards is None else Counter(shards["shard"].to_pylist())
+
+
+def _shard_metadata(report: EmbedReport, shard: str, rows: int) -> dict[str, Any]:
     found = report.shards.get(shard, {})
     outcomes = {name: found.get(name, 0) for name in ("embedded", "reused", "deleted", "segments")}
-    table = steps.vectors(record).open()
-    rows = table.count_rows(f"shard = {quoted(shard)}") if table is not None else 0
     return {"dagster/partition_row_count": rows, **counts(outcomes)}
 
 

@@ -3,6 +3,8 @@
 Derived from the settings model, so that a key is declared once.
 """
 
+import re
+from collections.abc import Collection
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
@@ -60,9 +62,23 @@ def _written(section: type[Section]) -> type[BaseModel]:
             about |= {"default": field.default} if shown else {"default_factory": NoneType}
         fields[name] = (_templated(kind), Field(**about))
     more: Any = section.model_config.get("json_schema_extra") or {}
-    more = {**more, "propertyNames": {"enum": sorted(fields)}}  # `dg check yaml` lists what it expected
+    # `dg check yaml` knows the schema alone: it lists what it expected, and by patterns what may have been meant
+    more = {**more, "propertyNames": {"enum": sorted(fields)}, "patternProperties": _misspelt(fields)}
     config = ConfigDict(extra="forbid", json_schema_extra=more)
     return create_model(section.__name__, __config__=config, __doc__=section.__doc__, **fields)
+
+
+def _misspelt(names: Collection[str]) -> dict[str, Any]:
+    """Patterns of what is a letter or two away from a name, each of which expects the name."""
+    return {_near(name, names): {"const": name} for name in names if len(name) > 2}
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    width = 1 if len(name) < 6 else 2  # letters that may be other ones: of two, one more, one less, or swapped
+    parts = (f"{name[:at]}.{{0,{width + 1}}}{name[at + width :]}" for at in range(len(name) - width + 1))
+    near = "|".join(parts)
+    right = "|".join(other for other in names if re.fullmatch(near, other))
+    return f"^(?!(?:{right})$)(?:{near})$"
 
 
 def _templated(kind: Any) -> Any:

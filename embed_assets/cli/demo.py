@@ -50,7 +50,7 @@ def _search(search: DemoSearch, settings: PipelineSettings, console: Console) ->
 
 
 def _picture(search: DemoSearch, settings: PipelineSettings) -> Path:
-    folder = Path(settings.sources[search.source].uri)
+    folder = Path(settings.sources[search.source].uri or "")
     return sorted(folder.glob("*.png"))[search.place]
 
 

@@ -11,6 +11,7 @@ from embed_assets.cli.options import dagster_home
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
 from embed_assets.embedding.allowance import BudgetReached
+from embed_assets.embedding.listings import listing_once
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
@@ -44,7 +45,7 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
     """
     steps = Steps(settings)
-    with Progress(quiet=quiet) as shown, progress.listening(shown.step):
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), listing_once():
         save_settings(steps.store, settings)
         if is_fresh(steps):
             return False

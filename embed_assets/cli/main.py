@@ -15,6 +15,7 @@ _COMMANDS = (
     "plan",
     "promote",
     "retire",
+    "retry",
     "rollback",
     "run",
     "search",

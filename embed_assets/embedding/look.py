@@ -13,7 +13,6 @@ from embed_assets.media.added import media_hash
 from embed_assets.media.item import ListedFile
 from embed_assets.media.sidecar import Annotations
 from embed_assets.media.sniff import refine, sniff
-from embed_assets.media.table_files import table_kind
 from embed_assets.media.tables import TableRow, Tables, row_key, table_of
 from embed_assets.store.manifest import annotated
 
@@ -29,17 +28,23 @@ class ListedSource:
     tables: Tables | None = None  # None: tables are files like others
     max_deleted_share: float
     readers: int
+    decoders: str = ""  # plugins that media is shown to
+    unasked: bool = False  # files were not asked for size and time: what could not be read may be there again
 
     def is_table(self, file: ListedFile) -> bool:
         """Whether the file's rows are the items."""
-        return self.tables is not None and table_kind(file.key) is not None
+        return self.tables is not None and self.tables.kind(file.key) is not None
 
     def mark(self, file: ListedFile) -> str:
         """What an unchanged table has unchanged: size, time, etag, and all that is said of it and its rows."""
-        settings = self.tables.fingerprint() if self.tables else ""
-        said = self.annotations.fingerprint(file.key, row_key(file.key, ""))
-        told = [file.size, file.mtime, file.etag, file.uri, settings, said]
+        told = [file.size, file.mtime, file.etag, file.uri, *self.said_of(file)]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+    def said_of(self, file: ListedFile) -> list[str]:
+        """What settings, sidecar, folder and plugins say of a table, whatever is in it."""
+        settings = self.tables.fingerprint() if self.tables else ""
+        told = [settings, self.annotations.fingerprint(file.key, row_key(file.key, ""))]
+        return [*told, self.decoders] if self.tables and self.tables.columns.bytes else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Entry:
     look: Look | None
     said: Mapping[str, Any]
     table: str | None = None  # the key of the table that it is a row of
+    stamped: bool = False  # its etag is the row's own, rather than that of its table
 
 
 def owner(row: Mapping[str, Any]) -> str:
@@ -110,20 +116,33 @@ def _unreadable(file: ListedFile, reason: str) -> Look:
 def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
     """A table's rows. One that can't be read is set aside with all rows that are known of it, or as a file."""
     tables = listed.tables
-    if tables is None or not file.size:
+    if tables is None or (not file.size and tables.dataset is None):
         return _set_aside(listed, file, "empty file", [])
+    stamp = hashlib.sha256(json.dumps(listed.said_of(file)).encode()).hexdigest()[:12]
+
+    def kept(name: str, updated: str) -> bool:
+        row = live.get(row_key(file.key, name))
+        return row is not None and row["etag"] == f"{updated} {stamp}"
+
     try:
-        rows = [_row(listed, file, row) for row in tables.rows(file.key)]
+        rows = [_row(listed, file, row, stamp, live) for row in tables.rows(file.key, kept=kept)]
     except MediaError as error:
         return _set_aside(listed, file, error.reason, [row for row in live.values() if table_of(row) == file.key])
     return rows or _set_aside(listed, file, "no rows in the table", [])
 
 
-def _row(listed: ListedSource, file: ListedFile, row: TableRow) -> Entry:
+def _row(
+    listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, live: Mapping[str, Mapping[str, Any]]
+) -> Entry:
     key = row_key(file.key, row.id)
-    item = replace(file, key=key, uri=f"{file.uri}#{row.id}", size=len(row.text.encode()))
-    look = Look(row.content_hash, table_kind(file.key), "text", row.reason)
-    return Entry(item, look, annotated(listed.annotations.of_row(file.key, key, row.annotation)), file.key)
+    item = replace(file, key=key, uri=f"{file.uri}#{row.id}", size=row.size)
+    if row.updated:  # what was read with other settings, or another sidecar, is read again
+        item = replace(item, etag=f"{row.updated} {stamp}")
+    if row.content_hash is None:
+        return Entry(replace(item, size=live[key]["size"]), None, said_before(live[key]), file.key, stamped=True)
+    look = Look(row.content_hash, row.mime, row.modality, row.reason)
+    said = annotated(listed.annotations.of_row(file.key, key, row.annotation))
+    return Entry(item, look, said, file.key, stamped=bool(row.updated))
 
 
 def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Iterable[Mapping[str, Any]]) -> list[Entry]:
@@ -132,9 +151,14 @@ def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Itera
         Entry(
             replace(file, key=row["key"], uri=row["uri"], size=row["size"]),
             replace(look, mime=row["mime"], modality=row["modality"]),
-            {name: row[name] for name in ("caption", "labels", "extra")},
+            said_before(row),
             file.key,
         )
         for row in known
     ]
     return rows or [Entry(file, look, annotated(listed.annotations.of(file.key)), None)]
+
+
+def said_before(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of an item by its manifest row."""
+    return {name: row[name] for name in ("caption", "labels", "extra")}

@@ -5,28 +5,27 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.embedding.compared import COLUMNS, Compared
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.errors import SourceError
 from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
 from embed_assets.media.tables import row_id, table_of
-from embed_assets.store.manifest import DECODERS, Manifest, annotated
+from embed_assets.store.manifest import DECODERS, Manifest
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _JSON = json.JSONEncoder(sort_keys=True).encode
+_PASSING = ("vanished", "access denied", "unreadable")  # reasons that may be gone at the next look
 _GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
-# Of all files' rows these columns are looked at; captions and labels only of those that go.
-_KNOWN = ["media_id", "source", "key", "shard", "size", "mtime", "etag", "content_hash", "meta_hash", "mime"]
-_KNOWN += ["modality", "status", "reason"]
-_COMPARED = ("key", "size", "mtime", "etag", "meta_hash", "mime", "status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,69 +64,92 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     """
     started = time.monotonic()
     table = manifest.table([listed.name])
-    known = (table if listed.tables is not None else table.select(_KNOWN)).to_pylist()
-    live = {row["key"]: row for row in known if row["status"] != "deleted"}
-    gone_before = {row["key"]: row for row in known if row["status"] == "deleted"}
-    marks, same = _marks(listed, manifest, live.values())
-
-    files = [file for file in listed.files if file.key not in same]
     told, now = _decoders(listed, manifest)
-    fresh = {
-        file.key
-        for file in files
-        if listed.is_table(file)
-        or not _same_stat(live.get(file.key), file)
-        or (told != now and _for_plugins(live[file.key]))
-    }
-    said_anew = [file for file in files if file.key not in fresh and not _same_said(listed, file, live[file.key])]
-    found = entries(listed, [*(f for f in files if f.key in fresh), *said_anew], fresh=fresh, live=live)
-    present = {file.key for file in files if file.key not in fresh} | {entry.file.key for entry in found}
-    vanished = {key: row for key, row in live.items() if key not in present and owner(row) not in same}
+    listed = replace(listed, decoders=now)
+    change = _find_change(listed, manifest, table, other_plugins=told != now)
+    found = entries(listed, [*change.fresh, *change.said_anew], fresh={f.key for f in change.fresh}, live=change.live)
+    keys = [entry.file.key for entry in found]
+    vanished = {row["key"]: row for row in change.absent.to_pylist()}
+    for key in keys:
+        vanished.pop(key, None)  # a row of a table is in no listing
+    deleted = _by_key(table.filter(pc.equal(table["status"], "deleted")), keys)
 
-    changes = _Changes(listed, shards=shards, ids={row["media_id"] for row in known}, vanished=vanished)
+    changes = _Changes(listed, shards=shards, known=table, vanished=vanished)
     for entry in found:
-        changes.settle(entry, live.get(entry.file.key), gone_before.get(entry.file.key))
-    _guard(listed, live, _lost(vanished, changes.arrived))  # what was only renamed is not among the vanished any more
-    gone = pa.array([row["media_id"] for row in vanished.values()], pa.string())
-    for row in table.filter(pc.is_in(table["media_id"], gone)).to_pylist():
+        changes.settle(entry, change.live.get(entry.file.key), deleted.get(entry.file.key))
+    # What was only renamed is not among the vanished any more.
+    _guard(listed, known=change.known, lost=_lost(vanished, changes.arrived))
+    for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
     if listed.tables is not None or told != now:
-        manifest.mark_tables(listed.name, marks | ({DECODERS: now} if now else {}))
-    return changes.report(known, files_read=len(fresh), seconds=time.monotonic() - started)
+        manifest.mark_tables(listed.name, {**change.marks, **({DECODERS: now} if now else {})})
+    return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started)
 
 
 def differs(listed: ListedSource, manifest: Manifest) -> bool:
     """Whether `refresh` would find work: a file that is new, gone, touched, or of which other things are said."""
-    rows = manifest.rows(listed.name, columns=_COMPARED)
-    live = {row["key"]: row for row in rows if row["status"] != "deleted"}
-    marks, same = _marks(listed, manifest, live.values())
+    table = manifest.table([listed.name], columns=[*COLUMNS, "mime", "status", "reason"])
     told, now = _decoders(listed, manifest)
-    if len(same) < len(marks) or (told != now and any(_for_plugins(row) for row in live.values())):
-        return True
-    files = [file for file in listed.files if file.key not in same]
-    if {row["key"] for row in live.values() if owner(row) not in same} != {file.key for file in files}:
-        return True
-    for file in files:
-        row = live[file.key]
-        if not _same_stat(row, file):
-            return True
-        if not _same_said(listed, file, row):
-            return True
-    return False
+    change = _find_change(replace(listed, decoders=now), manifest, table, other_plugins=told != now)
+    return bool(change.fresh or change.said_anew or change.absent.num_rows)
 
 
-def _marks(
-    listed: ListedSource, manifest: Manifest, live: Collection[Mapping[str, Any]]
-) -> tuple[dict[str, str], set[str]]:
-    """The mark of every table of the listing, and the keys of those that are as they were."""
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """What of a listing is not as the manifest has it."""
+
+    fresh: Sequence[ListedFile]  # to be read
+    said_anew: Sequence[ListedFile]  # unread, but of which other things are said
+    absent: pa.Table  # manifest rows that are in the listing no more, or in tables that changed
+    live: Mapping[str, Mapping[str, Any]]  # manifest rows of all these by key
+    known: int  # items of the manifest, changed or not
+    marks: Mapping[str, str]  # of all tables
+
+
+def _find_change(listed: ListedSource, manifest: Manifest, table: pa.Table, *, other_plugins: bool) -> _Change:
+    """Compare by columns; what is as it was, unchanged tables and their rows among it, becomes no object."""
+    rows = table.filter(pc.not_equal(table["status"], "deleted"))
+    known = rows.num_rows
+    marks, same, rows = _marks(listed, manifest, rows)
+    files = [file for file in listed.files if file.key not in same] if same else listed.files
+    tables = {file.key: file for file in files if listed.is_table(file)} if listed.tables is not None else {}
+    # A table is no item, unless it can't be read: a row of its own key is absent until it is found again.
+    seen = Compared([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
+    fresh = {file.key: file for file in seen.touched} | tables
+    if other_plugins:
+        shown = {row["key"] for row in rows.select(["key", "mime", "status"]).to_pylist() if _for_plugins(row)}
+        fresh |= {file.key: file for file in files if file.key in shown}
+    if listed.unasked:
+        lost = {row["key"] for row in rows.select(["key", "reason"]).to_pylist() if row["reason"] in _PASSING}
+        fresh |= {file.key: file for file in files if file.key in lost}
+    said_anew = [file for file in seen.said_anew if file.key not in fresh]
+    live = _by_key(rows, [*fresh, *(file.key for file in said_anew)]) | _by_key(seen.absent)
+    return _Change(
+        fresh=list(fresh.values()), said_anew=said_anew, absent=seen.absent, live=live, known=known, marks=marks
+    )
+
+
+def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Rows by key, those of these keys or all."""
+    if keys is not None:
+        rows = rows.filter(pc.is_in(rows["key"], value_set=pa.array(keys, pa.string())))
+    return {row["key"]: row for row in rows.to_pylist()}
+
+
+def _marks(listed: ListedSource, manifest: Manifest, rows: pa.Table) -> tuple[dict[str, str], set[str], pa.Table]:
+    """The mark of every table of the listing, keys of those that are as they were, and the rows of all others."""
     marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
     if not marks:
-        return {}, set()
+        return {}, set(), rows
     before = manifest.table_marks(listed.name)
+    told = rows.select(["key", "mime", "status"]).to_pylist()
+    owners = [owner(row) for row in told]
     # Of a table that could not be read there is one row, its own.
-    owners = {row["key"] if row["status"] == "quarantined" else None for row in live} | {table_of(row) for row in live}
-    return marks, {key for key, mark in marks.items() if before.get(key) == mark and key in owners}
+    with_rows = {name for name, row in zip(owners, told, strict=True) if table_of(row) or row["status"] != "ok"}
+    same = {key for key, mark in marks.items() if before.get(key) == mark and key in with_rows}
+    others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=pa.array(sorted(same), pa.string())))
+    return marks, same, rows.filter(others)
 
 
 def _decoders(listed: ListedSource, manifest: Manifest) -> tuple[str, str]:
@@ -148,11 +170,11 @@ class _Changes:
     """Collects the rows to write and counts them by kind; takes from `vanished` what was only renamed."""
 
     def __init__(
-        self, listed: ListedSource, *, shards: int, ids: set[str], vanished: dict[str, dict[str, Any]]
+        self, listed: ListedSource, *, shards: int, known: pa.Table, vanished: dict[str, dict[str, Any]]
     ) -> None:
         self._listed = listed
         self._shards = shards
-        self._ids = ids
+        self._known = known
         self._vanished = vanished
         self._movable: dict[str, list[dict[str, Any]]] = {}  # vanished rows by content hash
         for row in vanished.values():
@@ -193,14 +215,16 @@ class _Changes:
         self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
 
-    def report(self, known: Sequence[Mapping[str, Any]], *, files_read: int, seconds: float) -> RefreshReport:
+    def report(self, *, files_read: int, seconds: float) -> RefreshReport:
         """The counts, and the data version of the manifest as it is now."""
-        now = {row["media_id"]: row for row in [*known, *self.rows]}
-        live = [row for row in now.values() if row["status"] != "deleted"]
-        reasons = Counter(row["reason"] for row in live if row["status"] == "quarantined")
+        written = pa.Table.from_pylist(self.rows, schema=self._known.schema)
+        replaced = pc.is_in(self._known["media_id"], value_set=written["media_id"].combine_chunks())
+        now = pa.concat_tables([self._known.filter(pc.invert(replaced)), written])
+        live = now.filter(pc.not_equal(now["status"], "deleted"))
+        reasons = Counter(live.filter(pc.equal(live["status"], "quarantined"))["reason"].to_pylist())
         return RefreshReport(
             source=self._listed.name,
-            items=len(live),
+            items=live.num_rows,
             quarantined=dict(reasons),
             files_read=files_read,
             seconds=seconds,
@@ -208,12 +232,18 @@ class _Changes:
             **{name: self._counts[name] for name in ("new", "edited", "renamed", "relabelled", "deleted", "restored")},
         )
 
+    @cached_property
+    def _ids(self) -> set[str]:
+        """All media ids there are, asked for once something is new."""
+        return set(self._known["media_id"].to_pylist())
+
     def _write(self, entry: Entry, old: Mapping[str, Any] | None, change: str | None) -> None:
         file, look = entry.file, entry.look
         meta_hash = _meta_hash(file.uri, entry.said)
         if old is not None and change is None and meta_hash != old["meta_hash"]:
             change = "relabelled"
-        if change is None and (look is None or entry.table is not None):
+        stamped = entry.stamped and old is not None and file.etag != old["etag"]
+        if change is None and (look is None or entry.table is not None) and not stamped:
             return  # a touched file's new time is kept, a row's is only that of its table
         row = {
             **(old or self._identity(file, look)),
@@ -267,17 +297,6 @@ def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _same_stat(row: Mapping[str, Any] | None, file: ListedFile) -> bool:
-    if row is None:
-        return False
-    return (row["size"], row["mtime"], row["etag"]) == (file.size, file.mtime, file.etag)
-
-
-def _same_said(listed: ListedSource, file: ListedFile, row: Mapping[str, Any]) -> bool:
-    """Whether address, caption, labels and user columns of a file are those of its row."""
-    return _meta_hash(file.uri, annotated(listed.annotations.of(file.key))) == row["meta_hash"]
-
-
 def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
     """Whether an item is another than before. A table's row may become good, or be set aside, by a setting alone."""
     if entry.table is not None and look.reason != row["reason"]:
@@ -291,11 +310,11 @@ def _lost(vanished: Mapping[str, Mapping[str, Any]], arrived: Mapping[str, int])
     return sum(max(0, count - arrived.get(key, 0)) for key, count in by_file.items())
 
 
-def _guard(listed: ListedSource, live: Mapping[str, Any], lost: int) -> None:
-    share = lost / len(live) if live else 0.0
-    if len(live) >= _GUARD_FROM and share > listed.max_deleted_share:
+def _guard(listed: ListedSource, *, known: int, lost: int) -> None:
+    share = lost / known if known else 0.0
+    if known >= _GUARD_FROM and share > listed.max_deleted_share:
         raise SourceError(
-            f"Source {listed.name!r} lists {len(live) - lost} of {len(live)} known items: "
+            f"Source {listed.name!r} lists {known - lost} of {known} known items: "
             f"{share:.0%} would be deleted, more than max_deleted_share={listed.max_deleted_share:.0%}. "
             "Check that the disk is mounted and the prefix is right; if they are really gone, raise "
             f"sources.{listed.name}.max_deleted_share for one run. Nothing was deleted."
@@ -306,8 +325,7 @@ def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:
     return hashlib.sha256(_JSON([uri, annotation]).encode()).hexdigest()[:16]
 
 
-def _data_version(rows: Sequence[Mapping[str, Any]]) -> str:
-    digest = hashlib.sha256()
-    for row in sorted(rows, key=lambda row: row["media_id"]):
-        digest.update(f"{row['media_id']} {row['content_hash']} {row['meta_hash']} {row['status']}\n".encode())
-    return digest.hexdigest()[:16]
+def _data_version(rows: pa.Table) -> str:
+    told = rows.select(["media_id", "content_hash", "meta_hash", "status"]).sort_by("media_id")
+    lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in told.columns), " ")
+    return hashlib.sha256("\n".join(lines.to_pylist()).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from typing import Any
 from embed_assets.errors import SourceError
 from embed_assets.media.item import ListedFile
 from embed_assets.media.pattern import compile_pattern
-from embed_assets.media.source import Source, local_key, open_source
+from embed_assets.media.source import Source, local_key, local_path, open_source
 
 _TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
 
@@ -32,6 +32,24 @@ def list_source(
     wanted = _wanted(pattern, exclude)
     files = _list_local(source, wanted) if source.fs is None else _list_remote(source, wanted)
     return sorted(files, key=lambda file: file.key)
+
+
+def look_up(source: Source, key: str) -> ListedFile:
+    """Size, time and etag of one file. Raises MediaError where it is not there, SourceError as a listing does."""
+    try:
+        if source.fs is None:
+            found = local_path(source.root, key).stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise FileNotFoundError(f"{key} is no file")
+            uri = source.uri_of(key)
+            return ListedFile(key=key, uri=uri, size=found.st_size, mtime=found.st_mtime, etag="")
+        info = source.fs.info(f"{source.root}/{key}")
+        if info.get("type") == "directory":
+            raise FileNotFoundError(f"{key} is no file")
+        return _listed(source, key, info)
+    except Exception as error:
+        failure = source.refusal(key, error)
+        raise failure from failure.__cause__
 
 
 def _wanted(pattern: str, exclude: Collection[str]) -> Callable[[str], bool]:

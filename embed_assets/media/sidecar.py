@@ -52,9 +52,14 @@ class Annotations:
             if mark:
                 self._of_rows.setdefault(f"{table}#", []).append(key)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said of any file."""
+        return not (self._said or self._by_folder)
+
     def of(self, key: str) -> Annotation:
         """Of a file."""
-        if not (self._said or self._by_folder):
+        if self.silent:
             return _NOTHING
         known = self._said.get(key, _NOTHING)
         labels = known.labels or (folder_labels(key) if self._by_folder else ())

@@ -41,7 +41,7 @@ class Source:
         try:
             data = self._read_local(key, max_bytes) if self.fs is None else self._read_remote(key, max_bytes)
         except Exception as error:
-            failure = self._refusal(key, error)
+            failure = self.refusal(key, error)
             raise failure from failure.__cause__
         if len(data) > max_bytes:
             raise MediaError("too large", f"{key} has more than {max_bytes:,} bytes, the limit max_bytes")
@@ -55,11 +55,11 @@ class Source:
         """
         guarded: _Guarded | None = None
         try:
-            guarded = _Guarded(self._open(key), lambda error: self._refusal(key, error))
+            guarded = _Guarded(self._open(key), lambda error: self.refusal(key, error))
             with io.BufferedReader(guarded, _BUFFER) as file:
                 yield file
         except Exception as error:
-            failure = self._refusal(key, error) if guarded is None else guarded.failure
+            failure = self.refusal(key, error) if guarded is None else guarded.failure
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -102,7 +102,8 @@ class Source:
                 return b""
             raise
 
-    def _refusal(self, key: str, error: Exception) -> MediaError | SourceError:
+    def refusal(self, key: str, error: Exception) -> MediaError | SourceError:
+        """What a file system's error means: a MediaError where it concerns this file alone."""
         code = _code(error)
         if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
             if code != "NoSuchBucket":
@@ -159,9 +160,8 @@ def open_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> S
         root = str(folder).rstrip("/")
         return Source(uri=f"{scheme}{root}", root=root)
     options = dict(storage_options or {})
-    shown, password = _without_credentials(uri.rstrip("/"))
-    secrets = (*_secrets(options), *([password] if password else []))
-    source = Source(uri=shown, root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))
+    source = unopened(uri, options)
+    shown = source.uri
     if uri.startswith(("s3://", "s3a://")):
         # One request per object instead of HEAD and GET; and no listing from the last run's cache.
         options = {"max_concurrency": 1, "use_listings_cache": False, **options}
@@ -174,6 +174,13 @@ def open_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> S
     return Source(uri=shown, root=root.rstrip("/"), fs=fs, secrets=source.secrets)
 
 
+def unopened(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
+    """A source to speak of, without its credentials; nothing can be read from it."""
+    shown, password = _without_credentials(uri.rstrip("/"))
+    secrets = (*_secrets(dict(storage_options or {})), *([password] if password else []))
+    return Source(uri=shown, root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))
+
+
 def is_local(uri: str) -> bool:
     """True for plain paths and file://, which need no fsspec."""
     return uri.startswith("file://") or ("://" not in uri and "::" not in uri)
@@ -181,6 +188,8 @@ def is_local(uri: str) -> bool:
 
 def local_key(path: str) -> str:
     r"""A relative local path as a key: bytes that are not UTF-8 become `\xe9`, as Arrow stores no others."""
+    if path.isascii():
+        return path
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Spool: the texts of tables, each table read once and its texts kept in a temporary file by content hash."""
+"""Spool: the contents of tables, each table read once and they kept in a temporary file by content hash."""
 
 import os
 import tempfile
@@ -8,39 +8,45 @@ from collections import OrderedDict
 from typing import Any
 
 from embed_assets.errors import MediaError
-from embed_assets.media.hashing import text_hash
+from embed_assets.media.added import media_hash
 from embed_assets.media.tables import Tables
 
 _OPEN = 4  # tables spooled at one time; the one used longest ago goes first
 
 
 class Spool:
-    """Texts by table and content hash, in any order, without parsing a table once for each of its rows.
+    """Contents by table and content hash, in any order, without parsing a table once for each of its rows.
 
-    Takes 20 bytes of memory a row, and the texts' size in the folder for temporary files (TMPDIR). May
+    Takes 20 bytes of memory a row, and the contents' size in the folder for temporary files (TMPDIR). May
     be used from several threads.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._files: OrderedDict[str, _Texts | MediaError] = OrderedDict()
+        self._files: OrderedDict[str, _Contents | MediaError] = OrderedDict()
         self._lock = threading.Lock()
 
     def text(self, key: str, content_hash: str) -> str:
         """The text of this hash. Raises MediaError "vanished", or why the table can't be read."""
+        return self.data(key, content_hash).decode()
+
+    def data(self, key: str, content_hash: str, *, mime: str | None = None) -> bytes:
+        """The bytes of this hash; `mime` is the row's. Raises as `text`."""
         found = self._opened(key)
         if isinstance(found, MediaError):
             raise MediaError(found.reason, f"{key}: {found}")
-        text = found.get(content_hash)
-        if text is None:
-            raise MediaError("vanished", f"{key} has no row of that text any more; a refresh tells what became of it")
-        return text
+        data = found.get(content_hash, mime)
+        if data is None:
+            raise MediaError(
+                "vanished", f"{key} has no row of that content any more; a refresh tells what became of it"
+            )
+        return data
 
-    def _opened(self, key: str) -> "_Texts | MediaError":
+    def _opened(self, key: str) -> "_Contents | MediaError":
         with self._lock:
             if key not in self._files:
                 try:
-                    self._files[key] = _Texts(self._tables, key)
+                    self._files[key] = _Contents(self._tables, key)
                 except MediaError as error:  # kept as well: every row of the table would find it again
                     self._files[key] = error
             self._files.move_to_end(key)
@@ -49,15 +55,14 @@ class Spool:
             return self._files[key]
 
 
-class _Texts:
-    """One table's texts; the file goes when nothing refers to it any more."""
+class _Contents:
+    """One table's contents; the file goes when nothing refers to it any more."""
 
     def __init__(self, tables: Tables, key: str) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as the texts are asked for
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as it is asked for something
         shorts, starts, sizes = array("Q"), array("Q"), array("I")
         at = 0
-        for content_hash, text in tables.texts(key):
-            data = text.encode()
+        for content_hash, data in tables.contents(key):
             self._file.write(data)
             shorts.append(_short(content_hash))
             starts.append(at)
@@ -75,17 +80,16 @@ class _Texts:
         self._starts = np.array(starts, np.uint64)[order]
         self._sizes = np.array(sizes, np.uint32)[order]
 
-    def get(self, content_hash: str) -> str | None:
-        """The text, or None; compares the whole hash, for two texts may share the part that is kept."""
+    def get(self, content_hash: str, mime: str | None) -> bytes | None:
+        """The content, or None; compares the whole hash, for two may share the part that is kept."""
         import numpy as np
 
         short = np.uint64(_short(content_hash))
         place = int(np.searchsorted(self._shorts, short))
         while place < len(self._shorts) and self._shorts[place] == short:
             data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
-            text = data.decode()
-            if text_hash(text) == content_hash:
-                return text
+            if media_hash(data, mime) == content_hash:
+                return data
             place += 1
         return None
 

@@ -156,8 +156,15 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _require(columns: Collection[str], names: Collection[str]) -> None:
+def missing_column(columns: Collection[str], names: Collection[str]) -> str:
+    """The first column that is not among the names, in words; "" where all are there."""
     for column in columns:
         if column not in names:
             shown = [*list(names)[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
-            raise MediaError(f"no column {column!r}; it has {', '.join(shown) or 'none'}")
+            return f"no column {column!r}; it has {', '.join(shown) or 'none'}"
+    return ""
+
+
+def _require(columns: Collection[str], names: Collection[str]) -> None:
+    if said := missing_column(columns, names):
+        raise MediaError(said)

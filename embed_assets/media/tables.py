@@ -1,99 +1,213 @@
-"""Tables: the rows of text tables as media items, each with an id that stays when others come and go."""
+"""Tables: the rows of tables as media items, each with an id that stays when others come and go."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from embed_assets.media.hashing import text_hash
+from embed_assets.encoders.spec import Modality
+from embed_assets.media.added import PLAIN, media_hash
+from embed_assets.media.cells import cell, labels_of, media_bytes, plain, unique
+from embed_assets.media.datasets import Rows
+from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.item import Annotation
 from embed_assets.media.limits import Limits
-from embed_assets.media.sidecar import jsonable
+from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.source import Source
-from embed_assets.media.table_files import JSONL, KINDS, records, table_kind
+from embed_assets.media.table_files import JSONL, KINDS, Record, records, table_kind
 
 _MIMES = frozenset(KINDS.values())  # none of them is what a file is sniffed as
+_TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
+_IN_TABLE = re.compile(r"; table=\w+")
+_MEDIA_ROWS = 32  # with bytes in them, in memory at one time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Which columns of a table mean what."""
+    """Which columns of a table mean what; one of text and bytes is what is embedded."""
 
-    text: str
-    id: str | None = None  # None: ids are made from the texts
+    text: str | None = None
+    bytes: str | None = None
+    id: str | None = None  # None: ids are made from the content
     caption: str | None = None
     labels: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    updated: str | None = None  # unchanged: the row is not read again
+
+    @property
+    def content(self) -> str:
+        """The column that is embedded."""
+        return self.text or self.bytes or ""
 
     def named(self) -> list[str]:
         """All of them, each once."""
-        chosen = (self.text, self.id, self.caption, *self.labels, *self.extra)
-        return list(dict.fromkeys(name for name in chosen if name is not None))
+        chosen = (self.content, self.id, self.caption, *self.labels, *self.extra, self.updated)
+        return list(dict.fromkeys(name for name in chosen if name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """One row. `id` is unique in its file; `reason` is why the row can't be used, and `text` then empty."""
+    """One row. `id` is unique in its table; `reason` is why the row can't be used, and its content then empty.
+
+    `content_hash` is None where the row was not read, because its `updated` is as it was.
+    """
 
     id: str
-    text: str
-    content_hash: str
-    reason: str | None
-    annotation: Annotation
+    text: str = ""
+    data: bytes = b""  # of a row with a picture, sound, document …
+    content_hash: str | None
+    mime: str
+    modality: Modality | None
+    reason: str | None = None
+    annotation: Annotation = field(default_factory=Annotation)
+    updated: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return len(self.data) or len(self.text.encode())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """The text tables of one source. May be used from several threads."""
+    """The tables of one source: its files of text tables, or the one dataset that it is. For several threads."""
 
-    source: Source
     columns: Columns
     limits: Limits
+    source: Source | None = None  # of files
+    dataset: Rows | None = None
 
-    def rows(self, key: str) -> Iterator[TableRow]:
+    def kind(self, key: str) -> str | None:
+        """The mime type of a table's texts; None for a file that is no table."""
+        return table_kind(key) if self.dataset is None else f"{PLAIN}{_TABLE}{self.dataset.kind}"
+
+    def rows(self, key: str, *, kept: Callable[[str, str], bool] | None = None) -> Iterator[TableRow]:
         """Rows of one table in its order, never all of them in memory.
 
-        Without an id column, or where a row has none, its id is made from its text: rows that are put
-        in between change no other row's. Raises MediaError for what concerns this file alone.
+        Without an id column, or where a row has none, its id is made from its content: rows that are put
+        in between change no other row's. `kept` is asked with id and `updated` whether a row is as it was; such
+        rows come last, and are not read. Raises MediaError for what concerns this file alone.
         """
-        kind = table_kind(key) or ""
-        columns = self.columns
-        required = [columns.text, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
         taken: set[str] = set()
-        with self.source.stream(key) as stream:
-            for number, record in records(stream, kind, required=required, limits=self.limits):
-                yield self._row(number, record, taken)
+        if self.dataset is not None and self.columns.updated and kept is not None:
+            yield from self._changed(self.dataset, kept, taken)
+            return
+        for number, record in self._records(key):
+            row = self._row(key, number, record, taken)
+            yield replace(row, updated=self._updated(record)) if self.columns.updated else row
 
-    def texts(self, key: str) -> Iterator[tuple[str, str]]:
-        """Content hash and text of each row that can be used; reads no column but that of the texts."""
-        bare = replace(self, columns=Columns(text=self.columns.text))
-        return ((row.content_hash, row.text) for row in bare.rows(key) if row.reason is None)
+    def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
+        """Content hash and content of each row that can be used; reads no column but that of the contents."""
+        bare = replace(self, columns=Columns(text=self.columns.text, bytes=self.columns.bytes))
+        for row in bare.rows(key):
+            if row.reason is None and row.content_hash is not None:
+                yield row.content_hash, row.data or row.text.encode()
 
     def fingerprint(self) -> str:
         """What of the settings decides about rows: a table that was read with others is read again."""
         limits = self.limits
         bounds = [limits.max_characters, limits.max_bytes, limits.code_pages]
-        return hashlib.sha256(json.dumps([asdict(self.columns), bounds]).encode()).hexdigest()[:16]
+        columns = {
+            name: value for name, value in asdict(self.columns).items() if name not in ("bytes", "updated") or value
+        }
+        return hashlib.sha256(json.dumps([columns, bounds]).encode()).hexdigest()[:16]
 
-    def _row(self, number: int, record: Mapping[str, Any] | str, taken: set[str]) -> TableRow:
+    def _records(self, key: str) -> Iterator[Record]:
+        """The records of one table, from wherever they come."""
+        columns = self.columns
+        if self.dataset is not None:
+            yield from self.dataset.records(columns.named(), **self._rows_at_once())
+        elif self.source is not None:
+            kind = table_kind(key) or ""
+            required = [columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
+            with self.source.stream(key) as stream:
+                yield from records(stream, kind, required=required, limits=self.limits)
+
+    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: set[str]) -> Iterator[TableRow]:
+        """Rows that are not as they were, read; then the others, told by two columns."""
+        same: list[TableRow] = []
+        others: deque[tuple[str | None, str]] = deque()
+
+        def wanted(record: Mapping[str, Any]) -> bool:
+            given, updated = self._given(record), self._updated(record)
+            name = unique(given, "", taken) if given else None
+            if name and updated and kept(name, updated):
+                same.append(TableRow(id=name, content_hash=None, mime="", modality=None, updated=updated))
+                return False
+            others.append((name, updated))
+            return True
+
+        columns = self.columns
+        told = [each for each in (columns.id, columns.updated) if each]
+        for number, record in dataset.picked(told, columns.named(), wanted, **self._rows_at_once()):
+            name, updated = others.popleft()
+            yield replace(self._row("", number, record, taken, name=name), updated=updated)
+        yield from same
+
+    def _rows_at_once(self) -> dict[str, int]:
+        return {"rows": _MEDIA_ROWS} if self.columns.bytes else {}
+
+    def _row(
+        self, key: str, number: int, record: Mapping[str, Any] | str, taken: set[str], *, name: str | None = None
+    ) -> TableRow:
+        kind = self.kind(key) or ""
         if isinstance(record, str):
-            return _unusable(record, _unique(f"line-{number}", "", taken), Annotation())
-        text, reason = self._text(record)
-        digest = text_hash(text)
-        given = None if self.columns.id is None else _cell(record.get(self.columns.id))
+            return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
+        text, data, reason = self._content(record)
+        digest = content_hash(data) if data else text_hash(text)
+        given = self._given(record)
         base = given or (digest[:16] if reason is None else f"row-{number}")
-        name = _unique(base, digest[:8] if given else "", taken)
-        if reason is not None:
-            return _unusable(reason, name, self._annotation(record))
+        name = name or unique(base, digest[:8] if given else "", taken)
         annotation = self._annotation(record)
-        return TableRow(id=name, text=text, content_hash=digest, reason=None, annotation=annotation)
+        if reason is not None:
+            return _unusable(reason, name, kind, annotation, modality="text" if self.columns.text else None)
+        if not data:
+            return TableRow(id=name, text=text, content_hash=digest, mime=kind, modality="text", annotation=annotation)
+        return self._media(name, data, kind.partition(_TABLE)[2], annotation)
+
+    def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
+        """A row whose bytes are looked at as a file's are."""
+        found = refine(data, sniff(data))
+        mime, mark, more = found.mime.partition(";")
+        return TableRow(
+            id=name,
+            data=data,
+            content_hash=media_hash(data, found.mime),
+            mime=f"{mime}{_TABLE}{table}{mark}{more}",
+            modality=found.modality,
+            reason=None if found.modality else f"unsupported type: {found.mime}",
+            annotation=annotation,
+        )
+
+    def _given(self, record: Mapping[str, Any] | str) -> str | None:
+        """What a record's id column says."""
+        return None if isinstance(record, str) or self.columns.id is None else cell(record.get(self.columns.id))
+
+    def _updated(self, record: Mapping[str, Any] | str) -> str:
+        """What a record's column of times or versions says."""
+        if isinstance(record, str) or self.columns.updated is None:
+            return ""
+        return cell(record.get(self.columns.updated)) or ""
+
+    def _content(self, record: Mapping[str, Any]) -> tuple[str, bytes, str | None]:
+        """Text, or bytes, or why there are neither."""
+        if self.columns.bytes is None:
+            text, reason = self._text(record)
+            return text, b"", reason
+        column, value = self.columns.bytes, media_bytes(record.get(self.columns.bytes))
+        if not isinstance(value, bytes):
+            return "", b"", f"{'no bytes' if value is None else 'not bytes'} in column {column!r}"
+        if len(value) > self.limits.max_bytes:
+            return "", b"", f"too many bytes in column {column!r}"
+        return "", value, None if value else f"empty bytes in column {column!r}"
 
     def _text(self, record: Mapping[str, Any]) -> tuple[str, str | None]:
-        column, limits = self.columns.text, self.limits
+        column, limits = self.columns.content, self.limits
         value = record.get(column)
-        text = _cell(value)
+        text = cell(value)
         if text is None:
             wrong = value is not None and value == value  # NaN is how tables write nothing
             return "", f"{'not text' if wrong else 'no text'} in column {column!r}"
@@ -105,12 +219,12 @@ class Tables:
 
     def _annotation(self, record: Mapping[str, Any]) -> Annotation:
         columns = self.columns
-        caption = None if columns.caption is None else _cell(record.get(columns.caption))
-        labels = [label for name in columns.labels for label in _labels(record.get(name))]
+        caption = None if columns.caption is None else cell(record.get(columns.caption))
+        labels = [label for name in columns.labels for label in labels_of(record.get(name))]
         return Annotation(
             caption=caption if caption and caption.strip() else None,
             labels=tuple(dict.fromkeys(labels)),
-            extra={name: _plain(record[name]) for name in columns.extra if record.get(name) is not None},
+            extra={name: plain(record[name]) for name in columns.extra if record.get(name) is not None},
         )
 
 
@@ -119,11 +233,23 @@ def row_key(file_key: str, row_id: str) -> str:
     return f"{_escaped(file_key)}#{row_id}"
 
 
+def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: set[str]) -> str:
+    """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
+    value, given = row.get(content), cell(row.get(id)) if id else None
+    digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
+    return unique(given or digest[:16], digest[:8] if given else "", taken)
+
+
 def table_of(row: Mapping[str, Any]) -> str | None:
     """The key of the table that a manifest row is a row of; None where it is a file."""
-    if row["mime"] not in _MIMES:
+    if row["mime"] not in _MIMES and _TABLE not in (row["mime"] or ""):
         return None
     return row["key"].partition("#")[0].replace("%23", "#").replace("%25", "%")
+
+
+def media_type(mime: str | None) -> str | None:
+    """The mime type of what a manifest row holds, without the word on the table that it is in."""
+    return None if mime is None else _IN_TABLE.sub("", mime)
 
 
 def row_id(key: str) -> str:
@@ -135,49 +261,8 @@ def _escaped(key: str) -> str:
     return key.replace("%", "%25").replace("#", "%23")
 
 
-def _unusable(reason: str, name: str, annotation: Annotation) -> TableRow:
-    return TableRow(id=name, text="", content_hash=text_hash(reason), reason=reason, annotation=annotation)
-
-
-def _unique(base: str, digest: str, taken: set[str]) -> str:
-    """`base`, or where another row has it already, the first of base~digest, base-2, base-3, … that is free."""
-    name = base
-    if name in taken and digest:
-        name = base = f"{base}~{digest}"
-    number = 1
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    taken.add(name)
-    return name
-
-
-def _cell(value: Any) -> str | None:
-    """A single value as text; None for nothing, and for lists, structures and bytes that are no text."""
-    if isinstance(value, bytes):
-        try:
-            value = value.decode()
-        except UnicodeDecodeError:
-            return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None or isinstance(value, (list, tuple, Mapping)) or value != value:
-        return None
-    # NUL and halves of surrogate pairs, which a database refuses.
-    return str(value).replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _labels(value: Any) -> list[str]:
-    if isinstance(value, str) and value.lstrip().startswith("["):  # how CSV writes a list
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [label for each in values if (label := _cell(each))]
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it; what it can't, as text."""
-    try:
-        return jsonable(value)
-    except TypeError:
-        return str(value)
+def _unusable(
+    reason: str, name: str, mime: str, annotation: Annotation, *, modality: Modality | None = "text"
+) -> TableRow:
+    digest = text_hash(reason)
+    return TableRow(id=name, content_hash=digest, mime=mime, modality=modality, reason=reason, annotation=annotation)

@@ -1,7 +1,7 @@
 """Asked: the queries that a version is measured with, encoded once: judged ones, and held-out ones."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from embed_assets.embedding.batching import Budget, encode
 from embed_assets.embedding.cutting import sampling_as
 from embed_assets.embedding.question import question_of
+from embed_assets.embedding.sources import media_reader
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.errors import EmbedAssetsError
+from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
 from embed_assets.media.sniff import refine, sniff
@@ -20,6 +21,7 @@ from embed_assets.quality.heldout import evenly, part_of, span_of
 from embed_assets.quality.queryset import Judged, load_queries
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.connection import Store
+from embed_assets.store.manifest import Manifest
 from embed_assets.store.queries import QueryVectors
 from embed_assets.store.rows import read
 from embed_assets.store.versions import VersionRecord
@@ -44,6 +46,7 @@ class Asked:
         self._limits = limits
         self._load = load
         self._budget = budget
+        self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
 
     def judged(self, space: str) -> list[Judged]:
         """The query set of a space; empty where it has none."""
@@ -110,15 +113,26 @@ class Asked:
                 modality = made[0][1].modality
                 kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
 
+    def _read(self, source: str, key: str) -> bytes:
+        """The bytes of an item. A table is read once for all of its rows."""
+        settings = self._settings.sources[source]
+        if settings.kind == "files":
+            return open_source(settings.uri or "", settings.storage_options).read(key, self._limits.max_bytes)
+        if source not in self._readers:
+            self._readers[source] = media_reader(source, settings, limits=self._limits, store=self._store)
+        row = Manifest(self._store).media(source, key)
+        if row is None:
+            raise MediaError("vanished", f"{source}/{key} is in no manifest any more")
+        return self._readers[source](row)
+
     def _query(self, record: VersionRecord, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
         """The held-out query of one row, prepared; None where the row is too small to leave something out."""
         seed = int(hashlib.sha256(row["segment_id"].encode()).hexdigest()[:8], 16)
         if row["kind"] == "chunk":
             span = span_of(row["text"] or "", seed=seed)
             return encoder.prepare("text", span, query=True) if span else None
-        settings = self._settings.sources[row["source"]]
         try:
-            data = open_source(settings.uri, settings.storage_options).read(row["key"], self._limits.max_bytes)
+            data = self._read(row["source"], row["key"])
             segments = segments_of(
                 data,
                 modality=row["modality"],

@@ -10,7 +10,7 @@ import pyarrow.compute
 
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
-from embed_assets.store.nearest import exact, nearest
+from embed_assets.store.nearest import exact, nearest_of_all
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import read
 
@@ -50,11 +50,13 @@ def evaluate(
     relevant = relevant_items(table, judged)
     scores: list[tuple[float, float, float, float]] = []
     limit = depth * SEGMENTS_PER_ITEM
-    truth = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"]) if by_exact_search else None
-    for number, wanted in enumerate(relevant):
-        if not wanted:
-            continue
-        rows = truth[number] if truth else nearest(table, vectors[number], release, k=limit, columns=["media_id"])
+    answerable = np.array([bool(wanted) for wanted in relevant], bool)
+    asked = vectors[answerable]
+    if by_exact_search:
+        answers = exact(table, asked, k=limit, distance=release.distance, columns=["media_id"])
+    else:
+        answers = nearest_of_all(table, asked, release, k=limit, columns=["media_id"])
+    for rows, wanted in zip(answers, filter(None, relevant), strict=True):
         ranked = ranked_items(rows)
         scores.append(
             (

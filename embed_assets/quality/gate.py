@@ -11,7 +11,7 @@ from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.comparison import Comparison, compare
 from embed_assets.quality.evaluation import Evaluation, evaluate
-from embed_assets.quality.recall import Recall, measure, tune
+from embed_assets.quality.recall import LADDER, Recall, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.index import IndexReport
@@ -34,15 +34,21 @@ class Gate:
         self._store = store
         self._asked = asked
 
-    def tuned(self, record: VersionRecord, report: IndexReport) -> dict[str, Recall] | None:
-        """Recall by query modality, each at the cheapest effort that reaches the target; None without ANN index."""
+    def tuned(
+        self, record: VersionRecord, report: IndexReport, *, before: Release | None = None
+    ) -> dict[str, Recall] | None:
+        """Recall by query modality, each at the cheapest effort that reaches the target; None without ANN index.
+
+        `before`, a release of the same index: what it needed is tried first, and nothing cheaper.
+        """
         if not report.ann:
             return None
         table = self._store.open(record.table)
         target = self._settings.checks.min_ann_recall
+        start = (before.nprobes, before.refine_factor) if before else LADDER[0]
         found = {}
         for modality, queries in self._asked.held_out(record, table).items():
-            found[modality] = tune(table, queries, k=_K, distance=record.spec.distance, target=target)
+            found[modality] = tune(table, queries, k=_K, distance=record.spec.distance, target=target, start=start)
             self._remember(table, queries, found[modality])
         return found
 

@@ -14,8 +14,8 @@ def pca_plane(vectors: np.ndarray, *, sample: int = 5000) -> np.ndarray:
         return np.zeros((len(values), 2), dtype=np.float32)
     chosen = values[:: max(1, len(values) // sample)]
     mean = chosen.mean(axis=0)
-    covariance = np.cov((chosen - mean).T)
-    weights = np.linalg.eigh(np.atleast_2d(covariance))[1][:, ::-1][:, :2]
+    centred = chosen - mean
+    weights = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1][:, :2]
     if weights.shape[1] < 2:
         weights = np.pad(weights, ((0, 0), (0, 2 - weights.shape[1])))
     signs = np.sign(weights[np.abs(weights).argmax(axis=0), range(2)])

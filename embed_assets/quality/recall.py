@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.quality.ranking import lower_bound
-from embed_assets.store.nearest import approximate
+from embed_assets.store.nearest import approximate_of_all
 from embed_assets.store.scan import kth_distances
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def measure(
     A returned row counts if it is as near as the exact k-th: rows at equal distance are equally right.
     """
     hits = []
-    for query, bound in zip(queries, truth, strict=True):
-        rows = approximate(
-            table,
-            query,
-            k=k,
-            distance=distance,
-            nprobes=nprobes,
-            refine_factor=refine_factor,
-            columns=["segment_id"],
-        )
+    answers = approximate_of_all(
+        table,
+        queries,
+        k=k,
+        distance=distance,
+        nprobes=nprobes,
+        refine_factor=refine_factor,
+        columns=["segment_id"],
+    )
+    for rows, bound in zip(answers, truth, strict=True):
         distances = np.asarray(rows.column("_distance"))
         wanted = min(k, table.count_rows()) if np.isinf(bound) else k
         hits.append(np.count_nonzero(distances <= bound * (1 + _TIE) + 1e-6) / max(1, wanted))
@@ -67,11 +67,16 @@ def measure(
     )
 
 
-def tune(table: "Table", queries: np.ndarray, *, k: int, distance: str, target: float) -> Recall:
-    """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen."""
+def tune(
+    table: "Table", queries: np.ndarray, *, k: int, distance: str, target: float, start: tuple[int, int] = LADDER[0]
+) -> Recall:
+    """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen.
+
+    `start` is the first that is tried: what an index needed before, when its rows have hardly changed.
+    """
     truth = kth_distances(table, queries, k=k, distance=distance)
     best: Recall | None = None
-    for nprobes, refine_factor in LADDER:
+    for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
         seen = measure(table, queries, truth, k=k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
         if best is None or seen.mean > best.mean:
             best = seen

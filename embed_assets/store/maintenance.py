@@ -16,6 +16,7 @@ from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canaries, history, manifest, quarantine, releases, serving, versions
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
+from embed_assets.store.landed import is_landed
 from embed_assets.store.queries import queries_table
 from embed_assets.store.records import Records
 from embed_assets.store.releases import TAG, Release, Releases, newest
@@ -89,8 +90,10 @@ class _Maintenance:
         self._registered = frozenset(known)
         vectors = {table_name(*one) for one in known}
         self._vectors = sorted(vectors & present)
-        self._tables = sorted({*_OWN, *vectors, *map(queries_table, vectors)} & present)
-        self._others = sorted(present - {*_OWN, *vectors, *map(queries_table, vectors)}) if known else []
+        of_sources = {name for name in present - vectors if is_landed(store, name)}
+        own = {*_OWN, *vectors, *map(queries_table, vectors), *of_sources}
+        self._tables = sorted(own & present)
+        self._others = sorted(present - own) if known else []
         self._report = MaintenanceReport(vector_tables=frozenset(self._vectors))
         self._unprotected = set[str]()  # tables that must not be cleaned
         self._deadline = 0.0

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.media.item import Annotation
+from embed_assets.media.tables import table_of
 from embed_assets.store.connection import Store
 from embed_assets.store.rows import KEY, one_of, quoted, read, upsert
 
@@ -96,6 +97,14 @@ class Manifest:
             key="id",
             delete_where=one_of("id", gone) if gone else None,
         )
+
+    def look_again(self, source: str) -> int:
+        """Make the next refresh read what is set aside, and tables with such rows; how many items these are."""
+        aside = [row for row in self.rows(source) if row["status"] == "quarantined"]
+        self.write({**row, "size": None, "etag": None} for row in aside)
+        tables = {table_of(row) or row["key"] for row in aside}
+        self.mark_tables(source, {key: mark for key, mark in self.table_marks(source).items() if key not in tables})
+        return len(aside)
 
     def of(self, source: str, keys: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of these keys; of deleted items none."""

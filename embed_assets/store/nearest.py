@@ -1,6 +1,6 @@
 """Nearest rows to vectors: by the ANN index with stated effort, or exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,8 @@ from embed_assets.store.releases import Release
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-_EXACT_BATCH = 50  # a scan shared by so many queries costs a fifteenth each
+# Queries asked together: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
+_BATCH = 50
 
 
 def open_release(store: Store, release: Release) -> "Table":
@@ -37,16 +38,11 @@ def exact(
 ) -> list[pa.Table]:
     """The k nearest rows of each query, without the ANN index: the ground truth."""
     found: list[pa.Table] = []
-    for start in range(0, len(queries), _EXACT_BATCH):
-        batch = queries[start : start + _EXACT_BATCH].astype(np.float32)
+    for batch in _batches(queries):
         query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         query = query.bypass_vector_index().select([*columns, "_distance"]).limit(k)
         rows = (query.where(where) if where else query).to_arrow()
-        if "query_index" not in rows.column_names:
-            found.append(rows)
-            continue
-        index = np.asarray(rows.column("query_index"))
-        found.extend(rows.filter(pa.array(index == number)).sort_by("_distance") for number in range(len(batch)))
+        found.extend(_by_query(rows, len(batch)))
     return found
 
 
@@ -66,10 +62,39 @@ def approximate(
     At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
     result short.
     """
-    search = table.search(query.astype(np.float32), vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
-    search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
-    search = search.select([*columns, "_distance"]).limit(k)
-    return (search.where(where) if where else search).to_arrow()
+    found = approximate_of_all(
+        table,
+        query[None, :],
+        k=k,
+        distance=distance,
+        nprobes=nprobes,
+        refine_factor=refine_factor,
+        columns=columns,
+        where=where,
+    )
+    return found[0]
+
+
+def approximate_of_all(
+    table: "Table",
+    queries: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    nprobes: int,
+    refine_factor: int,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> list[pa.Table]:
+    """`approximate` of each query, in their order."""
+    found: list[pa.Table] = []
+    for batch in _batches(queries):
+        search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
+        search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
+        search = search.select([*columns, "_distance"]).limit(k)
+        rows = (search.where(where) if where else search).to_arrow()
+        found.extend(_by_query(rows, len(batch)))
+    return found
 
 
 def nearest(
@@ -94,3 +119,34 @@ def nearest(
         columns=columns,
         where=where,
     )
+
+
+def nearest_of_all(
+    table: "Table", queries: np.ndarray, release: Release, *, k: int, columns: Sequence[str]
+) -> list[pa.Table]:
+    """`nearest` of each query, in their order."""
+    if not release.ann:
+        return exact(table, queries, k=k, distance=release.distance, columns=columns)
+    return approximate_of_all(
+        table,
+        queries,
+        k=k,
+        distance=release.distance,
+        nprobes=release.nprobes,
+        refine_factor=release.refine_factor,
+        columns=columns,
+    )
+
+
+def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH].astype(np.float32)
+        yield batch[0] if len(queries) == 1 else batch  # a single one is answered without query_index
+
+
+def _by_query(rows: pa.Table, count: int) -> list[pa.Table]:
+    """What was found for each query of a batch, nearest first."""
+    if "query_index" not in rows.column_names:
+        return [rows]
+    index = np.asarray(rows.column("query_index"))
+    return [rows.filter(pa.array(index == number)).sort_by("_distance") for number in range(count)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -235,6 +236,16 @@ def test_the_schema_has_the_settings_keys_and_says_what_each_means() -> None:
     make_settings(schema["examples"][0])
 
 
+@pytest.mark.parametrize("written", ["devise", "devcie", "evice", "devices"])
+def test_the_schema_expects_the_key_that_was_meant(written: str) -> None:
+    model = EmbeddingPipeline.get_model_cls()
+    assert model is not None
+    compute = model.model_json_schema()["$defs"]["ComputeSettings"]
+    meant = {pattern: rule["const"] for pattern, rule in compute["patternProperties"].items()}
+    assert [key for pattern, key in meant.items() if re.search(pattern, written)] == ["device"]
+    assert not any(re.search(pattern, right) for pattern in meant for right in [*compute["properties"], "threads"])
+
+
 def test_dg_finds_the_component_by_its_entry_point() -> None:
     found = {f"{key.namespace}.{key.name}" for key in discover_entry_point_package_objects()}
     assert TYPE in found
@@ -309,6 +320,7 @@ def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     code, told = project.dg("check", "yaml")
     assert code == 1
     assert "defs.yaml:7 - " in told and "attributes.compute.devise" in told
+    assert "attributes.compute.devise 'device' was expected" in told
     assert "'devise' is not one of ['batch_pixels', 'batch_tokens', 'buffer_mb', 'device'" in told
     code, told = project.dg("check", "defs", "--no-check-yaml")
     assert code == 1

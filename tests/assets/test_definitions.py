@@ -12,8 +12,6 @@ import dagster as dg
 import pytest
 
 from embed_assets.assets.encoder import register_version
-from embed_assets.assets.jobs import build_jobs
-from embed_assets.assets.maintenance import build_upkeep_jobs
 from embed_assets.assets.names import AUTOMATIC, grid_range
 from embed_assets.assets.pipeline import (
     build_definitions,
@@ -29,8 +27,6 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
 from embed_assets.store.serving import live_release
-from jobs.schedules import all_schedules
-from jobs.sensors import all_sensors
 from tests.assets.running import QUIET, Running
 from tests.support import REPOSITORY, all_rows, settings, write_notes
 
@@ -108,15 +104,13 @@ def test_two_pipelines_with_their_own_prefix_merge(words: list, tmp_path: Path) 
     ]
     repository = dg.Definitions.merge(*both).get_repository_def()
     assert len([job for job in repository.job_names if job.endswith("_maintain")]) == 2
-    assert {sensor.name for sensor in repository.sensor_defs} == {"media_automation", "archive_automation"}
+    assert {"media_automation", "archive_automation"} <= {sensor.name for sensor in repository.sensor_defs}
 
 
 def _names(pipeline: PipelineSettings) -> set[str]:
     """Every name that a code location, or an instance, has only once."""
     names, specs = build_names(pipeline)
-    jobs, upkeep = build_jobs(names), build_upkeep_jobs(names)
-    automation = dg.Definitions(schedules=all_schedules(names, jobs, upkeep), sensors=all_sensors(names, specs, jobs))
-    merged = dg.Definitions.merge(build_definitions(pipeline, jobs=jobs, upkeep=upkeep), automation)
+    merged = build_definitions(pipeline)
     repository, assets = merged.get_repository_def(), merged.resolve_asset_graph()
     nodes = [assets.get(key) for key in assets.get_all_asset_keys()]
     return {
@@ -160,7 +154,7 @@ def test_two_pipelines_with_stores_and_devices_of_their_own_run_in_one_location(
         settings(tmp_path / "b", key_prefix=["b"], compute={"device": "auto", "offline": True}),
     ]
     for pipeline, count in zip(both, (5, 3), strict=True):
-        write_notes(Path(pipeline.sources["notes"].uri), count)
+        write_notes(Path(pipeline.sources["notes"].uri or ""), count)
     merged = dg.Definitions.merge(*(build_definitions(pipeline) for pipeline in both))
     for pipeline, count in zip(both, (5, 3), strict=True):
         running = Running(pipeline, instance, definitions=merged)
@@ -219,7 +213,20 @@ def test_index_checks_can_be_had_of_some_encoders(words: list, tmp_path: Path) -
 
 def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
     definitions = build_definitions(settings(tmp_path))
-    assert not definitions.sensors
+    repository = definitions.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "notes_new_media",
+        "words_new_revision",
+        "words_promotion",
+        "reconcile",
+    }
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "words_nightly",
+        "weekly_maintenance",
+        "words_weekly_recall",
+    }
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     specs = list(definitions.resolve_all_asset_specs())
     assert {spec.automation_condition for spec in specs} == {None}
     assert {spec.freshness_policy for spec in specs} == {None}
@@ -229,8 +236,7 @@ def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
 def test_one_setting_gives_conditions_and_a_sensor_that_is_stopped(words: list, tmp_path: Path, running: bool) -> None:
     automation = {"enabled": True, "running": running}
     definitions = build_definitions(settings(tmp_path, automation=automation))
-    (sensor,) = list(definitions.sensors or ())
-    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    (sensor,) = [one for one in definitions.sensors or () if isinstance(one, dg.AutomationConditionSensorDefinition)]
     assert (sensor.default_status is dg.DefaultSensorStatus.RUNNING) is running
     assert sensor.run_tags == AUTOMATIC
     for spec in definitions.resolve_all_asset_specs():

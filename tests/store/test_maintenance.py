@@ -407,10 +407,12 @@ def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
     notes = write_notes(tmp_path / "notes", 120)
     index = {"min_rows": 50, "rows_per_partition": 20}
     steps = pipeline(tmp_path, compute={"device": "cpu", "offline": True, "flush_rows": 10}, index=index)
+    started = time.monotonic()
     run_all(steps)
+    keep = timedelta(seconds=max(2.0, 4 * (time.monotonic() - started)))  # longer than a run takes, as in the settings
 
     def clean() -> None:
-        maintain(Store(steps.store.uri), upkeep(max_small_fragments=2), seconds=60, keep=timedelta(seconds=2))
+        maintain(Store(steps.store.uri), upkeep(max_small_fragments=2), seconds=60, keep=keep)
 
     with looped(clean, clean) as errors:
         for number in range(6):

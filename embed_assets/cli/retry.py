@@ -1,0 +1,25 @@
+"""embed-assets retry: what was set aside is tried again by the next run."""
+
+import json
+
+import click
+
+from embed_assets.cli.options import json_option, short_path, steps_of, store_option
+
+
+@click.command()
+@store_option
+@json_option
+def command(store: str, as_json: bool) -> None:
+    """Have the next run try everything that was set aside, though its bytes did not change.
+
+    After a limit of the settings was raised, say. What could not be read at all is tried at every run anyway.
+    """
+    steps = steps_of(store)
+    items = steps.retry()
+    if as_json:
+        click.echo(json.dumps({"items": items}))
+    elif items:
+        click.echo(f"{items} to be tried again. Next: embed-assets run --store {short_path(steps.store.uri)}")
+    else:
+        click.echo("Nothing is set aside.")
