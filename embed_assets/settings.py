@@ -193,6 +193,12 @@ class ComputeSettings(Section):
     batch_pixels: int | None = Field(None, ge=1, description="Pixels a batch; unset: by device.")
     readers: int = Field(2, ge=1, le=64, description="Threads that read, decode and tokenise ahead.")
     buffer_mb: int = Field(256, ge=1, description="Most decoded media waiting for the encoder.")
+    cache_mb: int = Field(
+        1024,
+        ge=0,
+        description="Of a local folder (EMBED_ASSETS_CACHE, else below ~/.cache) that keeps what was read from object "
+        "stores, so that it is fetched once for all encoders; 0: keep nothing.",
+    )
     flush_rows: int = Field(20_000, ge=1, description="Rows a commit.")
     flush_seconds: float = Field(60.0, gt=0, description="Longest time between two commits.")
     offline: bool = Field(False, description="Never ask a model hub.")

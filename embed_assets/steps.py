@@ -26,6 +26,7 @@ from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
 from embed_assets.errors import PromotionError, StoreError
+from embed_assets.media.cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.values import TableValue
 from embed_assets.quality.asked import Asked
@@ -70,6 +71,12 @@ class Steps:
     def store(self) -> Store:
         """The store, opened on first use."""
         return Store(self.settings.store, self.settings.storage_options)
+
+    @cached_property
+    def media_cache(self) -> MediaCache | None:
+        """Where media of object stores is kept, so that it is fetched once for all encoders."""
+        megabytes = self.settings.compute.cache_mb
+        return shared_cache(cache_folder(), max_bytes=megabytes * 2**20) if megabytes else None
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -389,7 +396,9 @@ class Steps:
         settings, readers = self.settings.sources[source], self.settings.compute.readers
 
         def make() -> ListedSource:
-            return listed(source, settings, limits=self.limits, readers=readers, store=self.store)
+            return listed(
+                source, settings, limits=self.limits, readers=readers, store=self.store, cache=self.media_cache
+            )
 
         return listing_of(self.store.uri, source, make) if settings.kind == "files" else make()
 
@@ -437,6 +446,7 @@ class Steps:
             limits=limits_as(record, self.limits),
             decoders=decoders,
             store=self.store,
+            cache=self.media_cache,
         )
 
     def _decoders(self) -> AbstractContextManager[Decoders | None]:

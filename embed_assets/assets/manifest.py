@@ -117,7 +117,8 @@ def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
     """Pictures evenly spread over the source; those that can't be decoded are left out here."""
     chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
-    read = media_reader(source, steps.settings.sources[source], limits=steps.limits, store=steps.store)
+    settings = steps.settings.sources[source]
+    read = media_reader(source, settings, limits=steps.limits, store=steps.store, cache=steps.media_cache)
     pictures = []
     rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}
     for key in chosen:

@@ -25,6 +25,7 @@ class EncoderResource(dg.ConfigurableResource):
     batch_pixels: int | None = None
     readers: int = 2
     buffer_mb: int = 256
+    cache_mb: int = 1024
     flush_rows: int = 20_000
     flush_seconds: float = 60.0
     offline: bool = False

@@ -10,6 +10,7 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import media_hash
 from embed_assets.media.addressed import Places, list_addressed
+from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
@@ -29,12 +30,20 @@ from embed_assets.store.landed import ROW_ID, Landed
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
 
-def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int, store: Store) -> ListedSource:
+def listed(
+    name: str,
+    settings: SourceSettings,
+    *,
+    limits: Limits,
+    readers: int,
+    store: Store,
+    cache: MediaCache | None = None,
+) -> ListedSource:
     """The source's files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
-        return _listed_dataset(name, settings, limits=limits, readers=readers, store=store)
+        return _listed_dataset(name, settings, limits=limits, readers=readers, store=store, cache=cache)
     uri = settings.uri or ""
-    source = open_source(uri, settings.storage_options)
+    source = open_source(uri, settings.storage_options, cache=cache)
     exclude = [settings.sidecar] if settings.sidecar else []
     files = list_source(uri, pattern=settings.pattern, storage_options=settings.storage_options, exclude=exclude)
     return ListedSource(
@@ -49,14 +58,14 @@ def listed(name: str, settings: SourceSettings, *, limits: Limits, readers: int,
 
 
 def media_reader(
-    name: str, settings: SourceSettings, *, limits: Limits, store: Store
+    name: str, settings: SourceSettings, *, limits: Limits, store: Store, cache: MediaCache | None = None
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """A function from a manifest row of the source to the bytes of its file or row, texts of tables in UTF-8.
 
     It may be called from several threads. It raises MediaError for what concerns the item alone, also where the
     bytes are not those that were listed.
     """
-    read = _reader(name, settings, limits, store)
+    read = _reader(name, settings, limits, store, cache)
 
     def checked(row: Mapping[str, Any]) -> bytes:
         data = read(row)
@@ -76,9 +85,12 @@ def segmenter(
     limits: Limits,
     decoders: Decoders | None,
     store: Store,
+    cache: MediaCache | None = None,
 ) -> Callable[[Mapping[str, Any]], Sequence[Segment]]:
     """A function from a manifest row to its segments; it may be called from several threads."""
-    readers = {name: media_reader(name, each, limits=limits, store=store) for name, each in sources.items()}
+    readers = {
+        name: media_reader(name, each, limits=limits, store=store, cache=cache) for name, each in sources.items()
+    }
     tokenizer = encoder.tokenizer()
 
     def segments(row: Mapping[str, Any]) -> Sequence[Segment]:
@@ -142,21 +154,23 @@ def _annotations(settings: SourceSettings) -> Annotations:
     return Annotations(load_sidecar(uri, storage_options=settings.storage_options), by_folder=by_folder)
 
 
-def _reader(name: str, settings: SourceSettings, limits: Limits, store: Store) -> Callable[[Mapping[str, Any]], bytes]:
+def _reader(
+    name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
+) -> Callable[[Mapping[str, Any]], bytes]:
     """As `media_reader`, without a look at what was read."""
     if settings.kind != "files" and settings.table.uri:
-        places = Places(settings.uri, settings.storage_options)
-        return lambda row: places.read(row["uri"], limits.max_bytes)
+        places = Places(settings.uri, settings.storage_options, cache=cache)
+        return lambda row: places.read(row["uri"], limits.max_bytes, known_hash=row["content_hash"])
     if settings.kind != "files":
         return _row_reader(_dataset_tables(name, settings, limits, store))
-    source = open_source(settings.uri or "", settings.storage_options)
+    source = open_source(settings.uri or "", settings.storage_options, cache=cache)
     tables = _table_files(settings, source, limits)
     texts = None if tables is None else Spool(tables)
 
     def read(row: Mapping[str, Any]) -> bytes:
         table = table_of(row)
         if table is None:
-            return source.read(row["key"], limits.max_bytes)
+            return source.read(row["key"], limits.max_bytes, known_hash=row["content_hash"])
         if texts is None:
             raise MediaError("vanished", f"sources.{name}.table is not set any more; refresh the source")
         return texts.data(table, row["content_hash"])
@@ -182,7 +196,9 @@ def _row_reader(tables: Tables) -> Callable[[Mapping[str, Any]], bytes]:
     return read
 
 
-def _listed_dataset(name: str, settings: SourceSettings, *, limits: Limits, readers: int, store: Store) -> ListedSource:
+def _listed_dataset(
+    name: str, settings: SourceSettings, *, limits: Limits, readers: int, store: Store, cache: MediaCache | None
+) -> ListedSource:
     """One table as a listing: it is the one file, or its rows name the files."""
     if settings.kind == "value" and not Landed(store, name).exists():
         raise SourceError(
@@ -205,7 +221,7 @@ def _listed_dataset(name: str, settings: SourceSettings, *, limits: Limits, read
             max_deleted_share=settings.max_deleted_share,
             readers=readers,
         )
-    addressed = list_addressed(tables, file.key, Places(settings.uri, settings.storage_options))
+    addressed = list_addressed(tables, file.key, Places(settings.uri, settings.storage_options, cache=cache))
     said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
     return ListedSource(
         name=name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from embed_assets.errors import MediaError
+from embed_assets.media.cache import MediaCache
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.item import Annotation, ListedFile
 from embed_assets.media.listing import look_up
@@ -20,10 +21,13 @@ _THREADS = 16  # that wait for answers of a bucket
 class Places:
     """Files by URI or path: a relative path is below `below`. May be used from several threads."""
 
-    def __init__(self, below: str | None, storage_options: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, below: str | None, storage_options: Mapping[str, Any] | None, *, cache: MediaCache | None = None
+    ) -> None:
         self._below = below
         self._shown = unopened(below).uri if below else ""  # what goes into the manifest has no credentials
         self._options = storage_options
+        self._cache = cache
         self._opened: dict[str, Source] = {}
         self._lock = threading.Lock()
 
@@ -43,10 +47,10 @@ class Places:
         """Size, time and etag of a file. Raises MediaError where it is not there."""
         return look_up(*self._source(uri))
 
-    def read(self, uri: str, max_bytes: int) -> bytes:
+    def read(self, uri: str, max_bytes: int, *, known_hash: str = "") -> bytes:
         """Its bytes. Raises as `Source.read`."""
         source, key = self._source(uri)
-        return source.read(key, max_bytes)
+        return source.read(key, max_bytes, known_hash=known_hash)
 
     def _source(self, uri: str) -> tuple[Source, str]:
         """The bucket or file system that a URI is in, opened once, and the key in it."""
@@ -60,7 +64,7 @@ class Places:
             root = f"{scheme}://{bucket}"
         with self._lock:
             if root not in self._opened:
-                self._opened[root] = open_source(root, self._options)
+                self._opened[root] = open_source(root, self._options, cache=self._cache)
             return self._opened[root], key
 
 

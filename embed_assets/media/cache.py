@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 import time
+from functools import lru_cache
 from pathlib import Path
 
 _RECENT = 3600.0  # seconds: what was used since may be what the same run asks for next, and stays
@@ -75,6 +76,12 @@ class MediaCache:
                 return
             path.unlink(missing_ok=True)
             self._used -= freed
+
+
+@lru_cache(maxsize=8)
+def shared_cache(folder: Path, *, max_bytes: int) -> MediaCache:
+    """The cache of this process in a folder: its files are counted once."""
+    return MediaCache(folder, max_bytes=max_bytes)
 
 
 def cache_folder() -> Path:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError, SourceError
+from embed_assets.media.cache import MediaCache
+from embed_assets.media.hashing import content_hash
 
 _SECRET_OPTION = re.compile(r"key|secret|token|pass|credential|auth|sas|sign|cookie|connection", re.IGNORECASE)
 _BUFFER = 2**20  # bytes read at a time from a file that is streamed
@@ -26,20 +28,22 @@ class Source:
     root: str = field(repr=False)  # the same folder as its file system writes it
     fs: Any = field(repr=False, default=None)  # None: the local file system, through the standard library
     secrets: tuple[str, ...] = field(repr=False, default=())
+    cache: MediaCache | None = field(repr=False, default=None)  # of what is read from object stores
 
     def uri_of(self, key: str) -> str:
         """The URI of the file with this key."""
         return f"{self.uri}/{key}"
 
-    def read(self, key_or_uri: str, max_bytes: int) -> bytes:
+    def read(self, key_or_uri: str, max_bytes: int, *, known_hash: str = "") -> bytes:
         """The bytes of one file: one request, and never more than max_bytes + 1 of them fetched.
 
+        No request where the cache has bytes of the `known_hash`, the content hash that was listed.
         Raises MediaError for what concerns this file alone ("too large", "vanished", "access denied"),
         SourceError for what would befall every file: its neighbours must not be quarantined for it.
         """
         key = key_or_uri.removeprefix(f"{self.uri}/")
         try:
-            data = self._read_local(key, max_bytes) if self.fs is None else self._read_remote(key, max_bytes)
+            data = self._read_local(key, max_bytes) if self.fs is None else self._read(key, max_bytes, known_hash)
         except Exception as error:
             failure = self.refusal(key, error)
             raise failure from failure.__cause__
@@ -93,6 +97,17 @@ class Source:
             size = file.seek(0, 2)
             file.seek(0)
             return file.read(min(size, max_bytes) + 1)
+
+    def _read(self, key: str, max_bytes: int, known_hash: str) -> bytes:
+        if self.cache is None:
+            return self._read_remote(key, max_bytes)
+        kept = self.cache.get(known_hash) if known_hash else None
+        if kept is not None and content_hash(kept) == known_hash:
+            return kept
+        data = self._read_remote(key, max_bytes)
+        if len(data) <= max_bytes:
+            self.cache.put(content_hash(data), data)
+        return data
 
     def _read_remote(self, key: str, max_bytes: int) -> bytes:
         try:
@@ -148,7 +163,9 @@ class _Guarded(io.RawIOBase):
         super().close()
 
 
-def open_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    uri: str, storage_options: Mapping[str, Any] | None = None, *, cache: MediaCache | None = None
+) -> Source:
     """Opens a folder for reading; nothing is asked of the file system yet.
 
     Plain paths and file:// need no options. Every other protocol goes through fsspec with
@@ -171,7 +188,7 @@ def open_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> S
         fs, root = fsspec.core.url_to_fs(uri, **options)
     except Exception as error:
         raise source.error(f"Can't open source {shown!r}", error)  # noqa: B904  it sets its cause
-    return Source(uri=shown, root=root.rstrip("/"), fs=fs, secrets=source.secrets)
+    return Source(uri=shown, root=root.rstrip("/"), fs=fs, secrets=source.secrets, cache=cache)
 
 
 def unopened(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
