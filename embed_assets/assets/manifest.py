@@ -21,6 +21,7 @@ from embed_assets.media.image import decode_image
 from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
+from embed_assets.store.saved import save_settings
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -49,6 +50,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         made = upstream_made(settings, context.instance)  # before anything is read
         land_upstream(context, steps, source)
         report = steps.refresh(source)
+        save_settings(steps.store, names.settings)  # the commands of embed-assets need a store's address only
         context.log.info(_told(report))
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)
