@@ -10,7 +10,9 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import preview
 from embed_assets.embedding.resolve import Resolved
+from embed_assets.encoders.catalog import OPENAI
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.encoders.weights import BUILTIN, TORCHVISION
 from embed_assets.planning import plan_encoder, plan_tables
 from embed_assets.steps import Steps
 from embed_assets.store.saved import save_settings
@@ -24,7 +26,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     @dg.asset(
         key=names.key(of=encoder, kind="encoder"),
         group_name=names.group(encoder),
-        kinds={"huggingface" if "torchvision" not in spec.family else "pytorch"},
+        kinds={library_of(spec)},
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names),
@@ -54,6 +56,16 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         )
 
     return encoder_version
+
+
+def library_of(spec: EncoderSpec) -> str:
+    """What an encoder runs on, by the badges of Dagster's UI; of a plugin only the language is known."""
+    module = spec.family.partition(":")[0]
+    if spec.family == OPENAI:
+        return "openai"
+    if not module.startswith("embed_assets.") or spec.model.startswith(BUILTIN):
+        return "python"
+    return "pytorch" if spec.model.startswith(TORCHVISION) else "huggingface"
 
 
 def register_version(instance: dg.DagsterInstance, names: Names, encoder: str, version: str) -> None:

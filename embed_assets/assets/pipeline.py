@@ -23,8 +23,9 @@ from embed_assets.assets.schedules import build_schedules
 from embed_assets.assets.sensors import build_sensors
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
-from embed_assets.embedding.loading import spec_of
+from embed_assets.embedding.loading import lacking, spec_of
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.plugins import warn_once
 from embed_assets.settings import PipelineSettings
 
 Until = Literal["vectors", "index", "serving"]
@@ -91,8 +92,10 @@ def build_resources(
 
 
 def build_names(settings: PipelineSettings) -> tuple[Names, dict[str, EncoderSpec]]:
-    """Names and encoder specs of a pipeline. Reads model configs, never weights."""
+    """Names and encoder specs of a pipeline. Reads model configs, never weights; warns of extras that lack."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
+    for said in filter(None, map(lacking, specs.values())):
+        warn_once(f"{said}. Its assets load without it, its runs need it.")
     return Names(settings, {name: spec.space for name, spec in specs.items()}), specs
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from embed_assets import constants
 from embed_assets.assets.conditions import vectors_condition
+from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
@@ -32,7 +33,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         partitions_def=names.grid(encoder),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=names.group(encoder),
-        kinds={"lancedb", "pytorch"},
+        kinds={"lancedb", library_of(spec)},
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),

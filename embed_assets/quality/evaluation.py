@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.quality.answers import ann_answers
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
-from embed_assets.store.nearest import exact, nearest_of_all
+from embed_assets.store.nearest import SEGMENTS_PER_ITEM, exact
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import read
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
-
-SEGMENTS_PER_ITEM = 5  # segments fetched for each item wanted: an item's chunks rank together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +51,14 @@ def evaluate(
     limit = depth * SEGMENTS_PER_ITEM
     answerable = np.array([bool(wanted) for wanted in relevant], bool)
     asked = vectors[answerable]
-    if by_exact_search:
-        answers = exact(table, asked, k=limit, distance=release.distance, columns=["media_id"])
+    if by_exact_search or not release.ann:
+        found = exact(table, asked, k=limit, distance=release.distance, columns=["media_id"])
+        answers = [ranked_items(rows) for rows in found]
     else:
-        answers = nearest_of_all(table, asked, release, k=limit, columns=["media_id"])
-    for rows, wanted in zip(answers, filter(None, relevant), strict=True):
-        ranked = ranked_items(rows)
+        effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
+        near = ann_answers(table, asked, k=limit, distance=release.distance, **effort)
+        answers = [list(dict.fromkeys(answer.media_ids)) for answer in near]
+    for ranked, wanted in zip(answers, filter(None, relevant), strict=True):
         scores.append(
             (
                 ndcg_at(ranked, wanted, 10),

@@ -15,7 +15,7 @@ from embed_assets.quality.recall import LADDER, Recall, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.index import IndexReport
-from embed_assets.store.nearest import open_release
+from embed_assets.store.nearest import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.releases import CheckVerdict, Release
 from embed_assets.store.scan import kth_distances
 from embed_assets.store.serving import Serving
@@ -48,7 +48,15 @@ class Gate:
         start = (before.nprobes, before.refine_factor) if before else LADDER[0]
         found = {}
         for modality, queries in self._asked.held_out(record, table).items():
-            found[modality] = tune(table, queries, k=_K, distance=record.spec.distance, target=target, start=start)
+            found[modality] = tune(
+                table,
+                queries,
+                k=_K,
+                distance=record.spec.distance,
+                target=target,
+                start=start,
+                rows=_K * SEGMENTS_PER_ITEM,
+            )
             self._remember(table, queries, found[modality])
         return found
 
@@ -65,7 +73,8 @@ class Gate:
 
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
         truth = kth_distances(table, queries, k=_K, distance=distance)
-        seen = measure(table, queries, truth, k=_K, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+        effort = {"nprobes": nprobes, "refine_factor": refine_factor, "rows": _K * SEGMENTS_PER_ITEM}
+        seen = measure(table, queries, truth, k=_K, distance=distance, **effort)
         self._remember(table, queries, seen)
         return seen
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embed_assets.quality.answers import ann_answers
 from embed_assets.quality.ranking import lower_bound
-from embed_assets.store.nearest import approximate_of_all
 from embed_assets.store.scan import kth_distances
 
 if TYPE_CHECKING:
@@ -38,23 +38,17 @@ def measure(
     distance: str,
     nprobes: int,
     refine_factor: int,
+    rows: int | None = None,
 ) -> Recall:
     """Recall@k of the index at one effort. `truth` is from `kth_distances`.
 
-    A returned row counts if it is as near as the exact k-th: rows at equal distance are equally right.
+    `rows` are asked for, of which the first k count: as many as search asks for. A returned row counts if it
+    is as near as the exact k-th: rows at equal distance are equally right.
     """
     hits = []
-    answers = approximate_of_all(
-        table,
-        queries,
-        k=k,
-        distance=distance,
-        nprobes=nprobes,
-        refine_factor=refine_factor,
-        columns=["segment_id"],
-    )
-    for rows, bound in zip(answers, truth, strict=True):
-        distances = np.asarray(rows.column("_distance"))
+    answers = ann_answers(table, queries, k=rows or k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+    for answer, bound in zip(answers, truth, strict=True):
+        distances = answer.distances[:k]
         wanted = min(k, table.count_rows()) if np.isinf(bound) else k
         hits.append(np.count_nonzero(distances <= bound * (1 + _TIE) + 1e-6) / max(1, wanted))
     return Recall(
@@ -68,7 +62,14 @@ def measure(
 
 
 def tune(
-    table: "Table", queries: np.ndarray, *, k: int, distance: str, target: float, start: tuple[int, int] = LADDER[0]
+    table: "Table",
+    queries: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    target: float,
+    start: tuple[int, int] = LADDER[0],
+    rows: int | None = None,
 ) -> Recall:
     """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen.
 
@@ -77,7 +78,8 @@ def tune(
     truth = kth_distances(table, queries, k=k, distance=distance)
     best: Recall | None = None
     for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
-        seen = measure(table, queries, truth, k=k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+        effort = {"nprobes": nprobes, "refine_factor": refine_factor}
+        seen = measure(table, queries, truth, k=k, distance=distance, rows=rows, **effort)
         if best is None or seen.mean > best.mean:
             best = seen
         if seen.lower >= target:

@@ -14,7 +14,7 @@ from embed_assets.errors import EncoderVersionError, StoreError
 from embed_assets.settings import ComputeSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.models import KeptModels
-from embed_assets.store.nearest import nearest, open_release
+from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import one_of, quoted
 from embed_assets.store.serving import Serving, live_release
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _COLUMNS = ("segment_id", "media_id", "source", "modality", "key", "uri", "start", "end", "text", "labels")
-_SEGMENTS_PER_ITEM = 5  # fetched for each item wanted: chunks of one item rank together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,7 @@ class Searcher:
             open_release(self._store, release),
             vector,
             release,
-            k=k * _SEGMENTS_PER_ITEM,
+            k=k * SEGMENTS_PER_ITEM,
             columns=_COLUMNS,
             where=where,
         ).to_pylist()

