@@ -1,6 +1,7 @@
 """Dataset kinds: a Lance dataset, a Delta table or a folder of Parquet, each one table that is read by columns."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -90,14 +91,14 @@ class LanceTable:
         return self._dataset.take([place], columns=[column])[column][0].as_py()
 
 
-class ScannedTable:
+class ScannedTable(ABC):
     """A table whose rows are not taken one by one."""
 
     kind: DatasetKind
 
+    @abstractmethod
     def batches(self, columns: Sequence[str], *, rows: int) -> "Iterator[pa.RecordBatch]":
         """All rows of some columns."""
-        raise NotImplementedError
 
     def picked(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, rows: int

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embed_assets.store.nearest import approximate_of_all
+from embed_assets.store.nearest import approximate
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -37,7 +37,7 @@ def ann_answers(
     names = [np.ascontiguousarray(query, dtype=np.float32).tobytes() for query in queries]
     new = [place for place, name in enumerate(names) if name not in kept]
     if new:
-        found = approximate_of_all(table, queries[new], columns=["media_id"], **effort)
+        found = approximate(table, queries[new], columns=["media_id"], **effort)
         for place, rows in zip(new, found, strict=True):
             ids = tuple(rows.column("media_id").to_pylist())
             kept[names[place]] = Answer(ids, np.asarray(rows.column("_distance"), dtype=np.float32))

@@ -50,35 +50,6 @@ def exact(
 
 def approximate(
     table: "Table",
-    query: np.ndarray,
-    *,
-    k: int,
-    distance: str,
-    nprobes: int,
-    refine_factor: int,
-    columns: Sequence[str],
-    where: str | None = None,
-) -> pa.Table:
-    """The k nearest rows by the ANN index, distances exact.
-
-    At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
-    result short.
-    """
-    found = approximate_of_all(
-        table,
-        query[None, :],
-        k=k,
-        distance=distance,
-        nprobes=nprobes,
-        refine_factor=refine_factor,
-        columns=columns,
-        where=where,
-    )
-    return found[0]
-
-
-def approximate_of_all(
-    table: "Table",
     queries: np.ndarray,
     *,
     k: int,
@@ -88,7 +59,11 @@ def approximate_of_all(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[pa.Table]:
-    """`approximate` of each query, in their order."""
+    """The k nearest rows of each query by the ANN index, distances exact.
+
+    At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
+    result short.
+    """
     found: list[pa.Table] = []
     for batch in _batches(queries):
         search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,9 +86,9 @@ def nearest(
     """The k nearest rows of a release, asked as it was checked."""
     if not release.ann:
         return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
-    return approximate(
+    found = approximate(
         table,
-        query,
+        query[None, :],
         k=k,
         distance=release.distance,
         nprobes=release.nprobes,
@@ -121,6 +96,7 @@ def nearest(
         columns=columns,
         where=where,
     )
+    return found[0]
 
 
 def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:

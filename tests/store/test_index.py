@@ -97,7 +97,7 @@ def test_a_search_under_a_rare_filter_is_never_short(store):
     table, query = store.open(NAME), vectors(1)[0]
     where = "array_has(labels, 'rare')"
     options: dict[str, Any] = {"k": 5, "distance": "cosine", "columns": ["media_id"], "where": where}
-    found = approximate(table, query, nprobes=1, refine_factor=2, **options)
+    [found] = approximate(table, query[None, :], nprobes=1, refine_factor=2, **options)
     truth = exact(table, query[None, :], **options)[0]
     assert found.column("media_id").to_pylist() == truth.column("media_id").to_pylist()
     assert len(found) == 5
