@@ -81,10 +81,11 @@ def test_search_prints_json_for_machines(command: Command, pipeline_yaml: Settin
 
 
 def test_a_failed_check_is_told_and_the_exit_status_says_so(
-    command: Command, pipeline_yaml: Settings, tmp_path: Path
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_notes(tmp_path / "notes", 2000, length=3)
-    # One-bit codes of many like texts: the nearest are not among those that are ranked again.
+    write_notes(tmp_path / "notes", 2000, length=30)
+    # One-bit codes, searched with little effort: the nearest are not among those that are ranked again.
+    monkeypatch.setattr("embed_assets.quality.recall.LADDER", ((1, 1),))
     index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
     result = command("run", "--settings", pipeline_yaml(index=index, checks={"min_ann_recall": 1.0}))
     assert result.exit_code == 1
