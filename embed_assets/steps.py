@@ -13,12 +13,12 @@ from embed_assets.embedding.allowance import current as current_allowance
 from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.cutting import limits_as, sampling_as, segmenting_as
 from embed_assets.embedding.known import KnownVectors
-from embed_assets.embedding.listings import listing_of
 from embed_assets.embedding.loading import installed_libraries, load_version
 from embed_assets.embedding.look import ListedSource
 from embed_assets.embedding.loop import Segmenter, embed, sample
+from embed_assets.embedding.once import once
 from embed_assets.embedding.plan import Plan, make_plan
-from embed_assets.embedding.refresh import RefreshReport, differs, refresh
+from embed_assets.embedding.refresh import Change, RefreshReport, find_change, refresh, shard_names
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.resolve import Resolved, resolve
 from embed_assets.embedding.sources import columns_of, limits_of, listed, segmenter
@@ -96,8 +96,7 @@ class Steps:
     def refresh(self, source: str) -> RefreshReport:
         """Bring a source's manifest up to date with its listing."""
         progress.report("list", source, 0)
-        found = self._listed(source)
-        report = refresh(found, self.manifest, shards=self.settings.shards)
+        report = refresh(self._change(source), self.manifest, shards=self.settings.shards)
         if report.changed:
             History(self.store).add("refresh", report.figures())
         return report
@@ -115,8 +114,7 @@ class Steps:
     def listing_differs(self, source: str) -> bool:
         """Whether a refresh of the source would find something to do; lists it, reads and writes nothing."""
         progress.report("list", source, 0)
-        found = self._listed(source)
-        return differs(found, self.manifest)
+        return self._change(source).found
 
     def resolve(self, encoder: str, *, register: bool = True) -> Resolved:
         """Find the encoder's version; unless told not to, register it, keep its model's files, make it current."""
@@ -151,16 +149,28 @@ class Steps:
 
     def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None, again: bool = False) -> Plan:
         """What is to be done for a version, in some shards or all; `again`: what could not be read is tried again."""
-        others = [known for known in EncoderVersions(self.store).of(record.encoder) if known.version != record.version]
-        return make_plan(
-            self.manifest,
-            self.vectors(record),
-            sources=self.settings.sources_of(record.encoder),
-            media=record.spec.media,
-            shards=shards,
-            others=[self.vectors(other) for other in reversed(others)],
-            again=again,
-        )
+        known = EncoderVersions(self.store).of(record.encoder)
+        others = [self.vectors(other) for other in reversed(known) if other.version != record.version]
+        every = set(
+            shard_names(self.settings.shards)
+        )  # all that are named: then those, too, of another number of shards
+        chosen = None if shards is None or every.issubset(shards) else frozenset(shards)
+        read = [self.store.version(table.name) for table in (self.vectors(record), *others)]
+        aside = Quarantine(self.store, record.table).hashes(again=again)
+
+        def make() -> Plan:
+            return make_plan(
+                self.manifest,
+                self.vectors(record),
+                sources=self.settings.sources_of(record.encoder),
+                media=record.spec.media,
+                aside=aside,
+                shards=chosen,
+                others=others,
+            )
+
+        of = (self.manifest.state(), tuple(read), frozenset(aside.items()))
+        return once(("plan", self.store.uri, record.encoder, record.version, chosen), make, of=of)
 
     def embed(
         self, record: VersionRecord, *, shards: Collection[str] | None = None, allowance: Allowance | None = None
@@ -400,7 +410,15 @@ class Steps:
                 source, settings, limits=self.limits, readers=readers, store=self.store, cache=self.media_cache
             )
 
-        return listing_of(self.store.uri, source, make) if settings.kind == "files" else make()
+        return once(("listing", self.store.uri, source), make) if settings.kind == "files" else make()
+
+    def _change(self, source: str) -> Change:
+        def make() -> Change:
+            return find_change(self._listed(source), self.manifest)
+
+        if self.settings.sources[source].kind != "files":  # what it lists may be another table by now
+            return make()
+        return once(("change", self.store.uri, source), make, of=self.manifest.state())
 
     def _encode(
         self,

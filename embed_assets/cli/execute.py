@@ -11,7 +11,7 @@ from embed_assets.cli.options import dagster_home
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
 from embed_assets.embedding.allowance import BudgetReached
-from embed_assets.embedding.listings import listing_once
+from embed_assets.embedding.once import once_a_run
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
@@ -45,12 +45,11 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
     """
     steps = Steps(settings)
-    with Progress(quiet=quiet) as shown, progress.listening(shown.step), listing_once():
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), once_a_run(), _imports_at_rest():
         save_settings(steps.store, settings)
         if is_fresh(steps):
             return False
-        with _imports_at_rest():
-            _materialize(steps, shown)
+        _materialize(steps, shown)
     return True
 
 

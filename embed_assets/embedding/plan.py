@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.vectors import VectorTable
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
@@ -74,20 +73,20 @@ def make_plan(
     *,
     sources: Sequence[str],
     media: Sequence[str],
+    aside: Mapping[str, tuple[str, str]],
     shards: Collection[str] | None = None,
     others: Iterable[VectorTable] = (),
-    again: bool = False,
 ) -> Plan:
     """Compare manifest and vector table, for some shards or all. Reads columns, never vectors.
 
-    `again`: what could not be read before is to be tried again. `others` are tables of other versions of
-    the encoder: they are read only where something has no vectors here, to tell what is new from what is
-    stale by its version.
+    `aside` is what the quarantine says: media id → (content hash that failed, reason). `others` are tables
+    of other versions of the encoder: they are read only where something has no vectors here, to tell what
+    is new from what is stale by its version.
     """
     rows = _of(manifest.table(sources, columns=_COLUMNS), shards)
     own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
     have = _existing(vectors, shards)
-    seen = _Seen(own, have, Quarantine(vectors.store, vectors.name).hashes(again=again) if own.num_rows else {})
+    seen = _Seen(own, have, aside)
     replaced = own.filter(pc.and_(seen.encode, seen.known))
     missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
     elsewhere = _elsewhere(missing, others, shards)

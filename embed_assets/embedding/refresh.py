@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.embedding.compared import COLUMNS, Compared
+from embed_assets.embedding.compared import Compared
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.errors import SourceError
 from embed_assets.media.added import PLAIN, decoded_by, installed
@@ -55,26 +55,49 @@ class RefreshReport:
         return asdict(self)
 
 
-def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> RefreshReport:
-    """Compare listing and manifest, read what changed, write changed rows in one commit.
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What of a listing is not as the manifest has it."""
+
+    listed: ListedSource
+    rows: pa.Table  # all rows of the manifest, deleted ones too
+    fresh: Sequence[ListedFile]  # to be read
+    said_anew: Sequence[ListedFile]  # unread, but of which other things are said
+    absent: pa.Table  # manifest rows that are in the listing no more, or in tables that changed
+    live: Mapping[str, Mapping[str, Any]]  # manifest rows of all these by key
+    known: int  # items of the manifest, changed or not
+    marks: Mapping[str, str]  # of all tables
+    other_plugins: bool  # whether the files were shown to other decoder plugins before
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a file that is new, gone, touched, or of which other things are said."""
+        return bool(self.fresh or self.said_anew or self.absent.num_rows)
+
+
+def find_change(listed: ListedSource, manifest: Manifest) -> Change:
+    """Compare listing and manifest by columns; what is as it was becomes no object. Reads no media."""
+    told, now = _decoders(listed, manifest)
+    return _compared(replace(listed, decoders=now), manifest, manifest.table([listed.name]), other_plugins=told != now)
+
+
+def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport:
+    """Read what changed, write changed rows in one commit.
 
     A key that is new, with the bytes of one that vanished, is that item renamed: it keeps its media id,
     hence its vectors. Of a table that is unchanged no row is looked at. Raises SourceError before
     anything is written where more than `max_deleted_share` of the known items are gone.
     """
     started = time.monotonic()
-    table = manifest.table([listed.name])
-    told, now = _decoders(listed, manifest)
-    listed = replace(listed, decoders=now)
-    change = _find_change(listed, manifest, table, other_plugins=told != now)
+    listed, now = change.listed, change.listed.decoders
     found = entries(listed, [*change.fresh, *change.said_anew], fresh={f.key for f in change.fresh}, live=change.live)
     keys = [entry.file.key for entry in found]
     vanished = {row["key"]: row for row in change.absent.to_pylist()}
     for key in keys:
         vanished.pop(key, None)  # a row of a table is in no listing
-    deleted = _by_key(table.filter(pc.equal(table["status"], "deleted")), keys)
+    deleted = _by_key(change.rows.filter(pc.equal(change.rows["status"], "deleted")), keys)
 
-    changes = _Changes(listed, shards=shards, known=table, vanished=vanished)
+    changes = _Changes(listed, shards=shards, known=change.rows, vanished=vanished)
     for entry in found:
         changes.settle(entry, change.live.get(entry.file.key), deleted.get(entry.file.key))
     # What was only renamed is not among the vanished any more.
@@ -82,33 +105,13 @@ def refresh(listed: ListedSource, manifest: Manifest, *, shards: int) -> Refresh
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
-    if listed.tables is not None or told != now:
+    if listed.tables is not None or change.other_plugins:
         manifest.mark_tables(listed.name, {**change.marks, **({DECODERS: now} if now else {})})
     return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started)
 
 
-def differs(listed: ListedSource, manifest: Manifest) -> bool:
-    """Whether `refresh` would find work: a file that is new, gone, touched, or of which other things are said."""
-    table = manifest.table([listed.name], columns=[*COLUMNS, "mime", "status", "reason"])
-    told, now = _decoders(listed, manifest)
-    change = _find_change(replace(listed, decoders=now), manifest, table, other_plugins=told != now)
-    return bool(change.fresh or change.said_anew or change.absent.num_rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Change:
-    """What of a listing is not as the manifest has it."""
-
-    fresh: Sequence[ListedFile]  # to be read
-    said_anew: Sequence[ListedFile]  # unread, but of which other things are said
-    absent: pa.Table  # manifest rows that are in the listing no more, or in tables that changed
-    live: Mapping[str, Mapping[str, Any]]  # manifest rows of all these by key
-    known: int  # items of the manifest, changed or not
-    marks: Mapping[str, str]  # of all tables
-
-
-def _find_change(listed: ListedSource, manifest: Manifest, table: pa.Table, *, other_plugins: bool) -> _Change:
-    """Compare by columns; what is as it was, unchanged tables and their rows among it, becomes no object."""
+def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, other_plugins: bool) -> Change:
+    """What of the listing is not as in the manifest's rows; of unchanged tables no row is looked at."""
     rows = table.filter(pc.not_equal(table["status"], "deleted"))
     known = rows.num_rows
     marks, same, rows = _marks(listed, manifest, rows)
@@ -125,8 +128,16 @@ def _find_change(listed: ListedSource, manifest: Manifest, table: pa.Table, *, o
         fresh |= {file.key: file for file in files if file.key in lost}
     said_anew = [file for file in seen.said_anew if file.key not in fresh]
     live = _by_key(rows, [*fresh, *(file.key for file in said_anew)]) | _by_key(seen.absent)
-    return _Change(
-        fresh=list(fresh.values()), said_anew=said_anew, absent=seen.absent, live=live, known=known, marks=marks
+    return Change(
+        listed=listed,
+        rows=table,
+        fresh=list(fresh.values()),
+        said_anew=said_anew,
+        absent=seen.absent,
+        live=live,
+        known=known,
+        marks=marks,
+        other_plugins=other_plugins,
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,14 @@ def look_up(source: Source, key: str) -> ListedFile:
 
 
 def _wanted(pattern: str, exclude: Collection[str]) -> Callable[[str], bool]:
-    keep = compile_pattern(pattern)
+    keep = compile_pattern(pattern).fullmatch
+    if not exclude:
+        return lambda key: keep(key) is not None
     keys = frozenset(exclude)
     dropped = [compile_pattern(each) for each in exclude]
 
     def wanted(key: str) -> bool:
-        if key.startswith(".") or "/." in key or keep.fullmatch(key) is None:
-            return False
-        return key not in keys and not any(each.fullmatch(key) for each in dropped)
+        return keep(key) is not None and key not in keys and not any(each.fullmatch(key) for each in dropped)
 
     return wanted
 
@@ -84,31 +84,36 @@ def _list_local(source: Source, wanted: Callable[[str], bool]) -> list[ListedFil
     if not root.is_dir():
         raise _is_a_file(source)
     try:
-        return list(_scan(source, str(root), "", wanted))
+        return _scan(source, str(root), wanted)
     except OSError as error:
         raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
 
 
-def _scan(source: Source, folder: str, prefix: str, wanted: Callable[[str], bool]) -> Iterator[ListedFile]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _scan(source, entry.path, f"{prefix}{entry.name}/", wanted)
-                continue
-            key = local_key(prefix + entry.name)
-            if wanted(key) and (found := _regular_file(entry)) is not None:
-                size, mtime = found.st_size, found.st_mtime
-                yield ListedFile(key=key, uri=source.uri_of(key), size=size, mtime=mtime, etag="")
-
-
-def _regular_file(entry: os.DirEntry[str]) -> os.stat_result | None:
-    try:
-        found = entry.stat()
-    except FileNotFoundError:  # deleted since the folder was read, or a link to nothing
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
+def _scan(source: Source, root: str, wanted: Callable[[str], bool]) -> list[ListedFile]:
+    """All files below a folder, folder by folder: a recursion would cost each file a call a level."""
+    found: list[ListedFile] = []
+    folders = [""]
+    while folders:
+        prefix = folders.pop()
+        with os.scandir(f"{root}/{prefix}") as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{prefix}{name}/")
+                    continue
+                key = local_key(prefix + name)
+                if not wanted(key):
+                    continue
+                try:
+                    told = entry.stat()
+                except FileNotFoundError:  # deleted since the folder was read, or a link to nothing
+                    continue
+                if stat.S_ISREG(told.st_mode):
+                    uri, size, mtime = source.uri_of(key), told.st_size, told.st_mtime
+                    found.append(ListedFile(key=key, uri=uri, size=size, mtime=mtime, etag=""))
+    return found
 
 
 def _list_remote(source: Source, wanted: Callable[[str], bool]) -> list[ListedFile]:
@@ -129,8 +134,12 @@ def _list_remote(source: Source, wanted: Callable[[str], bool]) -> list[ListedFi
         _listed(source, key, info)
         for key, info in files
         # S3 keeps a folder without files as an empty object whose key ends in a slash.
-        if info.get("type") == "file" and key and not key.endswith("/") and wanted(key)
+        if info.get("type") == "file" and key and not key.endswith("/") and not _hidden(key) and wanted(key)
     ]
+
+
+def _hidden(key: str) -> bool:
+    return key.startswith(".") or "/." in key
 
 
 def _listed(source: Source, key: str, info: Mapping[str, Any]) -> ListedFile:

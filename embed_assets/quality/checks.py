@@ -15,7 +15,7 @@ from embed_assets.quality.evaluation import Evaluation
 from embed_assets.quality.recall import Recall
 from embed_assets.store.releases import CheckVerdict, Release
 from embed_assets.store.rows import read
-from embed_assets.store.scan import sample_vectors, vector_batches
+from embed_assets.store.scan import norms, sample_vectors, vector_batches
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -94,14 +94,14 @@ def check_unit_vectors(table: "Table", *, unit_length: bool) -> CheckVerdict:
     rows = not_finite = zero = off = 0
     low, high = np.inf, -np.inf
     for vectors in vector_batches(table):
-        norms = np.linalg.norm(vectors, axis=1)
-        finite = np.isfinite(norms)
-        rows += len(norms)
+        found = norms(vectors)
+        finite = np.isfinite(found)
+        rows += len(found)
         not_finite += int((~finite).sum())
-        zero += int((norms == 0).sum())
-        off += int((np.abs(norms[finite] - 1) > _UNIT).sum())
+        zero += int((found == 0).sum())
+        off += int((np.abs(found[finite] - 1) > _UNIT).sum())
         if finite.any():
-            low, high = min(low, float(norms[finite].min())), max(high, float(norms[finite].max()))
+            low, high = min(low, float(found[finite].min())), max(high, float(found[finite].max()))
     bad = not_finite + zero + (off if unit_length else 0)
     summary = f"{rows} vectors: {not_finite} not finite, {zero} zero"
     if unit_length:
@@ -253,8 +253,7 @@ def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000
     draw = np.random.default_rng(0)
     left = draw.integers(0, len(vectors), pairs)
     right = (left + draw.integers(1, len(vectors), pairs)) % len(vectors)
-    norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-    unit = vectors / norms[:, None]
+    unit = vectors / np.maximum(norms(vectors), 1e-12)[:, None]
     mean = float((unit[left] * unit[right]).sum(axis=1).mean())
     passed = np.isfinite(mean) and mean <= max_mean_cosine
     summary = f"mean cosine of random pairs {mean:.3f}, at most {max_mean_cosine:.2f}"

@@ -1,10 +1,10 @@
 """Store: one LanceDB database in a folder or bucket; opens, creates and lists its tables."""
 
 import os
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 # A table of vectors keeps its row ids through compaction; 2.2 is the newest format LanceDB reads.
 _TABLE_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.2"}
 
+_OPEN = 8  # stores that a process has connections to; what a connection has read of indices is read once
+_connections: dict[tuple[str, str], "DBConnection"] = {}
+_lock = threading.Lock()
+
 
 class Store:
-    """Handles of one store. Cheap to construct: LanceDB is imported and opened on first use.
+    """Handles of one store. Cheap to construct: LanceDB is imported and opened on first use, once a process.
 
     Every table is opened anew when asked for, so that no handle is behind the store.
     """
@@ -30,8 +34,17 @@ class Store:
         self.uri = uri if "://" in uri else str(Path(uri).expanduser().absolute())
         self.storage_options = dict(storage_options or {})
 
-    @cached_property
+    @property
     def _connection(self) -> "DBConnection":
+        key = (self.uri, repr(sorted(self.storage_options.items())))
+        with _lock:
+            if key not in _connections:
+                while len(_connections) >= _OPEN:
+                    _connections.pop(next(iter(_connections)))
+                _connections[key] = self._connect()
+            return _connections[key]
+
+    def _connect(self) -> "DBConnection":
         os.environ.setdefault("LANCE_LOG", "error")  # LanceDB warns on every query that selects columns
         import lancedb  # 1.1 s
 
@@ -70,6 +83,11 @@ class Store:
             raise StoreError(f"Table {name!r} of store {self.uri!r} can't be opened: {error}") from error
         except FileNotFoundError:
             return None
+
+    def version(self, name: str) -> int | None:
+        """The latest version of a table, or None where there is none."""
+        table = self.open_or_none(name)
+        return None if table is None else table.version
 
     def open_or_create(self, name: str, schema: pa.Schema) -> "Table":
         """The table, made empty where there is none; two creators at once get the same one."""

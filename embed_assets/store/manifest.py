@@ -55,6 +55,10 @@ class Manifest:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def state(self) -> tuple[int | None, int | None]:
+        """Versions of its tables: while they are equal, so is what is read from it."""
+        return self._store.version(TABLE), self._store.version(TABLE_MARKS)
+
     def rows(self, source: str, *, columns: Iterable[str] = SCHEMA.names) -> list[dict[str, Any]]:
         """All rows of a source; none where the store is new."""
         return self.table([source], columns=columns).to_pylist()

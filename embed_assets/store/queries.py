@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from embed_assets.store.connection import Store
 from embed_assets.store.rows import KEY, quoted, read, upsert
+from embed_assets.store.scan import matrix
 
 
 def queries_table(vectors: str) -> str:
@@ -34,8 +35,10 @@ class QueryVectors:
         table = self._store.open_or_none(self._name)
         if table is None:
             return {}
-        rows = read(table, self._schema.names, where=f"kind = {quoted(kind)}").to_pylist()
-        return {row["query_id"]: (row["modality"], np.asarray(row["vector"], dtype=np.float32)) for row in rows}
+        rows = read(table, self._schema.names, where=f"kind = {quoted(kind)}")
+        names, modalities = (rows[name].to_pylist() for name in ("query_id", "modality"))
+        vectors = matrix(rows["vector"].combine_chunks())
+        return dict(zip(names, zip(modalities, vectors, strict=True), strict=True))
 
     def put(self, kind: str, modality: str, ids: Sequence[str], vectors: np.ndarray) -> None:
         """Insert or replace."""

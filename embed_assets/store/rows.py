@@ -53,8 +53,8 @@ def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:
     """Columns of all rows that match `where`, as Arrow."""
-    query = table.search().select(list(columns)).limit(ALL_ROWS)
-    return (query.where(where) if where else query).to_arrow()
+    dataset: Any = table.to_lance()  # a query of LanceDB's takes thrice the time
+    return dataset.to_table(columns=list(columns), filter=where)
 
 
 def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:

@@ -45,19 +45,37 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     best = np.full((len(asked), k), np.inf, dtype=np.float32)
     for vectors in vector_batches(table):
         found = distances(asked, vectors, distance)
-        near = np.partition(found, k - 1, axis=1)[:, :k] if found.shape[1] > k else found
-        best = np.sort(np.concatenate([best, near], axis=1), axis=1)[:, :k]
+        nearer = found < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
+        for query in np.flatnonzero(nearer.any(axis=1)):
+            near = found[query, nearer[query]]
+            near = np.partition(near, k - 1)[:k] if len(near) > k else near
+            best[query] = np.sort(np.concatenate([best[query], near]))[:k]
     return best[:, k - 1]
 
 
 def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
-    """LanceDB's distances: float32, (queries, vectors)."""
+    """LanceDB's distances: float32, (queries, vectors); infinite where there is none. One array, made in place."""
+    found = queries @ vectors.T
     if distance == "cosine":
-        norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)[None, :]
-        found = 1 - (queries @ vectors.T) / np.where(norms == 0, np.nan, norms)
-    elif distance == "dot":
-        found = 1 - queries @ vectors.T
+        with np.errstate(divide="ignore", invalid="ignore"):  # a vector of zeros has no direction
+            found /= norms(queries)[:, None]
+            found /= norms(vectors)[None, :]
+    if distance in ("cosine", "dot"):
+        np.subtract(1, found, out=found)
     else:
-        squares = (queries**2).sum(axis=1)[:, None] + (vectors**2).sum(axis=1)[None, :]
-        found = np.maximum(squares - 2 * queries @ vectors.T, 0)
-    return np.where(np.isfinite(found), found, np.inf)
+        found *= -2
+        found += squares(queries)[:, None]
+        found += squares(vectors)[None, :]
+        np.maximum(found, 0, out=found)
+    found[~np.isfinite(found)] = np.inf
+    return found
+
+
+def norms(vectors: np.ndarray) -> np.ndarray:
+    """L2 norms of rows: float32, (n,)."""
+    return np.sqrt(squares(vectors))
+
+
+def squares(vectors: np.ndarray) -> np.ndarray:
+    """Squared L2 norms of rows: float32, (n,); without the copy that numpy's own norm makes."""
+    return np.einsum("ij,ij->i", vectors, vectors)

@@ -11,6 +11,7 @@ from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import lower_bound, ndcg_at, recall_at, reciprocal_rank
 from embed_assets.quality.recall import measure
 from embed_assets.store.connection import Store
+from embed_assets.store.nearest import exact
 from embed_assets.store.releases import Release
 from embed_assets.store.scan import kth_distances
 from tests.support import vector_table
@@ -93,6 +94,21 @@ def test_kth_distances_of_many_queries_are_those_of_each_alone(tmp_path):
     cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ unit.T
     expected = np.sort(1 - cosines, axis=1)[:, 9]
     assert np.abs(kth_distances(table, queries, k=10, distance="cosine") - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("distance", ["cosine", "dot", "l2"])
+def test_kth_distances_are_those_of_exact_search_where_the_nearest_come_last(tmp_path, distance):
+    """More rows than are looked at together, the nearest among the last ones, and rows of zeros."""
+    draw = np.random.default_rng(0)
+    vectors = draw.standard_normal((20_000, 8)).astype(np.float32)
+    vectors[::1000] = 0
+    queries = draw.standard_normal((5, 8)).astype(np.float32)
+    vectors[-40:] = np.repeat(queries, 8, axis=0) + 0.1 * draw.standard_normal((40, 8)).astype(np.float32)
+    table = vector_table(Store(str(tmp_path)), vectors).open()
+    assert table is not None
+    found = exact(table, queries, k=10, distance=distance, columns=["media_id"])
+    expected = [rows.column("_distance")[9].as_py() for rows in found]
+    assert np.allclose(kth_distances(table, queries, k=10, distance=distance), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_an_evaluation_ranks_items_by_their_best_segment(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from embed_assets.errors import StoreError
 from embed_assets.store.connection import Store, lance_options
+from embed_assets.store.rows import read
 
 SCHEMA = pa.schema([pa.field("key", pa.string())])
 
@@ -55,6 +56,14 @@ def test_dropping_a_table_that_is_not_there_is_no_error(tmp_path):
     for _ in range(2):
         store.drop("t")
     assert store.table_names() == set()
+
+
+def test_a_table_that_was_dropped_and_made_anew_is_not_taken_for_the_old_one(tmp_path):
+    for text in ("old", "new"):
+        store = Store(str(tmp_path))
+        store.open_or_create("t", SCHEMA).add([{"key": text}])
+        assert read(Store(str(tmp_path)).open("t"), ["key"]).to_pylist() == [{"key": text}]
+        store.drop("t")
 
 
 def test_a_bucket_holds_tables_like_a_folder(s3, bucket):
