@@ -8,7 +8,8 @@ another process asks the live version ten questions over and over: every answer 
 or, once that is promoted, the new one's.
 
 Bounds: nothing changed encodes and writes nothing, at most 1 s per 10,000 items; 1 % edited encodes 1 %, in
-at most 2 % of the full run's time; a renamed model encodes nothing; no question fails or gets a mixture.
+at most 2 % of the full run's time, by the median of three such edits one after the other; a renamed model
+encodes nothing; no question fails or gets a mixture.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from shared_data import SCIFACT, abstracts, missing, questions
@@ -39,6 +41,7 @@ from embed_assets.store.serving import Serving
 MOST_SECONDS = 1.0  # of a run with nothing to do, for 10,000 items
 MOST_SHARE = 0.02  # of the full run's time, with 1 % edited
 EDITED = 0.01
+EDITS = 3  # times that so many are edited: a run of seconds is at the mercy of what else the machine does
 ASKED = 10
 _WORDS = """
 harbour copper winter signal garden lattice orbit thunder meadow engine violet marble compass river candle
@@ -154,16 +157,16 @@ def swap_weights(model: Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
 
 
-def edit(folder: Path, *, texts: int, count: int) -> None:
-    """Other words in `count` of the short texts."""
-    for number in random.Random(0).sample(range(texts), count):
-        _write(folder / f"short-{number // 1000:02d}" / f"{number:05d}.txt", short_text(number, edition=1))
+def edit(folder: Path, *, texts: int, count: int, edition: int) -> None:
+    """Other words in `count` of the short texts, others in each edition."""
+    for number in random.Random(edition).sample(range(texts), count):
+        _write(folder / f"short-{number // 1000:02d}" / f"{number:05d}.txt", short_text(number, edition=edition))
 
 
 def ask(store: str, output: Path) -> None:
     """Until killed: ask, and write a line an answer. Runs in a process of its own."""
     searcher = Searcher(store)
-    asked = [short_text(number, edition=2) for number in range(ASKED)]
+    asked = [short_text(number, edition=EDITS + 1) for number in range(ASKED)]
     with output.open("w", encoding="utf-8") as stream:
         while True:
             for question in asked:
@@ -189,8 +192,9 @@ def measure(work: Path, *, texts: int, limit: int | None, media_only: bool) -> O
     settings = settings_of(work, "model")
     outcome.runs.append(run("full", settings, items))
     outcome.runs.append(run("nothing changed", settings, items))
-    edit(work / "media", texts=texts, count=round(EDITED * items))
-    outcome.runs.append(run("1 % edited", settings, items))
+    for edition in range(1, EDITS + 1):
+        edit(work / "media", texts=texts, count=round(EDITED * items), edition=edition)
+        outcome.runs.append(run("1 % edited", settings, items))
     (work / "model").rename(work / "renamed")
     settings = settings_of(work, "renamed")
     outcome.runs.append(run("model folder renamed", settings, items))
@@ -258,13 +262,15 @@ def _write(file: Path, text: str) -> None:
 
 def missed(outcome: Outcome) -> list[str]:
     """Bounds that do not hold."""
-    full, nothing, edited, renamed, *swapped = outcome.runs
+    full, nothing, *edited = outcome.runs[: 2 + EDITS]
+    renamed, *swapped = outcome.runs[2 + EDITS :]
     per_10k = nothing.seconds / nothing.items * 10_000
-    share = edited.seconds / full.seconds
+    share = median(each.seconds for each in edited) / full.seconds
+    most = max(each.encoded for each in edited)
     rules = {
         "nothing changed encodes and writes nothing": nothing.encoded == nothing.rows_written == 0,
         f"nothing changed takes at most {MOST_SECONDS} s per 10,000 items ({per_10k:.2f})": per_10k <= MOST_SECONDS,
-        f"1 % edited encodes 1 % ({edited.encoded})": edited.encoded <= round(EDITED * edited.items),
+        f"1 % edited encodes 1 % ({most})": most <= round(EDITED * full.items),
         f"1 % edited takes at most {MOST_SHARE:.0%} of the full run ({share:.2%})": share <= MOST_SHARE,
         "a renamed model folder encodes nothing": renamed.encoded == 0,
         "swapped weights encode everything": all(done.encoded >= 0.99 * full.encoded for done in swapped),

@@ -10,7 +10,6 @@ from embed_assets.embedding.plan import CLASSES, Plan
 from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.embedding.resolve import Resolved
 from embed_assets.quality import checks
-from embed_assets.settings import SpaceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.history import History
 from embed_assets.store.serving import Pointer, Serving
@@ -68,7 +67,8 @@ class GatePlan:
     """What stands between a candidate and serving."""
 
     promotion: str  # automatic, manual
-    held: bool  # it was rolled back from: only promoted by hand
+    by_hand: str  # why it is manual; "" where it is not
+    held: bool  # it was rolled back from
     blocking: tuple[str, ...]  # names of checks
     judged: int  # labelled queries of the space
 
@@ -187,14 +187,15 @@ def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
         shards += [name | row for row in document["shards"]]
         costs += [name | row | {"basis": "; ".join(row["basis"])} for row in document["forecast"]]
     why = [asdict(change) for change in plan.changes]
-    gate = {"promotion": plan.gate.promotion, "held": plan.gate.held, "judged queries": plan.gate.judged}
+    promotion = f"{plan.gate.promotion}: {plan.gate.by_hand}" if plan.gate.by_hand else plan.gate.promotion
+    gate = {"promotion": promotion, "judged queries": plan.gate.judged}
     rows = [{"what": what, "value": value} for what, value in gate.items()]
     rows += [{"what": "blocking check", "value": name} for name in plan.gate.blocking]
     return {"items": items, "shards": shards, "forecast": costs, "why": why, "gate": rows}
 
 
 def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Pointer, sample: int) -> VersionPlan:
-    plan = steps.plan(record)
+    plan = steps.plan(record, again=True)  # as a run does
     role = "new" if is_new else "candidate"
     if pointer.names(record.encoder, record.version):
         live = pointer.live
@@ -224,9 +225,10 @@ def _forecasts(steps: Steps, record: VersionRecord, plan: Plan, sample: int) -> 
 
 
 def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
-    space = steps.settings.spaces.get(record.spec.space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+    by_hand = steps.by_hand(record, pointer)
     return GatePlan(
-        promotion=space.promotion,
+        promotion="manual" if by_hand else "automatic",
+        by_hand=by_hand,
         held=record.version in pointer.held,
         blocking=tuple(spec.name for spec in checks.ALL if spec.blocking),
         judged=len(steps.asked.judged(record.spec.space)),

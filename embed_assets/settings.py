@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from embed_assets.constants import POOL
 from embed_assets.encoders.spec import Modality
@@ -204,6 +205,11 @@ class ComputeSettings(Section):
     offline: bool = Field(False, description="Never ask a model hub.")
     isolate_decoders: bool = Field(True, description="Decode media in processes that may crash or hang.")
     keep_models: bool = Field(True, description="Keep copies of local model files, so that roll-back can load them.")
+    budget: str = Field(
+        "",
+        examples=["10m", "1.5Mtokens", "2.50usd"],
+        description="What a run may spend on encoding: 10m, 1.5Mtokens, 2Gpixels, 2.50usd; empty: all it takes.",
+    )
 
 
 class IndexSettings(Section):
@@ -230,7 +236,12 @@ class CheckSettings(Section):
 class MaintenanceSettings(Section):
     """When tables are compacted, indices brought up to date and old table versions removed."""
 
-    keep_hours: float = Field(24.0, gt=0, description="Age below which no table version is removed.")
+    keep_hours: float = Field(
+        24.0,
+        gt=0,
+        description="Age below which no table version is removed; encoder versions that are neither current, live nor "
+        "to go back to are retired so long after another became current.",
+    )
     seconds: float = Field(600.0, gt=0, description="Longest a maintenance run starts something new.")
     max_small_fragments: int = Field(20, ge=2, description="More files of few rows in a table: it is compacted.")
     max_deleted_share: float = Field(0.1, gt=0, le=1, description="More rows deleted: the table is compacted.")
@@ -243,7 +254,7 @@ class AutomationSettings(Section):
     enabled: bool = Field(False, description="Give the assets conditions, and the pipeline a sensor that acts on them.")
     running: bool = Field(False, description="That sensor is on from the start; else it is switched on in the UI.")
     cron: str = Field("0 * * * *", description="When sources are listed and encoders resolved.")
-    timezone: str = Field("UTC", description="Of cron.")
+    timezone: str = Field("UTC", description="Of cron, and of the nightly and weekly schedules.")
     fresh_within_hours: float | None = Field(
         None, gt=0, description="Serving assets are overdue when they were not materialized for so long; unset: never."
     )
@@ -366,28 +377,26 @@ def make_settings(values: Mapping[str, Any], *, origin: str = "settings") -> Pip
 
 def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None) -> dict[str, Any]:
     """`values` with what EMBED_ASSETS_* variables set; a double underscore goes one level down."""
+    from pydantic import create_model
     from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
     from pydantic_settings.sources.utils import parse_env_vars
 
-    class _Overrides(BaseSettings):
+    class Overrides(BaseSettings):
         model_config = SettingsConfigDict(env_prefix="EMBED_ASSETS_", env_nested_delimiter="__", extra="ignore")
-        store: str | None = None
-        storage_options: dict[str, Any] = {}
-        sources: dict[str, Any] = {}
-        encoders: dict[str, Any] = {}
-        spaces: dict[str, Any] = {}
-        shards: int | None = None
-        compute: dict[str, Any] = {}
-        index: dict[str, Any] = {}
-        checks: dict[str, Any] = {}
-        maintenance: dict[str, Any] = {}
-        automation: dict[str, Any] = {}
-        limits: dict[str, Any] = {}
 
-    source = EnvSettingsSource(_Overrides)
+    fields: dict[str, Any] = {name: (_overriding(field), None) for name, field in PipelineSettings.model_fields.items()}
+    source = EnvSettingsSource(create_model("Overrides", __base__=Overrides, **fields))
     if environ is not None:
         source.env_vars = parse_env_vars(environ, case_sensitive=False)
     return _deep_update(values, source())
+
+
+def _overriding(field: FieldInfo) -> Any:
+    """What a variable of a key may be: a section's keys one by one, a list as JSON, all else as it is."""
+    kind = field.annotation
+    if get_origin(kind) is dict or _is_section(kind):
+        return dict[str, Any]
+    return kind
 
 
 def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class EncoderStatus:
     recall_at_10: float | None
     ann: bool
     ndcg_at_10: float | None
-    state: str  # live, candidate, not embedded
+    state: str  # live, candidate; before it is indexed: not embedded, in part, not indexed
     failures: tuple[str, ...]
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
@@ -80,6 +80,7 @@ class Status:
     sources: tuple[SourceStatus, ...]
     encoders: tuple[EncoderStatus, ...]
     unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
+    unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
 
     @property
     def fresh(self) -> bool:
@@ -87,7 +88,7 @@ class Status:
 
         A candidate that waits to be promoted by hand, or that was rolled back from, leaves nothing to a run.
         """
-        return all(encoder.fresh for encoder in self.encoders)
+        return not self.unresolved and all(encoder.fresh for encoder in self.encoders)
 
     def document(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -104,7 +105,7 @@ def read_status(steps: Steps) -> Status:
     encoders: list[EncoderStatus] = []
     for name, record in newest.items():
         own = [event for event in events if (event["encoder"], event["version"]) == (name, record.version)]
-        plan = steps.plan(record)
+        plan = steps.plan(record, again=True)  # as a run does
         sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
         unknown |= plan.unknown
         encoders.append(_encoder(steps, record, own, plan.items, releases))
@@ -117,6 +118,7 @@ def read_status(steps: Steps) -> Status:
         sources=tuple(sources),
         encoders=tuple(encoders),
         unencoded=_unencoded(steps, list(newest.values())),
+        unresolved=tuple(name for name in steps.settings.encoders if name not in newest),
     )
 
 
@@ -167,14 +169,14 @@ def _encoder(
         space=record.spec.space,
         version=record.version,
         dim=record.dim,
-        vectors=release.rows if release else 0,
+        vectors=release.rows if release else _rows(steps, record),
         items_per_second=speeds[-1] if speeds else 0.0,
         checks_passed=len(passed),
         checks=len(release.checks) if release else 0,
         recall_at_10=figures.get("ann_recall", {}).get("recall_at_10"),
         ann=bool(release and release.ann),
         ndcg_at_10=figures.get("labelled_retrieval", {}).get("ndcg_at_10"),
-        state=_state(release, live),
+        state=_state(release, live, rows=_rows(steps, record), stale=stale),
         failures=tuple(failed),
         stale=stale,
         live=f"{live.encoder}/{live.encoder_version}" if live else None,
@@ -193,11 +195,18 @@ def _kept(
         version=record.version,
         state="live" if serves else "previous",
         vectors=release.rows if release else 0,
-        stale=steps.plan(record).items,
+        stale=steps.plan(record, again=True).items,
     )
 
 
-def _state(release: Release | None, live: Release | None) -> str:
-    if release is None:
+def _rows(steps: Steps, record: VersionRecord) -> int:
+    table = steps.vectors(record).open()
+    return table.count_rows() if table is not None else 0
+
+
+def _state(release: Release | None, live: Release | None, *, rows: int, stale: int) -> str:
+    if release is None and not rows:
         return "not embedded"
+    if release is None:
+        return "in part" if stale else "not indexed"
     return "live" if live is not None and live.key == release.key else "candidate"

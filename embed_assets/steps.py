@@ -1,5 +1,6 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from embed_assets.embedding import progress
-from embed_assets.embedding.allowance import Allowance
+from embed_assets.embedding.allowance import Allowance, price_of
 from embed_assets.embedding.allowance import current as current_allowance
 from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.cutting import limits_as, sampling_as, segmenting_as
@@ -30,14 +31,14 @@ from embed_assets.media.cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.values import TableValue
 from embed_assets.quality.asked import Asked
-from embed_assets.quality.checks import REQUIRED
-from embed_assets.quality.gate import Gate
+from embed_assets.quality.checks import COMPARED, REQUIRED
+from embed_assets.quality.gate import Gate, compared_with_another
 from embed_assets.quality.recall import Recall
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.canaries import CanaryVectors
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
-from embed_assets.store.index import IndexReport, IndexSettings, build_indices
+from embed_assets.store.index import IndexReport, build_indices
 from embed_assets.store.landed import Landed, LandedReport
 from embed_assets.store.maintenance import MaintenanceReport, maintain
 from embed_assets.store.manifest import Manifest
@@ -143,25 +144,35 @@ class Steps:
             )
         return record
 
-    def vectors(self, record: VersionRecord) -> VectorTable:
-        """The vector table of a version."""
-        return VectorTable(self.store, record.encoder, record.version)
+    def vectors(self, record: VersionRecord, *, at: int | None = None) -> VectorTable:
+        """The vector table of a version, as it is or as it was at a Lance version."""
+        return VectorTable(self.store, record.encoder, record.version, at=at)
 
-    def plan(self, record: VersionRecord, *, shards: Collection[str] | None = None, again: bool = False) -> Plan:
-        """What is to be done for a version, in some shards or all; `again`: what could not be read is tried again."""
+    def plan(
+        self,
+        record: VersionRecord,
+        *,
+        shards: Collection[str] | None = None,
+        again: bool = False,
+        at: int | None = None,
+    ) -> Plan:
+        """What is to be done for a version, in some shards or all, by its table as it is or was at a Lance version.
+
+        `again`: what could not be read is tried again, as a run does.
+        """
         known = EncoderVersions(self.store).of(record.encoder)
         others = [self.vectors(other) for other in reversed(known) if other.version != record.version]
         every = set(
             shard_names(self.settings.shards)
         )  # all that are named: then those, too, of another number of shards
         chosen = None if shards is None or every.issubset(shards) else frozenset(shards)
-        read = [self.store.version(table.name) for table in (self.vectors(record), *others)]
+        read = [at or self.store.version(record.table), *(self.store.version(table.name) for table in others)]
         aside = Quarantine(self.store, record.table).hashes(again=again)
 
         def make() -> Plan:
             return make_plan(
                 self.manifest,
-                self.vectors(record),
+                self.vectors(record, at=at),
                 sources=self.settings.sources_of(record.encoder),
                 media=record.spec.media,
                 aside=aside,
@@ -177,11 +188,13 @@ class Steps:
     ) -> EmbedReport:
         """Encode what is missing in some shards or all, remove what is gone, leave what is equal.
 
-        Stops before `allowance` is overdrawn, by default the one that bounds this process; the report says so.
+        What is gone goes last: equal bytes that are new elsewhere, in a source by another name say, take its
+        vectors over. Stops before `allowance` is overdrawn, by default the one that bounds this process; the
+        report says so.
         """
         allowance = allowance or current_allowance()
         plan = self.plan(record, shards=shards, again=True)
-        report = EmbedReport(encoder=record.encoder, version=record.version)
+        report = EmbedReport(encoder=record.encoder, version=record.version, price=price_of(record.spec))
         vectors = self.vectors(record)
         _count_settled(plan, report)
         if plan.fresh and vectors.open() is not None:
@@ -194,12 +207,12 @@ class Steps:
             distance=record.spec.distance,
         )
         vectors.create(schema)
-        vectors.delete_items(list(plan.delete))
         rewrite_metadata(vectors, plan.rewrite)
         if plan.encode and allowance is not None and allowance.forbids(record.spec):
             report.stop(allowance.stop(len(plan.encode)), plan.encode)  # not even the model is loaded
         elif plan.encode:
             self._encode(record, plan, vectors, schema, report, allowance)
+        vectors.delete_items(list(plan.delete))
         if not plan.fresh:
             History(self.store).add("embed", report.figures())
         return report
@@ -254,7 +267,7 @@ class Steps:
         """
         release = self._candidate(record)
         progress.report("check", record.encoder, 0)
-        ready = self.gate.checks(record, release, self.plan(record))
+        ready = self.gate.checks(record, release, self.plan(record, at=release.table_version))
         verdicts = [run() for name, run in ready.items() if only is None or name in only]
         names = {verdict.name for verdict in verdicts}
         kept = [verdict for verdict in release.checks if verdict.name not in names]
@@ -301,9 +314,14 @@ class Steps:
         return not own or any(named.key == release.key for named in pointer.releases)
 
     def promote(self, record: VersionRecord, *, by: str) -> Pointer:
-        """Make the version's candidate live. Raises PromotionError where a blocking check did not pass."""
+        """Make the version's candidate live. Raises PromotionError where a blocking check did not pass.
+
+        Where another version serves by now than the candidate was compared with, it is compared anew.
+        """
         release = self._candidate(record)
         before = Serving(self.store).pointer(release.space)
+        if compared_with_another(release, before):
+            release, _ = self.check(record, only={COMPARED.name})
         keep = self._space(release.space).keep_previous
         after = Serving(self.store).promote(release, required=REQUIRED, by=by, keep=keep)
         return self._moved("promote", before, after, by=by)
@@ -338,8 +356,9 @@ class Steps:
         """Retire what nothing needs, compact, bring indices up to date, remove what is old; serve the moved tables.
 
         A version is retired where it is neither current nor live nor to go back to, and was last current longer
-        ago than `maintenance.keep_hours`.
+        ago than `maintenance.keep_hours`. Nothing is begun once `seconds` are over, unset: those of the settings.
         """
+        started, limit = time.monotonic(), self.settings.maintenance.seconds if seconds is None else seconds
         retired: list[tuple[str, str]] = []
         old = datetime.now(UTC) - timedelta(hours=self.settings.maintenance.keep_hours)
         versions = EncoderVersions(self.store)
@@ -348,12 +367,16 @@ class Steps:
                 if datetime.fromisoformat(record.at) < old:
                     self.retire(encoder, record.version, by=by)
                     retired.append((encoder, record.version))
-        report = maintain(self.store, self.settings.maintenance, seconds=seconds)
+        report = maintain(self.store, self.settings.maintenance, seconds=limit)
         report.retired = retired
         records = [record for encoder in self.settings.encoders for record in self.kept(encoder)]
         for record in records:
-            if record.table in report.changed and self.plan(record).fresh:
+            if record.table not in report.changed or not self.plan(record).fresh:
+                continue
+            if time.monotonic() - started < limit:
                 report.skipped |= self._served_anew(record, by=by)
+            else:
+                report.left.append(f"serve {record.table}")
         files = {sha for encoder in versions.encoders() for r in versions.of(encoder) for sha in r.files.values()}
         KeptModels(self.store).clean(files, before=old)
         History(self.store).add("maintain", report.figures() | {"by": by})
@@ -371,7 +394,7 @@ class Steps:
 
     def encoder(self, record: VersionRecord) -> Encoder:
         """The loaded encoder of a version, warm in this process."""
-        return load_version(record, compute=self.settings.compute, kept=KeptModels(self.store))
+        return load_version(record, compute=self.settings.compute, store=self.store)
 
     def writer_of(self, record: VersionRecord) -> Encoder:
         """The encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
@@ -382,16 +405,22 @@ class Steps:
             self._watched.add((record.encoder, record.version))
         return encoder
 
-    def _may_promote(self, record: VersionRecord, pointer: Pointer) -> bool:
-        current = self.current(record.encoder)
-        if current is None or current.version != record.version or record.version in pointer.held:
-            return False
+    def by_hand(self, record: VersionRecord, pointer: Pointer) -> str:
+        """Why only a person promotes a version that the settings mean, in words; "" where a run does."""
+        if record.version in pointer.held:
+            return "it was rolled back from"
         if self._space(pointer.space).promotion == "manual":
-            return False
+            return f"spaces.{pointer.space}.promotion is manual"
         live = pointer.live
-        if live is None or live.encoder not in self.settings.encoders:
-            return True
-        return live.encoder == record.encoder and live.encoder_version != record.version
+        if live is not None and live.encoder != record.encoder and live.encoder in self.settings.encoders:
+            return f"encoder {live.encoder!r} of the settings serves the space"
+        return ""
+
+    def _may_promote(self, record: VersionRecord, pointer: Pointer) -> bool:
+        current, live = self.current(record.encoder), pointer.live
+        if current is None or current.version != record.version or self.by_hand(record, pointer):
+            return False
+        return live is None or (live.encoder, live.encoder_version) != (record.encoder, record.version)
 
     def _space(self, space: str) -> SpaceSettings:
         return self.settings.spaces.get(space) or SpaceSettings()  # pyright: ignore[reportCallIssue]
@@ -478,12 +507,8 @@ class Steps:
         return Budget.for_device(encoder.device, tokens=compute.batch_tokens, pixels=compute.batch_pixels)
 
     def _build(self, record: VersionRecord, *, retrain: bool) -> IndexReport:
-        wanted = self.settings.index
-        settings = IndexSettings(
-            min_rows=wanted.min_rows, rows_per_partition=wanted.rows_per_partition, num_bits=wanted.num_bits
-        )
-        name, distance = self.vectors(record).name, record.spec.distance
-        return build_indices(self.store, name, distance=distance, settings=settings, retrain=retrain)
+        settings, distance = self.settings.index, record.spec.distance
+        return build_indices(self.store, record.table, distance=distance, settings=settings, retrain=retrain)
 
 
 def _count_settled(plan: Plan, report: EmbedReport) -> None:

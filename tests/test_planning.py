@@ -97,7 +97,7 @@ def test_a_version_that_was_rolled_back_from_is_held_and_leaves_nothing_to_do(st
     run_all(second)
     second.roll_back("words", by="test")
     found = only(second)
-    assert found.gate.held
+    assert (found.gate.held, found.gate.by_hand) == (True, "it was rolled back from")
     assert [version.role for version in found.versions] == ["previous", "live"]
     assert found.fresh
 
@@ -109,6 +109,7 @@ def test_the_gate_tells_the_blocking_checks_the_mode_and_the_judgements(tmp_path
     spaces = {"words": {"promotion": "manual", "queries": str(queries)}}
     gate = only(pipeline(tmp_path, spaces=spaces)).gate
     assert (gate.promotion, gate.held, gate.judged) == ("manual", False, 1)
+    assert gate.by_hand == "spaces.words.promotion is manual"
     assert {"accounts", "ann_recall", "dimension", "unit_vectors"} <= set(gate.blocking)
 
 
@@ -159,4 +160,8 @@ def test_a_space_that_serves_another_encoder_is_named(tmp_path, words):
     run_all(steps)
     live = Serving(steps.store).pointer("words").live
     assert live is not None
-    assert [found.live for found in plan_pipeline(steps).encoders] == [f"{live.encoder}/{live.encoder_version}"] * 2
+    planned = {found.encoder: found for found in plan_pipeline(steps).encoders}
+    assert {found.live for found in planned.values()} == {f"{live.encoder}/{live.encoder_version}"}
+    (waiting,) = (gate for name, found in planned.items() if name != live.encoder and (gate := found.gate))
+    assert waiting.promotion == "manual"
+    assert waiting.by_hand == f"encoder {live.encoder!r} of the settings serves the space"

@@ -6,6 +6,8 @@ import pytest
 
 from embed_assets.errors import SettingsError
 from embed_assets.settings import load_settings
+from embed_assets.store.connection import Store
+from embed_assets.store.saved import save_settings, saved_settings
 
 GOOD = """
 store: lake
@@ -124,3 +126,28 @@ def test_a_wrong_type_is_named_with_its_key(tmp_path):
 
 def test_a_section_that_is_not_keys_and_values_is_named(tmp_path):
     assert "pipeline.yaml: sources" in message(tmp_path, "store: lake\nsources: media\nencoders: {text: {model: a}}\n")
+
+
+def test_every_key_can_be_set_by_the_environment(tmp_path):
+    environ = {
+        "EMBED_ASSETS_POOL": "cuda_1",
+        "EMBED_ASSETS_KEY_PREFIX": '["catalog"]',
+        "EMBED_ASSETS_OWNERS": '["team:search"]',
+        "EMBED_ASSETS_SHARDS": "3",
+        "EMBED_ASSETS_MAINTENANCE__KEEP_HOURS": "5",
+        "EMBED_ASSETS_COMPUTE__BUDGET": "10m",
+    }
+    found = load_settings(written(tmp_path, GOOD), environ=environ)
+    assert (found.pool, found.key_prefix, found.owners, found.shards) == ("cuda_1", ["catalog"], ["team:search"], 3)
+    assert (found.maintenance.keep_hours, found.compute.budget) == (5, "10m")
+
+
+def test_the_environment_counts_for_the_settings_that_a_store_was_built_with(tmp_path, monkeypatch):
+    settings = load_settings(written(tmp_path, GOOD), environ={})
+    store = Store(settings.store)
+    save_settings(store, settings)
+    monkeypatch.setenv("EMBED_ASSETS_COMPUTE__DEVICE", "cuda:1")
+    monkeypatch.setenv("EMBED_ASSETS_STORE", "elsewhere")
+    found = saved_settings(store)
+    assert found is not None
+    assert (found.compute.device, found.store) == ("cuda:1", settings.store)

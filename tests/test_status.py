@@ -7,11 +7,21 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import PromotionError
+from embed_assets.planning import plan_pipeline
 from embed_assets.status import read_status
 from embed_assets.steps import Steps
 from embed_assets.store.serving import Serving
 from tests import support
-from tests.support import NOT_ENCODABLE, note, pipeline, refresh_and_embed, run_all, table_versions, write_notes
+from tests.support import (
+    NOT_ENCODABLE,
+    note,
+    pipeline,
+    refresh_and_embed,
+    rewrite,
+    run_all,
+    table_versions,
+    write_notes,
+)
 
 plugin_folder = support.plugin_folder
 words = support.words
@@ -102,7 +112,7 @@ def test_a_new_version_is_told_beside_the_one_that_serves(steps, tmp_path):
     record = refresh_and_embed(second).version
     told = read_status(second)
     now = told.encoders[0]
-    assert (now.version, now.state, now.live) == (record, "not embedded", f"words/{before.version}")
+    assert (now.version, now.state, now.live) == (record, "not indexed", f"words/{before.version}")
     assert [(kept.version, kept.state, kept.vectors, kept.stale) for kept in now.kept] == [
         (before.version, "live", 10, 0)
     ]
@@ -160,3 +170,26 @@ def test_the_document_is_json(steps):
     again = json.loads(json.dumps(told.document()))
     assert again["fresh"] is True
     assert again["encoders"][0]["version"] == told.encoders[0].version
+
+
+def test_a_version_that_is_embedded_in_part_says_so_and_counts_its_vectors(steps, tmp_path):
+    steps.refresh("notes")
+    record = steps.resolve("words").record
+    steps.embed(record, shards=["s00", "s01"])
+    now = read_status(steps).encoders[0]
+    assert (now.state, now.fresh) == ("in part", False)
+    assert 0 < now.vectors == 10 - now.stale
+
+
+def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path):
+    run_all(steps)
+    unread = tmp_path / "notes" / "note-001.txt"
+    rewrite(unread, "other words")
+    steps.refresh("notes")
+    content = unread.read_bytes()
+    unread.unlink()
+    record = steps.resolve("words").record
+    assert steps.embed(record).total("quarantined") == 1  # it was there when it was listed
+    unread.write_bytes(content)
+    assert not read_status(steps).fresh
+    assert not plan_pipeline(steps).fresh

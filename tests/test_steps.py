@@ -435,3 +435,29 @@ def test_importing_the_steps_loads_no_model_and_no_database():
     code = f"import sys, embed_assets.steps, embed_assets.status; print([m for m in {heavy} if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_source_by_another_name_keeps_its_vectors(tmp_path, words):
+    notes = write_notes(tmp_path / "notes", 6)
+    run_all(pipeline(tmp_path))
+    words.clear()
+    steps = pipeline(tmp_path, sources={"texts": {"uri": str(notes)}})
+    report = refresh_and_embed(steps)
+    assert (report.total("reused"), report.total("deleted"), words) == (6, 6, [])
+    record = steps.resolve("words").record
+    assert steps.plan(record).fresh
+    assert {row["source"] for row in all_rows(steps)} == {"texts"}
+
+
+def test_the_accounts_are_those_of_the_table_version_that_is_checked(tmp_path, words):
+    notes = write_notes(tmp_path / "notes", 6)
+    steps = pipeline(tmp_path)
+    refresh_and_embed(steps)
+    record = steps.resolve("words").record
+    release = steps.index(record).release
+    (notes / "late.txt").write_text(note(99))
+    refresh_and_embed(steps)  # another run, before the checks
+    checked, verdicts = steps.check(record)
+    assert checked.key == release.key
+    (accounts,) = (verdict for verdict in verdicts if verdict.name == "accounts")
+    assert (accounts.passed, accounts.figures["missing"]) == (False, 1)

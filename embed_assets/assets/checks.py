@@ -10,7 +10,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.quality import checks
 from embed_assets.steps import Steps
 from embed_assets.store.releases import CheckVerdict
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.versions import VersionRecord
 
 
 def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
@@ -39,11 +39,9 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
 
 
 def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> VersionRecord:
-    """The version that a run is about: its partition, or the newest where it has none."""
-    wanted = tags.get("dagster/partition")
-    known = EncoderVersions(steps.store).of(encoder)
-    found = [record for record in known if record.version == wanted] or known[-1:]
-    return found[0] if found else steps.version(encoder, wanted or "any")
+    """The version that a run is about: its partition, or the current one. Raises StoreError where there is none."""
+    current = steps.current(encoder)
+    return steps.version(encoder, tags.get("dagster/partition") or (current.version if current else "any"))
 
 
 def _result(key: dg.AssetKey, verdict: CheckVerdict, release: str) -> dg.AssetCheckResult:

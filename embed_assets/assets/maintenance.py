@@ -11,7 +11,7 @@ import dagster as dg
 
 from embed_assets.assets.names import Names, forget_version
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.serving import serving_result
+from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.steps import Steps
 from embed_assets.store.serving import Pointer, Serving
@@ -91,16 +91,14 @@ def _retire(names: Names) -> dg.OpDefinition:
         required_resource_keys=names.resource_keys,
     )
     def retire(context: dg.OpExecutionContext, config: RetireConfig) -> None:
-        if config.encoder not in names.spaces_of:
-            known = ", ".join(names.spaces_of)
-            raise dg.Failure(f"encoder: {config.encoder!r} is none of {known}.", allow_retries=False)
         steps = make_steps(names, context.resources)
         try:
-            steps.retire(config.encoder, config.version, by=_by(context))
+            retired = steps.retire(config.encoder, config.version, by=_by(context))
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         forget_version(context.instance, names, config.encoder, config.version)
         context.log.info(f"{config.encoder} {config.version} is retired")
+        context.add_output_metadata({"rows": retired.rows, "releases": retired.releases})
 
     return retire
 
@@ -108,8 +106,9 @@ def _retire(names: Names) -> dg.OpDefinition:
 def _maintain(names: Names) -> dg.OpDefinition:
     @dg.op(
         name=names.named("maintain_op"),
-        description="Compact tables, refresh indices and remove what no pointer needs, within a bounded time; what "
-        "was compacted is indexed, checked and served again.",
+        description="Compact tables, refresh indices, remove old table versions and retire encoder versions that are "
+        "neither current, live nor to go back to, within a bounded time; what was compacted is indexed, checked and "
+        "served again.",
         pool=names.settings.pool,
         out=dg.Out(dg.Nothing),
         required_resource_keys=names.resource_keys,
@@ -123,9 +122,8 @@ def _maintain(names: Names) -> dg.OpDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         finally:
             _tell_moved(context, names, steps, before)
-        for encoder, version in report.retired:
-            if encoder in names.spaces_of:
-                forget_version(context.instance, names, encoder, version)
+        for encoder, version in report.forgotten:
+            forget_version(context.instance, names, encoder, version)
         figures = report.figures()
         context.log.info(", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items()))
         context.add_output_metadata(_metadata(figures))
@@ -145,14 +143,7 @@ def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, befo
 
 def _tell(context: dg.OpExecutionContext, names: Names, pointer: Pointer) -> None:
     """Show a pointer's move on its serving asset."""
-    result = serving_result(pointer)
-    assert result.data_version is not None
-    event = dg.AssetMaterialization(
-        names.key(of=pointer.space, kind="serving"),
-        metadata=result.metadata,
-        tags={"dagster/data_version": result.data_version.value},
-    )
-    context.log_event(event)
+    context.log_event(serving_event(names, pointer))
     serves = pointer.live.key if pointer.live else "nothing"
     context.log.info(f"space {pointer.space} serves {serves}")
 

@@ -28,7 +28,7 @@ def build_schedules(names: Names, jobs: Mapping[str, EncoderJobs], upkeep: Upkee
 
 
 def build_nightly_schedule(
-    names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str, timezone: str = "UTC"
+    names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str
 ) -> dg.ScheduleDefinition:
     """Starts the embed job for all shards of each version of the encoder that is kept."""
 
@@ -36,7 +36,7 @@ def build_nightly_schedule(
         name=names.named(f"{encoder}_nightly"),
         job=jobs.embed,
         cron_schedule=cron_schedule,
-        execution_timezone=timezone,
+        execution_timezone=names.settings.automation.timezone,
         default_status=_STOPPED,
         description=f"Bring the vectors of {encoder} up to date, of every version that is kept.",
     )
@@ -47,15 +47,13 @@ def build_nightly_schedule(
     return nightly
 
 
-def build_maintenance_schedule(
-    names: Names, job: dg.JobDefinition, *, cron_schedule: str, timezone: str = "UTC"
-) -> dg.ScheduleDefinition:
+def build_maintenance_schedule(names: Names, job: dg.JobDefinition, *, cron_schedule: str) -> dg.ScheduleDefinition:
     """Starts the maintenance job."""
     return dg.ScheduleDefinition(
         name=names.named("weekly_maintenance"),
         job=job,
         cron_schedule=cron_schedule,
-        execution_timezone=timezone,
+        execution_timezone=names.settings.automation.timezone,
         tags=AUTOMATIC,
         default_status=_STOPPED,
         description="Compact the tables, refresh their indices, remove what no pointer needs.",
@@ -63,7 +61,7 @@ def build_maintenance_schedule(
 
 
 def build_recall_schedule(
-    names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str, timezone: str = "UTC"
+    names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str
 ) -> dg.ScheduleDefinition:
     """Starts the recall job for the version that is live, where it is the encoder's."""
 
@@ -71,7 +69,7 @@ def build_recall_schedule(
         name=names.named(f"{encoder}_weekly_recall"),
         job=jobs.recall,
         cron_schedule=cron_schedule,
-        execution_timezone=timezone,
+        execution_timezone=names.settings.automation.timezone,
         default_status=_STOPPED,
         description=f"Measure the recall of what {encoder} serves.",
     )

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.checks import chosen_version
 from embed_assets.assets.conditions import freshness_policy, serving_condition
 from embed_assets.assets.kept import serve_kept
 from embed_assets.assets.names import Names, is_automatic
@@ -16,6 +15,7 @@ from embed_assets.steps import Steps
 from embed_assets.store.serving import Pointer
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
+DATA_VERSION_TAG = "dagster/data_version"
 _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time
 
 
@@ -44,32 +44,35 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
             pointer = _moved(steps, encoders_of, tags, by=by)
         except PromotionError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        return serving_result(pointer)
+        return dg.MaterializeResult(data_version=dg.DataVersion(_serves(pointer)), metadata=_metadata(pointer))
 
     return serving
 
 
 def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: str) -> Pointer:
-    """A person's run promotes; an automatic one does what the settings allow, for its version or for all kept."""
-    if is_automatic(tags) and "dagster/partition" not in tags:
+    """A person's run of a version promotes it. All else does what the settings allow, of that version or all kept."""
+    if "dagster/partition" not in tags:  # "Materialize all", say: it is no word for a version that is held
         return serve_kept(steps, encoders, by=by)
-    record = _record(steps, encoders, tags)
+    record = _record(steps, encoders, tags["dagster/partition"])
     return steps.serve(record, by=by) if is_automatic(tags) else steps.promote(record, by=by)
 
 
-def _record(steps: Steps, encoders: list[str], tags: Any) -> VersionRecord:
-    """The version to promote: the run's partition, else the newest of the space's first encoder."""
-    wanted = tags.get("dagster/partition")
-    for encoder in encoders:
-        if any(record.version == wanted for record in EncoderVersions(steps.store).of(encoder)):
-            return steps.version(encoder, wanted)
-    return chosen_version(steps, encoders[0], tags)
+def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
+    """The version that a run is about, of whichever encoder of the space. Raises StoreError where there is none."""
+    versions = EncoderVersions(steps.store)
+    own = next((name for name in encoders if versions.get(name, version) is not None), encoders[0])
+    return steps.version(own, version)
 
 
-def serving_result(pointer: Pointer) -> dg.MaterializeResult:
-    """A move of a pointer as the UI shows it. Its data version is the release that serves."""
-    serves = pointer.live.key if pointer.live else "nothing"
-    return dg.MaterializeResult(data_version=dg.DataVersion(serves), metadata=_metadata(pointer))
+def serving_event(names: Names, pointer: Pointer) -> dg.AssetMaterialization:
+    """A move of a pointer that its asset did not make, as the UI shows it on the asset."""
+    key = names.key(of=pointer.space, kind="serving")
+    return dg.AssetMaterialization(key, metadata=_metadata(pointer), tags={DATA_VERSION_TAG: _serves(pointer)})
+
+
+def _serves(pointer: Pointer) -> str:
+    """The data version: the release that serves."""
+    return pointer.live.key if pointer.live else "nothing"
 
 
 def _metadata(pointer: Pointer) -> dict[str, Any]:

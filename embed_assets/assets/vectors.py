@@ -107,6 +107,7 @@ def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -
         constants.ENCODE_SECONDS: figures["encode_seconds"],
         constants.WRITE_SECONDS: figures["write_seconds"],
         **{f"run {name.replace('_', ' ')}": figures[name] for name in names},
+        **{f"run {unit}": amount for unit, amount in report.spent.items()},
         **{f"run {name}": report.total(name) for name in ("embedded", "unchanged", "quarantined", "deleted")},
         "preview": _preview(table),
     }

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from embed_assets.cli.execute import run_pipeline, timed
 from embed_assets.cli.options import short_path
+from embed_assets.cli.outcome import print_fresh
 from embed_assets.cli.show import make_console, print_hits, print_status
 from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
 from embed_assets.search.searcher import Searcher
@@ -24,8 +25,7 @@ def command(home: str) -> None:
     write_media(home)
     settings = demo_settings(home)
     if not run_pipeline(settings):
-        vectors = sum(encoder.vectors for encoder in read_status(Steps(settings)).encoders)
-        click.echo(f"Everything is fresh: {vectors:,} vectors, nothing to encode ({timed(started)}).")
+        print_fresh(read_status(Steps(settings)), started=started)
         return
     console = make_console()
     print_status(read_status(Steps(settings)), console)

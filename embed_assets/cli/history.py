@@ -15,7 +15,10 @@ from embed_assets.store.history import KINDS, MOVES, History
 # Shown of an event beside what it was about; the rest is in --json.
 _FIGURES = {
     "refresh": ("items", "new", "edited", "renamed", "relabelled", "deleted", "restored", "quarantined"),
-    "embed": ("segments_encoded", "segments_reused", "items_per_second", "seconds", "stopped"),
+    "embed": (
+        *("segments_encoded", "segments_reused", "tokens", "pixels", "usd"),
+        *("items_per_second", "seconds", "left", "stopped"),
+    ),
     "index": ("rows", "ann_kind", "bytes"),
     "retire": ("rows", "releases", "by"),
     "maintain": ("versions_removed", "bytes_removed", "compacted", "indexed", "untagged", "dropped", "seconds"),
@@ -30,14 +33,22 @@ _CHECK_FIGURES = (
 )
 
 
+def _word(kind: str) -> str:
+    """A kind of event as its command is called: rollback."""
+    return kind.replace(" ", "")
+
+
 @click.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
+@click.option("--kind", type=click.Choice([_word(kind) for kind in KINDS]), help="Only events of this kind.")
+@click.option("--encoder", help="Only events of this encoder, by name.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The latest so many.")
 @store_option
 @json_option
-def command(kind: str | None, limit: int, store: str, as_json: bool) -> None:
+def command(kind: str | None, encoder: str | None, limit: int, store: str, as_json: bool) -> None:
     """Show refreshes, embedding runs, indices, checks, promotions, roll-backs and clean-ups, oldest first."""
-    events = History(Store(store)).events(kind)[-limit:]
+    chosen = next((each for each in KINDS if _word(each) == kind), None)
+    events = History(Store(store)).events(chosen)
+    events = [event for event in events if encoder in (None, event.get("encoder"))][-limit:]
     if as_json:
         click.echo(json.dumps(events, indent=2))
         return
@@ -65,7 +76,8 @@ def _what(event: Mapping[str, Any]) -> str:
 def _figures(event: Mapping[str, Any]) -> str:
     if "checks" in event:
         return _checks(event["checks"], by=event.get("by"))
-    shown = [(name, event.get(name)) for name in _FIGURES.get(event["kind"], ())]
+    told = event | event.get("spent", {}) | ({"left": sum(event["left"].values())} if event.get("left") else {})
+    shown = [(name, told.get(name)) for name in _FIGURES.get(event["kind"], ())]
     return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in shown if value)
 
 

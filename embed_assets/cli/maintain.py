@@ -4,12 +4,13 @@ import json
 
 import click
 
+from embed_assets.cli.in_dagster import forget_partition, tell_moved
 from embed_assets.cli.moves import by
 from embed_assets.cli.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.retire import forget_partition
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
 from embed_assets.store.maintenance import MaintenanceReport
+from embed_assets.store.serving import Serving
 
 
 @click.command()
@@ -21,13 +22,18 @@ from embed_assets.store.maintenance import MaintenanceReport
 def command(seconds: float | None, store: str, as_json: bool) -> None:
     """Compact tables, bring indices up to date and remove old table versions, where it is worth it.
 
-    What a pointer names, what it named lately and every candidate stays. It may run at any time.
+    What a pointer names, what it named lately and every candidate of a current version stays. Versions that
+    are neither current, live nor to go back to are retired `maintenance.keep_hours` after another became
+    current. It may run at any time.
     """
     steps = steps_of(store)
+    before = {pointer.space: pointer.generation for pointer in Serving(steps.store).pointers()}
     with Progress(quiet=as_json) as shown, progress.listening(shown.step):
         report = steps.maintain(seconds=seconds, by=by("maintain"))
-    for encoder, version in report.retired:
+    for encoder, version in report.forgotten:
         forget_partition(steps.settings, encoder, version)
+    moved = [each for each in Serving(steps.store).pointers() if each.generation != before.get(each.space)]
+    tell_moved(steps.settings, moved)
     if as_json:
         click.echo(json.dumps(report.figures(), indent=2))
         return

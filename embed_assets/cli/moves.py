@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from embed_assets.cli.in_dagster import tell_moved
 from embed_assets.cli.options import short_path
 from embed_assets.errors import StoreError
 from embed_assets.steps import Steps
@@ -33,10 +34,12 @@ def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bo
     if as_json:
         told = {"moved": moved, "milliseconds": milliseconds}
         click.echo(json.dumps(pointer_document(pointer) | told, indent=2))
-        return
-    serves = name(pointer.live) if pointer.live else "nothing"
-    when = f"now, generation {pointer.generation}, moved in {milliseconds} ms" if moved else "already"
-    click.echo(f"Space {space} serves {serves} {when}. {_next(steps, pointer)}")
+    else:
+        serves = name(pointer.live) if pointer.live else "nothing"
+        when = f"now, generation {pointer.generation}, moved in {milliseconds} ms" if moved else "already"
+        click.echo(f"Space {space} serves {serves} {when}. {_next(steps, pointer)}")
+    if moved:
+        tell_moved(steps.settings, [pointer])
 
 
 def pointer_document(pointer: Pointer) -> dict[str, object]:

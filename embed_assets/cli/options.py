@@ -48,6 +48,15 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 
+def budget_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--budget`: stop cleanly before so much is spent."""
+    return click.option(
+        "--budget",
+        help="Stop cleanly before more is spent: 90s, 10m, 2h; 1.5Mtokens (of texts), 2Gpixels (of everything else); "
+        "2.50usd (by the encoder's price). What is left waits for the next run; exit code 4.",
+    )(function)
+
+
 def steps_of(store: str) -> Steps:
     """The steps of the pipeline that built a store. Raises StoreError where none did."""
     opened = Store(store)

@@ -5,8 +5,9 @@ import sys
 
 import click
 
-from embed_assets.cli.options import json_option, store_option
-from embed_assets.cli.run import apply, budget_option, chosen_settings, made_allowance, print_outcome
+from embed_assets.cli.chosen import chosen_settings
+from embed_assets.cli.options import budget_option, json_option, store_option
+from embed_assets.cli.outcome import apply, made_allowance, print_outcome
 from embed_assets.cli.show import Progress
 from embed_assets.cli.show_plan import print_plan
 from embed_assets.embedding import progress
@@ -47,6 +48,7 @@ def command(
     promoted, but for a sample, of which nothing is written. Then, on a terminal, it asks whether to run.
     """
     settings = chosen_settings(media, settings_file, store, offline=offline)
+    budget = budget or settings.compute.budget
     allowance = made_allowance(budget)
     plan = _planned(settings, sample=sample or 0, quiet=as_json)
     if as_json:

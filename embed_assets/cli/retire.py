@@ -1,16 +1,14 @@
 """embed-assets retire: drop encoder versions that nothing needs any more."""
 
 import json
-import os
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
+from embed_assets.cli.in_dagster import forget_partition
 from embed_assets.cli.moves import all_versions, by, named_version
-from embed_assets.cli.options import home_of, json_option, short_path, steps_of, store_option
+from embed_assets.cli.options import json_option, short_path, steps_of, store_option
 from embed_assets.errors import StoreError
-from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
 from embed_assets.store.retire import Retired
 from embed_assets.store.versions import EncoderVersions
@@ -40,20 +38,6 @@ def command(encoder: str | None, version: str | None, all_unused: bool, store: s
         click.echo(f"Next: embed-assets maintain --store {short_path(steps.store.uri)}")
 
 
-def forget_partition(settings: PipelineSettings, encoder: str, version: str) -> None:
-    """Remove the version's partition key, where the store has a Dagster home already."""
-    home = Path(os.environ.get("DAGSTER_HOME") or home_of(settings.store))
-    if not (home / "dagster.yaml").exists():
-        return
-    os.environ["DAGSTER_HOME"] = str(home)
-    import dagster as dg
-
-    from embed_assets.assets.names import Names, forget_version
-
-    with dg.DagsterInstance.get() as instance:
-        forget_version(instance, Names(settings, {}), encoder, version)
-
-
 def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[tuple[str, str]]:
     """(encoder, version) of each that goes."""
     if all_unused:
@@ -70,6 +54,8 @@ def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unuse
 
 
 def _retire(steps: Steps, encoder: str, version: str) -> Retired:
-    retired = steps.retire(encoder, version, by=by("retire"))
-    forget_partition(steps.settings, encoder, version)
-    return retired
+    try:
+        return steps.retire(encoder, version, by=by("retire"))
+    finally:
+        if EncoderVersions(steps.store).get(encoder, version) is None:  # what a killed retirement left, too
+            forget_partition(steps.settings, encoder, version)

@@ -76,7 +76,7 @@ def _costs(plan: EncoderPlan) -> list[str]:
     if not forecasts:
         return []
     priced = any(each.usd is not None for each in forecasts)
-    return ["segments", units.pop() if len(units) == 1 else "cost", "time", "bytes", *(["usd"] if priced else [])]
+    return ["segments", units.pop() if len(units) == 1 else "cost", "encoding", "bytes", *(["usd"] if priced else [])]
 
 
 def _cost_cells(found: Forecast, plan: EncoderPlan) -> list[str]:
@@ -113,17 +113,16 @@ def _why(change: Change, plan: EncoderPlan) -> str:
 
 def _gate(plan: EncoderPlan) -> str:
     gate = plan.gate
-    how = "by hand (embed-assets promote)" if gate.promotion == "manual" or gate.held else "automatic"
-    held = "; held: it was rolled back from" if gate.held else ""
+    how = f"by hand (embed-assets promote): {gate.by_hand}" if gate.by_hand else "automatic"
     judged = f"{gate.judged:,} labelled queries" if gate.judged else "no labelled queries"
-    return f"gate: {', '.join(gate.blocking)} must pass; {judged}; promotion {how}{held}"
+    return f"gate: {', '.join(gate.blocking)} must pass; {judged}; promotion {how}"
 
 
 def _told(found: Forecast) -> str:
     parts = [f"{found.items:,} items to encode", f"{count(found.segments)} segments"]
     if found.cost is not None:
         parts.append(count(found.cost, f" {found.unit}"))
-    parts += [f"about {duration(found.seconds)}", f"{count(found.bytes, 'B')} more in the store"]
+    parts += [f"about {duration(found.seconds)} of encoding", f"{count(found.bytes, 'B')} more in the store"]
     if found.usd is not None:
         parts.append(f"{money(found.usd)} usd")
     return ", ".join(parts)

@@ -118,6 +118,10 @@ class Allowance:
     def reached(self) -> BudgetReached:
         """The error that tells how much is left."""
         total = self.items + self.left
+        if not self.items and not self.spent:
+            return BudgetReached(
+                f"Budget of {self} is less than the first of {total:,} items takes: nothing was encoded. Give more."
+            )
         return BudgetReached(f"Budget of {self} reached: {self.left:,} of {total:,} items left; run again to go on.")
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.embedding.sources import sampling_of
+from embed_assets.embedding.watch import same_vectors
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.catalog_sound_video import FRAMES, SOUND_VIDEO_DEFAULTS
 from embed_assets.encoders.device import resolve_device
@@ -22,6 +23,8 @@ from embed_assets.errors import EncoderVersionError, MissingExtraError, Settings
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
+from embed_assets.store.canaries import CanaryVectors
+from embed_assets.store.connection import Store
 from embed_assets.store.models import KeptModels
 from embed_assets.store.versions import VersionRecord
 
@@ -105,13 +108,15 @@ def make_version(
     )
 
 
-def load_version(record: VersionRecord, *, compute: ComputeSettings, kept: KeptModels | None = None) -> Encoder:
+def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
     """The encoder of this very version, warm where this process has it already.
 
-    Where the model's files have become another version since, the store's kept copy is loaded. Raises
+    Where the model's files have become another version since, the store's kept copy is loaded. Where equal
+    files hash otherwise since libraries were upgraded, the canaries that the store keeps decide. Raises
     EncoderVersionError where there is none: vectors of two versions may not meet, neither in a table
     nor between a query and a table.
     """
+    kept = KeptModels(store) if store is not None else None
     compute = compute.model_copy(update={"dtype": record.dtype})
     known = (record.version, *record.aliases)
     missed = ""
@@ -124,11 +129,25 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, kept: KeptM
         identity = _identity(spec, resolved, compute)
         if identity.version(record.segmenting) in known:
             return _load(spec, resolved, compute)
+        if store is not None and _upgraded(record, resolved):
+            encoder = _load(spec, resolved, compute)
+            if same_vectors(record, record, encoder, CanaryVectors(store)):
+                return encoder
         missed = missed or "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
     raise EncoderVersionError(
         f"The model of encoder {record.encoder!r} version {record.version} is not there any more ({missed}). "
         "Restore its files, or run the pipeline to embed with the version that they make now."
     )
+
+
+def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
+    """Whether these are the version's own files, and other libraries read them than when it was registered."""
+    if record.libraries == installed_libraries():
+        return False
+    if record.revision:
+        return resolved.revision == record.revision
+    files = {_sha256(Path(path)) for _, path, _, _ in resolved.files}
+    return bool(files) and files == set(record.files.values())
 
 
 def _places(record: VersionRecord, kept: KeptModels | None) -> Iterator[EncoderSpec]:

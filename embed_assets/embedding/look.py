@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from embed_assets.embedding import progress
@@ -22,6 +23,7 @@ class ListedSource:
     """A source at this moment: its files, what is said of them, and how to read one."""
 
     name: str
+    at: datetime  # when the listing began: what the manifest was told since is newer than it
     files: Sequence[ListedFile]
     annotations: Annotations
     read: Callable[[str], bytes]  # by key; raises MediaError

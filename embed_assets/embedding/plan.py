@@ -126,7 +126,8 @@ class _Seen:
         hashes, reasons = (pa.array([found[part] for found in aside.values()], pa.string()) for part in (0, 1))
         self._reasons = reasons.take(failed.combine_chunks())
         self.known = pc.is_valid(place)
-        self.same = _equal(own["content_hash"], have["media_hash"], place)
+        torn = pc.is_in(own["media_id"], value_set=_torn(have))
+        self.same = pc.and_(_equal(own["content_hash"], have["media_hash"], place), pc.invert(torn))
         self.gone = pc.equal(own["status"], "deleted")
         self.refused = pc.equal(own["status"], "quarantined")
         in_use = pc.invert(pc.or_(self.gone, self.refused))
@@ -160,11 +161,23 @@ def _of(table: pa.Table, shards: Collection[str] | None) -> pa.Table:
 
 def _existing(vectors: VectorTable, shards: Collection[str] | None) -> pa.Table:
     """What has vectors: a row a segment, hence several of equal content for an item."""
-    names = ("media_id", "media_hash", "meta_hash", "source", "shard")
+    names = ("media_id", "media_hash", "meta_hash", "source", "shard", "segment_count")
     table = vectors.read(names)
     if table is None:
-        return pa.table({name: pa.array([], pa.string()) for name in names})
+        kinds = {name: pa.int32() if name == "segment_count" else pa.string() for name in names}
+        return pa.schema(kinds.items()).empty_table()
     return _of(table.select(names), shards)
+
+
+def _torn(have: pa.Table) -> Any:
+    """Media ids whose segments are not whole, or of two contents: two runs wrote the item at once."""
+    items = have.group_by("media_id").aggregate(
+        [([], "count_all"), ("segment_count", "max"), ("media_hash", "count_distinct")]
+    )
+    whole = pc.and_(
+        pc.equal(items["count_all"], items["segment_count_max"]), pc.equal(items["media_hash_count_distinct"], 1)
+    )
+    return items["media_id"].filter(pc.invert(whole)).combine_chunks()
 
 
 def _elsewhere(missing: pa.Table, others: Iterable[VectorTable], shards: Collection[str] | None) -> pa.Array:

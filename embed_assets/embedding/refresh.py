@@ -15,7 +15,7 @@ import pyarrow.compute
 
 from embed_assets.embedding.compared import Compared
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
-from embed_assets.errors import SourceError
+from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
 from embed_assets.media.tables import row_id, table_of
@@ -76,7 +76,10 @@ class Change:
 
 
 def find_change(listed: ListedSource, manifest: Manifest) -> Change:
-    """Compare listing and manifest by columns; what is as it was becomes no object. Reads no media."""
+    """Compare listing and manifest by columns; what is as it was becomes no object.
+
+    Reads no media, but for a try of what could not be read before.
+    """
     told, now = _decoders(listed, manifest)
     return _compared(replace(listed, decoders=now), manifest, manifest.table([listed.name]), other_plugins=told != now)
 
@@ -95,13 +98,15 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     vanished = {row["key"]: row for row in change.absent.to_pylist()}
     for key in keys:
         vanished.pop(key, None)  # a row of a table is in no listing
+    for key in [key for key, row in vanished.items() if row["updated_at"] > listed.at]:
+        del vanished[key]  # another refresh found it after this listing began
     deleted = _by_key(change.rows.filter(pc.equal(change.rows["status"], "deleted")), keys)
 
     changes = _Changes(listed, shards=shards, known=change.rows, vanished=vanished)
     for entry in found:
         changes.settle(entry, change.live.get(entry.file.key), deleted.get(entry.file.key))
     # What was only renamed is not among the vanished any more.
-    _guard(listed, known=change.known, lost=_lost(vanished, changes.arrived))
+    _guard(listed, known=change.known, lost=_lost(vanished, changes.arrived), spoiled=changes.spoiled)
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
@@ -123,9 +128,10 @@ def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, othe
     if other_plugins:
         shown = {row["key"] for row in rows.select(["key", "mime", "status"]).to_pylist() if _for_plugins(row)}
         fresh |= {file.key: file for file in files if file.key in shown}
-    if listed.unasked:
-        lost = {row["key"] for row in rows.select(["key", "reason"]).to_pylist() if row["reason"] in _PASSING}
-        fresh |= {file.key: file for file in files if file.key in lost}
+    unread = set(rows["key"].filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string()))).to_pylist())
+    for file in files if unread else ():
+        if file.key in unread and (listed.unasked or _readable(listed, file)):
+            fresh[file.key] = file
     said_anew = [file for file in seen.said_anew if file.key not in fresh]
     live = _by_key(rows, [*fresh, *(file.key for file in said_anew)]) | _by_key(seen.absent)
     return Change(
@@ -139,6 +145,15 @@ def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, othe
         marks=marks,
         other_plugins=other_plugins,
     )
+
+
+def _readable(listed: ListedSource, file: ListedFile) -> bool:
+    """Whether a file that could not be read before can be read now, though its size and time are as they were."""
+    try:
+        listed.read(file.key)
+    except MediaError:
+        return False
+    return True
 
 
 def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -193,12 +208,14 @@ class _Changes:
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
         self.arrived: Counter[str] = Counter()  # by file: items that it did not have
+        self.spoiled = 0  # items that were good and can't be used any more
         self.rows: list[dict[str, Any]] = []
 
     def settle(self, entry: Entry, row: Mapping[str, Any] | None, deleted: Mapping[str, Any] | None) -> None:
         """Decide what became of one listed item, and take note of the row to write, if any."""
         look = entry.look
         if row is not None:
+            self.spoiled += look is not None and look.reason is not None and row["status"] == "ok"
             self._write(entry, row, "edited" if look is not None and _other(look, row, entry) else None)
             return
         self.arrived[entry.table or entry.file.key] += 1
@@ -321,15 +338,19 @@ def _lost(vanished: Mapping[str, Mapping[str, Any]], arrived: Mapping[str, int])
     return sum(max(0, count - arrived.get(key, 0)) for key, count in by_file.items())
 
 
-def _guard(listed: ListedSource, *, known: int, lost: int) -> None:
-    share = lost / known if known else 0.0
-    if known >= _GUARD_FROM and share > listed.max_deleted_share:
-        raise SourceError(
-            f"Source {listed.name!r} lists {known - lost} of {known} known items: "
-            f"{share:.0%} would be deleted, more than max_deleted_share={listed.max_deleted_share:.0%}. "
-            "Check that the disk is mounted and the prefix is right; if they are really gone, raise "
-            f"sources.{listed.name}.max_deleted_share for one run. Nothing was deleted."
-        )
+def _guard(listed: ListedSource, *, known: int, lost: int, spoiled: int) -> None:
+    """What can't be used any more loses its vectors as what is gone does."""
+    share = (lost + spoiled) / known if known else 0.0
+    if known < _GUARD_FROM or share <= listed.max_deleted_share:
+        return
+    unusable = f"{spoiled} of them can't be read or used any more: " if spoiled else ""
+    what = "deleted or set aside" if spoiled else "deleted"
+    raise SourceError(
+        f"Source {listed.name!r} lists {known - lost} of {known} known items: {unusable}"
+        f"{share:.0%} would be {what}, more than max_deleted_share={listed.max_deleted_share:.0%}. "
+        "Check that the disk is mounted, the prefix is right and the files may be read; if they are really gone, raise "
+        f"sources.{listed.name}.max_deleted_share for one run. Nothing was deleted."
+    )
 
 
 def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:

@@ -42,6 +42,7 @@ class EmbedReport:
     encoder: str
     version: str
     device: str = ""
+    price: float | None = None  # US dollars a million tokens, where the encoder has a price
     items: dict[str, Counter[str]] = field(default_factory=dict)  # source → outcome → items
     shards: dict[str, Counter[str]] = field(default_factory=dict)  # shard → outcome → items, "segments"
     reasons: dict[str, Counter[str]] = field(default_factory=dict)  # source → reason → items
@@ -74,7 +75,7 @@ class EmbedReport:
     def took(self, seconds: float) -> None:
         """Note the run's seconds, and share them out among its work by the time that each part took."""
         self.seconds += seconds
-        parts = [work for modalities in self.work.values() for work in modalities.values()]
+        parts = [work for _, work in self._parts]
         measured = sum(work.seconds for work in parts)
         for work in parts:
             work.seconds = self.seconds * work.seconds / measured if measured else 0.0
@@ -87,6 +88,21 @@ class EmbedReport:
     def total(self, outcome: str) -> int:
         """Items of one outcome, over all sources."""
         return sum(counts[outcome] for counts in self.items.values())
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """What was spent on encoding: tokens of texts, pixels of everything else, usd where there is a price."""
+        spent = Counter[str]()
+        for modality, work in self._parts:
+            spent["tokens" if modality == "text" else "pixels"] += work.cost
+        if self.price is None:
+            return dict(spent)
+        tokens = sum(work.billed or work.cost for _, work in self._parts)
+        return {**spent, "usd": round(tokens * self.price / 1e6, 6)}
+
+    @property
+    def _parts(self) -> list[tuple[str, Work]]:
+        return [part for modalities in self.work.values() for part in modalities.items()]
 
     @property
     def items_left(self) -> int:
@@ -117,6 +133,7 @@ class EmbedReport:
             "segments_encoded": self.segments_encoded,
             "segments_reused": self.segments_reused,
             "cost": self.cost,
+            "spent": self.spent,
             "read_seconds": round(self.read_seconds, 3),
             "encode_seconds": round(self.encode_seconds, 3),
             "write_seconds": round(self.write_seconds, 3),

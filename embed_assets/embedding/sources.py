@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from embed_assets.embedding.look import ListedSource
@@ -42,12 +43,13 @@ def listed(
     """The source's files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
         return _listed_dataset(name, settings, limits=limits, readers=readers, store=store, cache=cache)
-    uri = settings.uri or ""
+    began, uri = datetime.now(UTC), settings.uri or ""
     source = open_source(uri, settings.storage_options, cache=cache)
     exclude = [settings.sidecar] if settings.sidecar else []
     files = list_source(uri, pattern=settings.pattern, storage_options=settings.storage_options, exclude=exclude)
     return ListedSource(
         name=name,
+        at=began,
         files=files,
         annotations=_annotations(settings),
         read=lambda key: source.read(key, limits.max_bytes),
@@ -200,6 +202,7 @@ def _listed_dataset(
     name: str, settings: SourceSettings, *, limits: Limits, readers: int, store: Store, cache: MediaCache | None
 ) -> ListedSource:
     """One table as a listing: it is the one file, or its rows name the files."""
+    began = datetime.now(UTC)
     if settings.kind == "value" and not Landed(store, name).exists():
         raise SourceError(
             f"Source {name!r} is the value of asset {settings.asset!r}, and none was landed in store {store.uri!r} "
@@ -214,6 +217,7 @@ def _listed_dataset(
     if settings.table.uri is None:
         return ListedSource(
             name=name,
+            at=began,
             files=[file],
             annotations=annotations,
             read=lambda _: b"",  # a table is read by rows
@@ -225,6 +229,7 @@ def _listed_dataset(
     said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
     return ListedSource(
         name=name,
+        at=began,
         files=addressed.files,
         annotations=Annotations(said, by_folder=False),
         read=addressed.read,

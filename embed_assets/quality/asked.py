@@ -1,17 +1,21 @@
 """Asked: the queries that a version is measured with, encoded once: judged ones, and held-out ones."""
 
 import hashlib
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from embed_assets.embedding.allowance import current
 from embed_assets.embedding.batching import Budget, encode
 from embed_assets.embedding.cutting import sampling_as
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import media_reader
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
@@ -65,7 +69,7 @@ class Asked:
             encoder = self._load(record)
             asked = [question_of(_asked_with(query), record.spec) for query in missing.values()]
             prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in asked]
-            found = encode(encoder, prepared, budget=self._budget(encoder))
+            found = self._encoded(encoder, prepared)
             for modality in dict.fromkeys(modality for modality, _ in asked):
                 rows = [place for place, (kind, _) in enumerate(asked) if kind == modality]
                 kept.put(_JUDGED, modality, [list(missing)[row] for row in rows], found[rows])
@@ -109,9 +113,23 @@ class Asked:
             chosen = evenly([row for row in rows if row["kind"] == kind], count)
             made = [(row["segment_id"], asked) for row in chosen if (asked := self._query(record, encoder, row))]
             if made:
-                vectors = encode(encoder, [asked for _, asked in made], budget=self._budget(encoder))
+                vectors = self._encoded(encoder, [asked for _, asked in made])
                 modality = made[0][1].modality
                 kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
+
+    def _encoded(self, encoder: Encoder, prepared: Sequence[Prepared]) -> np.ndarray:
+        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the process's allowance."""
+        started, billed = time.monotonic(), getattr(encoder, "billed_tokens", 0)
+        vectors = encode(encoder, prepared, budget=self._budget(encoder))
+        if allowance := current():
+            cost = Counter[Modality]()
+            for item in prepared:
+                cost[item.modality] += item.cost
+            seconds, billed = time.monotonic() - started, getattr(encoder, "billed_tokens", 0) - billed
+            for modality, own in cost.items():
+                share = own / cost.total() if cost.total() else 0.0
+                allowance.spend(encoder.spec, modality, own, billed=billed * share or None, seconds=seconds * share)
+        return vectors
 
     def _read(self, source: str, key: str) -> bytes:
         """The bytes of an item. A table is read once for all of its rows."""

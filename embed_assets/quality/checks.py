@@ -192,8 +192,11 @@ def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndc
     return _verdict(RETRIEVAL, passed, summary, **_rounded(asdict(evaluation)))
 
 
-def check_compared(found: Comparison | str, *, max_loss: float) -> CheckVerdict:
-    """The candidate may not be worse than live by more than `max_loss`. A text: why there is nothing to compare."""
+def check_compared(found: Comparison | str, *, max_loss: float, max_lost_share: float) -> CheckVerdict:
+    """The candidate may not be worse than live by more than `max_loss`, nor have set aside more of live's items.
+
+    A text: why there is nothing to compare.
+    """
     if isinstance(found, str):
         return _verdict(COMPARED, True, found)
     own, live = found.candidate, found.live_quality
@@ -203,6 +206,7 @@ def check_compared(found: Comparison | str, *, max_loss: float) -> CheckVerdict:
         "queries": found.queries or None,
         "median_ms": found.median_ms,
         "live_median_ms": found.live_median_ms,
+        "lost_items": found.lost or None,
     }
     if own is not None:
         measured |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
@@ -213,6 +217,13 @@ def check_compared(found: Comparison | str, *, max_loss: float) -> CheckVerdict:
     if found.overlap_at_10 is not None:
         summary += f"; {found.overlap_at_10:.0%} of the ten nearest items are live's as well"
         summary += f"; {found.median_ms} ms a query (live {found.live_median_ms} ms)"
+    if found.lost:
+        share = found.lost / found.live_items
+        passed = passed and share <= max_lost_share
+        summary += (
+            f"; {found.lost} of live's {found.live_items} items were set aside ({share:.1%}, at most "
+            f"{max_lost_share:.1%}: checks.max_quarantined_share)"
+        )
     return _verdict(COMPARED, passed, "; ".join(part for part in (summary, found.note) if part), **figures)
 
 
@@ -221,6 +232,9 @@ def _not_worse(found: Comparison, max_loss: float) -> tuple[bool, str]:
     if live is None or own is None:
         way = "Restore live's model, or set checks.max_quality_loss to 1 to do without the comparison"
         return max_loss >= 1, "no figures to compare by" if max_loss >= 1 else f"no figures to compare by. {way}"
+    if not own.queries:
+        way = "Mend the query set, or set checks.max_quality_loss to 1 to do without the comparison"
+        return max_loss >= 1, f"no judged query has a relevant item that both hold. {way}"
     loss = max(live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
     which = ", as recorded" if found.recorded else ""
     summary = (

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embed_assets.errors import EmbedAssetsError, EncoderVersionError
+from embed_assets.errors import EmbedAssetsError, EncoderVersionError, StoreError
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.evaluation import ranked_items, relevant_items
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
+from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.releases import Release
+from embed_assets.store.rows import read
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Comparison:
     queries: int = 0  # asked to both
     median_ms: float | None = None
     live_median_ms: float | None = None
+    lost: int = 0  # items that live holds and the candidate set aside
+    live_items: int = 0
     note: str = ""
 
 
@@ -84,6 +88,17 @@ def compare(record: VersionRecord, release: Release, live: Release, *, store: St
         )
     ours, theirs = _answers(table, release, pair[0]), _answers(live_table, live, pair[1])
     return _compared(live, ours, theirs, relevant=_relevant(table, live_table, judged) if judged else None)
+
+
+def lost_items(store: Store, release: Release, live: Release) -> tuple[int, int]:
+    """How many items of live the candidate's encoder set aside, and how many live has; 0 of 0 where it is gone."""
+    try:
+        held = set(read(open_release(store, live), ["media_id"])["media_id"].to_pylist())
+    except StoreError:
+        return 0, 0
+    aside = {row["media_id"] for row in Quarantine(store, release.table).rows(["media_id"])}
+    own = set(read(open_release(store, release), ["media_id"])["media_id"].to_pylist())
+    return len((held & aside) - own), len(held)
 
 
 def _compared(

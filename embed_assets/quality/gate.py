@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from embed_assets.embedding.plan import Plan
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
-from embed_assets.quality.comparison import Comparison, compare
+from embed_assets.quality.comparison import Comparison, compare, lost_items
 from embed_assets.quality.evaluation import Evaluation, evaluate
 from embed_assets.quality.recall import LADDER, Recall, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
@@ -18,12 +19,21 @@ from embed_assets.store.index import IndexReport
 from embed_assets.store.nearest import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.releases import CheckVerdict, Release
 from embed_assets.store.scan import kth_distances
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving import Pointer, Serving
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
 _KEPT = 64  # measurements of recall that a process remembers: a table version does not change
 _measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
+
+
+def compared_with_another(release: Release, pointer: Pointer) -> bool:
+    """Whether a release was compared with another version than the one that its space serves by now, or with none."""
+    live = pointer.live
+    if live is None or pointer.names(release.encoder, release.encoder_version):
+        return False
+    verdicts = [check for check in release.checks if check.name == checks.COMPARED.name]
+    return any(str(check.figures.get("live", "")).partition("@")[0] != live.table for check in verdicts)
 
 
 class Gate:
@@ -109,7 +119,9 @@ class Gate:
             return f"its version is live already, as {live.key}"
         if pointer.names(record.encoder, record.version):  # it may be worse: that is why another is live
             return f"its version was live before {live.key}, and roll-back returns to it"
-        return compare(record, release, live, store=self._store, asked=self._asked)
+        found = compare(record, release, live, store=self._store, asked=self._asked)
+        lost, held = lost_items(self._store, release, live)
+        return replace(found, lost=lost, live_items=held)
 
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
         """Name → check, each ready to run on the release."""
@@ -126,7 +138,9 @@ class Gate:
                 self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
             ),
             checks.COMPARED.name: lambda: checks.check_compared(
-                self.compared(record, release), max_loss=wanted.max_quality_loss
+                self.compared(record, release),
+                max_loss=wanted.max_quality_loss,
+                max_lost_share=wanted.max_quarantined_share,
             ),
             checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
             checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),

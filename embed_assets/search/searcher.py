@@ -13,7 +13,6 @@ from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EncoderVersionError, StoreError
 from embed_assets.settings import ComputeSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.models import KeptModels
 from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import one_of, quoted
@@ -104,7 +103,7 @@ class Searcher:
             return _checked(query, release, version)
         record = self._record(release)
         modality, payload = question_of(query, record.spec)
-        encoder = load_version(record, compute=self._compute, kept=KeptModels(self._store))
+        encoder = load_version(record, compute=self._compute, store=self._store)
         prepared = encoder.prepare(modality, payload, query=True)
         budget = Budget.for_device(encoder.device, tokens=None, pixels=None)
         return encode(encoder, [prepared], budget=budget)[0]

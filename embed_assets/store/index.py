@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.rows import retried
 
@@ -13,15 +14,6 @@ if TYPE_CHECKING:
 ANN = "vector_idx"
 MOST_SEGMENTS = 8  # of an index; with more it is folded into one
 _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels": "LABEL_LIST"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexSettings:
-    """How to index. `min_rows`: fewer get no ANN index, since an exact scan is as fast."""
-
-    min_rows: int
-    rows_per_partition: int
-    num_bits: int
 
 
 @dataclass(frozen=True, kw_only=True)

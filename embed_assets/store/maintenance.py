@@ -24,7 +24,7 @@ from embed_assets.store.releases import TAG, Release, Releases, newest
 from embed_assets.store.retire import drop_leftovers
 from embed_assets.store.rows import is_conflict, retried
 from embed_assets.store.serving import Serving, protect, releases_named
-from embed_assets.store.vectors import table_name
+from embed_assets.store.vectors import table_name, version_of
 
 _OWN = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
 _SMALL_ROWS = 100_000  # a fragment of fewer rows is small
@@ -47,6 +47,11 @@ class MaintenanceReport:
     left: list[str] = field(default_factory=list)  # units that the time did not suffice for
     vector_tables: frozenset[str] = frozenset()
     seconds: float = 0.0
+
+    @property
+    def forgotten(self) -> list[tuple[str, str]]:
+        """Encoder and version of those that are no more: what was retired, now or by a run that was killed."""
+        return sorted({*self.retired, *(version_of(table) for table in self.dropped)})
 
     @property
     def changed(self) -> list[str]:

@@ -1,9 +1,10 @@
 """Settings that a store was built with, kept in it as pipeline.yaml: a store alone can be shown and searched."""
 
+from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import StoreError
-from embed_assets.settings import PipelineSettings, make_settings
+from embed_assets.settings import PipelineSettings, make_settings, overridden
 from embed_assets.store.connection import Store
 
 _FILE = "pipeline.yaml"
@@ -21,13 +22,14 @@ def save_settings(store: Store, settings: PipelineSettings) -> None:
 
 
 def saved_settings(store: Store) -> PipelineSettings | None:
-    """The settings of the latest run, or None. Does not open LanceDB."""
+    """The settings of the latest run, EMBED_ASSETS_* laid over them, or None. Does not open LanceDB."""
     import yaml
 
     text = _read(store)
     if text is None:
         return None
-    values = yaml.safe_load(text) | {"store": store.uri, "storage_options": store.storage_options}
+    values = overridden(yaml.safe_load(text), folder=Path.cwd())
+    values |= {"store": store.uri, "storage_options": store.storage_options}
     return make_settings(values, origin=f"{store.uri}/{_FILE}")
 
 

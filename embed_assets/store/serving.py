@@ -11,7 +11,7 @@ import pyarrow as pa
 from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, StoreError
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import open_release
-from embed_assets.store.releases import Release, from_document, release_tag
+from embed_assets.store.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.rows import ALL_ROWS, KEY, quoted
 
 if TYPE_CHECKING:
@@ -162,9 +162,13 @@ class Serving:
         write; then the pointer goes back to where it was.
         """
         protect(self._store, release)
+        releases = Releases(self._store)
+        recorded = releases.get(release.key) is not None
         moved = self._move(now, then, by=by)
         try:
             protect(self._store, release)
+            if recorded and releases.get(release.key) is None:  # a retirement begins with it
+                raise StoreError("its version is retired")
         except EmbedAssetsError as error:
             self._move(moved, now, by=f"{by}, undone")
             raise PromotionError(f"{release.key} was removed while it was promoted: {error}") from error

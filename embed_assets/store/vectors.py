@@ -42,6 +42,12 @@ def table_name(encoder: str, version: str) -> str:
     return f"{encoder}__{version}"
 
 
+def version_of(table: str) -> tuple[str, str]:
+    """Encoder and version of a vector table, by its name."""
+    encoder, _, version = table.rpartition("__")
+    return encoder, version
+
+
 def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance: str) -> pa.Schema:
     """Schema of a vector table; `dtype` is float16 or float32. The metadata says whose vectors these are."""
     number = pa.float16() if dtype == "float16" else pa.float32()
@@ -79,19 +85,23 @@ def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance:
 
 
 class VectorTable:
-    """The vectors of one encoder version."""
+    """The vectors of one encoder version, as they are or as they were `at` a Lance version of the table."""
 
-    def __init__(self, store: Store, encoder: str, version: str) -> None:
+    def __init__(self, store: Store, encoder: str, version: str, *, at: int | None = None) -> None:
         self.store = store
         self.name = table_name(encoder, version)
+        self._at = at
 
     def create(self, schema: pa.Schema) -> "Table":
         """The table, made where there is none."""
         return self.store.open_or_create(self.name, schema)
 
     def open(self) -> "Table | None":
-        """The table at its latest Lance version, or None before the first write."""
-        return self.store.open_or_none(self.name)
+        """The table, or None before the first write."""
+        table = self.store.open_or_none(self.name)
+        if table is not None and self._at is not None:
+            table.checkout(self._at)
+        return table
 
     def read(self, columns: Sequence[str], *, where: str | None = None) -> pa.Table | None:
         """Columns of all rows that match, or None where there is no table."""

@@ -28,7 +28,7 @@ class VersionRecord:
     libraries: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)  # kept files of a local model: name → sha256
     aliases: tuple[str, ...] = ()  # identities that other libraries give the same files and canary vectors
-    at: str = ""
+    at: str = ""  # when it became current, or where another took its place when that was
 
     @property
     def table(self) -> str:
@@ -46,11 +46,13 @@ class EncoderVersions:
         """Register, and make it the encoder's current version; True where this version was not known yet.
 
         Writes only where something is new: the version, its place (an older one came back), or its recipe
-        (the model was renamed).
+        (the model was renamed). The version that was current until now is stamped with that moment.
         """
         known = self.of(record.encoder)
         old = next((version for version in known if version.version == record.version), None)
         same = old is not None and replace(record, at=old.at, libraries=old.libraries) == old
+        if known and known[-1].version != record.version:
+            self.put(known[-1])
         if not same or known[-1].version != record.version:
             self.put(record)
         return old is None

@@ -103,10 +103,35 @@ def test_retire_refuses_what_is_served_and_keeps_its_partition(second: Running) 
     assert second.instance.get_dynamic_partitions("words_versions") == [old, new]
 
 
-def test_retire_names_the_encoders_that_there_are(first: Running) -> None:
+def test_retire_of_what_there_is_not_says_so(first: Running) -> None:
     result = _launch(first, "retire", encoder="wrds", version="abc")
     assert not result.success
-    assert "'wrds' is none of words" in _why(result)
+    assert "Encoder 'wrds' has no version 'abc'. Its versions: none" in _why(result)
+
+
+def test_a_version_of_an_encoder_that_left_the_settings_can_be_retired(first: Running, tmp_path: Path) -> None:
+    version, _ = _versions(first)
+    assert version is not None
+    changed = {"encoders": {"others": _OTHER["words"]}, "spaces": {"words": {"keep_previous": 0}}}
+    running = Running(settings(tmp_path, **changed), first.instance)
+    assert running.embed("others").success
+    assert running.promote("others").success
+    result = _launch(running, "retire", encoder="words", version=version)
+    assert result.success
+    assert f"words__{version}" not in running.steps.store.table_names()
+    assert first.instance.get_dynamic_partitions("words_versions") == []
+
+
+def test_serving_without_a_version_never_undoes_a_roll_back(second: Running) -> None:
+    new, old = _versions(second)
+    assert _launch(second, "words_rollback").success
+    job = second.definitions.resolve_implicit_global_asset_job_def()
+    serving = [dg.AssetKey("words_serving")]
+    result = job.execute_in_process(instance=second.instance, asset_selection=serving, run_config=QUIET)
+    assert result.success
+    assert _versions(second) == (old, new)
+    assert second.promote().success  # of a version, by hand
+    assert _versions(second) == (new, old)
 
 
 def test_maintain_tells_what_it_did_and_search_goes_on(

@@ -37,7 +37,7 @@ def test_a_plan_shows_items_cost_reason_and_gate_and_runs_nothing(
     result = command("plan", "--settings", pipeline_yaml(encoders=SMALLER))
     assert result.exit_code == 0, result.output
     header, new, live = (line.split() for line in result.stdout.splitlines()[1:4])
-    assert header[2:] == [*CLASSES, "segments", "tokens", "time", "bytes"]
+    assert header[2:] == [*CLASSES, "segments", "tokens", "encoding", "bytes"]
     assert new[1:9] == ["new", "notes", "0", "1", "9", "0", "0", "0"]
     assert live[1:10] == ["live", "notes", "0", "1", "0", "0", "0", "0", "9"]
     assert "why: segment.max_tokens: unset → 8 (against" in result.stdout

@@ -205,3 +205,36 @@ def test_a_store_that_is_not_there_is_named(command: Command, name: str) -> None
     result = command(name, *(["x"] if name in ("promote", "rollback") else []), "--store", "absent")
     assert result.exit_code == 1
     assert "There is no store at 'absent' yet" in result.output
+
+
+def test_moves_by_hand_show_on_the_serving_asset(command: Command, steps: Steps, two) -> None:
+    import dagster as dg
+
+    from embed_assets.cli.options import dagster_home
+
+    home = dagster_home(steps.settings)
+    shown = []
+    for arguments in (("promote", "words"), ("rollback", "words")):
+        told(command(*arguments, "--store", "store"))
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            event = instance.get_latest_materialization_event(dg.AssetKey("words_serving"))
+        assert event is not None and event.asset_materialization is not None
+        shown.append(event.asset_materialization.metadata["live"].value)
+        live = Serving(steps.store).pointer("words").live
+        assert live is not None and shown[-1] == live.key
+        assert (event.asset_materialization.tags or {})["dagster/data_version"] == live.key
+    assert len(set(shown)) == 2
+
+
+def test_a_move_without_a_dagster_home_makes_none(command: Command, steps: Steps, two, tmp_path: Path) -> None:
+    told(command("promote", "words", "--store", "store"))
+    assert not (tmp_path / "dagster").exists()
+
+
+def test_history_tells_what_was_spent_and_of_which_encoder(command: Command, steps: Steps, two) -> None:
+    shown = told(command("history", "--store", "store", "--kind", "embed", "--encoder", "words"))
+    assert (
+        re.search(r"segments encoded 12, tokens \d+", shown.replace("│", " ").replace("  ", " ")) or "tokens" in shown
+    )
+    assert "No event" in told(command("history", "--store", "store", "--kind", "rollback"))
+    assert json.loads(command("history", "--store", "store", "--encoder", "others", "--json").stdout) == []

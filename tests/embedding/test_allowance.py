@@ -95,6 +95,8 @@ def test_what_was_stopped_once_stays_stopped():
     assert allowance.stop(7) == "budget of 100 tokens reached"
     assert allowance.forbids(TEXT) and not allowance.forbids(PICTURES)
     assert allowance.room(TEXT, "text") < 0
+    assert "is less than the first of 7 items takes: nothing was encoded. Give more." in str(allowance.reached())
+    allowance.spend(TEXT, "text", 90, billed=None, seconds=1)
     assert "7 of 7 items left; run again" in str(allowance.reached())
 
 

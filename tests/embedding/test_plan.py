@@ -152,3 +152,21 @@ def test_an_item_of_a_kind_that_the_encoder_is_not_fed_any_more_goes(tmp_path, w
     refresh_and_embed(pipeline(tmp_path, encoders=both))
     plan = planned(pipeline(tmp_path))  # fed or not is no part of the version
     assert classes(plan) == {"deleted": 1, "unchanged": 2}
+
+
+def test_an_item_whose_segments_are_of_two_contents_or_not_whole_is_embedded_again(tmp_path, words):
+    """What two runs leave that write one item at once."""
+    write_notes(tmp_path / "notes", 3, length=40)
+    steps = pipeline(tmp_path, encoders=SMALLER)
+    refresh_and_embed(steps)
+    table = steps.vectors(steps.resolve("words").record).open()
+    assert table is not None
+    rows = table.search().limit(100).to_arrow().sort_by("segment_id").to_pylist()
+    first, second = rows[0]["media_id"], rows[-1]["media_id"]
+    table.update(where=f"segment_id = '{rows[0]['segment_id']}'", values={"media_hash": "another"})
+    table.delete(f"segment_id = '{rows[-1]['segment_id']}'")
+    plan = planned(steps)
+    assert {row["media_id"] for row in plan.encode} == {first, second} == set(plan.replaced)
+    report = refresh_and_embed(steps)
+    assert report.total("reused") + report.total("embedded") == 2
+    assert planned(steps).fresh

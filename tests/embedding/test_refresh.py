@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.refresh import RefreshReport, shard_names, shard_of
+from embed_assets.embedding.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
 from embed_assets.errors import SourceError
 from embed_assets.steps import Steps
 from tests.support import pipeline, rewrite, touch, write_notes
@@ -226,6 +226,40 @@ def test_half_of_the_items_may_go_and_a_raised_share_lets_all_go(tmp_path):
         steps.refresh("notes")
     sources = {"notes": {"uri": str(folder), "max_deleted_share": 1.0}}
     assert found(pipeline(tmp_path, sources=sources).refresh("notes")) == {"deleted": 10}
+
+
+def test_when_most_items_can_not_be_used_any_more_nothing_is_set_aside_before_someone_looked(tmp_path):
+    folder, steps = source(tmp_path, 20)
+    for number in range(11):
+        rewrite(folder / f"note-{number:03d}.txt", "")  # a copy that broke off
+    before = version(steps)
+    with pytest.raises(SourceError, match=r"11 of them can't be read or used any more: 55% would be deleted or set"):
+        steps.refresh("notes")
+    assert version(steps) == before
+
+
+def test_what_could_not_be_read_is_read_again_once_it_can_be_though_its_time_is_the_same(tmp_path):
+    folder, steps = source(tmp_path, 3)
+    file, elsewhere = folder / "note-001.txt", tmp_path / "elsewhere.txt"
+    rewrite(file, "other words")
+    listed = steps._change("notes")
+    file.rename(elsewhere)  # unmounted after it was listed
+    assert refresh(listed, steps.manifest, shards=steps.settings.shards).quarantined == {"vanished": 1}
+    elsewhere.rename(file)
+    assert steps.listing_differs("notes")
+    assert found(steps.refresh("notes")) == {"edited": 1}
+    assert rows(steps)["note-001.txt"]["status"] == "ok"
+    assert not steps.listing_differs("notes")
+
+
+def test_what_another_refresh_found_since_this_listing_is_not_deleted_by_it(tmp_path):
+    folder, steps = source(tmp_path, 3)
+    before = steps._listed("notes")
+    (folder / "late.txt").write_text("late")
+    assert found(steps.refresh("notes")) == {"new": 1}
+    report = refresh(find_change(before, steps.manifest), steps.manifest, shards=steps.settings.shards)
+    assert found(report) == {}
+    assert rows(steps)["late.txt"]["status"] == "ok"
 
 
 def test_moving_all_files_to_another_folder_is_no_deletion(tmp_path):

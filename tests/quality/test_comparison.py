@@ -13,7 +13,17 @@ from embed_assets.errors import PromotionError
 from embed_assets.steps import Steps
 from embed_assets.store.releases import CheckVerdict
 from embed_assets.store.serving import Serving, live_release
-from tests.support import DIM, note, pipeline, refresh_and_embed, rewrite, run_all, write_notes, write_weights
+from tests.support import (
+    DIM,
+    NOT_ENCODABLE,
+    note,
+    pipeline,
+    refresh_and_embed,
+    rewrite,
+    run_all,
+    write_notes,
+    write_weights,
+)
 
 COUNT = 30
 
@@ -192,3 +202,36 @@ def test_another_encoders_release_is_compared_as_well(tmp_path, words):
     assert verdict.figures["overlap_at_10"] == 1.0
     assert np.isclose(verdict.figures["ndcg_at_10"], verdict.figures["live_ndcg_at_10"])
     assert steps.resolve("slow_words").record.dim == DIM
+
+
+def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_are_as_good(tmp_path, words):
+    notes = write_notes(tmp_path / "notes", COUNT)
+    steps = pipeline(tmp_path)
+    run_all(steps)
+    before = live_release(steps.store, "words").key
+    for number in range(20):  # what the encoder of the next version chokes on, live has
+        rewrite(notes / f"note-{number:03d}.txt", f"{NOT_ENCODABLE} {note(number)}")
+    second = pipeline(tmp_path, encoders={"words": {"model": "words", "segment": {"max_tokens": 8}}})
+    verdict = checked(second)
+    assert not verdict.passed
+    assert "20 of live's 30 items were set aside (66.7%" in verdict.summary
+    with pytest.raises(PromotionError, match="20 of live's 30 items"):
+        second.promote(second.resolve("words").record, by="test")
+    assert live_release(steps.store, "words").key == before
+
+
+def test_a_promotion_compares_anew_where_another_version_serves_by_now(tmp_path, swap):
+    """Two encoders of a space: what passed beside the worse one is not good enough beside the better one."""
+    write_notes(tmp_path / "notes", COUNT, length=3)
+    space = {"spaces": {"words": {"promotion": "manual", **judged(tmp_path)["spaces"]["words"]}}}
+    first = pipeline(tmp_path, **space, checks={"max_mean_cosine": 1.0})
+    swap(seed=6, alike=3000.0)  # all texts look alike
+    poor = checked(first)
+    assert poor.passed
+    poor_record = first.resolve("words").record
+    swap(seed=5)
+    assert checked(first).passed
+    first.promote(first.resolve("words").record, by="test")
+    with pytest.raises(PromotionError, match="compared_with_live"):
+        first.promote(poor_record, by="test")
+    assert live_release(first.store, "words").encoder_version != poor_record.version

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.index import IndexReport, IndexSettings, build_indices
+from embed_assets.store.index import IndexReport, build_indices
 from embed_assets.store.nearest import approximate, exact
 from tests.support import vector_rows, vector_table
 
@@ -19,7 +20,7 @@ def vectors(count: int) -> np.ndarray:
 
 
 def build(store: Store, *, min_rows: int = 256, retrain: bool = False) -> IndexReport:
-    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)
+    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)  # pyright: ignore[reportCallIssue]
     return build_indices(store, NAME, distance="cosine", settings=settings, retrain=retrain)
 
 

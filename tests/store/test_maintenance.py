@@ -13,9 +13,10 @@ import pytest
 
 from embed_assets.errors import MediaError, PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
+from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
-from embed_assets.store.index import IndexSettings, build_indices
+from embed_assets.store.index import build_indices
 from embed_assets.store.maintenance import MaintenanceReport, maintain
 from embed_assets.store.nearest import nearest, open_release
 from embed_assets.store.quarantine import Quarantine
@@ -25,7 +26,7 @@ from embed_assets.store.retire import drop_leftovers, forget, retirable, retire
 from embed_assets.store.serving import Pointer, Serving, live_release, move_event
 from embed_assets.store.versions import EncoderVersions
 from tests.store.made import promote, register, release, upkeep
-from tests.support import all_rows, note, pipeline, rewrite, run_all, vector_rows, write_notes
+from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
 
 NOTHING = timedelta(milliseconds=1)
 
@@ -161,7 +162,7 @@ def test_a_large_deleted_share_is_compacted(store):
 def test_rows_that_indices_lack_beyond_a_share_are_indexed(store):
     candidate(store)
     write(store, 40)
-    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)
+    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)  # pyright: ignore[reportCallIssue]
     build_indices(store, "words__v1", distance="cosine", settings=settings)
     write(store, 4)
     assert maintained(store, max_unindexed_share=0.1).indexed == {}
@@ -444,3 +445,22 @@ def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s
     retire(store, "words", "v1", current="v3")
     assert traces(store, "v1") == []
     assert readable(store, live_release(store, "words"))
+
+
+def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_was_made(tmp_path, words):
+    write_notes(tmp_path / "notes", 4)
+    first = pipeline(tmp_path, spaces={"words": {"promotion": "manual"}})
+    refresh_and_embed(first)
+    old = first.current("words")
+    assert old is not None
+    other = {"words": {"model": "words", "segment": {"max_tokens": 16}}}
+    keep = {"keep_hours": 1.0}
+    second = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=keep)
+    second.resolve("words")
+    stamped = EncoderVersions(second.store).get("words", old.version)
+    assert stamped is not None and stamped.at > old.at
+    assert second.maintain(by="test").retired == []
+    soon = {"keep_hours": 1e-9}
+    third = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=soon)
+    assert third.maintain(by="test").retired == [("words", old.version)]
+    assert old.table not in third.store.table_names()
