@@ -242,20 +242,18 @@ class Steps:
         vectors = self.vectors(record)
         if vectors.open() is None:
             raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
-        report = self._build(record, retrain=False)
+        before, by = Releases(self.store).candidate(record.encoder, record.version), self.gate.indexed_by()
+        report = self._build(record, retrain=before is not None and before.indexed_by not in ("", by))
         known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
-        if known is not None:
+        if known is not None and self._is_by_settings(known, record):
             return Indexed(release=known, report=report, recall=None)
-        before = Releases(self.store).candidate(record.encoder, record.version)
         recall = self.gate.tuned(record, report, before=before if before and before.ann else None)
         if recall and _worst(recall).mean < self.settings.checks.min_ann_recall:
             report = self._build(record, retrain=True)
             recall = self.gate.tuned(record, report)
-        known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
-        release = known or _release(record, report, vectors.name, recall)
-        if known is None:
-            Releases(self.store).put(release)
-            History(self.store).add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
+        release = replace(_release(record, report, vectors.name, recall), indexed_by=by)
+        Releases(self.store).put(release)
+        History(self.store).add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
         return Indexed(release=release, report=report, recall=recall)
 
     def check(
@@ -272,6 +270,8 @@ class Steps:
         names = {verdict.name for verdict in verdicts}
         kept = [verdict for verdict in release.checks if verdict.name not in names]
         release = replace(release, checks=(*kept, *verdicts))
+        if names.issuperset(ready):
+            release = replace(release, checked_by=self.gate.checked_by(release.space))
         Releases(self.store).put(release)
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
         History(self.store).add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
@@ -307,11 +307,22 @@ class Steps:
         release = Releases(self.store).candidate(record.encoder, record.version)
         if table is None or release is None or release.failures(REQUIRED) or table.version != release.table_version:
             return False
+        if not self._is_by_settings(release, record):
+            return False
         pointer = Serving(self.store).pointer(release.space)
         if self._may_promote(record, pointer):
             return False
         own = pointer.names(record.encoder, record.version)
-        return not own or any(named.key == release.key for named in pointer.releases)
+        return not own or any(named.identity == release.identity for named in pointer.releases)
+
+    def _is_by_settings(self, release: Release, record: VersionRecord) -> bool:
+        """Whether a release was indexed, and where all its checks ran checked, by the settings as they are now."""
+        by = self.gate.indexed_by(), self.gate.checked_by(record.spec.space)
+        return (
+            release.space == record.spec.space
+            and release.indexed_by in ("", by[0])
+            and (release.checked_by == by[1] or not release.checks)
+        )
 
     def promote(self, record: VersionRecord, *, by: str) -> Pointer:
         """Make the version's candidate live. Raises PromotionError where a blocking check did not pass.

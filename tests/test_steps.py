@@ -461,3 +461,41 @@ def test_the_accounts_are_those_of_the_table_version_that_is_checked(tmp_path, w
     assert checked.key == release.key
     (accounts,) = (verdict for verdict in verdicts if verdict.name == "accounts")
     assert (accounts.passed, accounts.figures["missing"]) == (False, 1)
+
+
+def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_all_behind_them(tmp_path, words):
+    write_notes(tmp_path / "notes", 40)
+    index = {"min_rows": 30, "rows_per_partition": 16}
+    first = pipeline(tmp_path, index=index)
+    run_all(first)
+    record = first.resolve("words").record
+    assert first.settled(record)
+    words.clear()
+    changes: list[dict[str, Any]] = [
+        {"index": index | {"num_bits": 8}},
+        {"index": index, "checks": {"min_ann_recall": 0.5}},
+        {"index": index, "spaces": {"words": {"min_ndcg": 0.1}}},
+    ]
+    for changed in changes:
+        steps = pipeline(tmp_path, **changed)
+        assert steps.plan(record).fresh and not steps.settled(record)
+        before = Serving(steps.store).pointer("words")
+        steps.index(record)
+        steps.check(record)
+        after = steps.serve(record, by="test")
+        assert after.generation == before.generation + 1
+        assert after.live is not None and before.live is not None
+        assert after.live.identity != before.live.identity
+        assert steps.settled(record)
+    assert [text for text in words if text.startswith("note")] == []
+
+
+def test_an_index_of_other_settings_is_built_anew(tmp_path, words):
+    write_notes(tmp_path / "notes", 40)
+    run_all(pipeline(tmp_path, index={"min_rows": 30, "rows_per_partition": 16}))
+    steps = pipeline(tmp_path, index={"min_rows": 30, "rows_per_partition": 20})
+    record = steps.resolve("words").record
+    before = steps.index(record).release.table_version
+    stats = steps.store.dataset(record.table).stats.index_stats("vector_idx")
+    assert sum(len(index["partitions"]) for index in stats["indices"]) == 2
+    assert steps.index(record).release.table_version == before

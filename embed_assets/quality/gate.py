@@ -1,6 +1,7 @@
 """Gate: what a candidate is measured by before it may serve: search effort, recall, judgements, checks."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,10 @@ _KEPT = 64  # measurements of recall that a process remembers: a table version d
 _measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
 
 
+def _hash(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
     """Whether a release was compared with another version than the one that its space serves by now, or with none."""
     live = pointer.live
@@ -43,6 +48,17 @@ class Gate:
         self._settings = settings
         self._store = store
         self._asked = asked
+
+    def indexed_by(self) -> str:
+        """Hash of the settings that indices are built by."""
+        return _hash(self._settings.index.model_dump(exclude={"vector_dtype"}))
+
+    def checked_by(self, space: str) -> str:
+        """Hash of the settings and the judgements that checks of a space's releases run by."""
+        wanted = self._settings.spaces.get(space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+        judged = [repr(query) for query in self._asked.judged(space)]
+        floors = {"min_recall": wanted.min_recall, "min_ndcg": wanted.min_ndcg}
+        return _hash([self._settings.checks.model_dump(), floors, judged])
 
     def tuned(
         self, record: VersionRecord, report: IndexReport, *, before: Release | None = None

@@ -40,12 +40,19 @@ class Release:
     refine_factor: int = 2
     recall_at_10: float | None = None  # that this effort reached when it was chosen; None: search is exact
     checks: tuple[CheckVerdict, ...] = ()
+    indexed_by: str = ""  # hash of the settings that its indices were built by
+    checked_by: str = ""  # hash of the settings and judgements that all its checks ran by; "": not all ran
     at: str = ""
 
     @property
     def key(self) -> str:
         """Unique name: table and its Lance version."""
         return f"{self.table}@{self.table_version}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells releases apart: the table version, and the settings that it was indexed and checked by."""
+        return self.key, self.indexed_by, self.checked_by
 
     def failures(self, required: frozenset[str]) -> list[str]:
         """Why it may not become live: failed blocking checks, and required ones without a verdict."""

@@ -102,7 +102,7 @@ class Serving:
         _require(release, required)
         now = self.pointer(release.space)
         held = tuple(version for version in now.held if version != release.encoder_version)
-        same = now.live is not None and now.live.key == release.key
+        same = now.live is not None and now.live.identity == release.identity
         if same and held == now.held and len(now.earlier) <= keep:
             return now
         earlier = now.earlier
@@ -133,7 +133,7 @@ class Serving:
                 f"Space {now.space!r} serves no release of {release.encoder} {release.encoder_version}, "
                 f"nor goes back to one: there is nothing to renew. Promote {release.key} instead."
             )
-        if own[0].table_version >= release.table_version:
+        if own[0].table_version > release.table_version or own[0].identity == release.identity:
             return now
         _require(release, required)
         live, *earlier = (release if _same_version(one, release) else one for one in now.releases)

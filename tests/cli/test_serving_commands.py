@@ -171,7 +171,7 @@ def test_history_is_a_table_of_what_happened_with_figures(command: Command, step
         assert kind in shown
     events = json.loads(command("history", "--json", "--limit", "100", "--store", "store").stdout)
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
-    back = json.loads(command("history", "--kind", "roll back", "--json", "--store", "store").stdout)
+    back = json.loads(command("history", "--kind", "rollback", "--json", "--store", "store").stdout)
     assert [(event["version"], event["generation"]) for event in back] == [(two[0], 3)]
     assert back[0]["checks"]["accounts"]["passed"]
     assert "No event of kind 'retire' yet." in told(command("history", "--kind", "retire", "--store", "store"))
