@@ -215,6 +215,11 @@ def test_a_table_that_breaks_sets_its_rows_aside_until_it_is_whole(tmp_path, wor
     before, data = rows(steps), file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
     touch(file)
+    with pytest.raises(
+        SourceError, match="20 of them can't be read or used any more: 100% would be deleted or set aside"
+    ):
+        steps.refresh("docs")
+    steps = tables(tmp_path, max_deleted_share=1.0)
     report = steps.refresh("docs")
     assert (report.items, report.quarantined) == (20, {"broken parquet": 20})
     file.write_bytes(data)

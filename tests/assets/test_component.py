@@ -334,7 +334,7 @@ def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     assert code == 1
     assert "defs.yaml:7 - " in told and "attributes.compute.devise" in told
     assert "attributes.compute.devise 'device' was expected" in told
-    assert "'devise' is not one of ['batch_pixels', 'batch_tokens', 'buffer_mb', 'cache_mb', 'device'" in told
+    assert "'devise' is not one of ['batch_pixels', 'batch_tokens', 'budget', 'buffer_mb', 'cache_mb', 'device'" in told
     code, told = project.dg("check", "defs", "--no-check-yaml")
     assert code == 1
     assert "defs.yaml:7" in told and "Did you mean 'device'?" in told

@@ -112,10 +112,11 @@ def test_retire_of_what_there_is_not_says_so(first: Running) -> None:
 def test_a_version_of_an_encoder_that_left_the_settings_can_be_retired(first: Running, tmp_path: Path) -> None:
     version, _ = _versions(first)
     assert version is not None
-    changed = {"encoders": {"others": _OTHER["words"]}, "spaces": {"words": {"keep_previous": 0}}}
-    running = Running(settings(tmp_path, **changed), first.instance)
-    assert running.embed("others").success
-    assert running.promote("others").success
+    for tokens in (16, 24):  # the pointer names the latest two
+        others = {"others": {"model": "words", "segment": {"max_tokens": tokens}}}
+        running = Running(settings(tmp_path, encoders=others), first.instance)
+        assert running.embed("others").success
+        assert running.promote("others").success
     result = _launch(running, "retire", encoder="words", version=version)
     assert result.success
     assert f"words__{version}" not in running.steps.store.table_names()
