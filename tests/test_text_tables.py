@@ -215,9 +215,7 @@ def test_a_table_that_breaks_sets_its_rows_aside_until_it_is_whole(tmp_path, wor
     before, data = rows(steps), file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
     touch(file)
-    with pytest.raises(
-        SourceError, match="20 of them can.t be read or used any more: 100% would be"
-    ):
+    with pytest.raises(SourceError, match=r"20 of them can.t be read or used any more: 100% would be"):
         steps.refresh("docs")
     steps = tables(tmp_path, max_deleted_share=1.0)
     report = steps.refresh("docs")
