@@ -56,7 +56,7 @@ class Run:
     what: str
     items: int
     encoded: int  # segments
-    rows_written: int  # table versions that became more; 0 says that nothing was
+    table_versions: int  # commits to the store's tables; 0 says that nothing was written
     seconds: float
 
 
@@ -121,7 +121,7 @@ def run(what: str, settings: PipelineSettings, items: int) -> Run:
     seconds = time.perf_counter() - started
     encoded = sum(event["segments_encoded"] for event in History(store).all("embed")[events:])
     written = sum(version - before.get(name, 0) for name, version in _versions(store).items())
-    done = Run(what=what, items=items, encoded=encoded, rows_written=written, seconds=round(seconds, 2))
+    done = Run(what=what, items=items, encoded=encoded, table_versions=written, seconds=round(seconds, 2))
     print(f"{what}: {seconds:.2f} s, {encoded} encoded", file=sys.stderr, flush=True)
     return done
 
@@ -268,7 +268,7 @@ def missed(outcome: Outcome) -> list[str]:
     share = median(each.seconds for each in edited) / full.seconds
     most = max(each.encoded for each in edited)
     rules = {
-        "nothing changed encodes and writes nothing": nothing.encoded == nothing.rows_written == 0,
+        "nothing changed encodes and writes nothing": nothing.encoded == nothing.table_versions == 0,
         f"nothing changed takes at most {MOST_SECONDS} s per 10,000 items ({per_10k:.2f})": per_10k <= MOST_SECONDS,
         f"1 % edited encodes 1 % ({most})": most <= round(EDITED * full.items),
         f"1 % edited takes at most {MOST_SHARE:.0%} of the full run ({share:.2%})": share <= MOST_SHARE,
@@ -284,7 +284,7 @@ def _print(outcome: Outcome) -> None:
     print("| run | items | segments encoded | table versions written | seconds |")
     print("|---|---|---|---|---|")
     for done in outcome.runs:
-        print(f"| {done.what} | {done.items:,} | {done.encoded:,} | {done.rows_written} | {done.seconds:.2f} |")
+        print(f"| {done.what} | {done.items:,} | {done.encoded:,} | {done.table_versions} | {done.seconds:.2f} |")
     if not outcome.moves:
         return
     print("\n| move | milliseconds | bytes written | tables written |")
