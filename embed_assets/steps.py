@@ -162,10 +162,9 @@ class Steps:
         """
         known = EncoderVersions(self.store).of(record.encoder)
         others = [self.vectors(other) for other in reversed(known) if other.version != record.version]
-        every = set(
-            shard_names(self.settings.shards)
-        )  # all that are named: then those, too, of another number of shards
-        chosen = None if shards is None or every.issubset(shards) else frozenset(shards)
+        # All shards that are named are all there are: those too that another number of shards left.
+        every = shards is None or set(shard_names(self.settings.shards)).issubset(shards)
+        chosen = None if shards is None or every else frozenset(shards)
         read = [at or self.store.version(record.table), *(self.store.version(table.name) for table in others)]
         aside = Quarantine(self.store, record.table).hashes(again=again)
 
@@ -316,7 +315,7 @@ class Steps:
         return not own or any(named.identity == release.identity for named in pointer.releases)
 
     def _is_by_settings(self, release: Release, record: VersionRecord) -> bool:
-        """Whether a release was indexed, and where all its checks ran checked, by the settings as they are now."""
+        """Whether a release was indexed, and checked where it was checked, by the settings as they are now."""
         by = self.gate.indexed_by(), self.gate.checked_by(record.spec.space)
         return (
             release.space == record.spec.space

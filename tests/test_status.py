@@ -193,3 +193,21 @@ def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path):
     unread.write_bytes(content)
     assert not read_status(steps).fresh
     assert not plan_pipeline(steps).fresh
+
+
+def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, tmp_path):
+    run_all(steps)
+    assert read_status(steps).fresh
+    more = {"words": {"model": "words"}, "more": {"model": "words", "space": "more"}}
+    told = read_status(pipeline(tmp_path, encoders=more))
+    assert (told.unresolved, told.fresh) == (("more",), False)
+
+
+def test_a_query_set_that_is_gone_does_not_keep_the_status_from_being_read(steps, tmp_path):
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text(json.dumps({"query": "note 1", "relevant": ["note-001.txt"]}) + "\n")
+    judged = pipeline(tmp_path, spaces={"words": {"queries": str(queries)}})
+    run_all(judged)
+    assert read_status(judged).fresh
+    queries.unlink()
+    assert not read_status(judged).fresh

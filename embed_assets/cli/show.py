@@ -91,6 +91,8 @@ def print_status(status: Status, console: Console | None = None) -> None:
         for kind, count in kinds.items():
             told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
             console.print(told, style="yellow", highlight=False)
+    for name in status.unresolved:
+        console.print(f"  {name}: no version yet; the next run makes one", style="yellow", highlight=False)
     for encoder in status.encoders:
         for line in _versions_told(encoder):
             console.print(f"  {encoder.encoder}: {line}", highlight=False)

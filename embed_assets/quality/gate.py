@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.embedding.plan import Plan
+from embed_assets.errors import SettingsError
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.comparison import Comparison, compare, lost_items
@@ -56,7 +57,10 @@ class Gate:
     def checked_by(self, space: str) -> str:
         """Hash of the settings and the judgements that checks of a space's releases run by."""
         wanted = self._settings.spaces.get(space, SpaceSettings())  # pyright: ignore[reportCallIssue]
-        judged = [repr(query) for query in self._asked.judged(space)]
+        try:
+            judged = [repr(query) for query in self._asked.judged(space)]
+        except SettingsError as error:  # the checks say it, a look at the status need not fail of it
+            judged = [str(error)]
         floors = {"min_recall": wanted.min_recall, "min_ndcg": wanted.min_ndcg}
         return _hash([self._settings.checks.model_dump(), floors, judged])
 

@@ -152,3 +152,35 @@ def test_a_run_with_nothing_to_do_loads_neither_torch_nor_dagster(tmp_path: Path
     done = runs[1]
     assert "Everything is fresh" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("notes", "--settings", "pipeline.yaml"), "MEDIA and --settings: the settings say it with sources"),
+        (
+            ("--settings", "pipeline.yaml", "--offline"),
+            "--offline and --settings: the settings say it",
+        ),
+        (("--settings", "pipeline.yaml", "--store", "other"), "--store and --settings: the settings say it with store"),
+        (("notes", "--store", "store"), "was built from other sources (notes): a run of 'notes' would drop them"),
+    ],
+)
+def test_what_would_be_ignored_or_dropped_is_refused(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    write_notes(tmp_path / "notes", 3)
+    assert command("run", "--settings", pipeline_yaml()).exit_code == 0
+    result = command("run", *arguments)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+
+
+def test_a_budget_of_the_settings_bounds_a_run_as_the_option_does(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path
+) -> None:
+    write_notes(tmp_path / "notes", 10)
+    compute = {"device": "cpu", "offline": True, "budget": "30tokens"}
+    result = command("run", "--settings", pipeline_yaml(compute=compute))
+    assert result.exit_code == 4
+    assert "Budget of 30 tokens reached" in result.stdout
