@@ -146,6 +146,9 @@ def test_retire_takes_the_partition_key_back(command: Command, steps: Steps, two
         steps.store.open_or_create("words__123456789abc", steps.store.open(table_name("words", first)).schema)
         told(command("retire", "words", "123456789abc", "--store", "store"))
         assert known_versions(names, "words", instance) == [first, second]
+        register_version(instance, names, "words", "0123456789ab")  # of a retirement that was killed at its end
+        assert "has no version '0123456789ab'" in command("retire", "words", "0123456789ab", "--store", "store").output
+        assert known_versions(names, "words", instance) == [first, second]
 
 
 def test_maintain_says_what_it_did_and_what_it_left(command: Command, steps: Steps, two) -> None:

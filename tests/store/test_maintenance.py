@@ -315,6 +315,23 @@ class Cleaned(Serving):
         return super()._move(now, then, by=by)
 
 
+def test_a_promotion_that_a_retirement_began_beside_goes_back(store):
+    old, new = release(store, "v1"), release(store, "v2")
+    for candidate in (old, new):
+        Releases(store).put(candidate)
+    promote(store, old)
+
+    class Beside(Serving):
+        def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
+            if then.live == new:
+                forget(store, "words", "v2", releases=[new])
+            return super()._move(now, then, by=by)
+
+    with pytest.raises(PromotionError, match="was removed while it was promoted: its version is retired"):
+        Beside(store).promote(new, required=REQUIRED, by="test")
+    assert live_release(store, old.space).key == old.key
+
+
 def test_a_clean_up_in_the_middle_of_a_promotion_keeps_the_release(store):
     old = candidate(store, rows=3)
     promote(store, old)
