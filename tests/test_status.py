@@ -186,13 +186,12 @@ def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path):
     unread = tmp_path / "notes" / "note-001.txt"
     rewrite(unread, "other words")
     steps.refresh("notes")
-    content = unread.read_bytes()
-    unread.unlink()
+    elsewhere = unread.rename(tmp_path / "elsewhere.txt")
     record = steps.resolve("words").record
     assert steps.embed(record).total("quarantined") == 1  # it was there when it was listed
-    unread.write_bytes(content)
-    assert not read_status(steps).fresh
-    assert not plan_pipeline(steps).fresh
+    elsewhere.rename(unread)
+    assert read_status(steps).encoders[0].stale == 1
+    assert plan_pipeline(steps).encoders[0].versions[0].plan.items == 1
 
 
 def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, tmp_path):

@@ -15,7 +15,7 @@ from embed_assets.steps import Steps
 from embed_assets.store.serving import Pointer
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
-DATA_VERSION_TAG = "dagster/data_version"
+_DATA_VERSION = "dagster/data_version"
 _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time
 
 
@@ -67,7 +67,7 @@ def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
 def serving_event(names: Names, pointer: Pointer) -> dg.AssetMaterialization:
     """A move of a pointer that its asset did not make, as the UI shows it on the asset."""
     key = names.key(of=pointer.space, kind="serving")
-    return dg.AssetMaterialization(key, metadata=_metadata(pointer), tags={DATA_VERSION_TAG: _serves(pointer)})
+    return dg.AssetMaterialization(key, metadata=_metadata(pointer), tags={_DATA_VERSION: _serves(pointer)})
 
 
 def _serves(pointer: Pointer) -> str:

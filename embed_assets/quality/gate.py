@@ -1,7 +1,6 @@
 """Gate: what a candidate is measured by before it may serve: search effort, recall, judgements, checks."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.embedding.plan import Plan
+from embed_assets.encoders.identity import canonical_hash
 from embed_assets.errors import SettingsError
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
@@ -27,10 +27,6 @@ from embed_assets.store.versions import VersionRecord
 _K = 10
 _KEPT = 64  # measurements of recall that a process remembers: a table version does not change
 _measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
-
-
-def _hash(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
@@ -52,7 +48,7 @@ class Gate:
 
     def indexed_by(self) -> str:
         """Hash of the settings that indices are built by."""
-        return _hash(self._settings.index.model_dump(exclude={"vector_dtype"}))
+        return canonical_hash(self._settings.index.model_dump(exclude={"vector_dtype"}))[:12]
 
     def checked_by(self, space: str) -> str:
         """Hash of the settings and the judgements that checks of a space's releases run by."""
@@ -62,7 +58,7 @@ class Gate:
         except SettingsError as error:  # the checks say it, a look at the status need not fail of it
             judged = [str(error)]
         floors = {"min_recall": wanted.min_recall, "min_ndcg": wanted.min_ndcg}
-        return _hash([self._settings.checks.model_dump(), floors, judged])
+        return canonical_hash([self._settings.checks.model_dump(), floors, judged])[:12]
 
     def tuned(
         self, record: VersionRecord, report: IndexReport, *, before: Release | None = None

@@ -481,3 +481,8 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
     third = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=soon)
     assert third.maintain(by="test").retired == [("words", old.version)]
     assert old.table not in third.store.table_names()
+
+
+def test_partition_keys_go_of_what_was_retired_now_and_of_what_a_killed_retirement_left():
+    report = MaintenanceReport(retired=[("words", "v2")], dropped=["words__v1", "others__v3"])
+    assert report.forgotten == [("others", "v3"), ("words", "v1"), ("words", "v2")]
