@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from embed_assets.assets.liveness import tag_run
 from embed_assets.assets.names import Names
 from embed_assets.embedding.allowance import Allowance
 from embed_assets.settings import ComputeSettings, PipelineSettings
@@ -51,10 +52,18 @@ class EncoderResource(dg.ConfigurableResource):
 
 
 class StoreResource(dg.ConfigurableResource):
-    """Where the LanceDB store is. Options are fsspec's; leave secrets to the environment."""
+    """Where the LanceDB store is. Options are fsspec's; leave secrets to the environment.
+
+    Tags each run with its process, so that a dead one can be told from one that works.
+    """
 
     uri: str
     storage_options: dict[str, Any] = Field(default_factory=dict)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Called by Dagster in every process of a run."""
+        if context.run is not None and context.instance is not None:
+            tag_run(context.instance, context.run)
 
     @classmethod
     def from_settings(cls, settings: PipelineSettings) -> "StoreResource":

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from embed_assets.cli.options import dagster_home
+from embed_assets.cli.home import dagster_home, dagster_instance
 from embed_assets.cli.show import Progress
+from embed_assets.cli.turn import await_room, end_dead, own_turn
 from embed_assets.embedding import progress
 from embed_assets.embedding.allowance import BudgetReached
 from embed_assets.embedding.once import once_a_run
@@ -74,12 +75,18 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.pipeline import build_definitions, build_names
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    dagster_home(steps.settings)
+    home, pool = dagster_home(steps.settings), steps.settings.pool
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
     definitions = build_definitions(steps.settings, jobs=jobs)
     problems: list[str] = []
-    with dg.DagsterInstance.get() as instance:
+
+    def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
+        await_room(instance, pool, say=shown.tell)
+        _execute(job, instance, tags=tags, partition_key=partition_key)
+
+    with dagster_instance(home) as instance, own_turn(instance, home, pool, say=shown.tell):
+        end_dead(instance, say=shown.tell)
         for encoder in steps.settings.encoders:
             steps.resolve(encoder)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
@@ -89,8 +96,8 @@ def _materialize(steps: Steps, shown: Progress) -> None:
                 register_version(instance, names, encoder, record.version)
                 try:
                     tags = grid_range(record.version, steps.settings.shards) | AUTOMATIC
-                    _execute(embed, instance, tags=tags)
-                    _execute(promote, instance, tags=AUTOMATIC, partition_key=record.version)
+                    execute(embed, tags=tags)
+                    execute(promote, tags=AUTOMATIC, partition_key=record.version)
                 except BudgetReached:  # what it does not bound goes on
                     continue
                 except PromotionError as error:  # the other versions and encoders go on
@@ -118,12 +125,14 @@ def _execute(
     job: "dg.JobDefinition",
     instance: "dg.DagsterInstance",
     *,
-    tags: Mapping[str, str] | None = None,
+    tags: Mapping[str, str],
     partition_key: str | None = None,
 ) -> None:
+    from embed_assets.assets.liveness import process_tags
+
     with _own_errors():
         result = job.execute_in_process(
-            instance=instance, run_config=_QUIET, tags=dict(tags or {}), partition_key=partition_key
+            instance=instance, run_config=_QUIET, tags={**tags, **process_tags()}, partition_key=partition_key
         )
     if not result.success:
         raise PromotionError(f"Job {job.name} failed; see its run {result.run_id} in the UI.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embed_assets.cli.options import home_of
+from embed_assets.cli.home import dagster_instance, home_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving import Pointer
 
@@ -44,7 +44,5 @@ def _with_instance(settings: PipelineSettings, act: "Callable[[dg.DagsterInstanc
     if not (home / "dagster.yaml").exists():  # nobody runs this store in Dagster from here
         return
     os.environ["DAGSTER_HOME"] = str(home)
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(home) as instance:
         act(instance)

@@ -1,11 +1,13 @@
 """The embed-assets command. Each command is a file of this folder, imported when it is called."""
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from embed_assets import __version__
+from embed_assets.cli import stopping
 
 _COMMANDS = (
     "demo",
@@ -35,6 +37,12 @@ class _Commands(click.Group):
             return None
         return importlib.import_module(f"embed_assets.cli.{cmd_name}").command
 
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """As click has it; without arguments it is the process's own command, which signals end."""
+        if args is None:
+            stopping.end_on_signals()
+        return super().main(args, *others, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         from embed_assets.errors import EmbedAssetsError
 
@@ -43,8 +51,8 @@ class _Commands(click.Group):
         except EmbedAssetsError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("Stopped. What was written is kept; the same command goes on from there.", err=True)
-            ctx.exit(130)
+            click.echo(stopping.SAID, err=True)
+            ctx.exit(stopping.exit_code())
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,35 +1,18 @@
-"""Options that several commands share, and where a store's Dagster home is."""
+"""Options that several commands share."""
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from embed_assets.cli.home import HOME
 from embed_assets.errors import StoreError
-from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
 from embed_assets.store.saved import saved_settings
 
-HOME = ".embed-assets"
 DEFAULT_STORE = f"{HOME}/store"
-
-_DAGSTER_YAML = """\
-# Written by embed-assets; edit as you like.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-concurrency:
-  pools:
-    default_limit: 1 # one encoder on the accelerator at a time
-run_monitoring:
-  enabled: true
-  free_slots_after_run_end_seconds: 60
-"""
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,24 +47,6 @@ def steps_of(store: str) -> Steps:
     if settings is None:
         raise StoreError(f"There is no store at {store!r} yet. Make one: embed-assets run MEDIA_FOLDER --store {store}")
     return Steps(settings)
-
-
-def dagster_home(settings: PipelineSettings) -> Path:
-    """The store's DAGSTER_HOME, made and set: beside a local store, unless the environment names one."""
-    named = os.environ.get("DAGSTER_HOME")
-    home = Path(named) if named else home_of(settings.store)
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(_DAGSTER_YAML, encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home)
-    return home
-
-
-def home_of(store: str) -> Path:
-    """Where the Dagster history of a store is kept: beside a folder, by name for a bucket."""
-    if "://" not in store:
-        return Path(store).absolute().parent / "dagster"
-    return Path(HOME).absolute() / f"dagster-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
 
 
 def short_path(store: str) -> str:

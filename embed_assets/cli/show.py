@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from embed_assets.embedding.progress import Step
 from embed_assets.search.searcher import Hit
@@ -71,6 +72,10 @@ class Progress:
         """One line."""
         if not self._quiet and self._bars.disable:
             self._console.print(f"· {text}", style="dim", highlight=False)
+
+    def tell(self, text: str) -> None:
+        """One line that matters, for quiet ones too: what a command waits for, or what it found dead."""
+        self._console.print(Text(f"· {text}"), soft_wrap=True)
 
 
 def make_console() -> Console:

@@ -1,13 +1,19 @@
 """embed-assets ui: Dagster's web UI on a store."""
 
 import os
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from embed_assets.cli.options import dagster_home, steps_of, store_option
+from embed_assets.cli.home import dagster_home
+from embed_assets.cli.options import steps_of, store_option
 from embed_assets.errors import MissingExtraError
+
+_END_SECONDS = 3.0  # for runs to end and servers to close
 
 
 @click.command()
@@ -25,5 +31,24 @@ def command(port: int, host: str, store: str) -> None:
     os.environ["EMBED_ASSETS_STORE"] = settings.store
     where = ["-w", "workspace.yaml"] if Path("workspace.yaml").exists() else ["-m", "embed_assets.location"]
     click.echo(f"Dagster UI on http://{host}:{port}")
-    arguments = [sys.executable, "-m", "dagster", "dev", *where, "-h", host, "-p", str(port)]
-    os.execv(sys.executable, arguments)
+    _run([sys.executable, "-m", "dagster", "dev", *where, "-h", host, "-p", str(port)])
+
+
+def _run(arguments: list[str]) -> None:
+    """`dagster dev` and its processes until it ends, or with this one: it takes its time over a signal."""
+    process = subprocess.Popen(arguments, start_new_session=True)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        _end(process)
+        raise
+    click.get_current_context().exit(code)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the webserver, daemon and code servers to end, then end them."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_SECONDS)

@@ -133,7 +133,7 @@ def test_retire_takes_the_partition_key_back(command: Command, steps: Steps, two
 
     from embed_assets.assets.encoder import register_version
     from embed_assets.assets.names import Names, known_versions
-    from embed_assets.cli.options import dagster_home
+    from embed_assets.cli.home import dagster_home
 
     first, second = two
     names = Names(steps.settings, {})
@@ -213,7 +213,7 @@ def test_a_store_that_is_not_there_is_named(command: Command, name: str) -> None
 def test_moves_by_hand_show_on_the_serving_asset(command: Command, steps: Steps, two) -> None:
     import dagster as dg
 
-    from embed_assets.cli.options import dagster_home
+    from embed_assets.cli.home import dagster_home
 
     home = dagster_home(steps.settings)
     shown = []

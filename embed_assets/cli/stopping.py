@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM end a command within seconds, whatever it is in the middle of.
+
+What a command writes is whole at every moment, so it may end at any. Libraries catch signals (Dagster does
+while a run waits), and native code that takes long lets Python handle none: what does not end on its own
+is ended.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+from types import FrameType
+
+SAID = "Stopped. What was written is kept; the same command goes on from there."
+
+_GRACE = 4.0  # seconds for what is under way to end on its own
+_END = 8.0  # seconds after which the kernel ends the process, even if Python runs no more
+_SHOW_CURSOR = "\x1b[?25h"
+
+_received: list[int] = []
+
+
+def end_on_signals() -> None:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt, and end the process where that does not, or at a second one.
+
+    For the main thread of a process that is a command; its exit status is then `exit_code()`.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # told of signals, whoever handles them by then
+    threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
+
+
+def exit_code() -> int:
+    """128 and the number of the signal that stopped the command, as shells count."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _watch(reading: int) -> None:
+    _received.append(_next_signal(reading))
+    signal.setitimer(signal.ITIMER_REAL, _END)  # SIGALRM ends the process: nothing handles it
+    if select.select([reading], [], [], _GRACE)[0]:
+        _next_signal(reading)
+    sys.stderr.write(f"{_SHOW_CURSOR if sys.stderr.isatty() else ''}{SAID}\n")
+    sys.stderr.flush()
+    os._exit(exit_code())
+
+
+def _next_signal(reading: int) -> int:
+    while (number := os.read(reading, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+        pass
+    return number
