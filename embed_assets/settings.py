@@ -325,6 +325,11 @@ class PipelineSettings(Section):
     owners: list[str] = Field(
         default_factory=list, examples=[["team:search"]], description="Emails or team:NAME, shown in the UI."
     )
+    accept_deletions: bool = Field(
+        False,
+        exclude=True,  # for one run: what is kept of the settings must not accept the next accident
+        description="For one run, as --accept-deletions: max_deleted_share of the sources stops nothing.",
+    )
 
     @model_validator(mode="after")
     def _sources_exist(self) -> "PipelineSettings":

@@ -443,6 +443,8 @@ class Steps:
 
     def _listed(self, source: str) -> ListedSource:
         settings, readers = self.settings.sources[source], self.settings.compute.readers
+        if self.settings.accept_deletions:
+            settings = settings.model_copy(update={"max_deleted_share": 1.0})
 
         def make() -> ListedSource:
             return listed(

@@ -50,7 +50,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         made = upstream_made(settings, context.instance)  # before anything is read
         land_upstream(context, steps, source)
         report = steps.refresh(source)
-        save_settings(steps.store, names.settings)  # the commands of embed-assets need a store's address only
+        save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
         context.log.info(_told(report))
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)

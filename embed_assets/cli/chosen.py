@@ -23,12 +23,17 @@ _MEDIA = "media"  # name of the source that is a folder without settings
 
 
 def chosen_settings(
-    media: str | None, settings_file: str | None, store: str, *, offline: bool = False
+    media: str | None, settings_file: str | None, store: str, *, offline: bool = False, accept_deletions: bool = False
 ) -> PipelineSettings:
     """Settings of a file, of a folder of media, or those that the store was built with.
 
     Raises SettingsError where an option would be ignored, or the store is of other sources.
     """
+    chosen = _chosen(media, settings_file, store, offline=offline)
+    return chosen.model_copy(update={"accept_deletions": True}) if accept_deletions else chosen
+
+
+def _chosen(media: str | None, settings_file: str | None, store: str, *, offline: bool) -> PipelineSettings:
     if settings_file:
         _refuse_beside_settings(media, offline=offline)
         return load_settings(settings_file)

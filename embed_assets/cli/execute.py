@@ -18,7 +18,7 @@ from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
 from embed_assets.steps import Steps
 from embed_assets.store.releases import Releases
-from embed_assets.store.saved import save_settings
+from embed_assets.store.saved import is_saved, save_settings
 from embed_assets.store.serving import Serving
 from embed_assets.store.versions import VersionRecord
 
@@ -47,8 +47,10 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     """
     steps = Steps(settings)
     with Progress(quiet=quiet) as shown, progress.listening(shown.step), once_a_run(), _imports_at_rest():
-        save_settings(steps.store, settings)
+        if not is_saved(steps.store):
+            save_settings(steps.store, settings)
         if is_fresh(steps):
+            save_settings(steps.store, settings)
             return False
         _materialize(steps, shown)
     return True

@@ -31,6 +31,15 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 
+def accept_deletions_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--accept-deletions`: for once, whatever is gone from a source is gone."""
+    return click.option(
+        "--accept-deletions",
+        is_flag=True,
+        help="For this run: items that are gone from a source are removed, however many (max_deleted_share).",
+    )(function)
+
+
 def budget_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--budget`: stop cleanly before so much is spent."""
     return click.option(

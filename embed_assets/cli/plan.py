@@ -6,7 +6,7 @@ import sys
 import click
 
 from embed_assets.cli.chosen import chosen_settings
-from embed_assets.cli.options import budget_option, json_option, store_option
+from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.outcome import apply, made_allowance, print_outcome
 from embed_assets.cli.show import Progress
 from embed_assets.cli.show_plan import print_plan
@@ -29,6 +29,7 @@ _ANSWERS = ["y", "n", "d", "s", "yes", "no", "details", "sample"]
 @click.option("--yes", is_flag=True, help="Run without asking.")
 @click.option("--sample", type=click.IntRange(min=1), help="Encode so many random stale items in memory first.")
 @budget_option
+@accept_deletions_option
 @click.option("--details", is_flag=True, help="Items by shard.")
 def command(
     media: str | None,
@@ -39,6 +40,7 @@ def command(
     yes: bool,
     sample: int | None,
     budget: str | None,
+    accept_deletions: bool,
     details: bool,
 ) -> None:
     """Show what `embed-assets run` would do: items by what became of them, their cost, why, and the gate.
@@ -47,7 +49,7 @@ def command(
     brought up to date for it, which reads new and changed files; nothing is encoded, registered or
     promoted, but for a sample, of which nothing is written. Then, on a terminal, it asks whether to run.
     """
-    settings = chosen_settings(media, settings_file, store, offline=offline)
+    settings = chosen_settings(media, settings_file, store, offline=offline, accept_deletions=accept_deletions)
     budget = budget or settings.compute.budget
     allowance = made_allowance(budget)
     plan = _planned(settings, sample=sample or 0, quiet=as_json)

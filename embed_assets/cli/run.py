@@ -5,7 +5,7 @@ import json
 import click
 
 from embed_assets.cli.chosen import chosen_settings
-from embed_assets.cli.options import budget_option, json_option, store_option
+from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.outcome import apply, made_allowance, print_outcome
 
 
@@ -16,15 +16,22 @@ from embed_assets.cli.outcome import apply, made_allowance, print_outcome
 @store_option
 @json_option
 @budget_option
+@accept_deletions_option
 def command(
-    media: str | None, settings_file: str | None, offline: bool, store: str, as_json: bool, budget: str | None
+    media: str | None,
+    settings_file: str | None,
+    offline: bool,
+    store: str,
+    as_json: bool,
+    budget: str | None,
+    accept_deletions: bool,
 ) -> None:
     """Embed the texts, pictures, sounds and videos of the folder or bucket MEDIA, check the index, serve it.
 
     Run again, it does only what changed. Without MEDIA and --settings it runs the pipeline that the
     store was built with.
     """
-    settings = chosen_settings(media, settings_file, store, offline=offline)
+    settings = chosen_settings(media, settings_file, store, offline=offline, accept_deletions=accept_deletions)
     allowance = made_allowance(budget or settings.compute.budget)
     outcome = apply(settings, quiet=as_json, allowance=allowance)
     if as_json:

@@ -1,5 +1,7 @@
 """Saved settings: a store can be shown alone, and no credential is kept in it."""
 
+import resource
+
 import pytest
 
 from embed_assets.errors import StoreError
@@ -47,3 +49,43 @@ def test_an_endpoint_that_does_not_answer_is_a_store_error():
     options = {"key": "testing", "secret": "testing-secret", "client_kwargs": client, **retries}
     with pytest.raises(StoreError, match="can't be read"):
         saved_settings(Store("s3://bucket/lake", options))
+
+
+def test_a_source_whose_address_was_refused_keeps_the_one_that_was_kept(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    before = settings(tmp_path, sources={"notes": {"uri": "/old/notes"}, "sounds": {"uri": "/old/sounds"}})
+    after = settings(tmp_path, sources={"notes": {"uri": "/new/notes"}, "sounds": {"uri": "/new/sounds"}}, shards=9)
+    save_settings(store, before)
+    save_settings(store, after, refreshed=["sounds"])
+    found = saved_settings(store)
+    assert found is not None
+    assert {name: source.uri for name, source in found.sources.items()} == {
+        "notes": "/old/notes",
+        "sounds": "/new/sounds",
+    }
+    assert found.shards == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"store: [", b"shards: {4", b"- a\n", b"\xff\xfe\x00"])
+def test_a_damaged_file_is_told_with_the_way_out(content, tmp_path):
+    store = Store(str(tmp_path / "store"))
+    save_settings(store, settings(tmp_path))
+    (tmp_path / "store" / "pipeline.yaml").write_bytes(content)
+    with pytest.raises(StoreError, match=r"pipeline\.yaml of store .* is damaged: .*Delete that file, then"):
+        saved_settings(store)
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    save_settings(store, settings(tmp_path))
+    file = tmp_path / "store" / "pipeline.yaml"
+    before = file.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a disk that is full after 100 bytes
+    try:
+        with pytest.raises(StoreError, match="can't be written"):
+            save_settings(store, settings(tmp_path, shards=9))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before
+    assert [each.name for each in file.parent.iterdir()] == ["pipeline.yaml"]
