@@ -47,7 +47,8 @@ UNIT_VECTORS = CheckSpec(
 ACCOUNTS = CheckSpec(
     name="accounts",
     blocking=True,
-    description="Every item of the manifest is embedded, unchanged, quarantined or deleted, exactly once.",
+    description="Every item of the manifest is embedded, unchanged, quarantined or deleted, exactly once; and the "
+    "release is not empty where sources or what serves are not.",
 )
 ANN_RECALL = CheckSpec(
     name="ann_recall",
@@ -119,8 +120,11 @@ def check_unit_vectors(table: "Table", *, unit_length: bool) -> CheckVerdict:
     )
 
 
-def check_accounts(table: "Table", plan: Plan) -> CheckVerdict:
-    """Manifest against rows: nothing missing, nothing doubled, nothing without its item."""
+def check_accounts(table: "Table", plan: Plan, *, nothing: str = "") -> CheckVerdict:
+    """Manifest against rows: nothing missing, nothing doubled, nothing without its item.
+
+    `nothing` says why the release is empty, where it must not be.
+    """
     columns = read(table, ["segment_id", "media_id", "segment_count"])
     items = columns.group_by("media_id").aggregate(
         [([], "count_all"), ("segment_count", "min"), ("segment_count", "max")]
@@ -135,17 +139,17 @@ def check_accounts(table: "Table", plan: Plan) -> CheckVerdict:
     missing, orphans = len(plan.encode), len(plan.delete)
     embedded, deleted = sum(plan.unchanged.values()), sum(plan.deleted.values())
     total = embedded + quarantined + deleted + missing
-    passed = not (missing or orphans or doubled or torn)
+    closed = not (missing or orphans or doubled or torn)
     summary = (
         f"{embedded} with vectors + {quarantined} quarantined + {deleted} deleted = {total} items"
-        if passed
+        if closed
         else f"{missing} items without vectors, {orphans} with rows that should have none, "
         f"{doubled} doubled segments, {torn} items with segments missing"
     )
     return _verdict(
         ACCOUNTS,
-        passed,
-        summary,
+        closed and not nothing,
+        nothing or summary,
         items=total,
         with_vectors=embedded,
         quarantined=quarantined,

@@ -13,6 +13,7 @@ from embed_assets.errors import SettingsError
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
 from embed_assets.quality.comparison import Comparison, compare, lost_items
+from embed_assets.quality.emptiness import why_empty
 from embed_assets.quality.evaluation import Evaluation, evaluate
 from embed_assets.quality.recall import LADDER, Recall, measure, tune
 from embed_assets.settings import PipelineSettings, SpaceSettings
@@ -146,7 +147,9 @@ class Gate:
         return {
             checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
             checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
-            checks.ACCOUNTS.name: lambda: checks.check_accounts(table, plan),
+            checks.ACCOUNTS.name: lambda: checks.check_accounts(
+                table, plan, nothing=why_empty(self._settings, self._store, release)
+            ),
             checks.ANN_RECALL.name: lambda: checks.check_ann_recall(
                 self.recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
             ),

@@ -1,0 +1,67 @@
+"""An index of nothing is no success, and never takes the place of one that has rows."""
+
+from pathlib import Path
+
+import pytest
+
+from embed_assets.errors import PromotionError
+from embed_assets.steps import Steps
+from embed_assets.store.serving import Serving
+from tests.support import pipeline, run_all, write_notes
+
+
+def live_rows(steps: Steps) -> int | None:
+    live = Serving(steps.store).pointer("words").live
+    return live.rows if live else None
+
+
+def why(steps: Steps) -> str:
+    """What the blocking check says as the pipeline runs."""
+    with pytest.raises(PromotionError) as raised:
+        run_all(steps)
+    return str(raised.value)
+
+
+def test_an_empty_folder_is_told_and_does_not_serve(tmp_path: Path, words: list) -> None:
+    (tmp_path / "notes").mkdir()
+    steps = pipeline(tmp_path)
+    assert f"nothing to embed: source 'notes' ({tmp_path}/notes) lists no item" in why(steps)
+    assert live_rows(steps) is None
+
+
+def test_a_folder_of_nothing_usable_is_told_with_reasons(tmp_path: Path, words: list) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.bin").write_bytes(b"\0\1\2\3")
+    (tmp_path / "notes" / "b.txt").write_text("")
+    (tmp_path / "notes" / "c.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
+    said = why(pipeline(tmp_path))
+    assert "has 3 items, none that can be used: " in said
+    assert "unsupported type: application/octet-stream" in said
+
+
+def test_an_empty_candidate_does_not_replace_what_serves(tmp_path: Path, words: list) -> None:
+    write_notes(tmp_path / "notes", 3)
+    run_all(pipeline(tmp_path))
+    for file in (tmp_path / "notes").iterdir():
+        file.unlink()
+    assert "no vectors, where words__" in why(pipeline(tmp_path))
+    assert live_rows(pipeline(tmp_path)) == 3
+
+
+def test_deletions_that_are_accepted_empty_an_index(tmp_path: Path, words: list) -> None:
+    write_notes(tmp_path / "notes", 3)
+    run_all(pipeline(tmp_path))
+    for file in (tmp_path / "notes").iterdir():
+        file.unlink()
+    run_all(pipeline(tmp_path, accept_deletions=True))
+    assert live_rows(pipeline(tmp_path)) == 0
+
+
+def test_an_encoder_without_items_of_its_kind_serves_an_empty_space_beside_others(tmp_path: Path, words: list) -> None:
+    write_notes(tmp_path / "notes", 3)
+    encoders = {"words": {"model": "words"}, "mel": {"model": "mel"}}
+    steps = pipeline(tmp_path, encoders=encoders)
+    run_all(steps)
+    audio = Serving(steps.store).pointer("audio").live
+    assert audio is not None
+    assert audio.rows == 0
