@@ -77,6 +77,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.pipeline import build_definitions, build_names
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
     home, pool = dagster_home(steps.settings), steps.settings.pool
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)

@@ -13,6 +13,7 @@ from embed_assets.store.connection import Store
 from embed_assets.store.saved import saved_settings
 
 DEFAULT_STORE = f"{HOME}/store"
+DEMO_STORE = f"{HOME}/demo/store"
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,8 +55,17 @@ def steps_of(store: str) -> Steps:
     opened = Store(store)
     settings = saved_settings(opened)
     if settings is None:
-        raise StoreError(f"There is no store at {store!r} yet. Make one: embed-assets run MEDIA_FOLDER --store {store}")
+        raise StoreError(
+            f"There is no store at {store!r} yet. Make one: embed-assets run MEDIA_FOLDER --store {store}"
+            f"{_demo_store()}"
+        )
     return Steps(settings)
+
+
+def _demo_store() -> str:
+    """That the demo's store is there, where it is: its maker has no other yet."""
+    there = Path(DEMO_STORE).is_dir()
+    return f". The demo's is there: --store {DEMO_STORE}" if there else ""
 
 
 def short_path(store: str) -> str:

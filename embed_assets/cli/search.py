@@ -1,6 +1,9 @@
 """embed-assets search: ask the spaces that serve, in words or with a picture."""
 
+import difflib
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -11,13 +14,15 @@ from embed_assets.errors import SettingsError, StoreError
 from embed_assets.media.sniff import refine, sniff
 from embed_assets.search.searcher import Hit, Searcher
 
+_LABELS = 12  # that are named where one is unknown
+
 
 @click.command()
 @click.argument("query", required=False)
 @click.option("--file", "file", type=click.Path(), help="A picture, sound or video to search with.")
 @click.option("--space", help="Only this space; otherwise all that take such a query.")
 @click.option("--label", help="Only items with this label.")
-@click.option("-k", default=5, show_default=True, help="How many items of each space.")
+@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many items of each space.")
 @store_option
 @json_option
 def command(
@@ -32,10 +37,14 @@ def command(
     """Find media items by QUERY, or by a picture, sound or video."""
     if (query is None) == (file is None):
         raise SettingsError('Give words or a file: embed-assets search "a query", or --file FILE.')
+    if query is not None and not _is_text(query):
+        raise SettingsError("The query is not UTF-8. Check the encoding of the terminal or script that it comes from.")
     steps = steps_of(store)
     searcher = Searcher(steps.store, compute=steps.settings.compute)
     asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""))
     found = {name: searcher.search(asked, space=name, k=k, label=label) for name in _spaces(searcher, asked, space)}
+    if label is not None and not any(found.values()):
+        _refuse_unknown_label(searcher, label, found)
     if as_json:
         click.echo(json.dumps({name: [hit.document() for hit in hits] for name, hits in found.items()}, indent=2))
         return
@@ -51,6 +60,29 @@ def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[s
     if not spaces:
         raise StoreError(f"No space serves that takes {modality or 'such'} queries. See embed-assets status.")
     return spaces
+
+
+def _is_text(query: str) -> bool:
+    """Bytes of a command line that are not UTF-8 arrive as lone surrogates."""
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_unknown_label(searcher: Searcher, label: str, spaces: Iterable[str]) -> None:
+    """Nothing was found with a label: which labels there are, unless it is one of them."""
+    known = Counter[str]()
+    for space in spaces:
+        known.update(searcher.labels(space))
+    if label in known:
+        return
+    near = difflib.get_close_matches(label, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    most = [name for name, _ in known.most_common(_LABELS)]
+    more = f" and {len(known) - len(most):,} more" if len(known) > len(most) else ""
+    raise SettingsError(f"No item has the label {label!r}.{hint} Labels: {', '.join(most) or 'none'}{more}.")
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -136,9 +136,9 @@ def _snapshot(model: str, revision: str | None, *, offline: bool) -> Path:
 def _unreachable(model: str, revision: str | None, error: Exception) -> WeightsError:
     at = f" at revision {revision}" if revision else ""
     return WeightsError(
-        f"Can't get model {model!r}{at} ({type(error).__name__}). Check its name and the network "
-        "(HF_HUB_OFFLINE=1 and offline=True allow downloaded models only; a private model needs a token), "
-        "or set `model` to a local folder."
+        f"Can't get model {model!r}{at} ({type(error).__name__}). Check its name and the network; a private model "
+        "needs a token; HF_HUB_OFFLINE=1 and compute.offline allow downloaded models only. Without a network: "
+        "embed-assets run MEDIA --offline takes the small embedded models, and `model` may be a local folder."
     )
 
 

@@ -1,26 +1,30 @@
 """Searcher: asks a space what its promoted release holds; encoder and table come from one pointer."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute
 
 from embed_assets.embedding.batching import Budget, encode
 from embed_assets.embedding.loading import load_version
 from embed_assets.embedding.question import question_of
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import EncoderVersionError, StoreError
+from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
 from embed_assets.settings import ComputeSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
 from embed_assets.store.releases import Release
-from embed_assets.store.rows import one_of, quoted
+from embed_assets.store.rows import one_of, quoted, read
 from embed_assets.store.serving import Serving, live_release
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _COLUMNS = ("segment_id", "media_id", "source", "modality", "key", "uri", "start", "end", "text", "labels")
 
@@ -67,6 +71,11 @@ class Searcher:
         """Kinds of queries that a space can be asked with."""
         return self._record(live_release(self._store, space)).spec.modalities
 
+    def labels(self, space: str) -> Counter[str]:
+        """Labels of the space's items, and how many segments have each."""
+        table = open_release(self._store, live_release(self._store, space))
+        return Counter(pc.list_flatten(read(table, ["labels"])["labels"]).to_pylist())
+
     def search(
         self,
         query: "str | bytes | Image | np.ndarray",
@@ -80,8 +89,10 @@ class Searcher:
         """The k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
 
         A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
-        the one that serves, and StoreError where the space serves nothing.
+        the one that serves, StoreError where the space serves nothing, SettingsError for a k below 1.
         """
+        if k < 1:
+            raise SettingsError(f"k is {k}; it must be at least 1.")
         release = live_release(self._store, space)
         vector = self._vector(query, release, encoder_version)
         where = _where(sources, label)
