@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.device import torch_dtype
+from embed_assets.encoders.model_files import check_tokenizer_files
 from embed_assets.errors import WeightsError
 
 
@@ -41,9 +42,10 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer saved with a model, without running code from the folder."""
     from transformers import AutoTokenizer
 
+    check_tokenizer_files(folder)
     try:
         return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the parsers of tokenizers raise plain Exception, among others
         raise WeightsError(f"{folder} has no tokenizer that can be loaded: {error}") from error
 
 

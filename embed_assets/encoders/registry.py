@@ -20,7 +20,14 @@ from embed_assets.encoders.device import resolve_device
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.vision import LAYOUTS
 from embed_assets.encoders.weights import API, BUILTIN, TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
-from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
+from embed_assets.errors import (
+    EmbedAssetsError,
+    EncoderOutputError,
+    MissingExtraError,
+    SettingsError,
+    UnknownEncoderError,
+    WeightsError,
+)
 from embed_assets.plugins import Plugins, find_plugins
 
 ENTRY_POINTS = "embed_assets.encoders"
@@ -137,7 +144,16 @@ def load_encoder(
     """The spec's encoder, loaded on the device, with the dim that the spec promises."""
     family = family_class(spec)
     place = resolved or resolve_model(spec, offline=offline)
-    encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
+    try:
+        encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
+    except (EmbedAssetsError, ImportError):
+        raise
+    except Exception as error:  # of whatever parses the model's files
+        said = " ".join(str(error).split())[:300] or "no details"
+        raise WeightsError(
+            f"Encoder {spec.name!r} can't be loaded from {place.path}: {type(error).__name__}: {said}. Get the model's "
+            "files again, or choose another model."
+        ) from error
     promised = spec.truncate_dim or spec.dim
     if promised is not None and encoder.dim != promised:
         raise EncoderOutputError(

@@ -1,10 +1,10 @@
 """Layout of a sentence-transformers folder: which modules it has and whether we can run them ourselves."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embed_assets.encoders.model_files import read_config, read_modules
 from embed_assets.encoders.pooling import MODES
 from embed_assets.errors import WeightsError
 
@@ -50,14 +50,14 @@ def read_layout(folder: Path, pooling: str = "") -> Layout | None:
     """
     if not (folder / "modules.json").is_file():
         return Layout(modes=(pooling or "mean",), transformer=folder)
-    modules = _read(folder / "modules.json")
+    modules = read_modules(folder)
     kinds = [_kind(module["type"]) for module in modules]
     tail = kinds[2:-1] if kinds[-1] == "Normalize" else kinds[2:]
     if kinds[:2] != ["Transformer", "Pooling"] or any(kind != "Dense" for kind in tail):
         return None
     paths = [folder / module["path"] for module in modules]
-    options = _read(paths[0] / "sentence_bert_config.json")
-    pooled = _read(paths[1] / "config.json")
+    options = read_config(paths[0] / "sentence_bert_config.json")
+    pooled = read_config(paths[1] / "config.json")
     modes = _modes(pooled)
     dense = [_dense(path) for path, kind in zip(paths, kinds, strict=True) if kind == "Dense"]
     if modes is None or None in dense or not _plain(options) or not pooled.get("include_prompt", True):
@@ -74,7 +74,7 @@ def read_layout(folder: Path, pooling: str = "") -> Layout | None:
 
 def read_prompts(folder: Path) -> Prompts:
     """Prompts by the names that sentence-transformers looks for, else its default prompt."""
-    content = _read(folder / "config_sentence_transformers.json")
+    content = read_config(folder / "config_sentence_transformers.json")
     named = {name: text for name, text in (content.get("prompts") or {}).items() if text}
     default = named.get(content.get("default_prompt_name"), "")
     document = next((named[name] for name in ("document", "passage", "corpus") if name in named), default)
@@ -106,7 +106,7 @@ def _modes(config: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _dense(folder: Path) -> tuple[Path, str] | None:
-    config = _read(folder / "config.json")
+    config = read_config(folder / "config.json")
     names = {config.get("module_input_name"), config.get("module_output_name")} - {None}
     activation = ACTIVATIONS.get(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
     if activation is None or config.get("use_residual") or names - {"sentence_embedding"}:
@@ -122,7 +122,3 @@ def _plain(options: dict[str, Any]) -> bool:
         and options.get("modality_config", PLAIN_TEXT) == PLAIN_TEXT
         and options.get("module_output_name", "token_embeddings") == "token_embeddings"
     )
-
-
-def _read(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

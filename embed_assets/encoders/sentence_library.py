@@ -1,6 +1,5 @@
 """Models of sentence-transformers that are not the standard chain, run by the library itself."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from embed_assets.encoders.checkpoint import load_model, quiet
 from embed_assets.encoders.device import torch_dtype
 from embed_assets.encoders.identity import hash_tokenizer
+from embed_assets.encoders.model_files import check_tokenizer_files, read_modules
 from embed_assets.encoders.sentence_chain import text_limit
 from embed_assets.encoders.tokens import BatchTokenizer
+from embed_assets.encoders.weights import PICKLES
 from embed_assets.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Library:
     def __init__(self, folder: Path, *, max_length: int | None, device: str, dtype: str) -> None:
         from sentence_transformers import SentenceTransformer  # 1 to 2 s more than transformers alone
 
-        _refuse_pickles(folder)
+        _check_files(folder)
         try:
             with quiet():
                 self.model = SentenceTransformer(
@@ -90,7 +91,7 @@ class Library:
 
     def _check_complete(self, folder: Path, dtype: str) -> None:
         """Load again what the library loads without a word about random tensors; rare models, once."""
-        parts = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        parts = read_modules(folder)
         for part, module in zip(parts, self._modules(), strict=True):
             place = folder / part["path"]
             if hasattr(module, "auto_model"):
@@ -108,12 +109,15 @@ def _check_keys(file: Path, needed: set[str]) -> None:
         raise WeightsError(f"{file} lacks {', '.join(missing[:3])}; they would be random. Download it again.")
 
 
-def _refuse_pickles(folder: Path) -> None:
-    for module in json.loads((folder / "modules.json").read_text(encoding="utf-8")):
+def _check_files(folder: Path) -> None:
+    """What a module loads is named: safetensors of another name beside a pickle are not read."""
+    for module in read_modules(folder):
         place = folder / module["path"]
-        stored = [file.name for file in place.glob("*.safetensors")]
-        if not stored and next(place.glob("*.bin"), None) is not None:
+        stored = any((place / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json"))
+        if not stored and any(True for pattern in PICKLES for _ in place.glob(pattern)):
             raise WeightsError(f"{place} has only pickled weights (.bin); only safetensors are loaded.")
+        if module["type"].endswith(".Transformer"):
+            check_tokenizer_files(place)
 
 
 def _step(module: Any) -> Any:

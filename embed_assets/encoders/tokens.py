@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.identity import canonical_hash
+from embed_assets.encoders.model_files import check_patterns
 from embed_assets.errors import MediaError, WeightsError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class BatchTokenizer:
         self.pad_type_id = int(getattr(tokenizer, "pad_token_type_id", 0) or 0)
         self.names = tuple(tokenizer.model_input_names)
         self._serialised = _bare(tokenizer.backend_tokenizer.to_str())
+        check_patterns(self._serialised, f"The tokenizer of {tokenizer.name_or_path or 'the model'}")
         self._truncating = self.bare()
         self.special_count = self._truncating.num_special_tokens_to_add(is_pair=False)
         if limit is not None:

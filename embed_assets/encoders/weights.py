@@ -1,12 +1,12 @@
 """Weights: from a model's name or folder to the files on this machine that are safe to load."""
 
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from embed_assets.encoders.model_files import check_model_folder, read_config, read_json
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
 
@@ -79,12 +79,14 @@ def fetch_json(model: str, name: str, *, revision: str | None = None) -> object 
     local = Path(model).expanduser()
     if local.is_dir():
         path = local / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
     try:
-        return json.loads(Path(hf_hub_download(model, name, revision=revision)).read_text(encoding="utf-8"))
+        return read_json(Path(hf_hub_download(model, name, revision=revision)))
+    except WeightsError:
+        raise
     except RemoteEntryNotFoundError:
         return None
     except LocalEntryNotFoundError as error:
@@ -218,8 +220,11 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is an adapter (PEFT), not a whole model. Merge it once: "
             "merge_and_unload(), then save_pretrained(new_folder)."
         )
+    check_model_folder(folder)
     for index in folder.rglob("*.safetensors.index.json"):
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        absent = sorted(shard for shard in shards if not (index.parent / shard).is_file())
+        shards = read_config(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise WeightsError(f"{index} has no weight_map, which names the shards. Get it again.")
+        absent = sorted(str(shard) for shard in set(shards.values()) if not (index.parent / str(shard)).is_file())
         if absent:
             raise WeightsError(f"{folder} lacks {len(absent)} of its shards ({absent[0]}): download it again.")

@@ -185,6 +185,7 @@ def test_without_sentencepiece_the_first_siglip_says_what_to_install(tiny_siglip
         pytest.skip("sentencepiece is installed")
     folder = saved(config(), tmp_path, images())
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "SiglipTokenizer"}')
+    (folder / "spiece.model").write_bytes(b"")
     with pytest.raises(WeightsError, match="pip install sentencepiece"):
         load_encoder(spec_for(str(folder)), device="cpu")
 
