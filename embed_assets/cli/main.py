@@ -16,6 +16,7 @@ _COMMANDS = (
     "maintain",
     "plan",
     "promote",
+    "repair",
     "retire",
     "retry",
     "rollback",
@@ -50,6 +51,15 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except EmbedAssetsError as error:
             raise click.ClickException(str(error)) from error
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:
+            from embed_assets.cli.explain import explained
+
+            said = explained(error)
+            if said is None:
+                raise
+            raise click.ClickException(said) from error
         except KeyboardInterrupt:
             click.echo(stopping.SAID, err=True)
             ctx.exit(stopping.exit_code())

@@ -45,8 +45,11 @@ def load_tokenizer(folder: Path) -> Any:
     check_tokenizer_files(folder)
     try:
         return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except ImportError:
+        raise
     except Exception as error:  # the parsers of tokenizers raise plain Exception, among others
-        raise WeightsError(f"{folder} has no tokenizer that can be loaded: {error}") from error
+        said = " ".join(str(error).split())
+        raise WeightsError(f"{folder} has no tokenizer that can be loaded: {said}") from error
 
 
 @contextmanager

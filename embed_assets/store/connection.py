@@ -21,6 +21,7 @@ _TABLE_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_sto
 
 _OPEN = 8  # stores that a process has connections to; what a connection has read of indices is read once
 _connections: dict[tuple[str, str], "DBConnection"] = {}
+_opened: dict[tuple[str, str], dict[str, Any]] = {}  # the options of each
 _lock = threading.Lock()
 
 
@@ -40,8 +41,10 @@ class Store:
         with _lock:
             if key not in _connections:
                 while len(_connections) >= _OPEN:
-                    _connections.pop(next(iter(_connections)))
+                    _opened.pop(oldest := next(iter(_connections)), None)
+                    _connections.pop(oldest)
                 _connections[key] = self._connect()
+                _opened[key] = self.storage_options
             return _connections[key]
 
     def _connect(self) -> "DBConnection":
@@ -150,6 +153,12 @@ class Store:
             f"Store {self.uri!r} does not honour conditional writes: commits of two writers would be lost. "
             "Use an object store that does."
         )
+
+
+def opened_stores() -> list[Store]:
+    """The stores that this process has connections to, for a look at what is wrong with them."""
+    with _lock:
+        return [Store(uri, options) for (uri, _), options in _opened.items()]
 
 
 def lance_options(options: Mapping[str, Any]) -> dict[str, str]:

@@ -30,8 +30,7 @@ class History:
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Events with their kind, of one kind if given, oldest first."""
-        found = [event | {"kind": each} for each in ([kind] if kind else KINDS) for event in self.all(each)]
-        return sorted(found, key=lambda event: datetime.fromisoformat(event["at"]))
+        return [event | {"kind": each} for each, event in self._records.by_kind() if kind in (None, each)]
 
     def moves_since(self, moment: datetime) -> list[dict[str, Any]]:
         """Moves of serving pointers at this moment or later, oldest first."""

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import ALL_ROWS, KEY, quoted, upsert
+from embed_assets.store.rows import COMMITTED, KEY, quoted, read, upsert
 
 SCHEMA = pa.schema(
     [
@@ -50,14 +50,24 @@ class Records:
         return found[0] if found else None
 
     def all(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """All documents, of one kind if given, oldest first; `at` is added as an ISO time."""
+        """All documents, of one kind if given, in the order of their commits; `at` is added as an ISO time."""
         return self._rows(f"kind = {quoted(kind)}" if kind else None)
 
+    def by_kind(self) -> list[tuple[str, dict[str, Any]]]:
+        """(kind, document) of all, in the order of their commits."""
+        return [(row["kind"], _document(row)) for row in self._ordered(None)]
+
     def _rows(self, where: str | None) -> list[dict[str, Any]]:
+        return [_document(row) for row in self._ordered(where)]
+
+    def _ordered(self, where: str | None) -> list[dict[str, Any]]:
+        """By the table version that wrote a row last: a clock may be set back."""
         table = self._store.open_or_none(self._table)
         if table is None:
             return []
-        query = table.search().limit(ALL_ROWS)
-        rows = (query.where(where) if where else query).to_list()
-        rows.sort(key=lambda row: row["at"])
-        return [json.loads(row["document"]) | {"at": row["at"].isoformat()} for row in rows]
+        rows = read(table, ["kind", "at", "document", COMMITTED], where=where).to_pylist()
+        return sorted(rows, key=lambda row: (row[COMMITTED], row["at"]))
+
+
+def _document(row: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(row["document"]) | {"at": row["at"].isoformat()}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # Of a key's field: two inserts of the same key at once conflict, where they would make two rows without it.
 KEY = {"lance-schema:unenforced-primary-key": "true"}
 
+COMMITTED = "_row_last_updated_at_version"  # a column of Lance's: the table version that wrote a row last
+
 _SCANNED = 1_000_000  # rows; in a larger table single ones are taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
 

@@ -1,0 +1,86 @@
+"""Damaged tables: named with what is wrong, brought back or made anew, and the next run ends as if nothing had been."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from embed_assets.search.searcher import Searcher
+from embed_assets.steps import Steps
+from embed_assets.store.connection import Store
+from embed_assets.store.repair import find_damage, repair
+from tests.support import all_rows, note, pipeline, rewrite, run_all, write_notes
+
+TABLES = ("canaries", "encoder_versions", "history", "manifest", "releases", "serving", "words__")
+
+
+@pytest.fixture
+def store(tmp_path: Path, words: list) -> Path:
+    """A store that two runs have written: each table has several versions."""
+    write_notes(tmp_path / "notes", 6)
+    run_all(pipeline(tmp_path))
+    rewrite(tmp_path / "notes" / "note-002.txt", note(40))
+    run_all(pipeline(tmp_path))
+    return tmp_path / "store"
+
+
+def rows(steps: Steps) -> dict[str, tuple[str, str]]:
+    found = all_rows(steps)
+    made = {row["key"]: (row["content_hash"], str(row["vector"])) for row in found}
+    assert len(made) == len(found)
+    return made
+
+
+def damaged(store: Path, table: str) -> Path:
+    """A copy of the store, and the folder of a table in it: of another path, so that nothing of it is in a cache."""
+    copy = Path(shutil.copytree(store, store.with_name("damaged")))
+    return next(folder for folder in copy.glob(f"{table}*.lance") if "queries" not in folder.name)
+
+
+def cut_version(table: Path) -> None:
+    latest = min((table / "_versions").glob("*.manifest"))
+    latest.write_bytes(latest.read_bytes()[:20])
+
+
+def cut_all_versions(table: Path) -> None:
+    for file in (table / "_versions").glob("*.manifest"):
+        file.write_bytes(file.read_bytes()[:20])
+
+
+def cut_data(table: Path) -> None:
+    for file in (table / "data").glob("*.lance"):
+        file.write_bytes(file.read_bytes()[:30])
+
+
+def remove_data(table: Path) -> None:
+    newest = max((table / "data").glob("*.lance"), key=lambda file: file.stat().st_mtime_ns)
+    newest.unlink()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("damage", [cut_version, cut_all_versions, cut_data, remove_data])
+def test_a_damaged_table_is_named_and_repaired_and_the_next_run_completes_it(
+    damage: Callable[[Path], None], table: str, store: Path, tmp_path: Path
+) -> None:
+    expected = rows(pipeline(tmp_path))
+    folder = damaged(store, table)
+    damage(folder)
+    opened = Store(str(folder.parent))
+    (found,) = find_damage(opened)
+    assert found.table == folder.stem
+    assert "can't be read" in found.what
+    (mended,) = repair(opened)
+    assert mended.way.startswith(("version ", "no version can be read"))
+    assert find_damage(opened) == []
+    steps = pipeline(tmp_path, store=str(folder.parent))
+    run_all(steps)
+    assert rows(steps) == expected
+    (hit,) = Searcher(steps.store, compute=steps.settings.compute).search(note(40), space="words", k=1)
+    assert hit.key == "note-002.txt"
+
+
+def test_a_sound_store_has_no_damage_and_is_left_alone(store: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in store.rglob("*") if file.is_file()}
+    assert repair(Store(str(store))) == []
+    assert {file: file.stat().st_mtime_ns for file in store.rglob("*") if file.is_file()} == before
