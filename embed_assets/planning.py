@@ -145,8 +145,9 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 
     With `sample`, so many random stale items of each version are read and encoded in memory first.
     """
-    refreshed = tuple(steps.refresh(source) for source in steps.settings.sources)
-    encoders = tuple(plan_encoder(steps, encoder, sample=sample) for encoder in steps.settings.encoders)
+    with steps.refreshable():
+        refreshed = tuple(steps.refresh(source) for source in steps.settings.sources)
+        encoders = tuple(plan_encoder(steps, encoder, sample=sample) for encoder in steps.settings.encoders)
     return PipelinePlan(store=steps.store.uri, refreshed=refreshed, encoders=encoders)
 
 

@@ -1,11 +1,12 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from embed_assets.embedding import progress
@@ -98,9 +99,21 @@ class Steps:
         """Bring a source's manifest up to date with its listing."""
         progress.report("list", source, 0)
         report = refresh(self._change(source), self.manifest, shards=self.settings.shards)
-        if report.changed:
+        if report.changed and self.store.writable:
             History(self.store).add("refresh", report.figures())
         return report
+
+    @contextmanager
+    def refreshable(self) -> Iterator[None]:
+        """Meanwhile `refresh` works on a copy of the manifest where the store can't be written: for a plan."""
+        if self.store.writable:
+            yield
+            return
+        kept = self.manifest
+        with TemporaryDirectory() as folder:
+            self.manifest = kept.copied(Store(folder), self.settings.sources)
+            yield
+            self.manifest = kept
 
     def land(self, source: str, value: Any) -> LandedReport:
         """Keep the value of a source's asset in the store, so that a refresh can read it; writes what changed.

@@ -19,7 +19,7 @@ def explained(error: BaseException) -> str | None:
             "it goes on from there."
         )
     if found := _one_of(chain, _REFUSED, _REFUSED_WORDS):
-        return f"Not allowed to write: {found}. Check the rights of the folder; status, plan and search only read."
+        return f"Not permitted: {found}. Check the rights of that folder; status, plan and search need to read alone."
     if _one_of(chain, (), _LANCE_WORDS):
         return _damage() or f"LanceDB failed: {_said(chain[-1])}"
     return None

@@ -117,6 +117,12 @@ class Store:
         options = lance_options(self.storage_options)
         return lance.dataset(f"{self.uri.rstrip('/')}/{name}.lance", storage_options=options or None)
 
+    @property
+    def writable(self) -> bool:
+        """Whether a local store's folder may be written; True of buckets, which tell when they are."""
+        folder = Path(self.uri)
+        return "://" in self.uri or not folder.exists() or os.access(folder, os.W_OK, effective_ids=True)
+
     def files(self) -> tuple[Any, str]:
         """The fsspec file system of the store, and the store's path on it."""
         import fsspec

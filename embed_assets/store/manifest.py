@@ -76,6 +76,14 @@ class Manifest:
         if given.num_rows:
             upsert(self._store.open_or_create(TABLE, SCHEMA), given, key="media_id")
 
+    def copied(self, store: Store, sources: Iterable[str]) -> "Manifest":
+        """A manifest in another store, with the rows and marks of these sources."""
+        copy = Manifest(store)
+        for source in sources:
+            copy.write(self.rows(source))
+            copy.mark_tables(source, self.table_marks(source))
+        return copy
+
     def table_marks(self, source: str) -> dict[str, str]:
         """Key → mark of each text table whose rows are in the manifest: equal mark, equal rows."""
         table = self._store.open_or_none(TABLE_MARKS)

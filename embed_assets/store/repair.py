@@ -4,6 +4,7 @@ Lance keeps a file per version and data files that it never changes, so that dam
 earlier versions whole, as long as maintenance has not removed them.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -73,7 +74,7 @@ def _repaired(store: Store, damage: Damage) -> Damage:
 
 def _tables(store: Store) -> list[str]:
     fs, root = store.files()
-    names = (PurePosixPath(path).name for path in fs.ls(root, detail=False))
+    names = (PurePosixPath(path).name for path in (fs.ls(root, detail=False) if fs.exists(root) else ()))
     return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
 
 
@@ -85,6 +86,7 @@ def _versions(store: Store, table: str) -> list[int]:
 
 
 def _dataset(store: Store, table: str, version: int | None = None) -> Any:
+    os.environ.setdefault("LANCE_LOG", "error")  # it warns of every look at an index
     import lance
 
     options = lance_options(store.storage_options)
