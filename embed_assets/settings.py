@@ -243,6 +243,13 @@ class MaintenanceSettings(Section):
         "to go back to are retired so long after another became current.",
     )
     seconds: float = Field(600.0, gt=0, description="Longest a maintenance run starts something new.")
+    keep_versions: int = Field(
+        100, ge=1, description="Versions of a table that are kept at the most, though younger; runs remove older ones."
+    )
+    keep_runs: int = Field(
+        200, ge=1, description="Finished runs that are kept of a store's own Dagster home, beside those assets show."
+    )
+    keep_run_days: float = Field(30.0, gt=0, description="Age at which finished runs of that home are deleted.")
     max_small_fragments: int = Field(20, ge=2, description="More files of few rows in a table: it is compacted.")
     max_deleted_share: float = Field(0.1, gt=0, le=1, description="More rows deleted: the table is compacted.")
     max_unindexed_share: float = Field(0.05, gt=0, le=1, description="More rows that an index lacks: it gets them.")

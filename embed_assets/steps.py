@@ -48,6 +48,7 @@ from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.releases import CheckVerdict, Release, Releases
 from embed_assets.store.retire import Retired, retirable, retire
 from embed_assets.store.serving import Pointer, Serving, move_event
+from embed_assets.store.tidy import tidy
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
@@ -404,6 +405,10 @@ class Steps:
         KeptModels(self.store).clean(files, before=old)
         History(self.store).add("maintain", report.figures() | {"by": by})
         return report
+
+    def tidy(self) -> None:
+        """Bound what many small runs leave in the store's tables; seldom has something to do."""
+        tidy(self.store, self.settings.maintenance)
 
     def _served_anew(self, record: VersionRecord, *, by: str) -> dict[str, str]:
         """Index, check and serve; what a check held back, and why."""

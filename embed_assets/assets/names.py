@@ -7,6 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from embed_assets.embedding.refresh import shard_names
+from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
 
 VERSION, SHARD = "version", "shard"
@@ -51,6 +52,12 @@ class Names:
         kinds = ("encoder", "vectors", "index")
         of_encoders = [self.key(of=encoder, kind=kind) for encoder in self.spaces_of for kind in kinds]
         return [*manifests, *of_encoders, *(self.key(of=space, kind="serving") for space in self.spaces)]
+
+    @property
+    def check_keys(self) -> list[dg.AssetCheckKey]:
+        """Keys of all checks of the pipeline."""
+        indices = [self.key(of=encoder, kind="index") for encoder in self.spaces_of]
+        return [dg.AssetCheckKey(index, spec.name) for index in indices for spec in checks.ALL]
 
     def named(self, name: str) -> str:
         """A job's, sensor's, resource's or partition set's name, unique to the pipeline."""

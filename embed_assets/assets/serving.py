@@ -44,6 +44,7 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
             pointer = _moved(steps, encoders_of, tags, by=by)
         except PromotionError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        steps.tidy()
         return dg.MaterializeResult(data_version=dg.DataVersion(_serves(pointer)), metadata=_metadata(pointer))
 
     return serving

@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from embed_assets.cli.home import dagster_home, dagster_instance
+from embed_assets.cli.home import dagster_home, dagster_instance, home_of
 from embed_assets.cli.show import Progress
 from embed_assets.cli.turn import await_room, end_dead, own_turn
 from embed_assets.embedding import progress
@@ -75,6 +76,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.jobs import build_jobs
     from embed_assets.assets.names import AUTOMATIC, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
+    from embed_assets.assets.pruning import prune_runs
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
@@ -109,6 +111,10 @@ def _materialize(steps: Steps, shown: Progress) -> None:
                     if record is current:
                         raise
                     problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+        if home == home_of(steps.settings.store):  # of another home others decide what is kept
+            kept = steps.settings.maintenance
+            older_than = timedelta(days=kept.keep_run_days)
+            prune_runs(instance, home, checks=names.check_keys, keep=kept.keep_runs, older_than=older_than)
     if problems:
         raise PromotionError("\n".join(problems))
 

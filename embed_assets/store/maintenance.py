@@ -82,6 +82,17 @@ def maintain(
     return _Maintenance(store, settings, keep=keep, now=now).run(settings.seconds if seconds is None else seconds)
 
 
+def release_versions(store: Store, settings: MaintenanceSettings, table: str, *, keep: timedelta) -> None:
+    """Untag what nothing needs of a vector table's releases, and forget those whose table version is gone.
+
+    As `maintain` does for every table; what is needed is tagged first.
+    """
+    run = _Maintenance(store, settings, keep=keep, now=None)
+    run.protect()
+    run.forget_releases(table)
+    run.untag(table)
+
+
 class _Maintenance:
     """One run."""
 
@@ -123,7 +134,7 @@ class _Maintenance:
         """In their order. What is needed is tagged before anything goes; tags go last, so that between a
         tag's removal and its version's there is a whole run, which tags again what a pointer then names.
         """
-        yield _PROTECT, self._protect
+        yield _PROTECT, self.protect
         for name in self._others:
             yield f"drop {name}", lambda name=name: self._drop(name)
         for name in self._tables:
@@ -133,7 +144,7 @@ class _Maintenance:
         for name in self._vectors:
             yield f"index {name}", lambda name=name: self._index(name)
         for name in self._vectors:
-            yield f"untag {name}", lambda name=name: self._untag(name)
+            yield f"untag {name}", lambda name=name: self.untag(name)
 
     @property
     def _out_of_time(self) -> bool:
@@ -145,7 +156,7 @@ class _Maintenance:
         named = releases_named(Serving(self._store).pointers())
         return named | {one.key: one for of, one in candidates.items() if of in self._registered}
 
-    def _protect(self) -> None:
+    def protect(self) -> None:
         """Tag what is needed. Where that fails, the table is not cleaned."""
         for release in self._needed().values():
             try:
@@ -168,9 +179,9 @@ class _Maintenance:
         self._report.bytes_removed += removed.bytes_removed
         if removed.old_versions:
             self._report.cleaned[name] = removed.old_versions
-            self._forget_releases(name)
+            self.forget_releases(name)
 
-    def _forget_releases(self, name: str) -> None:
+    def forget_releases(self, name: str) -> None:
         """Records of releases whose table version is gone; the history keeps their figures."""
         recorded = [release for release in Releases(self._store).all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
@@ -222,7 +233,7 @@ class _Maintenance:
             retried(lambda index=index: refresh_index(self._store, name, index.name), attempts=3)
             self._report.indexed[name] = max(lacking, self._report.indexed.get(name, 0))
 
-    def _untag(self, name: str) -> None:
+    def untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""
         recorded = {release.key: release for release in Releases(self._store).all()}
         kept = set(self._needed()) | self._mentioned()
