@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # A table of vectors keeps its row ids through compaction; 2.2 is the newest format LanceDB reads.
 _TABLE_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.2"}
 
+_METADATA_BYTES = 64 * 2**20  # of tables' versions, of which every run makes some; Lance's own bound is a gibibyte
 _OPEN = 8  # stores that a process has connections to; what a connection has read of indices is read once
 _connections: dict[tuple[str, str], "DBConnection"] = {}
 _opened: dict[tuple[str, str], dict[str, Any]] = {}  # the options of each
@@ -55,7 +56,10 @@ class Store:
         try:
             if "://" in self.uri:
                 self._require_conditional_writes()
-            return lancedb.connect(self.uri, storage_options=options, read_consistency_interval=timedelta(0))
+            session = lancedb.Session(metadata_cache_size_bytes=_METADATA_BYTES)
+            return lancedb.connect(
+                self.uri, storage_options=options, read_consistency_interval=timedelta(0), session=session
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
 
