@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -108,12 +109,12 @@ def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
 
 def added_sounds(
     data: bytes, *, decoder: str, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
-) -> list[Segment]:
+) -> Iterator[Segment]:
     """The windows of a decoder's Sound, at the encoder's rate, as of any sound file."""
     from embed_assets.media.recordings import sound_segments
 
     wav = _wav(decode_added(data, decoder=decoder, limits=limits))
-    return sound_segments(wav, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
+    yield from sound_segments(wav, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
 
 
 def _detects(decoder: Decoder, head: bytes) -> bool:

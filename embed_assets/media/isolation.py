@@ -6,15 +6,20 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from typing import Any
 
 from embed_assets.errors import MediaError
+from embed_assets.media.room import Room
+from embed_assets.media.worker import ANSWER_BYTES, FURTHER, Head, row_strips
 
 _START_SECONDS = 120.0  # that a worker may take to import its decoders on a busy machine
+_STOP_SECONDS = 2.0  # that one may take to leave a task which nobody wants the rest of
+_BYTES_EACH = 10_000_000  # that the seconds are for
 
 
 class Decoders:
@@ -33,36 +38,60 @@ class Decoders:
         self._idle: deque[_Worker] = deque()
         self._owner = os.getpid()
         self._closed = False
+        self._room = Room(ANSWER_BYTES)
         self.restarts = 0  # workers that crashed or were stopped
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)
 
     def run(self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any) -> Any:
         """`task(data, **options)` in a worker: a function that can be imported, or "module:function".
 
-        Raises MediaError "decoder crashed", "decoder timed out" or "out of memory"; the next item has
-        a fresh worker where it must. What the task raises comes back as it is, MediaError or another.
-        `seconds` is the limit for this item; the start of a worker does not count.
+        Raises MediaError "decoder crashed", "decoder timed out", "out of memory" or "too much decoded"; the
+        next item has a fresh worker where it must. What the task raises comes back as it is, MediaError or
+        another. `seconds` is the limit for this item, by its size unless told; the start of a worker does not count.
+        """
+        (found,) = self.stream(task, data, seconds=seconds, **options)
+        return found
+
+    def stream(
+        self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any
+    ) -> Iterator[Any]:
+        """What a task that is a generator yields, one by one; of any other task its one result.
+
+        The worker waits while a result is in use, and that time does not count. Results in use take no more
+        than ANSWER_BYTES of memory, all threads together. Raises as `run`, also behind some results.
         """
         name = task if isinstance(task, str) else _name_of(task)
-        worker = self._take()
-        limit = self._seconds if seconds is None else seconds
+        left = self._seconds * (1 + len(data) // _BYTES_EACH) if seconds is None else seconds
+        worker, kept, outcome, result = self._take(), False, "part", None
         try:
-            outcome, result = worker.ask((name, limit, options), data, limit)
-        except BaseException:  # a KeyboardInterrupt too leaves half an answer in the pipe
-            worker.stop()
-            self.restarts += 1
+            worker.send((name, left, options), data)
+            while outcome == "part":
+                head, left = worker.answer(left, len(data))
+                with self._room.taken(head.size):
+                    outcome, result = head.outcome, worker.result(head, len(data))
+                    kept = outcome != "part" and not head.worn
+                    if outcome in ("part", "ok"):
+                        yield result
+                        result = None
+                if outcome == "part":
+                    worker.send_on()
+        except GeneratorExit:
+            kept = kept or (outcome == "part" and worker.dismissed())
             raise
-        if self._closed:
-            worker.stop()
-        else:
-            self._idle.append(worker)
-        if outcome == "ok":
-            return result
-        raise MediaError("out of memory", result) if outcome == "memory" else result
+        finally:
+            self._settle(worker, kept=kept)
+        if outcome == "memory":
+            raise MediaError("out of memory", str(result))
+        if outcome == "error":
+            raise result  # pyright: ignore[reportGeneralTypeIssues]
 
     def close(self) -> None:
         """Stops the idle workers, and each busy one when its item is done."""
         self._closed = True
+        _stop_all(self._idle)
+
+    def rest(self) -> None:
+        """Stops the idle workers, which hold memory; others start where they are needed."""
         _stop_all(self._idle)
 
     def __enter__(self) -> "Decoders":
@@ -77,6 +106,7 @@ class Decoders:
         if self._owner != os.getpid():  # forked: the workers, and the pipes to them, are the parent's
             self._idle.clear()
             self._owner = os.getpid()
+            self._room = Room(ANSWER_BYTES)
         while True:
             try:
                 worker = self._idle.pop()
@@ -85,6 +115,14 @@ class Decoders:
             if worker.alive():
                 return worker
             worker.stop()
+
+    def _settle(self, worker: "_Worker", *, kept: bool) -> None:
+        """Keep a worker for the next item, or stop it: half an answer may be in its pipe."""
+        if kept and not self._closed:
+            self._idle.append(worker)
+            return
+        self.restarts += not kept
+        worker.stop()
 
 
 class _Worker:
@@ -109,16 +147,47 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: Any, data: bytes, seconds: float) -> tuple[str, Any]:
-        try:
+    def send(self, request: Any, data: bytes) -> None:
+        """A task and what it is for."""
+        with self._guarded(len(data)):
             self._connection.send_bytes(pickle.dumps(request))
             self._connection.send_bytes(data)
-            if not self._connection.poll(seconds):
-                raise MediaError("decoder timed out", f"no answer in {seconds:g} s for {len(data):,} bytes")
-            message, lengths = pickle.loads(self._connection.recv_bytes())
-            return pickle.loads(message, buffers=[self._receive(length) for length in lengths])
-        except (EOFError, ConnectionError) as error:
-            raise MediaError("decoder crashed", f"{self._end()} on {len(data):,} bytes") from error
+
+    def answer(self, seconds: float, size: int) -> tuple[Head, float]:
+        """What the worker says of its next result, and the seconds that are left for those behind it."""
+        began = time.monotonic()
+        with self._guarded(size):
+            if not self._connection.poll(max(0.0, seconds)):
+                raise MediaError("decoder timed out", f"no answer in the seconds that {size:,} bytes have")
+            head = Head(*pickle.loads(self._connection.recv_bytes(2**20)))
+        if head.size > ANSWER_BYTES:
+            raise MediaError("too much decoded", f"{head.size:,} bytes at one time")
+        return head, seconds - (time.monotonic() - began)
+
+    def result(self, head: Head, size: int) -> Any:
+        """The result, its large buffers as they come."""
+        with self._guarded(size):
+            message = self._connection.recv_bytes(ANSWER_BYTES)
+            return pickle.loads(message, buffers=(self._buffer(*each) for each in head.buffers))
+
+    def send_on(self) -> None:
+        """Asks for the next result."""
+        with self._guarded(0):
+            self._connection.send_bytes(FURTHER)
+
+    def dismissed(self) -> bool:
+        """Whether the worker has left its task, of which nobody wants the rest."""
+        with contextlib.suppress(MediaError):
+            self.send_off()
+            head, _ = self.answer(_STOP_SECONDS, 0)
+            self.result(head, 0)
+            return head.outcome != "part"
+        return False
+
+    def send_off(self) -> None:
+        """Has the worker leave its task."""
+        with self._guarded(0):
+            self._connection.send_bytes(b"")
 
     def stop(self) -> None:
         """Kills the process and reaps it. Does nothing in a forked child: it is not the child's."""
@@ -139,7 +208,26 @@ class _Worker:
         self.stop()
         raise RuntimeError(f"A decoder process did not start ({end}); what it wrote to stderr says why.")
 
-    def _receive(self, length: int) -> bytearray:
+    @contextlib.contextmanager
+    def _guarded(self, size: int) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            raise MediaError("decoder crashed", f"{self._end()} on {size:,} bytes") from error
+
+    def _buffer(self, length: int, size: tuple[int, int] | None) -> Any:
+        """Bytes as they are, or the picture that they are the pixels of: never both of a large one."""
+        if size is None:
+            return self._received(length)
+        from PIL import Image
+
+        picture = Image.new("RGB", size)
+        for top, rows in row_strips(size):
+            pixels = self._received(size[0] * rows * 3)
+            picture.paste(Image.frombytes("RGB", (size[0], rows), pixels), (0, top))
+        return picture
+
+    def _received(self, length: int) -> bytearray:
         """A buffer that may be written to: arrays on one that may not make torch warn."""
         buffer = bytearray(length)
         left = memoryview(buffer)
