@@ -1,6 +1,6 @@
 """Sources of the settings, opened: list, annotate and read them, cut their items into segments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.listing import list_source
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of, text_segments
+from embed_assets.media.segments import Segmenting, each_segment, text_segments
 from embed_assets.media.sidecar import Annotations, load_sidecar
 from embed_assets.media.source import Source, open_source, unopened
 from embed_assets.media.spool import Spool
@@ -88,20 +88,20 @@ def segmenter(
     decoders: Decoders | None,
     store: Store,
     cache: MediaCache | None = None,
-) -> Callable[[Mapping[str, Any]], Sequence[Segment]]:
-    """A function from a manifest row to its segments; it may be called from several threads."""
+) -> Callable[[Mapping[str, Any]], Iterable[Segment]]:
+    """A function from a manifest row to its segments, one by one; it may be called from several threads."""
     readers = {
         name: media_reader(name, each, limits=limits, store=store, cache=cache) for name, each in sources.items()
     }
     tokenizer = encoder.tokenizer()
 
-    def segments(row: Mapping[str, Any]) -> Sequence[Segment]:
+    def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
         data = readers[row["source"]](row)
         if table_of(row) is not None and sources[row["source"]].table.bytes is None:
             return text_segments(
                 data.decode(), tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting
             )
-        return segments_of(
+        return each_segment(
             data,
             modality=row["modality"],
             caption=row["caption"],
