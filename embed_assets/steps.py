@@ -1,8 +1,8 @@
 """Steps: what each asset does, as a plain library: refresh, resolve, plan, embed, index, check, promote."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -78,6 +78,13 @@ class Steps:
         """Where media of object stores is kept, so that it is fetched once for all encoders."""
         megabytes = self.settings.compute.cache_mb
         return shared_cache(cache_folder(), max_bytes=megabytes * 2**20) if megabytes else None
+
+    @cached_property
+    def decoders(self) -> Decoders | None:
+        """Worker processes that start with the first item; None where the settings trust the media."""
+        if not self.settings.compute.isolate_decoders:
+            return None
+        return Decoders(seconds=self.limits.decode_seconds, megabytes=self.limits.decode_megabytes)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -446,7 +453,13 @@ class Steps:
 
         def make() -> ListedSource:
             return listed(
-                source, settings, limits=self.limits, readers=readers, store=self.store, cache=self.media_cache
+                source,
+                settings,
+                limits=self.limits,
+                readers=readers,
+                store=self.store,
+                cache=self.media_cache,
+                decoders=self.decoders,
             )
 
         return once(("listing", self.store.uri, source), make) if settings.kind == "files" else make()
@@ -506,11 +519,14 @@ class Steps:
             cache=self.media_cache,
         )
 
-    def _decoders(self) -> AbstractContextManager[Decoders | None]:
-        """Worker processes that start with the first item; None where the settings trust the media."""
-        if not self.settings.compute.isolate_decoders:
-            return nullcontext()
-        return Decoders(seconds=self.limits.decode_seconds, megabytes=self.limits.decode_megabytes)
+    @contextmanager
+    def _decoders(self) -> Iterator[Decoders | None]:
+        """The worker processes, which end with the block: those that wait hold memory."""
+        try:
+            yield self.decoders
+        finally:
+            if self.decoders is not None:
+                self.decoders.rest()
 
     def _budget(self, encoder: Encoder) -> Budget:
         compute = self.settings.compute
