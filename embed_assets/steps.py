@@ -22,7 +22,7 @@ from embed_assets.embedding.plan import Plan, make_plan
 from embed_assets.embedding.refresh import Change, RefreshReport, find_change, refresh, shard_names
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.resolve import Resolved, resolve
-from embed_assets.embedding.sources import columns_of, limits_of, listed, segmenter
+from embed_assets.embedding.sources import columns_of, decoders_of, limits_of, listed, segmenter
 from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
@@ -82,9 +82,7 @@ class Steps:
     @cached_property
     def decoders(self) -> Decoders | None:
         """Worker processes that start with the first item; None where the settings trust the media."""
-        if not self.settings.compute.isolate_decoders:
-            return None
-        return Decoders(seconds=self.limits.decode_seconds, megabytes=self.limits.decode_megabytes)
+        return decoders_of(self.limits) if self.settings.compute.isolate_decoders else None
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -94,7 +92,14 @@ class Steps:
     @cached_property
     def asked(self) -> Asked:
         """The queries that versions are measured with."""
-        return Asked(self.settings, self.store, limits=self.limits, load=self.encoder, budget=self._budget)
+        return Asked(
+            self.settings,
+            self.store,
+            limits=self.limits,
+            decoders=self.decoders,
+            load=self.encoder,
+            budget=self._budget,
+        )
 
     @cached_property
     def gate(self) -> Gate:

@@ -8,7 +8,7 @@ import click
 from embed_assets.cli.options import json_option, steps_of, store_option
 from embed_assets.cli.show import print_hits
 from embed_assets.errors import SettingsError, StoreError
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.regular import read_regular
 from embed_assets.search.searcher import Hit, Searcher
 
 
@@ -33,8 +33,8 @@ def command(
     if (query is None) == (file is None):
         raise SettingsError('Give words or a file: embed-assets search "a query", or --file FILE.')
     steps = steps_of(store)
-    searcher = Searcher(steps.store, compute=steps.settings.compute)
-    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""))
+    searcher = Searcher(steps.store, compute=steps.settings.compute, limits=steps.settings.limits)
+    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
     found = {name: searcher.search(asked, space=name, k=k, label=label) for name in _spaces(searcher, asked, space)}
     if as_json:
         click.echo(json.dumps({name: [hit.document() for hit in hits] for name, hits in found.items()}, indent=2))
@@ -46,17 +46,20 @@ def command(
 def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[str]:
     if space is not None:
         return [space]
-    modality = "text" if isinstance(query, str) else refine(query, sniff(query)).modality
+    modality = searcher.kind(query)
     spaces = [name for name in searcher.spaces() if modality in searcher.takes(name)]
     if not spaces:
         raise StoreError(f"No space serves that takes {modality or 'such'} queries. See embed-assets status.")
     return spaces
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, max_bytes: int) -> bytes:
     if not path.is_file():
         raise SettingsError(f"Query file {str(path)!r} does not exist.")
-    return path.read_bytes()
+    data = read_regular(path, max_bytes)
+    if len(data) > max_bytes:
+        raise SettingsError(f"Query file {str(path)!r} is larger than limits.max_bytes, {max_bytes:,}.")
+    return data
 
 
 def _title(query: str, space: str, hits: list[Hit]) -> str:

@@ -135,6 +135,11 @@ def limits_of(settings: LimitSettings) -> Limits:
     return Limits(**settings.model_dump())
 
 
+def decoders_of(limits: Limits) -> Decoders:
+    """Worker processes with these limits; none starts before the first item."""
+    return Decoders(seconds=limits.decode_seconds, megabytes=limits.decode_megabytes)
+
+
 def segmenting_of(settings: SegmentSettings) -> Segmenting:
     """How an encoder's texts are cut."""
     return Segmenting(**settings.model_dump())

@@ -28,6 +28,7 @@ def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]
     with opened_image(data, limits) as image:
         count = int(getattr(image, "n_frames", 1))
         if image.format not in _ANIMATED or count < 2:
+            image.load()
             yield None, None, upright_rgb(image, limits)
             return
         ends = list(accumulate(_shown_for(image, number) for number in range(count)))

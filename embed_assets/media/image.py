@@ -38,6 +38,13 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
         return upright_rgb(image, limits)
 
 
+def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
+    """As `decode_image`, no wider and no higher than `side`."""
+    picture = decode_image(data, limits=limits)
+    picture.thumbnail((side, side))
+    return picture
+
+
 @contextmanager
 def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
     """The picture before it is decoded; in the block everything that goes wrong is a MediaError."""

@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from typing import Any
 
-from embed_assets.errors import MediaError
+from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.room import Room
 from embed_assets.media.worker import ANSWER_BYTES, FURTHER, Head, row_strips
 
 _START_SECONDS = 120.0  # that a worker may take to import its decoders on a busy machine
 _STOP_SECONDS = 2.0  # that one may take to leave a task which nobody wants the rest of
 _BYTES_EACH = 10_000_000  # that the seconds are for
+
+
+class NotStarted(RuntimeError):
+    """No worker could be started: no fault of an item, and the next one would find the same."""
 
 
 class Decoders:
@@ -89,6 +93,18 @@ class Decoders:
         """Stops the idle workers, and each busy one when its item is done."""
         self._closed = True
         _stop_all(self._idle)
+
+    def decode(self, task: Callable[..., Any], data: bytes, **options: Any) -> Iterator[Any]:
+        """As `stream`, for tasks on media: an error that nobody expected costs this item alone.
+
+        Raises MediaError "decoder failed" for it, other errors of ours and NotStarted as they are.
+        """
+        try:
+            yield from self.stream(task, data, **options)
+        except (EmbedAssetsError, NotStarted):
+            raise
+        except Exception as error:
+            raise MediaError("decoder failed", f"{type(error).__name__}: {error}") from error
 
     def rest(self) -> None:
         """Stops the idle workers, which hold memory; others start where they are needed."""
@@ -206,7 +222,7 @@ class _Worker:
             pass
         end = self._end() if self._process.poll() is not None else f"no answer in {_START_SECONDS:g} s"
         self.stop()
-        raise RuntimeError(f"A decoder process did not start ({end}); what it wrote to stderr says why.")
+        raise NotStarted(f"A decoder process did not start ({end}); what it wrote to stderr says why.")
 
     @contextlib.contextmanager
     def _guarded(self, size: int) -> Iterator[None]:

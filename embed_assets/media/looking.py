@@ -10,14 +10,14 @@ def look_at(data: bytes, decoders: Decoders | None) -> Sniffed:
     """As `refine(data, sniff(data))`. Text, documents, and pictures with a signature are not sent to a worker.
 
     Raises MediaError where a decoder crashes, hangs or takes too much memory as it looks: "decoder crashed",
-    "decoder timed out", "out of memory". Without `decoders` they look here, unguarded.
+    "decoder timed out", "decoder failed", "out of memory". Without `decoders` they look here, unguarded.
     """
     known = by_bytes(data)
     if known is not None and not open_question(known):
         return known
     if decoders is None:
         return refine(data, known or sniff(data))
-    found, warnings = decoders.run(looked_at, data)
+    ((found, warnings),) = decoders.decode(looked_at, data)
     for each in warnings:
         warn_once(each)
     return found

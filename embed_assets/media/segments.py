@@ -142,7 +142,7 @@ class _Decode:
     def __call__(self, task: Callable[..., Any], **options: Any) -> Iterator[Any]:
         limits, data = self.limits, self.data
         if self.decoders is not None:
-            return self.decoders.stream(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
+            return self.decoders.decode(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
         made = task(data, limits=limits, **options)
         return made if isinstance(made, Iterator) else iter((made,))
 
