@@ -86,7 +86,10 @@ def embed(
     """
     started = time.monotonic()
     report.device = encoder.device
-    reading = _Readers(plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes)
+    # Half a text is money lost where the allowance ends in it: of APIs, which take texts, it is not begun.
+    reading = _Readers(
+        plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=allowance is not None
+    )
     settling = _Settling(encoder, budget=budget, writer=writer, known=known, report=report, allowance=allowance)
     total, seen = len(plan.encode), 0
     settled = set[str]()
@@ -316,8 +319,10 @@ class _Readers:
         *,
         threads: int,
         limit: int,
+        whole_texts: bool = False,
     ) -> None:
         self._rows = iter(rows)
+        self._whole_texts = whole_texts
         self._encoder = encoder
         self._segmenter = segmenter
         self._buffer: Buffer[_Part | BaseException] = Buffer(limit)
@@ -383,7 +388,7 @@ class _Readers:
         try:
             # A call for each, for a loop of our own would hold the last payload while the next one is decoded.
             for segment, prepared in map(self._prepared, repeat(row["modality"]), self._segmenter(row)):
-                if weight >= _PART_BYTES:
+                if weight >= _PART_BYTES and not (self._whole_texts and part.modality == "text"):
                     yield part
                     part, weight = _Part(part.item, last=False), 0
                 part.segments.append(segment)
