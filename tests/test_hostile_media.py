@@ -50,7 +50,44 @@ def watched(folder: Path, **files: bytes) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds RLIMIT_AS")
-def test_hostile_files_leave_the_run_its_memory_and_their_neighbours(tmp_path: Path) -> None:
-    told = watched(tmp_path, **{name: make() for name, make in hostile.MAKERS.items()})
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    made = {name: make() for name, make in hostile.MAKERS.items()}
+    return watched(tmp_path_factory.mktemp("hostile"), **made)
+
+
+needs_limits = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds RLIMIT_AS and tells VmHWM")
+
+
+@needs_limits
+def test_hostile_files_take_no_memory_of_the_process_that_runs(told: Any) -> None:
     assert told["hostile"] - told["warm"] < ALLOWED, told
+
+
+@needs_limits
+def test_every_hostile_file_is_embedded_or_has_a_reason(told: Any) -> None:
+    assert {name: said for name, said in told["items"].items() if len(said) != 1 and not name.startswith("good")} == {}
+
+
+@needs_limits
+def test_the_neighbours_of_hostile_files_are_embedded(told: Any) -> None:
+    found = {name: said for name, said in told["items"].items() if name.startswith("good")}
+    assert found == {
+        "good.txt": ["words: 1"],
+        "good.html": ["words: 1"],
+        "good.png": ["pixels: 1"],
+        "good.wav": ["levels: 1"],
+        "good.mp4": ["shades: 1"],
+    }
+
+
+@needs_limits
+def test_what_hostile_files_hold_is_read_where_it_is_within_the_limits(told: Any) -> None:
+    items = told["items"]
+    assert [items[name] for name in ("slow_sound", "late_sound", "channels_beyond")] == [
+        ["levels: 1260"],
+        ["levels: 2"],
+        ["levels: 1"],
+    ]
+    assert items["wide_picture"] == items["grey_photo"] == items["run_lengths"] == ["pixels: 1"]
+    assert items["long_still"] == ["shades: 1002"]

@@ -118,7 +118,7 @@ class Decoders:
 
     def _take(self) -> "_Worker":
         if self._closed:
-            raise RuntimeError("These decoders are closed; make new ones.")
+            raise NotStarted("These decoders are closed; make new ones.")
         if self._owner != os.getpid():  # forked: the workers, and the pipes to them, are the parent's
             self._idle.clear()
             self._owner = os.getpid()
@@ -127,7 +127,7 @@ class Decoders:
             try:
                 worker = self._idle.pop()
             except IndexError:
-                return _Worker(self._megabytes)
+                return _started(self._megabytes)
             if worker.alive():
                 return worker
             worker.stop()
@@ -263,6 +263,13 @@ class _Worker:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
         return f"signal {-code}"
+
+
+def _started(megabytes: int) -> "_Worker":
+    try:
+        return _Worker(megabytes)
+    except OSError as error:  # no memory, no process or no descriptor is left
+        raise NotStarted(f"A decoder process did not start: {error}") from error
 
 
 def _name_of(task: Callable[..., Any]) -> str:

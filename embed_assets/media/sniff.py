@@ -37,8 +37,8 @@ _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
 _SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
 _XPM = re.compile(r"\s*/\* XPM \*/")
 _XBM = re.compile(
-    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d+[^\n]*\n"
-    r"(?:#define[^\n]*\n)*\s*static[^\n{]*_bits\["
+    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d++[^\n]*+\n"
+    r"(?:#define[^\n]*+\n)*+\s*+static[^\n{]*_bits\["
 )
 _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
 

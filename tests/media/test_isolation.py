@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -133,7 +134,6 @@ def test_a_forked_child_has_workers_of_its_own(decoders: Decoders) -> None:
 
 def test_a_worker_whose_program_is_gone_ends() -> None:
     import signal
-    import subprocess
 
     code = (
         "from embed_assets.media.isolation import Decoders\n"
@@ -272,3 +272,19 @@ def test_large_results_of_several_threads_have_their_turns() -> None:
     with Decoders() as decoders, ThreadPoolExecutor(3) as pool:
         list(pool.map(use, range(3)))
     assert (max(most), len(most)) == (1, 9)
+
+
+def test_no_item_is_blamed_where_no_worker_can_start() -> None:
+    pytest.importorskip("resource")
+    code = (
+        "import resource\n"
+        "from embed_assets.media.isolation import Decoders, NotStarted\n"
+        "from tests.media import tasks\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
+        "try:\n"
+        "    list(Decoders().decode(tasks.size, b'abc'))\n"
+        "except NotStarted as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("A decoder process did not start: "), done.stderr
