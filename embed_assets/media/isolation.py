@@ -15,7 +15,7 @@ from typing import Any
 
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.room import Room
-from embed_assets.media.worker import ANSWER_BYTES, FURTHER, Head, row_strips
+from embed_assets.media.worker import ANSWER_BYTES, FURTHER, NO_MEMORY, Head, row_strips
 
 _START_SECONDS = 120.0  # that a worker may take to import its decoders on a busy machine
 _STOP_SECONDS = 2.0  # that one may take to leave a task which nobody wants the rest of
@@ -68,11 +68,11 @@ class Decoders:
         left = self._seconds * (1 + len(data) // _BYTES_EACH) if seconds is None else seconds
         worker, kept, outcome, result = self._take(), False, "part", None
         try:
-            worker.send((name, left, options), data)
+            worker.send(name, left, options, data)
             while outcome == "part":
-                head, left = worker.answer(left, len(data))
+                head, left = worker.answer(left)
                 with self._room.taken(head.size):
-                    outcome, result = head.outcome, worker.result(head, len(data))
+                    outcome, result = head.outcome, worker.result(head)
                     kept = outcome != "part" and not head.worn
                     if outcome in ("part", "ok"):
                         yield result
@@ -146,6 +146,7 @@ class _Worker:
 
     def __init__(self, megabytes: int) -> None:
         self._owner = os.getpid()
+        self._about = self._patience = ""
         self._connection, theirs = Pipe()
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; from embed_assets.media.worker import serve; "
@@ -163,47 +164,44 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def send(self, request: Any, data: bytes) -> None:
-        """A task and what it is for."""
-        with self._guarded(len(data)):
-            self._connection.send_bytes(pickle.dumps(request))
+    def send(self, name: str, seconds: float, options: Any, data: bytes) -> None:
+        """A task, and what it is for."""
+        self._about = f"{len(data):,} bytes"
+        self._patience = f"no answer in {seconds:g} s for {len(data):,} bytes"
+        with self._guarded():
+            self._connection.send_bytes(pickle.dumps((name, seconds, options)))
             self._connection.send_bytes(data)
 
-    def answer(self, seconds: float, size: int) -> tuple[Head, float]:
+    def answer(self, seconds: float) -> tuple[Head, float]:
         """What the worker says of its next result, and the seconds that are left for those behind it."""
         began = time.monotonic()
-        with self._guarded(size):
+        with self._guarded():
             if not self._connection.poll(max(0.0, seconds)):
-                raise MediaError("decoder timed out", f"no answer in the seconds that {size:,} bytes have")
+                raise MediaError("decoder timed out", self._patience)
             head = Head(*pickle.loads(self._connection.recv_bytes(2**20)))
         if head.size > ANSWER_BYTES:
             raise MediaError("too much decoded", f"{head.size:,} bytes at one time")
         return head, seconds - (time.monotonic() - began)
 
-    def result(self, head: Head, size: int) -> Any:
+    def result(self, head: Head) -> Any:
         """The result, its large buffers as they come."""
-        with self._guarded(size):
+        with self._guarded():
             message = self._connection.recv_bytes(ANSWER_BYTES)
             return pickle.loads(message, buffers=(self._buffer(*each) for each in head.buffers))
 
     def send_on(self) -> None:
         """Asks for the next result."""
-        with self._guarded(0):
+        with self._guarded():
             self._connection.send_bytes(FURTHER)
 
     def dismissed(self) -> bool:
         """Whether the worker has left its task, of which nobody wants the rest."""
-        with contextlib.suppress(MediaError):
-            self.send_off()
-            head, _ = self.answer(_STOP_SECONDS, 0)
-            self.result(head, 0)
+        with contextlib.suppress(MediaError), self._guarded():
+            self._connection.send_bytes(b"")
+            head, _ = self.answer(_STOP_SECONDS)
+            self.result(head)
             return head.outcome != "part"
         return False
-
-    def send_off(self) -> None:
-        """Has the worker leave its task."""
-        with self._guarded(0):
-            self._connection.send_bytes(b"")
 
     def stop(self) -> None:
         """Kills the process and reaps it. Does nothing in a forked child: it is not the child's."""
@@ -225,11 +223,14 @@ class _Worker:
         raise NotStarted(f"A decoder process did not start ({end}); what it wrote to stderr says why.")
 
     @contextlib.contextmanager
-    def _guarded(self, size: int) -> Iterator[None]:
+    def _guarded(self) -> Iterator[None]:
         try:
             yield
         except (EOFError, ConnectionError) as error:
-            raise MediaError("decoder crashed", f"{self._end()} on {size:,} bytes") from error
+            end = self._end()
+            if self._process.returncode == NO_MEMORY:
+                raise MediaError("out of memory", self._about) from error
+            raise MediaError("decoder crashed", f"{end} on {self._about}") from error
 
     def _buffer(self, length: int, size: tuple[int, int] | None) -> Any:
         """Bytes as they are, or the picture that they are the pixels of: never both of a large one."""

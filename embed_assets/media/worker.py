@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import logging
 import os
 import pickle
 import signal
@@ -20,6 +21,7 @@ _DECODERS = ("PIL.Image", "PIL.ImageOps", "av", "embed_assets.media.image", "emb
 # Bytes of one result: more than that at one time, and the program that asks would be at risk itself.
 ANSWER_BYTES = 256 * 2**20
 FURTHER = b"further"  # anything else means that nobody wants the rest
+NO_MEMORY = 77  # exit code of a worker that can't even take the item, or send the result
 
 _STRIP = 2**22  # bytes of a picture that are under way at one time
 _MESSAGE = 4000  # characters of an error's message
@@ -58,6 +60,8 @@ def serve(descriptor: int, megabytes: int) -> None:
             del data
         except EOFError:
             return
+        except MemoryError:
+            os._exit(NO_MEMORY)
 
 
 def row_strips(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
@@ -99,6 +103,7 @@ def _prepare(megabytes: int) -> None:
 
     Image.init()
     warnings.simplefilter("ignore")  # Pillow's, by the dozen on one malformed TIFF
+    logging.disable()  # pypdf's, which quote what is in the file
     _limit_memory(megabytes)
 
 

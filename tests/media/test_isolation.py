@@ -75,6 +75,14 @@ def test_too_much_memory_is_refused_and_the_worker_lives_on(decoders: Decoders) 
     assert decoders.run(tasks.process, b"") == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds RLIMIT_AS")
+def test_an_item_that_is_too_large_for_a_worker_has_that_reason() -> None:
+    with Decoders(megabytes=64) as decoders:
+        with pytest.raises(MediaError, match="out of memory"):
+            decoders.run(tasks.size, bytes(100 * 2**20))
+        assert decoders.run(tasks.size, b"abc") == 3
+
+
 def test_errors_come_back_as_they_were_raised(decoders: Decoders) -> None:
     with pytest.raises(MediaError) as caught:
         decoders.run(tasks.refuse, b"")
