@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -199,7 +200,7 @@ def _vp9(side: int) -> bytes:
     context = av.CodecContext.create("libvpx-vp9", "w")
     context.width = context.height = side  # type: ignore[attr-defined]
     context.pix_fmt = "yuv420p"  # type: ignore[attr-defined]
-    context.time_base = 1
+    context.time_base = Fraction(1)
     context.options = {"deadline": "realtime", "cpu-used": "8"}
     frame = av.VideoFrame(side, side, "yuv420p")
     for plane in frame.planes:

@@ -286,7 +286,8 @@ def test_no_item_is_blamed_where_no_worker_can_start() -> None:
     pytest.importorskip("resource")
     code = (
         "import resource\n"
-        "from embed_assets.media.isolation import Decoders, NotStarted\n"
+        "from embed_assets.media.isolation import Decoders\n"
+        "from embed_assets.media.process import NotStarted\n"
         "from tests.media import tasks\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
         "try:\n"
