@@ -15,6 +15,7 @@ from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile
 from embed_assets.media.looking import look_at
+from embed_assets.media.room import FILES
 from embed_assets.media.sidecar import Annotations
 from embed_assets.media.tables import TableRow, Tables, row_key, table_of
 from embed_assets.store.manifest import annotated
@@ -104,10 +105,15 @@ def entries(
 
 def _look(listed: ListedSource, file: ListedFile) -> Look:
     """Hash and sniff a file; one that can't be used gets a reason."""
-    try:
-        data = listed.read(file.key)
-    except MediaError as error:
-        return _unreadable(file, error.reason)
+    with FILES.taken(file.size):
+        try:
+            data = listed.read(file.key)
+        except MediaError as error:
+            return _unreadable(file, error.reason)
+        return _look_at(listed, data)
+
+
+def _look_at(listed: ListedSource, data: bytes) -> Look:
     try:
         kind = look_at(data, listed.workers)
     except MediaError as error:  # a decoder died of it, or would have gone on for ever

@@ -17,6 +17,7 @@ from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.listing import list_source
+from embed_assets.media.room import FILES
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, each_segment, text_segments
 from embed_assets.media.sidecar import Annotations, load_sidecar
@@ -107,8 +108,7 @@ def segmenter(
     }
     tokenizer = encoder.tokenizer()
 
-    def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
-        data = readers[row["source"]](row)
+    def cut(row: Mapping[str, Any], data: bytes) -> Iterable[Segment]:
         if table_of(row) is not None and sources[row["source"]].table.bytes is None:
             return text_segments(
                 data.decode(), tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting
@@ -126,6 +126,10 @@ def segmenter(
             decoders=decoders,
             mime=media_type(row["mime"]),
         )
+
+    def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
+        with FILES.taken(row.get("size") or 0):
+            yield from cut(row, readers[row["source"]](row))
 
     return segments
 

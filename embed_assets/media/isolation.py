@@ -111,7 +111,6 @@ class Decoders:
         if self._owner != os.getpid():  # forked: the workers, and the pipes to them, are the parent's
             self._idle.clear()
             self._owner = os.getpid()
-            self._room = Room(ANSWER_BYTES)
         while True:
             try:
                 worker = self._idle.pop()

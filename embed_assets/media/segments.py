@@ -147,8 +147,8 @@ class _Decode:
         return made if isinstance(made, Iterator) else iter((made,))
 
     def text(self, mime: str | None) -> Iterator[str]:
-        """A document's text. Of plain UTF-8 there is nothing to find out that could go wrong."""
-        if mime not in PARSED and is_utf8(self.data):
+        """A document's text. Plain UTF-8 of a length that any text may have takes no parser."""
+        if mime not in PARSED and len(self.data) <= self.limits.max_characters and is_utf8(self.data):
             return iter((document_text(self.data, mime, limits=self.limits),))
         return self(document_text, mime=mime)
 

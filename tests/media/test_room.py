@@ -1,5 +1,8 @@
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from embed_assets.media.room import Room
 
@@ -30,3 +33,14 @@ def test_what_is_larger_than_the_room_has_it_alone() -> None:
         pass
     with room.taken(5 * MEGA):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_waits_for_nobody_of_its_parent() -> None:
+    room = Room(MEGA)
+    with room.taken(MEGA):
+        child = os.fork()
+        if child == 0:
+            with room.taken(MEGA):
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

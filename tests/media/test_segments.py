@@ -89,6 +89,7 @@ def test_an_unknown_mode_is_refused() -> None:
         ("Stra\u00dfe".encode("cp1252"), "text/plain", False),
         ("Stra\u00dfe".encode("utf-16"), "text/plain", False),
         (b"nul \0 within", "text/plain", False),
+        (b"words " * 100, "text/plain", False),
         (b"<html><body>words</body></html>", "text/html", False),
         (b"%PDF-1.4", "application/pdf", False),
     ],
@@ -96,7 +97,11 @@ def test_an_unknown_mode_is_refused() -> None:
 def test_nothing_but_utf8_is_decoded_in_the_process_that_asks(data: bytes, mime: str, alone: bool) -> None:
     nobody = Decoders()
     nobody.close()
-    options: dict[str, Any] = {"segmenting": Segmenting(mode="whole"), "limits": Limits(), "decoders": nobody}
+    options: dict[str, Any] = {
+        "segmenting": Segmenting(mode="whole"),
+        "limits": Limits(max_characters=500),
+        "decoders": nobody,
+    }
     about: dict[str, Any] = {"modality": "text", "mime": mime, "caption": None, "media_hash": "h"}
     try:
         (found,) = segments_of(data, tokenizer=None, max_tokens=None, **about, **options)
