@@ -41,4 +41,5 @@ def test_large_files_are_read_one_after_another_and_small_ones_side_by_side(mega
     source = listed([int(megabytes * 2**20)] * 8, read)
     found = entries(source, source.files, fresh={file.key for file in source.files}, live={})
     assert [entry.look.mime for entry in found if entry.look] == ["text/plain"] * 8
-    assert max(most) == together
+    assert max(most) <= together
+    assert megabytes > 1 or max(most) > 1
