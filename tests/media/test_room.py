@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -41,6 +42,7 @@ def test_a_forked_child_waits_for_nobody_of_its_parent() -> None:
     with room.taken(MEGA):
         child = os.fork()
         if child == 0:
+            signal.alarm(20)
             with room.taken(MEGA):
                 os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
