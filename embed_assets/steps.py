@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -23,7 +23,7 @@ from embed_assets.embedding.plan import Plan, make_plan
 from embed_assets.embedding.refresh import Change, RefreshReport, find_change, refresh, shard_names
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.embedding.resolve import Resolved, resolve
-from embed_assets.embedding.sources import columns_of, limits_of, listed, segmenter
+from embed_assets.embedding.sources import columns_of, decoders_of, limits_of, listed, segmenter
 from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
@@ -82,6 +82,11 @@ class Steps:
         return shared_cache(cache_folder(), max_bytes=megabytes * 2**20) if megabytes else None
 
     @cached_property
+    def decoders(self) -> Decoders | None:
+        """Worker processes that start with the first item; None where the settings trust the media."""
+        return decoders_of(self.limits) if self.settings.compute.isolate_decoders else None
+
+    @cached_property
     def manifest(self) -> Manifest:
         """The manifest of all sources."""
         return Manifest(self.store)
@@ -89,7 +94,14 @@ class Steps:
     @cached_property
     def asked(self) -> Asked:
         """The queries that versions are measured with."""
-        return Asked(self.settings, self.store, limits=self.limits, load=self.encoder, budget=self._budget)
+        return Asked(
+            self.settings,
+            self.store,
+            limits=self.limits,
+            decoders=self.decoders,
+            load=self.encoder,
+            budget=self._budget,
+        )
 
     @cached_property
     def gate(self) -> Gate:
@@ -466,7 +478,13 @@ class Steps:
 
         def make() -> ListedSource:
             return listed(
-                source, settings, limits=self.limits, readers=readers, store=self.store, cache=self.media_cache
+                source,
+                settings,
+                limits=self.limits,
+                readers=readers,
+                store=self.store,
+                cache=self.media_cache,
+                decoders=self.decoders,
             )
 
         return once(("listing", self.store.uri, source), make) if settings.kind == "files" else make()
@@ -526,11 +544,14 @@ class Steps:
             cache=self.media_cache,
         )
 
-    def _decoders(self) -> AbstractContextManager[Decoders | None]:
-        """Worker processes that start with the first item; None where the settings trust the media."""
-        if not self.settings.compute.isolate_decoders:
-            return nullcontext()
-        return Decoders(seconds=self.limits.decode_seconds, megabytes=self.limits.decode_megabytes)
+    @contextmanager
+    def _decoders(self) -> Iterator[Decoders | None]:
+        """The worker processes, which end with the block: those that wait hold memory."""
+        try:
+            yield self.decoders
+        finally:
+            if self.decoders is not None:
+                self.decoders.rest()
 
     def _budget(self, encoder: Encoder) -> Budget:
         compute = self.settings.compute

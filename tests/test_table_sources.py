@@ -16,6 +16,7 @@ from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.errors import SettingsError, SourceError
 from embed_assets.steps import Steps
 from tests import support
+from tests.installing import install
 from tests.s3_server import S3Server
 from tests.support import (
     note,
@@ -443,3 +444,23 @@ def test_mistakes_in_the_settings_are_told(tmp_path: Path, source: dict[str, Any
 def test_a_folder_source_may_name_the_asset_that_writes_it(tmp_path: Path) -> None:
     steps = pipeline(tmp_path, sources={"docs": {"uri": "media", "asset": "warehouse/photos"}})
     assert steps.settings.sources["docs"].kind == "files"
+
+
+def test_a_row_of_bytes_that_a_decoder_dies_of_is_set_aside_alone(
+    tmp_path: Path, words: list, monkeypatch: Any
+) -> None:
+    code = (
+        "import os, signal\n"
+        "from embed_assets.media.decoder import Decoder\n"
+        "def detect(head):\n"
+        "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"
+        "odd = Decoder(**facts, detect=detect, decode=lambda data, limits: '')\n"
+    )
+    install(tmp_path / "site", "odd-plugin", code, {"embed_assets.decoders": {"odd": "odd_plugin:odd"}}, monkeypatch)
+    path = write_lance(tmp_path, [*pictures(2), {"doc": "bad", "png": b"crash"}])
+    table = {"bytes": "png", "id": "doc", "format": "lance"}
+    steps = pipeline(tmp_path, sources={"docs": {"uri": str(path), "table": table}}, **IMAGES)
+    assert steps.refresh("docs").quarantined == {"decoder crashed": 1}
+    run_all(steps)
+    assert len(rows_by_key(steps)) == 2

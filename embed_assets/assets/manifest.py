@@ -1,6 +1,6 @@
 """The manifest asset of a source: one listing, changed files read, rows written by shard."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,14 +10,14 @@ import pyarrow.compute
 from embed_assets import constants
 from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
-from embed_assets.assets.pictures import contact_sheet
+from embed_assets.assets.pictures import THUMBNAIL, contact_sheet
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.tables import column_schema, counts, preview
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
 from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
-from embed_assets.media.image import decode_image
+from embed_assets.media.image import thumbnail
 from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
@@ -117,15 +117,20 @@ def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
-    """Pictures evenly spread over the source; those that can't be decoded are left out here."""
+    """Thumbnails evenly spread over the source; what can't be decoded is left out here."""
     chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
-    settings = steps.settings.sources[source]
-    read = media_reader(source, settings, limits=steps.limits, store=steps.store, cache=steps.media_cache)
+    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.decoders
+    read = media_reader(source, settings, limits=limits, store=steps.store, cache=steps.media_cache, decoders=decoders)
+    run = _here if decoders is None else decoders.run
     pictures = []
     rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}
     for key in chosen:
         try:
-            pictures.append(decode_image(read(rows[key]), limits=steps.limits))
+            pictures.append(run(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
         except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
             continue
     return pictures
+
+
+def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Any:
+    return task(data, **options)

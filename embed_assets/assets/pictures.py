@@ -19,9 +19,10 @@ _COLOURS = (
     (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
 )  # fmt: skip
 _OTHERS = (150, 150, 150)
+THUMBNAIL = 68  # pixels of a side on a contact sheet
 
 
-def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = 72) -> str:
+def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = THUMBNAIL + 4) -> str:
     """Thumbnails in a grid, as markdown with a JPEG inside; some 20 kB for 24 pictures."""
     from PIL import Image
 

@@ -37,7 +37,7 @@ def command(home: str) -> None:
 
 
 def _search(search: DemoSearch, settings: PipelineSettings, console: Console) -> None:
-    searcher = Searcher(settings.store, compute=settings.compute)
+    searcher = Searcher(settings.store, compute=settings.compute, limits=settings.limits)
     if search.words is not None:
         asked: str | bytes = search.words
         title = f"{search.title}: {search.words}"

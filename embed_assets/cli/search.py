@@ -11,7 +11,7 @@ import click
 from embed_assets.cli.options import json_option, steps_of, store_option
 from embed_assets.cli.show import print_hits
 from embed_assets.errors import SettingsError, StoreError
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.regular import read_regular
 from embed_assets.search.searcher import Hit, Searcher
 
 _LABELS = 12  # that are named where one is unknown
@@ -40,8 +40,8 @@ def command(
     if query is not None and not _is_text(query):
         raise SettingsError("The query is not UTF-8. Check the encoding of the terminal or script that it comes from.")
     steps = steps_of(store)
-    searcher = Searcher(steps.store, compute=steps.settings.compute)
-    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""))
+    searcher = Searcher(steps.store, compute=steps.settings.compute, limits=steps.settings.limits)
+    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
     found = {name: searcher.search(asked, space=name, k=k, label=label) for name in _spaces(searcher, asked, space)}
     if label is not None and not any(found.values()):
         _refuse_unknown_label(searcher, label, found)
@@ -55,7 +55,7 @@ def command(
 def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[str]:
     if space is not None:
         return [space]
-    modality = "text" if isinstance(query, str) else refine(query, sniff(query)).modality
+    modality = searcher.kind(query)
     spaces = [name for name in searcher.spaces() if modality in searcher.takes(name)]
     if not spaces:
         raise StoreError(f"No space serves that takes {modality or 'such'} queries. See embed-assets status.")
@@ -85,10 +85,13 @@ def _refuse_unknown_label(searcher: Searcher, label: str, spaces: Iterable[str])
     raise SettingsError(f"No item has the label {label!r}.{hint} Labels: {', '.join(most) or 'none'}{more}.")
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, max_bytes: int) -> bytes:
     if not path.is_file():
         raise SettingsError(f"Query file {str(path)!r} does not exist.")
-    return path.read_bytes()
+    data = read_regular(path, max_bytes)
+    if len(data) > max_bytes:
+        raise SettingsError(f"Query file {str(path)!r} is larger than limits.max_bytes, {max_bytes:,}.")
+    return data
 
 
 def _title(query: str, space: str, hits: list[Hit]) -> str:

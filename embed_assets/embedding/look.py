@@ -11,9 +11,12 @@ from typing import Any
 from embed_assets.embedding import progress
 from embed_assets.errors import MediaError
 from embed_assets.media.added import media_hash
+from embed_assets.media.hashing import content_hash
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile
+from embed_assets.media.looking import look_at
+from embed_assets.media.room import FILES
 from embed_assets.media.sidecar import Annotations
-from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.tables import TableRow, Tables, row_key, table_of
 from embed_assets.store.manifest import annotated
 
@@ -31,6 +34,7 @@ class ListedSource:
     max_deleted_share: float
     readers: int
     decoders: str = ""  # plugins that media is shown to
+    workers: Decoders | None = None  # in which decoders look at files; None: in this process
     unasked: bool = False  # files were not asked for size and time: what could not be read may be there again
 
     def is_table(self, file: ListedFile) -> bool:
@@ -101,11 +105,19 @@ def entries(
 
 def _look(listed: ListedSource, file: ListedFile) -> Look:
     """Hash and sniff a file; one that can't be used gets a reason."""
+    with FILES.taken(file.size):
+        try:
+            data = listed.read(file.key)
+        except MediaError as error:
+            return _unreadable(file, error.reason)
+        return _look_at(listed, data)
+
+
+def _look_at(listed: ListedSource, data: bytes) -> Look:
     try:
-        data = listed.read(file.key)
-    except MediaError as error:
-        return _unreadable(file, error.reason)
-    kind = refine(data, sniff(data))
+        kind = look_at(data, listed.workers)
+    except MediaError as error:  # a decoder died of it, or would have gone on for ever
+        return Look(content_hash(data), None, None, error.reason)
     reason = "empty file" if not data else None if kind.modality else f"unsupported type: {kind.mime}"
     return Look(media_hash(data, kind.mime), kind.mime, kind.modality, reason)
 

@@ -8,8 +8,9 @@ An item is written with all its segments in one commit, so that a killed run lea
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -28,27 +29,39 @@ from embed_assets.media.item import Segment
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.
 _WINDOW_BATCHES = 64
+_PART_BYTES = 32 * 2**20  # of what is prepared: a sound of hours goes through the loop in parts
 
-Segmenter = Callable[[Mapping[str, Any]], Sequence[Segment]]
+Segmenter = Callable[[Mapping[str, Any]], Iterable[Segment]]
 
 
 @dataclass(slots=True)
 class _Item:
-    """One media item on its way through the loop."""
+    """One media item, put together again from its parts."""
 
     row: Mapping[str, Any]
-    segments: Sequence[Segment] = ()
-    prepared: Sequence[Prepared] = ()
+    segments: list[Segment] = field(default_factory=list)
+    vectors: list[np.ndarray] = field(default_factory=list)
+    encoded: int = 0  # segments whose vectors are new
     error: MediaError | None = None
-    vectors: list[np.ndarray | None] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Part:
+    """Some segments of an item on their way through the loop; of most items all of them."""
+
+    item: _Item
+    segments: list[Segment] = field(default_factory=list)
+    prepared: list[Prepared] = field(default_factory=list)
+    error: MediaError | None = None
+    last: bool = True
 
     @property
     def cost(self) -> int:
-        return sum(item.cost for item in self.prepared)
+        return sum(prepared.cost for prepared in self.prepared)
 
     @property
     def modality(self) -> str:
-        return self.row["modality"]
+        return self.item.row["modality"]
 
 
 def embed(
@@ -66,25 +79,29 @@ def embed(
 ) -> None:
     """Encode what the plan says is missing; counts and seconds go into `report`.
 
-    `segmenter` reads one manifest row's media and cuts it, raising MediaError: the item is then
-    quarantined and the others go on. On any other error, Ctrl-C included, what is complete is written
+    `segmenter` reads one manifest row's media and cuts it, raising MediaError, behind some segments too:
+    the item is then quarantined and the others go on. On any other error, Ctrl-C included, what is complete is written
     before the error goes up, so that a rerun continues from there. The same where the next item would
     cost more than `allowance` has left: nothing is raised, and `report.stopped` says so.
     """
     started = time.monotonic()
     report.device = encoder.device
-    reading = _Readers(plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes)
+    # Half a text is money lost where the allowance ends in it: of APIs, which take texts, it is not begun.
+    reading = _Readers(
+        plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=allowance is not None
+    )
     settling = _Settling(encoder, budget=budget, writer=writer, known=known, report=report, allowance=allowance)
     total, seen = len(plan.encode), 0
     settled = set[str]()
     try:
         for window in _windows(reading, budget, encoder, allowance):
             fitting = settling.settle(window)
-            settled.update(item.row["media_id"] for item in window[:fitting])
-            seen += fitting
+            done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
+            settled.update(done)
+            seen += len(done)
             progress.report("encode", encoder.spec.name, seen, total)
             if allowance is not None:
-                allowance.items += fitting
+                allowance.items += len(done)
             if allowance is not None and fitting < len(window):
                 left = [row for row in plan.encode if row["media_id"] not in settled]
                 report.stop(allowance.stop(len(left)), left)
@@ -116,7 +133,7 @@ def sample(
     seen = 0
     try:
         for window in _windows(reading, budget, encoder, None):
-            seen += settling.settle(window)
+            seen += sum(part.last for part in window[: settling.settle(window)])
             progress.report("sample", encoder.spec.name, seen, len(rows))
     finally:
         reading.stop()
@@ -150,8 +167,8 @@ class _Settling:
         self._clock = time.monotonic if allowance is None else allowance.clock
         self._since = self._clock()
 
-    def settle(self, window: Sequence[_Item]) -> int:
-        """How many of the window's first items were settled: all, unless the allowance ends among them."""
+    def settle(self, window: Sequence[_Part]) -> int:
+        """How many of the window's first parts were settled: all, unless the allowance ends among them."""
         settled = 0
         while settled < len(window):  # what a server bills may be less than was reckoned with, so ask again
             fitting = self._settle(window[settled:])
@@ -160,14 +177,14 @@ class _Settling:
             settled += fitting
         return settled
 
-    def _settle(self, window: Sequence[_Item]) -> int:
-        hashes = {segment.content_hash for item in window if item.error is None for segment in item.segments}
+    def _settle(self, window: Sequence[_Part]) -> int:
+        hashes = {segment.content_hash for part in window for segment in part.segments}
         vectors = self._known.lookup(hashes) if self._known else {}
         missing: dict[str, Prepared] = {}
         costs = [0] * len(window)
-        first: dict[str, int] = {}  # content hash → the item that it is encoded for; others reuse it
-        for place, item in enumerate(window):
-            for segment, prepared in zip(item.segments, item.prepared, strict=True):
+        first: dict[str, int] = {}  # content hash → the part that it is encoded for; others reuse it
+        for place, part in enumerate(window):
+            for segment, prepared in zip(part.segments, part.prepared, strict=True):
                 key = segment.content_hash
                 if key not in vectors and key not in first:
                     first[key], missing[key] = place, prepared
@@ -175,20 +192,21 @@ class _Settling:
         fitting = self._fitting(window, costs)
         missing = {key: prepared for key, prepared in missing.items() if first[key] < fitting}
         billed = self._encode(missing, vectors)
-        for place, item in enumerate(window[:fitting]):
-            own = sum(first.get(segment.content_hash) == place for segment in item.segments)
-            _finish(item, vectors, encoded=own, writer=self._writer, report=self._report)
+        for place, part in enumerate(window[:fitting]):
+            _add(part, vectors, encoded=sum(first.get(segment.content_hash) == place for segment in part.segments))
+            if part.last:
+                _finish(part.item, writer=self._writer, report=self._report)
         self._account(window[:fitting], costs, first, billed)
         return fitting
 
-    def _fitting(self, window: Sequence[_Item], costs: Sequence[int]) -> int:
-        """How many of the first items the allowance has room for, modality by modality."""
+    def _fitting(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
+        """How many of the first parts the allowance has room for, modality by modality."""
         if self._allowance is None:
             return len(window)
         fitting = len(window)
-        for modality in dict.fromkeys(item.modality for item in window):
+        for modality in dict.fromkeys(part.modality for part in window):
             room = self._allowance.room(self._encoder.spec, modality)
-            own = [cost if item.modality == modality else 0 for item, cost in zip(window, costs, strict=True)]
+            own = [cost if part.modality == modality else 0 for part, cost in zip(window, costs, strict=True)]
             fitting = min(fitting, leading(own, room))
         return fitting
 
@@ -208,21 +226,21 @@ class _Settling:
         vectors |= fresh
         return getattr(self._encoder, "billed_tokens", 0) - billed
 
-    def _account(self, window: Sequence[_Item], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
+    def _account(self, window: Sequence[_Part], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
         """Take note of what the window meant, by source and modality, and of what it spent."""
         now, total = self._clock(), sum(costs[: len(window)])
         elapsed, self._since = now - self._since, now
         encoded = Counter(first.values())
         spent = Counter[str]()
-        for place, (item, cost) in enumerate(zip(window, costs, strict=False)):
-            if item.error is not None:
+        for place, (part, cost) in enumerate(zip(window, costs, strict=False)):
+            if part.error is not None:
                 continue
             share = cost / total if total else 1 / len(window)
-            spent[item.modality] += cost
-            work = self._report.work_of(item.row["source"], item.modality)
-            work.items += 1
-            work.bytes += item.row.get("size") or 0
-            work.segments += len(item.segments)
+            spent[part.modality] += cost
+            work = self._report.work_of(part.item.row["source"], part.modality)
+            work.items += part.last
+            work.bytes += (part.item.row.get("size") or 0) if part.last else 0
+            work.segments += len(part.segments)
             work.encoded += encoded[place]
             work.cost += cost
             work.billed += billed * share
@@ -236,50 +254,50 @@ class _Settling:
             )
 
 
-def _finish(
-    item: _Item,
-    vectors: Mapping[str, np.ndarray],
-    *,
-    encoded: int,
-    writer: Writer | None,
-    report: EmbedReport,
-) -> None:
-    """Hand a complete item to the writer, or set it aside. `encoded`: how many of its segments were new."""
+def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> None:
+    """Give an item what became of one of its parts. `encoded`: how many of the segments were new."""
+    item, found = part.item, [vectors[segment.content_hash] for segment in part.segments]
+    item.segments += part.segments
+    item.vectors += found
+    item.encoded += encoded
+    item.error = item.error or part.error
+    if item.error is None and not all(np.isfinite(vector).all() for vector in found):
+        item.error = MediaError("vector not finite", "the encoder returned NaN or infinity for this item")
+
+
+def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
+    """Hand a complete item to the writer, or set it aside."""
     source, shard = item.row["source"], item.row["shard"]
-    error = item.error
-    found = [vectors[segment.content_hash] for segment in item.segments]
-    if error is None and not all(np.isfinite(vector).all() for vector in found):
-        error = MediaError("vector not finite", "the encoder returned NaN or infinity for this item")
-    if error is not None:
+    if item.error is not None:
         report.count("quarantined", source, shard)
-        report.reason(source, error.reason)
+        report.reason(source, item.error.reason)
         if writer is not None:
-            writer.put(Failed(item.row, error))
+            writer.put(Failed(item.row, item.error))
         return
-    report.count("embedded" if encoded else "reused", source, shard)
-    report.segments_reused += len(item.segments) - encoded
+    report.count("embedded" if item.encoded else "reused", source, shard)
+    report.segments_reused += len(item.segments) - item.encoded
     report.shards[shard]["segments"] += len(item.segments)
     if writer is not None:
-        writer.put(Done(item.row, item.segments, found))
+        writer.put(Done(item.row, item.segments, item.vectors))
 
 
 def _windows(
     reading: "_Readers", budget: Budget, encoder: Encoder, allowance: Allowance | None
-) -> Iterator[list[_Item]]:
-    """Items as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
+) -> Iterator[list[_Part]]:
+    """Parts as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
 
     Fewer where an allowance has to look at the clock between them.
     """
-    window: list[_Item] = []
+    window: list[_Part] = []
     room = 0
-    for item in reading:
-        window.append(item)
-        if item.prepared:
-            modality = item.prepared[0].modality
+    for part in reading:
+        window.append(part)
+        if part.prepared:
+            modality = part.prepared[0].modality
             most = budget.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
             if allowance is not None:
                 most = min(most, max(budget.of(modality), allowance.course(encoder.spec, modality)))
-            room += item.cost
+            room += part.cost
             if room >= most:
                 yield window
                 window, room = [], 0
@@ -301,29 +319,31 @@ class _Readers:
         *,
         threads: int,
         limit: int,
+        whole_texts: bool = False,
     ) -> None:
         self._rows = iter(rows)
+        self._whole_texts = whole_texts
         self._encoder = encoder
         self._segmenter = segmenter
-        self._buffer: Buffer[_Item | BaseException] = Buffer(limit)
+        self._buffer: Buffer[_Part | BaseException] = Buffer(limit)
         self._lock = threading.Lock()
         self._running = threads
         self.seconds = 0.0
         for number in range(threads):
             threading.Thread(target=self._run, name=f"reader-{number}", daemon=True).start()
 
-    def __iter__(self) -> Iterator[_Item]:
+    def __iter__(self) -> Iterator[_Part]:
         while True:
             try:
-                item = self._buffer.get()
+                part = self._buffer.get()
             except Closed:
                 return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+            if isinstance(part, BaseException):
+                raise part
+            yield part
 
     def stop(self) -> None:
-        """Let the threads end after the item at hand."""
+        """Let the threads end after the part at hand."""
         self._buffer.close()
 
     def _run(self) -> None:
@@ -333,11 +353,7 @@ class _Readers:
                     row = next(self._rows, None)
                 if row is None:
                     break
-                started = time.monotonic()
-                item = self._prepare(row)
-                with self._lock:
-                    self.seconds += time.monotonic() - started
-                self._buffer.put(item, _weight(item))
+                self._read(row)
         except Closed:
             return
         except BaseException as error:  # a bug, or the store of media went away: the run ends with it
@@ -355,29 +371,39 @@ class _Readers:
         except Closed:
             return
 
-    def _prepare(self, row: Mapping[str, Any]) -> _Item:
+    def _read(self, row: Mapping[str, Any]) -> None:
+        """Put an item into the buffer, part by part."""
+        parts = self._parts(row)
+        while True:
+            started = time.monotonic()
+            part = next(parts)
+            with self._lock:
+                self.seconds += time.monotonic() - started
+            self._buffer.put(part, 1024 + sum(map(_weight, part.prepared)))
+            if part.last:
+                return
+
+    def _parts(self, row: Mapping[str, Any]) -> Iterator[_Part]:
+        part, weight = _Part(_Item(row), last=False), 0
         try:
-            segments = self._segmenter(row)
-            modality = row["modality"]
-            prepared = [self._encoder.prepare(modality, segment.payload) for segment in segments]
+            # A call for each, for a loop of our own would hold the last payload while the next one is decoded.
+            for segment, prepared in map(self._prepared, repeat(row["modality"]), self._segmenter(row)):
+                if weight >= _PART_BYTES and not (self._whole_texts and part.modality == "text"):
+                    yield part
+                    part, weight = _Part(part.item, last=False), 0
+                part.segments.append(segment)
+                part.prepared.append(prepared)
+                weight += _weight(prepared)
         except MediaError as error:
-            return _Item(row, error=error)
-        return _Item(row, segments=[_light(segment) for segment in segments], prepared=prepared)
+            part = _Part(part.item, error=error)
+        part.last = True
+        yield part
+
+    def _prepared(self, modality: Any, segment: Segment) -> tuple[Segment, Prepared]:
+        """The segment without its payload, and what the encoder makes of that."""
+        return replace(segment, payload=None), self._encoder.prepare(modality, segment.payload)
 
 
-def _light(segment: Segment) -> Segment:
-    """The segment without its picture: what the encoder needs is prepared."""
-    return Segment(
-        kind=segment.kind,
-        start=segment.start,
-        end=segment.end,
-        text=segment.text,
-        content_hash=segment.content_hash,
-        payload=None,
-    )
-
-
-def _weight(item: _Item) -> int:
-    """Bytes that an item holds while it waits, roughly: float32 pixels of three channels, or token ids."""
-    per_cost = 64 if item.prepared and item.prepared[0].modality == "text" else 12
-    return 1024 + per_cost * item.cost
+def _weight(prepared: Prepared) -> int:
+    """Bytes that a segment holds while it waits, roughly: float32 pixels of three channels, or token ids."""
+    return prepared.cost * (64 if prepared.modality == "text" else 12)

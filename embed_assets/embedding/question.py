@@ -4,27 +4,31 @@ from typing import Any
 
 from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.spec import EncoderSpec, Modality
-from embed_assets.errors import SettingsError
+from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.hashing import content_hash
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Sniffed
 from embed_assets.media.limits import Limits
-from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.looking import look_at
+from embed_assets.media.segments import Segmenting, each_segment
 
 
-def question_of(query: Any, spec: EncoderSpec) -> tuple[Modality, Any]:
+def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
     """Modality and payload of a query: a str, a file's bytes, or a decoded picture.
 
-    Of a sound or video longer than the encoder's window the first segment is asked with. Raises
+    Of a sound or video longer than the encoder's window the first segment is asked with. A file is decoded
+    as media is: in a process of its own where there are `decoders`, and within the limits. Raises
     SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
     """
     if isinstance(query, str):
         return _taken("text", spec), query
     if not isinstance(query, bytes):
         return _taken("image", spec), query
-    found = refine(query, sniff(query))
+    if len(query) > limits.max_bytes:
+        raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
+    found = look_at(query, decoders)
     modality = _kind_of(found, spec)
-    segments = segments_of(
+    segments = each_segment(
         query,
         modality=modality,
         caption=None,
@@ -32,11 +36,12 @@ def question_of(query: Any, spec: EncoderSpec) -> tuple[Modality, Any]:
         tokenizer=None,
         max_tokens=None,
         segmenting=Segmenting(mode="whole"),
-        limits=Limits(),
+        limits=limits,
         sampling=sampling_of(spec, by_scene=False),
+        decoders=decoders,
         mime=found.mime,
     )
-    return modality, segments[0].payload
+    return modality, next(segments).payload
 
 
 def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:

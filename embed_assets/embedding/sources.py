@@ -1,6 +1,6 @@
 """Sources of the settings, opened: list, annotate and read them, cut their items into segments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,9 @@ from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.listing import list_source
+from embed_assets.media.room import FILES
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of, text_segments
+from embed_assets.media.segments import Segmenting, each_segment, text_segments
 from embed_assets.media.sidecar import Annotations, load_sidecar
 from embed_assets.media.source import Source, open_source, unopened
 from embed_assets.media.spool import Spool
@@ -39,10 +40,14 @@ def listed(
     readers: int,
     store: Store,
     cache: MediaCache | None = None,
+    decoders: Decoders | None = None,
 ) -> ListedSource:
     """The source's files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
-        return _listed_dataset(name, settings, limits=limits, readers=readers, store=store, cache=cache)
+        found = _listed_dataset(
+            name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
+        )
+        return replace(found, workers=decoders)
     began, uri = datetime.now(UTC), settings.uri or ""
     source = open_source(uri, settings.storage_options, cache=cache)
     exclude = [settings.sidecar] if settings.sidecar else []
@@ -56,18 +61,25 @@ def listed(
         tables=_table_files(settings, source, limits),
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
+        workers=decoders,
     )
 
 
 def media_reader(
-    name: str, settings: SourceSettings, *, limits: Limits, store: Store, cache: MediaCache | None = None
+    name: str,
+    settings: SourceSettings,
+    *,
+    limits: Limits,
+    store: Store,
+    cache: MediaCache | None = None,
+    decoders: Decoders | None = None,
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """A function from a manifest row of the source to the bytes of its file or row, texts of tables in UTF-8.
 
     It may be called from several threads. It raises MediaError for what concerns the item alone, also where the
     bytes are not those that were listed.
     """
-    read = _reader(name, settings, limits, store, cache)
+    read = _reader(name, settings, limits, store, cache, decoders)
 
     def checked(row: Mapping[str, Any]) -> bytes:
         data = read(row)
@@ -88,20 +100,20 @@ def segmenter(
     decoders: Decoders | None,
     store: Store,
     cache: MediaCache | None = None,
-) -> Callable[[Mapping[str, Any]], Sequence[Segment]]:
-    """A function from a manifest row to its segments; it may be called from several threads."""
+) -> Callable[[Mapping[str, Any]], Iterable[Segment]]:
+    """A function from a manifest row to its segments, one by one; it may be called from several threads."""
     readers = {
-        name: media_reader(name, each, limits=limits, store=store, cache=cache) for name, each in sources.items()
+        name: media_reader(name, each, limits=limits, store=store, cache=cache, decoders=decoders)
+        for name, each in sources.items()
     }
     tokenizer = encoder.tokenizer()
 
-    def segments(row: Mapping[str, Any]) -> Sequence[Segment]:
-        data = readers[row["source"]](row)
+    def cut(row: Mapping[str, Any], data: bytes) -> Iterable[Segment]:
         if table_of(row) is not None and sources[row["source"]].table.bytes is None:
             return text_segments(
                 data.decode(), tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting
             )
-        return segments_of(
+        return each_segment(
             data,
             modality=row["modality"],
             caption=row["caption"],
@@ -115,12 +127,21 @@ def segmenter(
             mime=media_type(row["mime"]),
         )
 
+    def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
+        with FILES.taken(row.get("size") or 0):
+            yield from cut(row, readers[row["source"]](row))
+
     return segments
 
 
 def limits_of(settings: LimitSettings) -> Limits:
     """Bounds of the decoders."""
     return Limits(**settings.model_dump())
+
+
+def decoders_of(limits: Limits) -> Decoders:
+    """Worker processes with these limits; none starts before the first item."""
+    return Decoders(seconds=limits.decode_seconds, megabytes=limits.decode_megabytes)
 
 
 def segmenting_of(settings: SegmentSettings) -> Segmenting:
@@ -157,14 +178,19 @@ def _annotations(settings: SourceSettings) -> Annotations:
 
 
 def _reader(
-    name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
+    name: str,
+    settings: SourceSettings,
+    limits: Limits,
+    store: Store,
+    cache: MediaCache | None,
+    decoders: Decoders | None,
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """As `media_reader`, without a look at what was read."""
     if settings.kind != "files" and settings.table.uri:
         places = Places(settings.uri, settings.storage_options, cache=cache)
         return lambda row: places.read(row["uri"], limits.max_bytes, known_hash=row["content_hash"])
     if settings.kind != "files":
-        return _row_reader(_dataset_tables(name, settings, limits, store))
+        return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
     source = open_source(settings.uri or "", settings.storage_options, cache=cache)
     tables = _table_files(settings, source, limits)
     texts = None if tables is None else Spool(tables)
@@ -199,7 +225,14 @@ def _row_reader(tables: Tables) -> Callable[[Mapping[str, Any]], bytes]:
 
 
 def _listed_dataset(
-    name: str, settings: SourceSettings, *, limits: Limits, readers: int, store: Store, cache: MediaCache | None
+    name: str,
+    settings: SourceSettings,
+    *,
+    limits: Limits,
+    readers: int,
+    store: Store,
+    cache: MediaCache | None,
+    decoders: Decoders | None,
 ) -> ListedSource:
     """One table as a listing: it is the one file, or its rows name the files."""
     began = datetime.now(UTC)
@@ -208,7 +241,7 @@ def _listed_dataset(
             f"Source {name!r} is the value of asset {settings.asset!r}, and none was landed in store {store.uri!r} "
             f"yet. Materialize {settings.asset} and {name}_manifest in Dagster."
         )
-    tables = _dataset_tables(name, settings, limits, store)
+    tables = _dataset_tables(name, settings, limits, store, decoders)
     dataset = tables.dataset
     assert dataset is not None
     dataset.require(tables.columns.named())
@@ -249,14 +282,16 @@ def _table_uri(settings: SourceSettings) -> str:
     return unopened(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
 
 
-def _dataset_tables(name: str, settings: SourceSettings, limits: Limits, store: Store) -> Tables:
+def _dataset_tables(
+    name: str, settings: SourceSettings, limits: Limits, store: Store, decoders: Decoders | None
+) -> Tables:
     """The one table that a source is; nothing is opened yet."""
     columns, kind = columns_of(settings), settings.kind
     if kind == "files" or kind == "value":
         landed = Landed(store, name)
         shown = f"what was landed of asset {settings.asset!r}"
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
-        return Tables(columns=replace(columns, id=ROW_ID), limits=limits, dataset=rows)
+        return Tables(columns=replace(columns, id=ROW_ID), limits=limits, dataset=rows, workers=decoders)
     rows = open_dataset(
         settings.uri or "",
         kind,
@@ -265,7 +300,7 @@ def _dataset_tables(name: str, settings: SourceSettings, limits: Limits, store: 
         storage_options=settings.storage_options,
         store_options=lance_options(settings.storage_options),
     )
-    return Tables(columns=columns, limits=limits, dataset=rows)
+    return Tables(columns=columns, limits=limits, dataset=rows, workers=decoders)
 
 
 def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:

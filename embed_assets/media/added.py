@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +37,7 @@ def installed() -> str | None:
     return None if found.broken else ", ".join(sorted(each.id for each in found.good.values()))
 
 
-def shown_to_plugins(head: bytes, sniffed: Sniffed) -> Sniffed:
+def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
     """What a plugin takes a file for that nothing built in decodes, or that is a text without markup.
 
     Types that are known stay what they are. Of several decoders that want a file the first by name gets
@@ -45,7 +46,7 @@ def shown_to_plugins(head: bytes, sniffed: Sniffed) -> Sniffed:
     if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
         return sniffed
     for _, decoder in sorted(decoder_plugins().good.items()):
-        if _detects(decoder, head):
+        if _detects(decoder, head, warn):
             return Sniffed(mime=f"{decoder.mime}{_MARK}{decoder.id}", modality=decoder.modality)
     return sniffed
 
@@ -108,19 +109,19 @@ def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
 
 def added_sounds(
     data: bytes, *, decoder: str, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
-) -> list[Segment]:
+) -> Iterator[Segment]:
     """The windows of a decoder's Sound, at the encoder's rate, as of any sound file."""
     from embed_assets.media.recordings import sound_segments
 
     wav = _wav(decode_added(data, decoder=decoder, limits=limits))
-    return sound_segments(wav, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
+    yield from sound_segments(wav, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
 
 
-def _detects(decoder: Decoder, head: bytes) -> bool:
+def _detects(decoder: Decoder, head: bytes, warn: Callable[[str], None]) -> bool:
     try:
         return bool(decoder.detect(head))
     except Exception as error:  # another's code: it must not stop the listing of a source
-        warn_once(f"Decoder {decoder.id}: its detect raised {type(error).__name__}: {error}. It is passed over.")
+        warn(f"Decoder {decoder.id}: its detect raised {type(error).__name__}: {error}. It is passed over.")
         return False
 
 

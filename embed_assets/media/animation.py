@@ -1,5 +1,6 @@
 """picture_frames: some frames of an animated picture, each with the time at which it shows."""
 
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ _SHORTEST, _STAND_IN = 10, 100  # ms: what shows for no longer than that, browse
 Shown = tuple[int | None, int | None, "Image.Image"]
 
 
-def picture_frames(data: bytes, *, most: int, limits: Limits) -> list[Shown]:
-    """Start and end in milliseconds, and the frame in mode RGB; of a still picture both times are None.
+def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]:
+    """Start and end in milliseconds, and the frame in mode RGB, one by one; of a still picture both times are None.
 
     The frames are those on screen at the middle of each of `most` equal parts of the whole time, each
     once: never more than the picture has. Raises MediaError as `decode_image` does, and "too many
@@ -27,11 +28,14 @@ def picture_frames(data: bytes, *, most: int, limits: Limits) -> list[Shown]:
     with opened_image(data, limits) as image:
         count = int(getattr(image, "n_frames", 1))
         if image.format not in _ANIMATED or count < 2:
-            return [(None, None, upright_rgb(image, limits))]
+            image.load()
+            yield None, None, upright_rgb(image, limits)
+            return
         ends = list(accumulate(_shown_for(image, number) for number in range(count)))
         wanted = _on_screen(ends, most)
         _check(len(wanted), image.size, limits)
-        return [(ends[number - 1] if number else 0, ends[number], _frame(image, number, limits)) for number in wanted]
+        for number in wanted:
+            yield ends[number - 1] if number else 0, ends[number], _frame(image, number, limits)
 
 
 def _shown_for(image: "Image.Image", number: int) -> int:

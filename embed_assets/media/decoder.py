@@ -24,8 +24,8 @@ class Decoder:
     """One file type, declared as an entry point of the group `embed_assets.decoders`.
 
     `detect` is given the first 8 KiB of a file that nothing built in decodes, or of a text without
-    markup, and runs where sources are listed: it looks at bytes and loads nothing. `decode` is given the
-    whole file and `limits`, and runs in a process of its own, bounded in time and memory. It returns a
+    markup: it looks at bytes and loads nothing. `decode` is given the whole file and `limits`. Both run in a
+    process of their own, bounded in time and memory. It returns a
     str, a PIL picture in any mode, or a `Sound` at any rate, as `modality` says; it raises MediaError
     with a short reason for a file that is broken. What else it raises is counted as "<name> decoder failed".
     Raises SettingsError for facts that a manifest can't hold.

@@ -1,6 +1,7 @@
 """decode_image: a file's bytes as an upright RGB picture, or a MediaError that can be counted."""
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
 # Pillow opens some forty kinds; among them EPS starts ghostscript and others are stubs.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", *RARE_FORMATS, TARGA)
 
+# What the program that asks is given of a picture at most: Pillow keeps four bytes a pixel. An encoder looks at less
+# than a hundredth of that.
+MOST_PIXELS = 50_000_000
+
 _ORIENTATION = 0x0112
 
 
 def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     """The first frame in mode RGB: upright by EXIF, 16 bits scaled to 8, transparency on the background.
+
+    One of more than MOST_PIXELS has half, or a third, of its width and height.
 
     Embedded colour profiles are not applied. Raises MediaError alone, "unsupported image", "broken
     image", "too many pixels" or "out of memory", whatever Pillow raises: its parsers let SyntaxError, struct.error and
@@ -29,6 +36,13 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     with opened_image(data, limits) as image:
         image.load()
         return upright_rgb(image, limits)
+
+
+def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
+    """As `decode_image`, no wider and no higher than `side`."""
+    picture = decode_image(data, limits=limits)
+    picture.thumbnail((side, side))
+    return picture
 
 
 @contextmanager
@@ -64,7 +78,9 @@ def checked_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
 
 def upright_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
     """The frame that is loaded: in mode RGB, on the background, upright by EXIF."""
-    return _upright(_rgb(image, limits.background), _orientation(image))
+    made = _upright(_rgb(image, limits.background), _orientation(image))
+    parts = math.ceil(math.sqrt(made.width * made.height / MOST_PIXELS))
+    return made if parts < 2 else made.reduce(parts)
 
 
 def _check_size(image: "Image.Image", limits: Limits) -> None:

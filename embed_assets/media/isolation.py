@@ -2,19 +2,17 @@
 
 import contextlib
 import os
-import pickle
-import signal
-import subprocess
-import sys
 import weakref
 from collections import deque
-from collections.abc import Callable
-from multiprocessing import Pipe
+from collections.abc import Callable, Generator
 from typing import Any
 
-from embed_assets.errors import MediaError
+from embed_assets.errors import EmbedAssetsError, MediaError
+from embed_assets.media.answers import ANSWER_BYTES
+from embed_assets.media.process import NotStarted, WorkerProcess
+from embed_assets.media.room import Room
 
-_START_SECONDS = 120.0  # that a worker may take to import its decoders on a busy machine
+_BYTES_EACH = 10_000_000  # that the seconds are for
 
 
 class Decoders:
@@ -30,39 +28,75 @@ class Decoders:
         self._seconds = seconds
         self._megabytes = megabytes
         # Appending and popping are atomic: a lock could be held by another thread when a process forks.
-        self._idle: deque[_Worker] = deque()
+        self._idle: deque[WorkerProcess] = deque()
         self._owner = os.getpid()
         self._closed = False
+        self._room = Room(ANSWER_BYTES)
         self.restarts = 0  # workers that crashed or were stopped
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)
 
     def run(self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any) -> Any:
         """`task(data, **options)` in a worker: a function that can be imported, or "module:function".
 
-        Raises MediaError "decoder crashed", "decoder timed out" or "out of memory"; the next item has
-        a fresh worker where it must. What the task raises comes back as it is, MediaError or another.
-        `seconds` is the limit for this item; the start of a worker does not count.
+        Raises MediaError "decoder crashed", "decoder timed out", "out of memory" or "too much decoded"; the
+        next item has a fresh worker where it must. What the task raises comes back as it is, MediaError or
+        another. `seconds` is the limit for this item, by its size unless told; the start of a worker does not count.
+        """
+        (found,) = self.stream(task, data, seconds=seconds, **options)
+        return found
+
+    def stream(
+        self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any
+    ) -> Generator[Any, None, None]:
+        """What a task that is a generator yields, one by one; of any other task its one result.
+
+        The worker waits while a result is in use, and that time does not count. Results in use take no more
+        than ANSWER_BYTES of memory, all threads together. Raises as `run`, also behind some results.
         """
         name = task if isinstance(task, str) else _name_of(task)
-        worker = self._take()
-        limit = self._seconds if seconds is None else seconds
+        left = self._seconds * (1 + len(data) // _BYTES_EACH) if seconds is None else seconds
+        worker, kept, outcome, result = self._take(), False, "part", None
         try:
-            outcome, result = worker.ask((name, limit, options), data, limit)
-        except BaseException:  # a KeyboardInterrupt too leaves half an answer in the pipe
-            worker.stop()
-            self.restarts += 1
+            worker.send(name, left, options, data)
+            while outcome == "part":
+                head, left = worker.answer(left)
+                with self._room.taken(head.size):
+                    outcome, result = head.outcome, worker.result(head)
+                    kept = outcome != "part" and not head.worn
+                    if outcome in ("part", "ok"):
+                        yield result
+                        result = None
+                if outcome == "part":
+                    worker.send_on()
+        except GeneratorExit:
+            kept = kept or (outcome == "part" and worker.dismissed())
             raise
-        if self._closed:
-            worker.stop()
-        else:
-            self._idle.append(worker)
-        if outcome == "ok":
-            return result
-        raise MediaError("out of memory", result) if outcome == "memory" else result
+        finally:
+            self._settle(worker, kept=kept)
+        if outcome == "memory":
+            raise MediaError("out of memory", str(result))
+        if outcome == "error":
+            raise result  # pyright: ignore[reportGeneralTypeIssues]
 
     def close(self) -> None:
         """Stops the idle workers, and each busy one when its item is done."""
         self._closed = True
+        _stop_all(self._idle)
+
+    def decode(self, task: Callable[..., Any], data: bytes, **options: Any) -> Generator[Any, None, None]:
+        """As `stream`, for tasks on media: an error that nobody expected costs this item alone.
+
+        Raises MediaError "decoder failed" for it, other errors of ours and NotStarted as they are.
+        """
+        try:
+            yield from self.stream(task, data, **options)
+        except (EmbedAssetsError, NotStarted):
+            raise
+        except Exception as error:
+            raise MediaError("decoder failed", f"{type(error).__name__}: {error}") from error
+
+    def rest(self) -> None:
+        """Stops the idle workers, which hold memory; others start where they are needed."""
         _stop_all(self._idle)
 
     def __enter__(self) -> "Decoders":
@@ -71,9 +105,9 @@ class Decoders:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take(self) -> "_Worker":
+    def _take(self) -> "WorkerProcess":
         if self._closed:
-            raise RuntimeError("These decoders are closed; make new ones.")
+            raise NotStarted("These decoders are closed; make new ones.")
         if self._owner != os.getpid():  # forked: the workers, and the pipes to them, are the parent's
             self._idle.clear()
             self._owner = os.getpid()
@@ -81,84 +115,25 @@ class Decoders:
             try:
                 worker = self._idle.pop()
             except IndexError:
-                return _Worker(self._megabytes)
+                return _started(self._megabytes)
             if worker.alive():
                 return worker
             worker.stop()
 
-
-class _Worker:
-    """One process and the pipe to it."""
-
-    def __init__(self, megabytes: int) -> None:
-        self._owner = os.getpid()
-        self._connection, theirs = Pipe()
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; from embed_assets.media.worker import serve; "
-            f"serve({theirs.fileno()}, {megabytes})"
-        )
-        with theirs:  # closed here once the child has it: otherwise a crash would not close the pipe
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        self._await_ready()
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, request: Any, data: bytes, seconds: float) -> tuple[str, Any]:
-        try:
-            self._connection.send_bytes(pickle.dumps(request))
-            self._connection.send_bytes(data)
-            if not self._connection.poll(seconds):
-                raise MediaError("decoder timed out", f"no answer in {seconds:g} s for {len(data):,} bytes")
-            message, lengths = pickle.loads(self._connection.recv_bytes())
-            return pickle.loads(message, buffers=[self._receive(length) for length in lengths])
-        except (EOFError, ConnectionError) as error:
-            raise MediaError("decoder crashed", f"{self._end()} on {len(data):,} bytes") from error
-
-    def stop(self) -> None:
-        """Kills the process and reaps it. Does nothing in a forked child: it is not the child's."""
-        if self._owner != os.getpid():
+    def _settle(self, worker: "WorkerProcess", *, kept: bool) -> None:
+        """Keep a worker for the next item, or stop it: half an answer may be in its pipe."""
+        if kept and not self._closed:
+            self._idle.append(worker)
             return
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        self._connection.close()
+        self.restarts += not kept
+        worker.stop()
 
-    def _await_ready(self) -> None:
-        try:
-            if self._connection.poll(_START_SECONDS) and self._connection.recv_bytes() == b"ready":
-                return
-        except (EOFError, ConnectionError):
-            pass
-        end = self._end() if self._process.poll() is not None else f"no answer in {_START_SECONDS:g} s"
-        self.stop()
-        raise RuntimeError(f"A decoder process did not start ({end}); what it wrote to stderr says why.")
 
-    def _receive(self, length: int) -> bytearray:
-        """A buffer that may be written to: arrays on one that may not make torch warn."""
-        buffer = bytearray(length)
-        left = memoryview(buffer)
-        while left:
-            count = os.readv(self._connection.fileno(), [left])
-            if not count:
-                raise EOFError
-            left = left[count:]
-        return buffer
-
-    def _end(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        code = self._process.returncode
-        if code is None or code >= 0:
-            return f"exit code {code}"
-        with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}"
-        return f"signal {-code}"
+def _started(megabytes: int) -> "WorkerProcess":
+    try:
+        return WorkerProcess(megabytes)
+    except OSError as error:  # no memory, no process or no descriptor is left
+        raise NotStarted(f"A decoder process did not start: {error}") from error
 
 
 def _name_of(task: Callable[..., Any]) -> str:
@@ -168,7 +143,7 @@ def _name_of(task: Callable[..., Any]) -> str:
     return f"{module}:{path}"
 
 
-def _stop_all(idle: "deque[_Worker]") -> None:
+def _stop_all(idle: "deque[WorkerProcess]") -> None:
     while idle:
         with contextlib.suppress(IndexError):
             idle.pop().stop()

@@ -1,6 +1,7 @@
 """sound_segments and clip_segments: the parts of a sound or a video that get a vector each."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from embed_assets.errors import MediaError
@@ -8,39 +9,42 @@ from embed_assets.media.hashing import text_hash
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.sound import decode_sound, silent, sound_windows
+from embed_assets.media.sound import silent, sound_tape, sound_windows
 from embed_assets.media.video import decode_clips
 
 
 def sound_segments(
     data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
-) -> list[Segment]:
-    """The windows of a sound or of a video's sound track that are not silent.
+) -> Iterator[Segment]:
+    """The windows of a sound or of a video's sound track that are not silent, each as soon as it is decoded.
 
-    Raises MediaError "no sound", "silent", or a reason of decode_sound.
+    Raises MediaError "no sound", "silent", or a reason of sound_tape, also behind some windows.
     """
     if sampling.sample_rate is None:
         raise MediaError("unsupported kind", "no sample_rate, so that this encoder takes no sound")
-    sound = decode_sound(data, rate=sampling.sample_rate, limits=limits)
-    if sound is None:
+    tape = sound_tape(data, rate=sampling.sample_rate, limits=limits)
+    if not tape.reaches(1):
         raise MediaError("no sound", "no stream of it is a sound track")
     windows = sound_windows(
-        sound,
+        tape,
+        rate=sampling.sample_rate,
         window_seconds=sampling.window_seconds,
         hop_seconds=sampling.hop_seconds,
         minimum=(sampling.window_seconds or 0) / 2,
     )
-    make = _maker("window", caption, media_hash, sampling)
-    found = [make(start, end, part) for start, end, part in windows if not silent(part)]
+    make, found = _maker("window", caption, media_hash, sampling), 0
+    for start, end, part in windows:
+        if not silent(part):
+            found += 1
+            yield make(start, end, part)
     if not found:
-        raise MediaError("silent", f"{sound.seconds:.1f} s without a sound in them")
-    return found
+        raise MediaError("silent", f"{tape.end / sampling.sample_rate:.1f} s without a sound in them")
 
 
 def clip_segments(
     data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
-) -> list[Segment]:
-    """The clips of a video, silent or not. Raises MediaError with a reason of decode_clips."""
+) -> Iterator[Segment]:
+    """The clips of a video, silent or not. Raises MediaError with a reason of decode_clips, also behind some."""
     if sampling.frames is None:
         raise MediaError("unsupported kind", "no number of frames, so that this encoder takes no video")
     clips = decode_clips(
@@ -55,7 +59,7 @@ def clip_segments(
         limits=limits,
     )
     make = _maker("clip", caption, media_hash, sampling)
-    return [make(start, end, clip) for start, end, clip in clips]
+    yield from (make(start, end, clip) for start, end, clip in clips)
 
 
 def _maker(kind: str, caption: str | None, media_hash: str, sampling: Sampling) -> Any:

@@ -1,6 +1,6 @@
-"""segments_of: the parts of one media item that get a vector each."""
+"""each_segment: the parts of one media item that get a vector each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.sampling import Sampling
+from embed_assets.media.text import is_utf8
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -49,7 +50,12 @@ class Segmenting:
         }
 
 
-def segments_of(
+def segments_of(data: bytes, **given: Any) -> list[Segment]:
+    """All of `each_segment`, for items that are small."""
+    return list(each_segment(data, **given))
+
+
+def each_segment(
     data: bytes,
     *,
     modality: Modality,
@@ -62,37 +68,42 @@ def segments_of(
     sampling: Sampling | None = None,
     decoders: Decoders | None = None,
     mime: str | None = None,
-) -> list[Segment]:
-    """The segments of an item, in order, ready for an encoder.
+) -> Iterator[Segment]:
+    """The segments of an item, in order, ready for an encoder; of sounds, videos and animations as they are decoded.
 
     `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
     unseen. Sounds and videos need a `sampling`, pictures have one where
     several frames of an animated one are wanted. `mime` is what the file was sniffed as: without it
-    a document is taken for plain text, and no plugin is asked. With `decoders` everything but plain text
+    a document is taken for plain text, and no plugin is asked. With `decoders` everything but UTF-8
     is decoded in a process of its own. Raises MediaError with the reason for which the item is
-    quarantined, SettingsError where the plugin that decodes it is not installed.
+    quarantined, also behind some segments; SettingsError where the plugin that decodes it is not installed.
     """
+    decode = _Decode(data, decoders, limits)
     added = decoder_of(mime)
+    options: dict[str, Any] = {"caption": caption, "media_hash": media_hash, "sampling": sampling}
     if added is not None and added.modality == "audio":
         _cutter("audio", sampling)
-        options = {"caption": caption, "media_hash": media_hash, "sampling": sampling}
-        return _decoded(added_sounds, data, decoders, limits, decoder=added.name, **options)
-    if added is not None:
-        made = _decoded(decode_added, data, decoders, limits, decoder=added.name)
-        if added.modality == "image":
-            return [_picture_segment(made, caption, media_hash)]
-        return text_segments(made, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
-    if modality == "image" and sampling is not None and sampling.animated_frames is not None:
-        frames = _decoded(picture_frames, data, decoders, limits, most=sampling.animated_frames)
-        return [_frame_segment(frame, caption, media_hash) for frame in frames]
-    if modality == "image":
-        picture = _decoded(decode_image, data, decoders, limits)
-        return [_picture_segment(picture, caption, media_hash)]
-    if modality != "text":
-        cut = _cutter(modality, sampling)
-        return _decoded(cut, data, decoders, limits, caption=caption, media_hash=media_hash, sampling=sampling)
-    text = _decoded(document_text, data, decoders if mime in PARSED else None, limits, mime=mime)
-    return text_segments(text, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
+        yield from decode(added_sounds, decoder=added.name, **options)
+    elif modality == "image":
+        frames = None if sampling is None or added is not None else sampling.animated_frames
+        for start, end, picture in decode(shown_picture, decoder=added and added.name, most=frames):
+            yield _picture_segment(start, end, picture, caption, media_hash)
+    elif modality != "text":
+        yield from decode(_cutter(modality, sampling), **options)
+    else:
+        texts = decode(decode_added, decoder=added.name) if added is not None else decode.text(mime)
+        for text in texts:
+            yield from text_segments(text, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
+
+
+def shown_picture(data: bytes, *, decoder: str | None, most: int | None, limits: Limits) -> Iterator[Shown]:
+    """A picture, or up to `most` frames of an animated one, with the times at which they show."""
+    if decoder is not None:
+        yield None, None, decode_added(data, decoder=decoder, limits=limits)
+    elif most is None:
+        yield None, None, decode_image(data, limits=limits)
+    else:
+        yield from picture_frames(data, most=most, limits=limits)
 
 
 def text_segments(
@@ -111,7 +122,7 @@ def text_segments(
     return [_text_segment(chunk) for chunk in chunks]
 
 
-def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., list[Segment]]:
+def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., Iterator[Segment]]:
     if sampling is None:
         raise MediaError("unsupported kind", f"{modality}, for which this encoder has no sampling")
     # numpy, 0.1 s, paid by those who have sounds or videos
@@ -120,21 +131,31 @@ def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., list
     return clip_segments if modality == "video" and sampling.frames is not None else sound_segments
 
 
-def _decoded(task: Callable[..., Any], data: bytes, decoders: Decoders | None, limits: Limits, **options: Any) -> Any:
-    """In a worker where there are decoders, else here, with no guard against a crash or a hang."""
-    if decoders is None:
-        return task(data, limits=limits, **options)
-    return decoders.run(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
+@dataclass(frozen=True, slots=True)
+class _Decode:
+    """Runs a task on an item's bytes: in a worker where there are decoders, else here, unguarded."""
+
+    data: bytes
+    decoders: Decoders | None
+    limits: Limits
+
+    def __call__(self, task: Callable[..., Any], **options: Any) -> Iterator[Any]:
+        limits, data = self.limits, self.data
+        if self.decoders is not None:
+            return self.decoders.decode(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
+        made = task(data, limits=limits, **options)
+        return made if isinstance(made, Iterator) else iter((made,))
+
+    def text(self, mime: str | None) -> Iterator[str]:
+        """A document's text. Plain UTF-8 of a length that any text may have takes no parser."""
+        if mime not in PARSED and len(self.data) <= self.limits.max_characters and is_utf8(self.data):
+            return iter((document_text(self.data, mime, limits=self.limits),))
+        return self(document_text, mime=mime)
 
 
-def _picture_segment(picture: Any, caption: str | None, media_hash: str) -> Segment:
-    return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
-
-
-def _frame_segment(frame: Shown, caption: str | None, media_hash: str) -> Segment:
-    start, end, picture = frame
+def _picture_segment(start: int | None, end: int | None, picture: Any, caption: str | None, media_hash: str) -> Segment:
     if start is None:
-        return _picture_segment(picture, caption, media_hash)
+        return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
     digest = text_hash(f"{media_hash} frame {start} {end}")
     return Segment(kind="frame", start=start, end=end, text=caption, content_hash=digest, payload=picture)
 

@@ -2,15 +2,17 @@
 
 import codecs
 import re
+from collections.abc import Callable
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
-from embed_assets.media.added import PLAIN, shown_to_plugins
+from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
 from embed_assets.media.text import byte_order_mark, guess_utf16
+from embed_assets.plugins import warn_once
 
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
@@ -24,17 +26,19 @@ _READABLE_IMAGES = frozenset(
 )
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
+_NETPBM = re.compile(rb"P[1-6][\s#]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+# Possessive where two parts could share out the same characters: that would take a second on 8 KiB made for it.
 _PROLOG = re.compile(
-    r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE(?!\s+html)[^>\[]*(?:\[.*?\])?[^>]*>\s*)*", re.I | re.S
+    r"\s*+(?:<\?.*?\?>\s*+|<!--.*?-->\s*+|<!DOCTYPE(?!\s+html)[^>\[]*+(?:\[[^\]]*+\])?+[^>]*+>\s*+)*", re.I | re.S
 )
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
 _SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
 _XPM = re.compile(r"\s*/\* XPM \*/")
 _XBM = re.compile(
-    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d+[^\n]*\n"
-    r"(?:#define[^\n]*\n)*\s*static[^\n{]*_bits\["
+    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d++[^\n]*+\n"
+    r"(?:#define[^\n]*+\n)*+\s*+static[^\n{]*_bits\["
 )
 _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
 
@@ -47,6 +51,11 @@ def sniff(data: bytes) -> Sniffed:
     to its decoder, and so is sound and video in forms without a signature (`refine`). Bytes that no
     signature fits and that are no text are shown to Pillow. Never raises.
     """
+    return by_bytes(data) or _by_pillow(data)
+
+
+def by_bytes(data: bytes) -> Sniffed | None:
+    """As `sniff`, by looks at 8 KiB that take a millisecond whatever is in them; None where Pillow has to be asked."""
     if not data:
         return Sniffed(mime="inode/x-empty", modality=None)
     head = data[:HEAD]
@@ -55,18 +64,17 @@ def sniff(data: bytes) -> Sniffed:
     if mime is not None and (text is None or mime in _TEXT_BASED):
         mime = _docx_or(mime, data)
         return Sniffed(mime=mime, modality=_modality(mime))
-    if re.match(rb"P[1-6][\s#]", head) and _is_netpbm(head):  # the one kind of image that filetype does not know
-        return Sniffed(mime="image/x-portable-anymap", modality="image")
-    if text is not None:
-        return _kind_of_text(text)
-    mime = _by_lesser_magic(head)
-    if mime is not None:
-        return Sniffed(mime=mime, modality=_modality(mime))
-    mime = picture_kind(data)
-    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
+    return None if _NETPBM.match(head) else _by_head(head, text)
 
 
-def refine(data: bytes, sniffed: Sniffed) -> Sniffed:
+def open_question(found: Sniffed) -> bool:
+    """Whether `refine` would ask a decoder about it."""
+    if found.modality is None or found.mime == PLAIN:
+        return found.mime == _UNKNOWN or bool(decoder_plugins().good)
+    return found.modality in ("audio", "video")
+
+
+def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_once) -> Sniffed:
     """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
 
     A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. What
@@ -79,7 +87,7 @@ def refine(data: bytes, sniffed: Sniffed) -> Sniffed:
         if heard is not None:
             return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
     if sniffed.modality is None or sniffed.mime == PLAIN:
-        return shown_to_plugins(data[:HEAD], sniffed)
+        return shown_to_plugins(data[:HEAD], sniffed, warn)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
     from embed_assets.media.container import opened, picture_stream, sound_stream
@@ -104,6 +112,24 @@ def _by_magic(head: bytes) -> str | None:
 
     kind: Any = filetype.guess(head)
     return None if kind is None else str(kind.mime)
+
+
+def _by_head(head: bytes, text: str | None) -> Sniffed | None:
+    if text is not None:
+        return _kind_of_text(text)
+    mime = _by_lesser_magic(head)
+    return None if mime is None else Sniffed(mime=mime, modality=_modality(mime))
+
+
+def _by_pillow(data: bytes) -> Sniffed:
+    head = data[:HEAD]
+    if _NETPBM.match(head) and _is_netpbm(head):  # the one kind of image that filetype does not know
+        return Sniffed(mime="image/x-portable-anymap", modality="image")
+    found = _by_head(head, _text_head(head, whole=len(data) <= HEAD))
+    if found is not None:
+        return found
+    mime = picture_kind(data)
+    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.hashing import content_hash
+from embed_assets.media.regular import open_regular, read_regular
 
 _SECRET_OPTION = re.compile(r"key|secret|token|pass|credential|auth|sas|sign|cookie|connection", re.IGNORECASE)
 _BUFFER = 2**20  # bytes read at a time from a file that is streamed
@@ -84,7 +85,7 @@ class Source:
         return text
 
     def _open(self, key: str) -> Any:
-        return self._local(key).open("rb", buffering=0) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
+        return open_regular(self._local(key)) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
 
     def _local(self, key: str) -> Path:
         if ".." in key.split("/"):
@@ -92,11 +93,7 @@ class Source:
         return local_path(self.root, key)
 
     def _read_local(self, key: str, max_bytes: int) -> bytes:
-        with self._local(key).open("rb") as file:
-            # The size first: read(n) sets n bytes aside before it reads the first one.
-            size = file.seek(0, 2)
-            file.seek(0)
-            return file.read(min(size, max_bytes) + 1)
+        return read_regular(self._local(key), max_bytes)
 
     def _read(self, key: str, max_bytes: int, known_hash: str) -> bytes:
         if self.cache is None:
@@ -120,6 +117,8 @@ class Source:
     def refusal(self, key: str, error: Exception) -> MediaError | SourceError:
         """What a file system's error means: a MediaError where it concerns this file alone."""
         code = _code(error)
+        if isinstance(error, MediaError):
+            return error
         if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
             if code != "NoSuchBucket":
                 return MediaError("vanished", f"{key} is not there, or not there any more", again=True)

@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, media_hash
 from embed_assets.media.cells import cell, labels_of, media_bytes, plain, unique
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import content_hash, text_hash
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Annotation
 from embed_assets.media.limits import Limits
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.looking import look_at
 from embed_assets.media.source import Source
 from embed_assets.media.table_files import JSONL, KINDS, Record, records, table_kind
 
@@ -79,6 +81,7 @@ class Tables:
     limits: Limits
     source: Source | None = None  # of files
     dataset: Rows | None = None
+    workers: Decoders | None = None  # in which decoders look at rows of bytes; None: in this process
 
     def kind(self, key: str) -> str | None:
         """The mime type of a table's texts; None for a file that is no table."""
@@ -170,7 +173,10 @@ class Tables:
 
     def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
         """A row whose bytes are looked at as a file's are."""
-        found = refine(data, sniff(data))
+        try:
+            found = look_at(data, self.workers)
+        except MediaError as error:
+            return _unusable(error.reason, name, self.kind("") or "", annotation, modality=None)
         mime, mark, more = found.mime.partition(";")
         return TableRow(
             id=name,

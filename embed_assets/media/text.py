@@ -52,6 +52,17 @@ def guess_utf16(data: bytes) -> str | None:
     return None
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether these are UTF-8 without a mark and without NULs: what is read by one call and no guess."""
+    if byte_order_mark(data) or b"\0" in data:
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def code_page(data: bytes, limits: Limits) -> str:
     """The likeliest of `limits.code_pages`. Raises MediaError "unknown encoding" where none gives readable text."""
     return _best(data, limits).encoding

@@ -1,5 +1,6 @@
 """decode_clips: frames and sound of a video's clips, taken by time stamp in one pass."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,8 +11,9 @@ from embed_assets.media.frames import frames_at
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip, Sound
 from embed_assets.media.scenes import scene_cuts
-from embed_assets.media.sound import decode_sound, sound_between
+from embed_assets.media.sound import sound_between, sound_tape
 from embed_assets.media.spans import spans
+from embed_assets.media.tape import Tape
 
 
 def decode_clips(
@@ -25,8 +27,8 @@ def decode_clips(
     hop_seconds: float | None = None,
     by_scene: bool = False,
     alpha: bool = False,
-) -> list[tuple[float, float, Clip]]:
-    """Start, end (seconds from the start of the file) and content of each clip.
+) -> Iterator[tuple[float, float, Clip]]:
+    """Start, end (seconds from the start of the file) and content of each clip, put together one by one.
 
     A clip has `clip_seconds`, the last one from half to one and a half times that; None makes the
     whole video one clip. With `by_scene` it ends at each cut as well. Its frames are those on screen
@@ -35,7 +37,7 @@ def decode_clips(
     clear pixels of VP8 and VP9 show the background; without it they are lost, and come out mostly black.
 
     Raises MediaError alone: "no picture", "unsupported video", "broken video", "partial video",
-    "too long", "too many pixels", "too many frames", "out of memory", or a reason of decode_sound.
+    "too long", "too many pixels", "too many frames", "out of memory", or a reason of sound_tape.
     """
     extent = extent_of(data, limits)
     edges = [extent.start, *(scene_cuts(data) if by_scene else ()), extent.end]
@@ -51,16 +53,11 @@ def decode_clips(
     ticks = [_middles(part, frames, extent) for part in parts]
     wanted = sorted({tick for each in ticks for tick in each})
     taken = frames_at(data, wanted, extent, side=side, alpha=alpha, limits=limits)
-    sound = None if sound_rate is None else decode_sound(data, rate=sound_rate, limits=limits)
-    clips = [
-        Clip(
-            np.stack([taken[tick][1] for tick in each]),
-            np.array([taken[tick][0] for tick in each]),
-            _sound_of(sound, *part),
-        )
-        for part, each in zip(parts, ticks, strict=True)
-    ]
-    return [(start, end, clip) for (start, end), clip in zip(parts, clips, strict=True)]
+    tape = Tape(iter(())) if sound_rate is None else sound_tape(data, rate=sound_rate, limits=limits)
+    for part, each in zip(parts, ticks, strict=True):
+        pictures, times = np.stack([taken[tick][1] for tick in each]), np.array([taken[tick][0] for tick in each])
+        yield *part, Clip(pictures, times, _sound_of(tape, sound_rate or 1, *part))
+    tape.run_out()
 
 
 def _middles(part: tuple[float, float], frames: int, extent: Extent) -> list[int]:
@@ -69,8 +66,6 @@ def _middles(part: tuple[float, float], frames: int, extent: Extent) -> list[int
     return [start + (2 * number + 1) * (end - start) // (2 * frames) for number in range(frames)]
 
 
-def _sound_of(sound: Sound | None, start: float, end: float) -> Sound | None:
-    if sound is None:
-        return None
-    part = sound_between(sound, start, end)
+def _sound_of(tape: Tape, rate: int, start: float, end: float) -> Sound | None:
+    part = sound_between(tape, rate, start, end)
     return part if len(part.samples) else None

@@ -2,14 +2,16 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import pickle
 import signal
-import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
+
+from embed_assets.media.answers import FURTHER, MESSAGE, NO_MEMORY, dumped, portable, shape, strips
 
 _DECODERS = ("PIL.Image", "PIL.ImageOps", "av", "embed_assets.media.image", "embed_assets.media.recordings")
 
@@ -17,27 +19,43 @@ _DECODERS = ("PIL.Image", "PIL.ImageOps", "av", "embed_assets.media.image", "emb
 def serve(descriptor: int, megabytes: int) -> None:
     """Answers one item after another until the other end closes.
 
-    A request is two messages: (task, seconds, options) pickled, and the item's bytes. The answer is
-    the outcome pickled with the lengths of its large buffers, and then those as they are.
+    A request is two messages: (task, seconds, options) pickled, and the item's bytes. An answer is a `Head`,
+    the result pickled, and its large buffers as they are. Behind a "part" the next one is waited for.
     """
     connection = Connection(descriptor)
     _prepare(megabytes)
+    most = _mapped() + megabytes * 2**19
     connection.send_bytes(b"ready")
     tasks: dict[str, Callable[..., Any]] = {}
     while True:
         try:
             name, seconds, options = pickle.loads(connection.recv_bytes())
             data = connection.recv_bytes()
+            _answer(connection, _outcomes(tasks, name, data, options), seconds, most)
+            del data
         except EOFError:
             return
+        except MemoryError:
+            os._exit(NO_MEMORY)
+
+
+def _answer(connection: Connection, outcomes: Iterator[tuple[str, Any]], seconds: float, most: int) -> None:
+    while True:
         # If the process at the other end is gone it can't stop a hang: then the kernel does.
         signal.setitimer(signal.ITIMER_REAL, seconds * 1.5 + 5)
-        message, buffers = _dumped(_outcome(tasks, name, data, options))
-        del data
+        outcome, message, buffers = dumped(next(outcomes))
         signal.setitimer(signal.ITIMER_REAL, 0)
+        shapes = [shape(buffer) for buffer in buffers]
+        connection.send_bytes(pickle.dumps((outcome, len(message), shapes, outcome != "part" and _mapped() > most)))
         connection.send_bytes(message)
         for buffer in buffers:
-            _write(descriptor, buffer)
+            for part in strips(buffer):
+                _write(connection.fileno(), part)
+        if outcome != "part":
+            return
+        del message, buffers
+        if connection.recv_bytes() != FURTHER:
+            outcomes = iter((("end", None),))
 
 
 def _write(descriptor: int, buffer: memoryview) -> None:
@@ -54,6 +72,7 @@ def _prepare(megabytes: int) -> None:
 
     Image.init()
     warnings.simplefilter("ignore")  # Pillow's, by the dozen on one malformed TIFF
+    logging.disable()  # pypdf's, which quote what is in the file
     _limit_memory(megabytes)
 
 
@@ -79,15 +98,23 @@ def _mapped() -> int:
         return 0
 
 
-def _outcome(tasks: dict[str, Callable[..., Any]], name: str, data: bytes, options: dict[str, Any]) -> Any:
+def _outcomes(
+    tasks: dict[str, Callable[..., Any]], name: str, data: bytes, options: dict[str, Any]
+) -> Iterator[tuple[str, Any]]:
     try:
         if name not in tasks:
             tasks[name] = _resolved(name)
-        return "ok", tasks[name](data, **options)
+        made = tasks[name](data, **options)
+        if not isinstance(made, Iterator):
+            yield "ok", made
+            return
+        for part in made:
+            yield "part", part
+        yield "end", None
     except MemoryError as error:
-        return "memory", str(error)
+        yield "memory", str(error)[:MESSAGE]
     except Exception as error:
-        return "error", _portable(error)
+        yield "error", portable(error)
 
 
 def _resolved(name: str) -> Callable[..., Any]:
@@ -96,51 +123,3 @@ def _resolved(name: str) -> Callable[..., Any]:
     for part in path.split("."):
         found = getattr(found, part)
     return found
-
-
-def _portable(error: Exception) -> Exception:
-    """The error without its cause and traceback, which do not travel; its text stands in for it if it can't either."""
-    told = "".join(traceback.format_exception(error))
-    error.__cause__ = error.__context__ = error.__traceback__ = None
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(told)
-    return error
-
-
-def _dumped(outcome: Any) -> tuple[bytes, list[memoryview]]:
-    try:
-        return _pickled(outcome)
-    except MemoryError as error:
-        return _pickled(("memory", str(error)))
-    except Exception as error:  # a result that can't be pickled is the task's fault, not the item's
-        return _pickled(("error", _portable(error)))
-
-
-def _pickled(outcome: Any) -> tuple[bytes, list[memoryview]]:
-    import io
-
-    buffers: list[pickle.PickleBuffer] = []
-    out = io.BytesIO()
-    _Pickler(out, protocol=5, buffer_callback=buffers.append).dump(outcome)
-    views = [buffer.raw() for buffer in buffers]
-    return pickle.dumps((out.getvalue(), [len(view) for view in views])), views
-
-
-class _Pickler(pickle.Pickler):
-    """Sends the pixels of RGB pictures as a buffer: Pillow's own way copies them twice more."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        from PIL import Image
-
-        if isinstance(obj, Image.Image) and obj.mode == "RGB":
-            return picture, (obj.size, pickle.PickleBuffer(obj.tobytes()))
-        return NotImplemented
-
-
-def picture(size: tuple[int, int], pixels: Any) -> Any:
-    """An RGB picture from its pixels, as `_Pickler` sent them."""
-    from PIL import Image
-
-    return Image.frombytes("RGB", size, pixels)

@@ -11,15 +11,17 @@ import numpy as np
 
 from embed_assets.embedding.allowance import current
 from embed_assets.embedding.batching import Budget, encode
-from embed_assets.embedding.cutting import sampling_as
+from embed_assets.embedding.cutting import limits_as, sampling_as
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import media_reader
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EmbedAssetsError, MediaError
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.limits import Limits
-from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.looking import look_at
+from embed_assets.media.regular import read_regular
+from embed_assets.media.segments import Segmenting, each_segment
 from embed_assets.media.source import open_source
 from embed_assets.quality.heldout import evenly, part_of, span_of
 from embed_assets.quality.queryset import Judged, load_queries
@@ -42,12 +44,14 @@ class Asked:
         store: Store,
         *,
         limits: Limits,
+        decoders: Decoders | None,
         load: Callable[[VersionRecord], Encoder],
         budget: Callable[[Encoder], Budget],
     ) -> None:
         self._settings = settings
         self._store = store
         self._limits = limits
+        self._decoders = decoders
         self._load = load
         self._budget = budget
         self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
@@ -67,7 +71,7 @@ class Asked:
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
         if missing:
             encoder = self._load(record)
-            asked = [question_of(_asked_with(query), record.spec) for query in missing.values()]
+            asked = [self._question(query, record) for query in missing.values()]
             prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in asked]
             found = self._encoded(encoder, prepared)
             for modality in dict.fromkeys(modality for modality, _ in asked):
@@ -101,6 +105,10 @@ class Asked:
             self._derive(record, table, kept, wanted)
             derived = kept.get(_HELD_OUT)
         return derived
+
+    def _question(self, query: Judged, record: VersionRecord) -> tuple[Modality, Any]:
+        limits = limits_as(record, self._limits)
+        return question_of(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
     def _kept(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)
@@ -137,7 +145,9 @@ class Asked:
         if settings.kind == "files":
             return open_source(settings.uri or "", settings.storage_options).read(key, self._limits.max_bytes)
         if source not in self._readers:
-            self._readers[source] = media_reader(source, settings, limits=self._limits, store=self._store)
+            self._readers[source] = media_reader(
+                source, settings, limits=self._limits, store=self._store, decoders=self._decoders
+            )
         row = Manifest(self._store).media(source, key)
         if row is None:
             raise MediaError("vanished", f"{source}/{key} is in no manifest any more")
@@ -151,7 +161,7 @@ class Asked:
             return encoder.prepare("text", span, query=True) if span else None
         try:
             data = self._read(row["source"], row["key"])
-            segments = segments_of(
+            segments = each_segment(
                 data,
                 modality=row["modality"],
                 caption=None,
@@ -161,7 +171,8 @@ class Asked:
                 segmenting=Segmenting(mode="whole"),
                 limits=self._limits,
                 sampling=sampling_as(record),
-                mime=refine(data, sniff(data)).mime,
+                decoders=self._decoders,
+                mime=look_at(data, self._decoders).mime,
             )
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)
@@ -169,8 +180,8 @@ class Asked:
             return None
 
 
-def _asked_with(query: Judged) -> str | bytes:
-    return query.query if query.file is None else Path(query.file).read_bytes()
+def _asked_with(query: Judged, limits: Limits) -> str | bytes:
+    return query.query if query.file is None else read_regular(Path(query.file), limits.max_bytes)
 
 
 def _query_id(query: Judged) -> str:

@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow.compute
 
 from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.cutting import limits_as
 from embed_assets.embedding.loading import load_version
 from embed_assets.embedding.question import question_of
+from embed_assets.embedding.sources import decoders_of, limits_of
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
-from embed_assets.settings import ComputeSettings
+from embed_assets.media.looking import look_at
+from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
 from embed_assets.store.releases import Release
@@ -58,14 +61,22 @@ class Searcher:
         *,
         storage_options: Mapping[str, Any] | None = None,
         compute: ComputeSettings | None = None,
+        limits: LimitSettings | None = None,
     ) -> None:
+        """`limits` are those of media: a query's file is as foreign, and is decoded in a process of its own."""
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
         self._compute = compute or ComputeSettings()  # pyright: ignore[reportCallIssue]
+        self._limits = limits_of(limits or LimitSettings())  # pyright: ignore[reportCallIssue]
+        self._decoders = decoders_of(self._limits) if self._compute.isolate_decoders else None
 
     def spaces(self) -> list[str]:
         """Spaces that serve."""
         serving = Serving(self._store)
         return [space for space in serving.spaces() if serving.pointer(space).live is not None]
+
+    def kind(self, query: str | bytes) -> Modality | None:
+        """What a query is: words are text. None for a file that nothing decodes. Raises MediaError as decoding does."""
+        return "text" if isinstance(query, str) else look_at(query, self._decoders).modality
 
     def takes(self, space: str) -> tuple[Modality, ...]:
         """Kinds of queries that a space can be asked with."""
@@ -89,7 +100,8 @@ class Searcher:
         """The k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
 
         A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
-        the one that serves, StoreError where the space serves nothing, SettingsError for a k below 1.
+        the one that serves, StoreError where the space serves nothing, MediaError where a file can't be decoded,
+        SettingsError for a k below 1.
         """
         if k < 1:
             raise SettingsError(f"k is {k}; it must be at least 1.")
@@ -113,7 +125,8 @@ class Searcher:
         if isinstance(query, np.ndarray):
             return _checked(query, release, version)
         record = self._record(release)
-        modality, payload = question_of(query, record.spec)
+        limits = limits_as(record, self._limits)
+        modality, payload = question_of(query, record.spec, limits=limits, decoders=self._decoders)
         encoder = load_version(record, compute=self._compute, store=self._store)
         prepared = encoder.prepare(modality, payload, query=True)
         budget = Budget.for_device(encoder.device, tokens=None, pixels=None)

@@ -32,7 +32,9 @@ def _sound(path: Path) -> Sound:
 
 
 def _clip(path: Path) -> Clip:
-    clips = decode_clips(path.read_bytes(), frames=8, clip_seconds=10.0, sound_rate=RATE, side=None, limits=Limits())
+    clips = list(
+        decode_clips(path.read_bytes(), frames=8, clip_seconds=10.0, sound_rate=RATE, side=None, limits=Limits())
+    )
     return clips[0][2]
 
 

@@ -3,13 +3,14 @@
 import hashlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from embed_assets.embedding import loop as embedding_loop
 from embed_assets.embedding.allowance import Allowance
 from embed_assets.embedding.batching import Budget
 from embed_assets.embedding.known import KnownVectors
@@ -69,7 +70,7 @@ class Loop:
             allowance=allowance,
         )
 
-    def segments(self, item: Mapping[str, Any]) -> Sequence[Segment]:
+    def segments(self, item: Mapping[str, Any]) -> Iterator[Segment]:
         self.read.append(item["key"])
         text = self.texts[item["key"]]
         if text == "broken":
@@ -77,10 +78,13 @@ class Loop:
         if text == "gone":
             raise SourceError("The bucket went away.")
         parts = text.split("|")
-        return [
-            Segment(kind="chunk", start=number, end=None, text=part, content_hash=text_hash(part), payload=part)
-            for number, part in enumerate(parts)
-        ]
+        return self._made(parts)
+
+    def _made(self, parts: Sequence[str]) -> Iterator[Segment]:
+        for number, part in enumerate(parts):
+            if part == "broken end":
+                raise MediaError("broken file", "behind some segments")
+            yield Segment(kind="chunk", start=number, end=None, text=part, content_hash=text_hash(part), payload=part)
 
     def rows(self) -> dict[str, np.ndarray]:
         table = self.table.open()
@@ -131,6 +135,44 @@ def test_an_item_is_written_with_all_of_its_segments_or_not_at_all(tmp_path, wei
     loop.run()
     assert len(loop.rows()) == 3
     assert loop.report.items["notes"] == {"embedded": 1, "quarantined": 1}
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of items whose every segment takes megabytes."""
+    monkeypatch.setattr(embedding_loop, "_PART_BYTES", 1)
+
+
+def test_an_item_that_comes_in_parts_is_written_as_one(tmp_path, weights, in_parts):
+    loop = Loop(tmp_path, weights)
+    loop.texts = {f"{n}.txt": "|".join(note(n * 100 + m) for m in range(n + 1)) for n in range(20)}
+    loop.run(tokens=8, readers=4, buffer_bytes=1)
+    found = loop.rows()
+    for key, text in loop.texts.items():
+        expected = loop.encoder.encode([loop.encoder.prepare("text", part) for part in text.split("|")])
+        ids = [f"{row(key, '')['media_id']}:chunk:{number}" for number in range(len(expected))]
+        assert np.array_equal(np.array([found[name] for name in ids]), expected)
+    assert len(found) == loop.report.segments_encoded == 210
+    assert loop.report.items["notes"] == {"embedded": 20}
+    assert ended()
+
+
+def test_an_item_whose_end_is_broken_is_set_aside_whole(tmp_path, weights, in_parts):
+    loop = Loop(tmp_path, weights)
+    loop.texts = {"a.txt": "one|two|broken end|three", "b.txt": f"{NOT_ENCODABLE}|five|six", "c.txt": "seven|eight"}
+    loop.run(tokens=1, readers=1)
+    assert len(loop.rows()) == 2
+    assert loop.report.items["notes"] == {"embedded": 1, "quarantined": 2}
+    assert loop.report.reasons["notes"] == {"broken file": 1, "vector not finite": 1}
+
+
+def test_no_text_is_begun_that_an_allowance_has_no_room_for(tmp_path, weights, in_parts):
+    loop = Loop(tmp_path, weights)
+    loop.texts = {"a.txt": "one two|three four", "b.txt": "five six|seven eight|nine ten"}
+    loop.run(tokens=1, readers=1, allowance=Allowance(7, "tokens"))
+    assert loop.report.items["notes"] == {"embedded": 1}
+    assert sorted(WordEncoder.encoded) == ["one two", "three four"]
+    assert loop.report.stopped
 
 
 def test_equal_segments_are_encoded_once(tmp_path, weights):

@@ -9,6 +9,7 @@ import pytest
 from embed_assets.embedding.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
 from embed_assets.errors import SourceError
 from embed_assets.steps import Steps
+from tests.installing import install
 from tests.support import pipeline, rewrite, touch, write_notes
 
 BINARY = b"\x00\x01\x02\xff" * 8
@@ -284,3 +285,23 @@ def test_shards_are_stable_and_named_in_order():
     assert shard_names(3) == ["s00", "s01", "s02"]
     assert shard_names(101)[-1] == "s100"
     assert shard_of("0000000fabc", 4) == "s03"
+
+
+def test_a_file_that_a_decoder_dies_of_is_set_aside_alone(tmp_path, words, monkeypatch):
+    code = (
+        "import os, signal, time\n"
+        "from embed_assets.media.decoder import Decoder\n"
+        "def detect(head):\n"
+        "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV) or head == b'hang' and time.sleep(600)\n"
+        "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"
+        "odd = Decoder(**facts, detect=detect, decode=lambda data, limits: '')\n"
+    )
+    install(tmp_path / "site", "odd-plugin", code, {"embed_assets.decoders": {"odd": "odd_plugin:odd"}}, monkeypatch)
+    folder = write_notes(tmp_path / "notes", 3)
+    for name in ("crash", "hang"):
+        (folder / f"{name}.bin").write_text(name)
+    steps = pipeline(tmp_path, sources={"notes": {"uri": str(folder)}}, limits={"decode_seconds": 1})
+    report = steps.refresh("notes")
+    assert report.quarantined == {"decoder crashed": 1, "decoder timed out": 1}
+    assert [row["status"] for _, row in sorted(rows(steps).items())] == ["quarantined"] * 2 + ["ok"] * 3
+    assert steps.refresh("notes").files_read == 0

@@ -35,9 +35,10 @@ def _write_sound(
     """The samples once from each start, in seconds."""
     import av
 
-    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    channels = {"mono": 1, "stereo": 2, "5.1": 6, "7.1": 8}[layout]
     for start in starts:
-        frame = av.AudioFrame.from_ndarray(np.tile(samples, (channels, 1)), format="fltp", layout=layout)
+        # Side by side: PyAV can't be given eight planes.
+        frame = av.AudioFrame.from_ndarray(samples.repeat(channels)[None], format="flt", layout=layout)
         frame.sample_rate = rate
         frame.time_base = Fraction(1, rate)
         frame.pts = None

@@ -1,9 +1,11 @@
 """What workers are asked to do in tests; by name, since they import it anew."""
 
+import io
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -63,3 +65,51 @@ def loaded(data: bytes) -> list[str]:
 def nap(data: bytes) -> int:
     time.sleep(0.2)
     return os.getpid()
+
+
+def counted(data: bytes, *, most: int, fails: bool = False, naps: float = 0.0) -> Iterator[tuple[int, int]]:
+    """Numbers, each with the process that made it."""
+    for number in range(most):
+        time.sleep(naps)
+        yield number, os.getpid()
+    if fails:
+        raise MediaError("broken end", "in a test")
+
+
+def crash_behind(data: bytes, *, most: int) -> Iterator[int]:
+    yield from range(most)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang_behind(data: bytes, *, most: int) -> Iterator[int]:
+    yield from range(most)
+    time.sleep(600)
+
+
+def zeros(data: bytes, *, megabytes: int, times: int = 1) -> Iterator[np.ndarray]:
+    for _ in range(times):
+        yield np.zeros(megabytes * 2**20, np.uint8)
+
+
+def words(data: bytes, *, megabytes: int) -> str:
+    return "a" * (megabytes * 2**20)
+
+
+def kept(data: bytes, *, megabytes: int) -> int:
+    """Leaks."""
+    _KEPT.append(np.ones(megabytes * 2**20, np.uint8))
+    return os.getpid()
+
+
+def talkative(data: bytes) -> None:
+    raise MediaError("broken thing", "x" * 10**7)
+
+
+def lazy(data: bytes) -> Image.Image:
+    """A picture that turns out to be broken as it is sent."""
+    whole = io.BytesIO()
+    Image.radial_gradient("L").convert("RGB").save(whole, "JPEG")
+    return Image.open(io.BytesIO(whole.getvalue()[:600]))
+
+
+_KEPT: list[np.ndarray] = []

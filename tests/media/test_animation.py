@@ -39,7 +39,7 @@ def animated(kind: str, levels: Sequence[int], durations: int | Sequence[int] = 
 
 def levels(data: bytes, most: int, **limits: Any) -> list[tuple[int | None, int | None, int]]:
     """Start, end and grey level of each frame that is taken."""
-    found = picture_frames(data, most=most, limits=Limits(**limits))
+    found = list(picture_frames(data, most=most, limits=Limits(**limits)))
     return [(start, end, int(np.asarray(picture)[0, 0, 0])) for start, end, picture in found]
 
 
@@ -84,7 +84,7 @@ def test_transparent_frames_show_the_background() -> None:
     pictures = [Image.new("RGBA", (16, 12), (200, 0, 0, alpha)) for alpha in (0, 255)]
     out = io.BytesIO()
     pictures[0].save(out, "PNG", save_all=True, append_images=pictures[1:], duration=100, blend=0)
-    found = picture_frames(out.getvalue(), most=2, limits=Limits(background=(1, 2, 3)))
+    found = list(picture_frames(out.getvalue(), most=2, limits=Limits(background=(1, 2, 3))))
     assert [picture.getpixel((0, 0)) for *_, picture in found] == [(1, 2, 3), (200, 0, 0)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from embed_assets.errors import MediaError
-from embed_assets.media.image import decode_image
+from embed_assets.media.image import MOST_PIXELS, decode_image
 from embed_assets.media.limits import Limits
 
 LIMITS = Limits()
@@ -180,3 +180,13 @@ def test_the_same_photo_in_every_orientation_looks_the_same(shared_data: Path) -
     small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX)).astype("f4") for picture in pictures]
     # Each file was compressed apart and carries its own number, so pixels are near and not equal.
     assert max(float(np.abs(each - small[0]).mean()) for each in small) < 0.5
+
+
+@pytest.mark.parametrize(("side", "made"), [(7071, 7071), (7072, 3536), (9999, 5000)])
+def test_a_very_large_picture_comes_at_half_its_size(side: int, made: int) -> None:
+    out = io.BytesIO()
+    Image.new("1", (side, side), 1).save(out, "PNG")
+    picture = decode_image(out.getvalue(), limits=LIMITS)
+    assert (picture.mode, picture.size) == ("RGB", (made, made))
+    assert picture.getpixel((made - 1, made - 1)) == (255, 255, 255)
+    assert picture.width * picture.height <= MOST_PIXELS

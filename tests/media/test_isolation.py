@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -74,6 +75,14 @@ def test_too_much_memory_is_refused_and_the_worker_lives_on(decoders: Decoders) 
     assert decoders.run(tasks.process, b"") == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds RLIMIT_AS")
+def test_an_item_that_is_too_large_for_a_worker_has_that_reason() -> None:
+    with Decoders(megabytes=64) as decoders:
+        with pytest.raises(MediaError, match="out of memory"):
+            decoders.run(tasks.size, bytes(100 * 2**20))
+        assert decoders.run(tasks.size, b"abc") == 3
+
+
 def test_errors_come_back_as_they_were_raised(decoders: Decoders) -> None:
     with pytest.raises(MediaError) as caught:
         decoders.run(tasks.refuse, b"")
@@ -133,7 +142,6 @@ def test_a_forked_child_has_workers_of_its_own(decoders: Decoders) -> None:
 
 def test_a_worker_whose_program_is_gone_ends() -> None:
     import signal
-    import subprocess
 
     code = (
         "from embed_assets.media.isolation import Decoders\n"
@@ -170,3 +178,122 @@ def test_a_worker_that_died_between_items_is_replaced(decoders: Decoders) -> Non
     time.sleep(0.2)
     assert decoders.run(tasks.process, b"") != process
     assert threading.active_count() < 50
+
+
+def test_results_come_one_by_one_and_the_worker_waits(decoders: Decoders) -> None:
+    found = list(decoders.stream(tasks.counted, b"", most=4))
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert len({process for _, process in found}) == 1
+    assert list(decoders.stream(tasks.counted, b"", most=0)) == []
+    assert list(decoders.stream(tasks.size, b"abc")) == [3]
+
+
+def test_the_time_in_which_a_result_is_used_is_not_the_workers(decoders: Decoders) -> None:
+    for _ in decoders.stream(tasks.counted, b"", most=3, seconds=0.5):
+        time.sleep(0.4)
+
+
+def test_all_results_together_have_the_seconds_of_the_item(decoders: Decoders) -> None:
+    with pytest.raises(MediaError, match="decoder timed out"):
+        list(decoders.stream(tasks.counted, b"", most=100, naps=0.1, seconds=0.5))
+
+
+def test_an_error_behind_some_results_is_raised_behind_them(decoders: Decoders) -> None:
+    seen = []
+    with pytest.raises(MediaError, match="broken end: in a test"):
+        seen.extend(number for number, _ in decoders.stream(tasks.counted, b"", most=2, fails=True))
+    with pytest.raises(MediaError, match="decoder crashed: signal SIGSEGV"):
+        seen.extend(decoders.stream(tasks.crash_behind, b"", most=2))
+    with pytest.raises(MediaError, match="decoder timed out"):
+        seen.extend(decoders.stream(tasks.hang_behind, b"", most=2, seconds=0.5))
+    assert decoders.run(tasks.size, b"abc") == 3
+
+
+def test_a_worker_whose_rest_nobody_wants_is_kept(decoders: Decoders) -> None:
+    results = decoders.stream(tasks.counted, b"", most=10**9)
+    _, process = next(results)
+    results.close()
+    assert decoders.run(tasks.process, b"") == process
+
+
+def test_a_worker_that_hangs_when_nobody_wants_the_rest_is_stopped(decoders: Decoders) -> None:
+    before = decoders.restarts
+    results = decoders.stream(tasks.hang_behind, b"", most=2)
+    next(results)
+    results.close()  # it waits for a word, and then leaves its task
+    assert (decoders.run(tasks.size, b"abc"), decoders.restarts) == (3, before)
+
+
+def test_a_result_has_a_size_that_it_may_have(decoders: Decoders) -> None:
+    with pytest.raises(MediaError) as caught:
+        list(decoders.stream(tasks.zeros, b"", megabytes=257))
+    assert caught.value.reason == "too much decoded"
+    (found,) = decoders.stream(tasks.zeros, b"", megabytes=200)
+    assert len(found) == 200 * 2**20
+    with pytest.raises(MediaError) as caught:
+        decoders.run(tasks.words, b"", megabytes=257)
+    assert caught.value.reason in ("too much decoded", "out of memory")  # it is copied in the worker
+    assert len(decoders.run(tasks.words, b"", megabytes=100)) == 100 * 2**20
+
+
+def test_an_errors_message_has_a_length_that_it_may_have(decoders: Decoders) -> None:
+    with pytest.raises(MediaError, match="broken thing") as caught:
+        decoders.run(tasks.talkative, b"")
+    assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+def test_a_worker_that_keeps_memory_is_replaced() -> None:
+    with Decoders(megabytes=256) as decoders:
+        first = decoders.run(tasks.kept, b"", megabytes=50)
+        assert decoders.run(tasks.kept, b"", megabytes=100) == first
+        assert decoders.run(tasks.kept, b"", megabytes=100) != first
+
+
+def test_an_error_that_nobody_expected_costs_the_item_alone(decoders: Decoders) -> None:
+    for task in (tasks.mistake, tasks.lazy):
+        with pytest.raises(MediaError) as caught:
+            list(decoders.decode(task, b""))
+        assert caught.value.reason == "decoder failed"
+    with pytest.raises(MediaError, match="broken thing: in a test"):
+        list(decoders.decode(tasks.refuse, b""))
+
+
+def test_workers_may_rest_and_start_again(decoders: Decoders) -> None:
+    process = decoders.run(tasks.process, b"")
+    decoders.rest()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert decoders.run(tasks.size, b"abc") == 3
+
+
+def test_large_results_of_several_threads_have_their_turns() -> None:
+    held, most = [], []
+
+    def use(_: int) -> None:
+        for _ in decoders.stream(tasks.zeros, b"", megabytes=150, times=3):
+            held.append(1)
+            most.append(len(held))
+            time.sleep(0.02)
+            held.pop()
+
+    with Decoders() as decoders, ThreadPoolExecutor(3) as pool:
+        list(pool.map(use, range(3)))
+    assert (max(most), len(most)) == (1, 9)
+
+
+def test_no_item_is_blamed_where_no_worker_can_start() -> None:
+    pytest.importorskip("resource")
+    code = (
+        "import resource\n"
+        "from embed_assets.media.isolation import Decoders\n"
+        "from embed_assets.media.process import NotStarted\n"
+        "from tests.media import tasks\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
+        "try:\n"
+        "    list(Decoders().decode(tasks.size, b'abc'))\n"
+        "except NotStarted as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("A decoder process did not start: "), done.stderr

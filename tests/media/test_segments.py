@@ -6,9 +6,13 @@ from PIL import Image
 
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.hashing import content_hash, text_hash
+from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
+from embed_assets.media.process import NotStarted
+from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
+from tests.media.test_image import encoded
 
 TEXT = "One sentence of several words here. " * 30
 
@@ -74,3 +78,45 @@ def test_identity_names_what_changes_segments_and_the_splitter() -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(SettingsError, match="expected 'chunks' or 'whole'"):
         Segmenting(mode="pages")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("data", "mime", "alone"),
+    [
+        (b"plain words", "text/plain", True),
+        ("Stra\u00dfe".encode(), "text/plain", True),
+        (b'{"a": 1}', "application/json", True),
+        ("Stra\u00dfe".encode("cp1252"), "text/plain", False),
+        ("Stra\u00dfe".encode("utf-16"), "text/plain", False),
+        (b"nul \0 within", "text/plain", False),
+        (b"words " * 100, "text/plain", False),
+        (b"<html><body>words</body></html>", "text/html", False),
+        (b"%PDF-1.4", "application/pdf", False),
+    ],
+)
+def test_nothing_but_utf8_is_decoded_in_the_process_that_asks(data: bytes, mime: str, alone: bool) -> None:
+    nobody = Decoders()
+    nobody.close()
+    options: dict[str, Any] = {
+        "segmenting": Segmenting(mode="whole"),
+        "limits": Limits(max_characters=500),
+        "decoders": nobody,
+    }
+    about: dict[str, Any] = {"modality": "text", "mime": mime, "caption": None, "media_hash": "h"}
+    try:
+        (found,) = segments_of(data, tokenizer=None, max_tokens=None, **about, **options)
+    except NotStarted:
+        assert not alone
+    else:
+        assert alone
+        assert found.text == data.decode()
+
+
+def test_a_still_picture_that_is_broken_is_no_animation_either() -> None:
+    whole = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")
+    still = Sampling(animated_frames=4)
+    with Decoders() as decoders:
+        for each in (decoders, None):
+            with pytest.raises(MediaError) as caught:
+                cut(whole[: len(whole) // 2], modality="image", sampling=still, decoders=each)
+            assert caught.value.reason == "broken image"

@@ -40,9 +40,9 @@ def outcome(path: Path, decoders: Decoders) -> str:
         if found.modality == "image":
             decoders.run(decode_image, data, limits=LIMITS)
         elif found.modality == "video":
-            decoders.run(clip_segments, data, **options)
+            list(decoders.stream(clip_segments, data, **options))
         else:
-            decoders.run(sound_segments, data, **options)
+            list(decoders.stream(sound_segments, data, **options))
     except MediaError as error:
         return error.reason
     return found.modality or "sound"

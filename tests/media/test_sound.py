@@ -9,6 +9,8 @@ from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Sound
 from embed_assets.media.sound import decode_sound, silent, sound_windows
+from embed_assets.media.spans import spans
+from embed_assets.media.tape import Tape
 from tests.media.made import clip_file, sound_file, tone
 
 LIMITS = Limits()
@@ -139,14 +141,31 @@ def test_the_standard_library_agrees_on_a_wav() -> None:
     assert (decoded(out.getvalue(), 8000).samples == samples / np.float32(32768)).all()
 
 
-def test_windows_are_views_that_cover_the_sound() -> None:
-    sound = Sound(np.arange(100, dtype=np.float32), 10)
-    windows = sound_windows(sound, window_seconds=3, hop_seconds=None, minimum=1)
+def windows_of(samples: np.ndarray, blocks: int = 1, **given: float | None) -> list[tuple[float, float, Sound]]:
+    tape = Tape(iter(np.array_split(samples, blocks)))
+    return list(sound_windows(tape, rate=10, **{"hop_seconds": None, **given}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("blocks", [1, 7, 100])
+def test_windows_cover_the_sound_however_it_comes(blocks: int) -> None:
+    samples = np.arange(100, dtype=np.float32)
+    windows = windows_of(samples, blocks, window_seconds=3, minimum=1)
     assert [(start, end) for start, end, _ in windows] == [(0, 3), (3, 6), (6, 9), (9, 10)]
-    assert (np.concatenate([part.samples for _, _, part in windows]) == sound.samples).all()
-    assert all(np.shares_memory(part.samples, sound.samples) for _, _, part in windows)
-    joined = sound_windows(sound, window_seconds=3, hop_seconds=None, minimum=1.5)
+    assert (np.concatenate([part.samples for _, _, part in windows]) == samples).all()
+    joined = windows_of(samples, blocks, window_seconds=3, minimum=1.5)
     assert [(start, end) for start, end, _ in joined] == [(0, 3), (3, 6), (6, 9), (7, 10)]
+    assert [list(part.samples[[0, -1]]) for _, _, part in joined] == [[0, 29], [30, 59], [60, 89], [70, 99]]
+
+
+@pytest.mark.parametrize("length", [1, 29, 30, 31, 44, 45, 59, 60, 61, 75, 90, 91])
+@pytest.mark.parametrize("hop", [None, 1.0, 2.5, 4.0])
+def test_windows_made_while_a_sound_is_decoded_are_those_of_the_whole(length: int, hop: float | None) -> None:
+    samples = np.arange(length, dtype=np.float32)
+    windows = windows_of(samples, length, window_seconds=3, hop_seconds=hop, minimum=1.5)
+    wanted = spans(0.0, length / 10, window=3, hop=hop, minimum=1.5, longer=False)
+    assert [(start, end) for start, end, _ in windows] == wanted
+    for start, end, part in windows:
+        assert (part.samples == samples[round(start * 10) : round(end * 10)]).all()
 
 
 def test_silence_is_below_60_db_in_every_half_second() -> None:

@@ -15,7 +15,7 @@ LIMITS = Limits()
 
 def clips(data: bytes, **given: Any) -> list[tuple[float, float, Clip]]:
     options = {"frames": 4, "clip_seconds": None, "sound_rate": None, "side": None, "limits": LIMITS}
-    return decode_clips(data, **{**options, **given})
+    return list(decode_clips(data, **{**options, **given}))
 
 
 def reason(data: bytes, **given: Any) -> str:

@@ -1,0 +1,45 @@
+"""Look: what a listing's files hold, read on threads that share what memory there is for them."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from embed_assets.embedding.look import ListedSource, entries
+from embed_assets.media.item import ListedFile
+from embed_assets.media.sidecar import Annotations
+
+
+def listed(sizes: list[int], read: Callable[[str], bytes]) -> ListedSource:
+    files = [
+        ListedFile(key=f"{number}.txt", uri=f"/{number}.txt", size=size, mtime=0.0, etag="")
+        for number, size in enumerate(sizes)
+    ]
+    return ListedSource(
+        name="notes",
+        at=datetime.now(UTC),
+        files=files,
+        annotations=Annotations({}, by_folder=False),
+        read=read,
+        max_deleted_share=1.0,
+        readers=4,
+    )
+
+
+@pytest.mark.parametrize(("megabytes", "together"), [(0.5, 4), (100, 2), (200, 1), (400, 1)])
+def test_large_files_are_read_one_after_another_and_small_ones_side_by_side(megabytes: float, together: int) -> None:
+    inside, most = [], []
+
+    def read(key: str) -> bytes:
+        inside.append(key)
+        time.sleep(0.05)
+        most.append(len(inside))
+        inside.remove(key)
+        return b"words"
+
+    source = listed([int(megabytes * 2**20)] * 8, read)
+    found = entries(source, source.files, fresh={file.key for file in source.files}, live={})
+    assert [entry.look.mime for entry in found if entry.look] == ["text/plain"] * 8
+    assert max(most) <= together
+    assert megabytes > 1 or max(most) > 1
