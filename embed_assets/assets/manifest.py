@@ -1,6 +1,7 @@
 """The manifest asset of a source: one listing, changed files read, rows written by shard."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -43,7 +44,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names, source),
         description=_description(settings),
-        metadata={"dagster/uri": settings.uri, "pattern": settings.pattern} if settings.uri else {},
+        metadata={"dagster/uri": settings.address, "pattern": settings.pattern} if settings.uri else {},
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
@@ -52,6 +53,8 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         report = steps.refresh(source)
         save_settings(steps.store, names.settings)  # the commands of embed-assets need a store's address only
         context.log.info(_told(report))
+        for each in report.out_of_reach:
+            context.log.warning(each.told())
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)
 
@@ -61,7 +64,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
 def _description(settings: SourceSettings) -> str:
     if settings.kind == "files":
         return (
-            f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
+            f"Media items of `{settings.address}` by content hash. Reads only files whose size, time or etag "
             "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
         )
     return (
@@ -97,6 +100,9 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     if report.quarantined:
         reasons = [{"reason": reason, "items": count} for reason, count in sorted(report.quarantined.items())]
         metadata["quarantined by reason"] = preview(reasons, ("reason", "items"))
+    if report.out_of_reach:
+        beyond = [asdict(each) for each in report.out_of_reach]
+        metadata["out of reach"] = preview(beyond, ("place", "reason", "why", "items"))
     table = steps.manifest.table([source], columns=["key", "modality", "status"])
     table = table.filter(pc.not_equal(table["status"], "deleted")).sort_by("key")
     shown = table.filter(pc.and_(pc.equal(table["modality"], "image"), pc.equal(table["status"], "ok")))

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from embed_assets.embedding import progress
 from embed_assets.errors import MediaError
 from embed_assets.media.added import media_hash
 from embed_assets.media.item import ListedFile
+from embed_assets.media.reach import Away
 from embed_assets.media.sidecar import Annotations
 from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.tables import TableRow, Tables, row_key, table_of
@@ -31,6 +32,8 @@ class ListedSource:
     max_deleted_share: float
     readers: int
     decoders: str = ""  # plugins that media is shown to
+    unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by their path
+    away: Mapping[str, Away] = field(default_factory=dict)  # files that could not be asked for, by key
     unasked: bool = False  # files were not asked for size and time: what could not be read may be there again
 
     def is_table(self, file: ListedFile) -> bool:

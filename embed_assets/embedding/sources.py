@@ -10,15 +10,18 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import media_hash
-from embed_assets.media.addressed import Places, list_addressed
+from embed_assets.media.addressed import Addresses, list_addressed
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
-from embed_assets.media.listing import list_source
+from embed_assets.media.listing import list_readable
+from embed_assets.media.places import Places
+from embed_assets.media.reach import FOLDER, Away
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of, text_segments
+from embed_assets.media.shown import has_hidden
 from embed_assets.media.sidecar import Annotations, load_sidecar
 from embed_assets.media.source import Source, open_source, unopened
 from embed_assets.media.spool import Spool
@@ -43,14 +46,20 @@ def listed(
     """The source's files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
         return _listed_dataset(name, settings, limits=limits, readers=readers, store=store, cache=cache)
-    began, uri = datetime.now(UTC), settings.uri or ""
-    source = open_source(uri, settings.storage_options, cache=cache)
-    exclude = [settings.sidecar] if settings.sidecar else []
-    files = list_source(uri, pattern=settings.pattern, storage_options=settings.storage_options, exclude=exclude)
+    began, uri = datetime.now(UTC), _address(name, settings)
+    source = _opened(name, settings, cache)
+    listing = list_readable(
+        uri,
+        pattern=settings.pattern,
+        storage_options=settings.storage_options,
+        exclude=[*settings.exclude, *([settings.sidecar] if settings.sidecar else [])],
+        follow_links=settings.follow_links,
+    )
     return ListedSource(
         name=name,
         at=began,
-        files=files,
+        files=listing.files,
+        unread={folder: Away(source.uri_of(folder), FOLDER, why) for folder, why in listing.unread.items()},
         annotations=_annotations(settings),
         read=lambda key: source.read(key, limits.max_bytes),
         tables=_table_files(settings, source, limits),
@@ -161,11 +170,10 @@ def _reader(
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """As `media_reader`, without a look at what was read."""
     if settings.kind != "files" and settings.table.uri:
-        places = Places(settings.uri, settings.storage_options, cache=cache)
-        return lambda row: places.read(row["uri"], limits.max_bytes, known_hash=row["content_hash"])
+        return _named_reader(name, settings, limits, store, cache)
     if settings.kind != "files":
         return _row_reader(_dataset_tables(name, settings, limits, store))
-    source = open_source(settings.uri or "", settings.storage_options, cache=cache)
+    source = _opened(name, settings, cache)
     tables = _table_files(settings, source, limits)
     texts = None if tables is None else Spool(tables)
 
@@ -178,6 +186,46 @@ def _reader(
         return texts.data(table, row["content_hash"])
 
     return read
+
+
+def _named_reader(
+    name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
+) -> Callable[[Mapping[str, Any]], bytes]:
+    """Reads files that rows name; addresses whose credentials the manifest lacks are looked up in the table."""
+    places = _places(name, settings, cache)
+    addresses = Addresses(_dataset_tables(name, settings, limits, store), _table_key(settings))
+
+    def read(row: Mapping[str, Any]) -> bytes:
+        uri = addresses.of(row["key"], row["uri"])
+        return places.read(uri, limits.max_bytes, known_hash=row["content_hash"])
+
+    return read
+
+
+def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Places:
+    return Places(
+        None if settings.uri is None else _address(name, settings),
+        settings.storage_options,
+        allow=settings.table.allow,
+        follow_links=settings.follow_links,
+        cache=cache,
+    )
+
+
+def _opened(name: str, settings: SourceSettings, cache: MediaCache | None) -> Source:
+    uri = _address(name, settings)
+    return open_source(uri, settings.storage_options, cache=cache, follow_links=settings.follow_links)
+
+
+def _address(name: str, settings: SourceSettings) -> str:
+    """The source's uri. Raises SourceError where it is one that was kept without its credentials."""
+    uri = settings.uri or ""
+    if has_hidden(uri):
+        raise SourceError(
+            f"The credentials in the uri of source {name!r}, {uri}, are not kept in the store. Set "
+            f"EMBED_ASSETS_SOURCES__{name.upper()}__URI to the whole uri, or run with --settings."
+        )
+    return uri
 
 
 def _row_reader(tables: Tables) -> Callable[[Mapping[str, Any]], bytes]:
@@ -225,7 +273,7 @@ def _listed_dataset(
             max_deleted_share=settings.max_deleted_share,
             readers=readers,
         )
-    addressed = list_addressed(tables, file.key, Places(settings.uri, settings.storage_options, cache=cache))
+    addressed = list_addressed(tables, file.key, _places(name, settings, cache))
     said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
     return ListedSource(
         name=name,
@@ -233,6 +281,7 @@ def _listed_dataset(
         files=addressed.files,
         annotations=Annotations(said, by_folder=False),
         read=addressed.read,
+        away=addressed.away,
         unasked=settings.table.updated is not None,
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
@@ -258,10 +307,12 @@ def _dataset_tables(name: str, settings: SourceSettings, limits: Limits, store: 
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
         return Tables(columns=replace(columns, id=ROW_ID), limits=limits, dataset=rows)
     rows = open_dataset(
-        settings.uri or "",
+        _address(name, settings),
         kind,
         shown=f"source {name!r} ({_table_uri(settings)})",
         pattern=settings.pattern,
+        exclude=settings.exclude,
+        follow_links=settings.follow_links,
         storage_options=settings.storage_options,
         store_options=lance_options(settings.storage_options),
     )

@@ -1,7 +1,6 @@
 """Shown: addresses without the credentials in them, as they are stored and printed."""
 
 import re
-from urllib.parse import urlsplit
 
 HIDDEN = "***"  # stands where a credential was
 _LONGEST = 500  # characters of an address that are shown
@@ -56,11 +55,9 @@ def place_of(uri: str) -> str:
     """The host or bucket that an address is in, without a user: `https://cdn.example`; of a path its folder."""
     if "://" not in uri or uri.startswith("file://"):
         return uri.removeprefix("file://").rpartition("/")[0] or "/"
-    try:
-        parts = urlsplit(without_user(uri))
-    except ValueError:
-        return uri.partition("://")[0] + "://"
-    return f"{parts.scheme}://{parts.netloc}"
+    scheme, _, rest = without_user(uri).partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return f"{scheme}://{authority.lower() if scheme.lower().startswith('http') else authority}"
 
 
 def _is_place(found: re.Match[str]) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import StoreError
+from embed_assets.media.shown import shown
 from embed_assets.settings import PipelineSettings, make_settings, overridden
 from embed_assets.store.connection import Store
 
@@ -11,7 +12,7 @@ _FILE = "pipeline.yaml"
 
 
 def save_settings(store: Store, settings: PipelineSettings) -> None:
-    """Keep the settings, without the options that may hold credentials; writes only what changed."""
+    """Keep the settings, without options that may hold credentials and those in addresses; writes what changed."""
     import yaml
 
     text = "# Written by the latest run.\n" + yaml.safe_dump(_plain(settings), sort_keys=False)
@@ -53,4 +54,8 @@ def _plain(settings: PipelineSettings) -> dict[str, Any]:
     document = settings.model_dump(mode="json", exclude={"storage_options"})
     for source in document["sources"].values():
         source.pop("storage_options")
+        for name in ("uri", "sidecar"):
+            source[name] = shown(source[name]) if source[name] else source[name]
+        source["table"]["allow"] = [shown(each) for each in source["table"]["allow"]]
+    document["store"] = shown(document["store"])
     return document

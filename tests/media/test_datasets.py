@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import MediaError, MissingExtraError, SourceError
-from embed_assets.media.addressed import Places
+from embed_assets.media.places import Places
 from embed_assets.media.dataset_kinds import DatasetKind
 from embed_assets.media.datasets import Rows, open_dataset
 from embed_assets.media.hashing import content_hash
@@ -150,8 +150,8 @@ def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
     for written in ("a.txt", "./a.txt", f"{tmp_path}/a.txt", f"file://{tmp_path}/a.txt"):
         uri = places.absolute(written)
         assert places.read(uri, 10) == b"x" and places.find(uri).size == 1, written
-    for written in ("../a.txt", "b.txt", "."):
-        with pytest.raises(MediaError, match="vanished"):
+    for written, reason in (("../a.txt", "outside the source"), ("b.txt", "vanished"), (".", "vanished")):
+        with pytest.raises(MediaError, match=reason):
             places.find(places.absolute(written))
     with pytest.raises(MediaError, match="relative path"):
         Places(None, None).absolute("a.txt")
