@@ -142,7 +142,8 @@ def _unusable(steps: Steps, unknown: Mapping[str, Mapping[str, int]]) -> dict[st
         items = sum(status != "deleted" for status in rows)
         if aside > most * items:
             why = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common(5))
-            told[source] = f"{aside} of {items} items are of no kind that can be read ({aside / items:.1%}): {why}"
+            shares = f"{aside / items:.1%}, at most {most:.1%}"
+            told[source] = f"{aside} of {items} items can't be read, or are of no known kind ({shares}): {why}"
     return told
 
 

@@ -15,10 +15,10 @@ from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from embed_assets.errors import MediaError
-from embed_assets.media.allowed import NO_ADDRESS, Allowed
+from embed_assets.media.allowed import NO_ADDRESS, OUTSIDE, Allowed
 from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
-from embed_assets.media.shown import place_of
+from embed_assets.media.shown import brief, place_of
 
 _HOPS = 5
 _TIMEOUT = 10.0  # seconds without a connection, or without a byte
@@ -82,7 +82,7 @@ class Web:
                     _judge(answer, accept)
                     yield answer
                     return
-                uri = urljoin(uri, target)
+                uri = _redirected(uri, target)
             finally:
                 connection.close()
         raise MediaError(UNREACHABLE, f"more than {_HOPS} redirects", again=True)
@@ -171,6 +171,17 @@ def _troubles() -> Iterator[None]:
         raise Trouble("no answer in HTTP", silent=True) from error
     except OSError as error:
         raise Trouble((error.strerror or type(error).__name__).lower(), silent=True) from error
+
+
+def _redirected(uri: str, target: str) -> str:
+    """Where a redirect leads. Raises MediaError where that is no address of the web."""
+    try:
+        found = urljoin(uri, target)
+    except ValueError as error:
+        raise MediaError(NO_ADDRESS, f"a redirect to no address: {error}") from error
+    if not found.lower().startswith(("http://", "https://")):
+        raise MediaError(OUTSIDE, f"a redirect to {brief(found)}")
+    return found
 
 
 def _judge(answer: http.client.HTTPResponse, accept: Collection[int]) -> None:

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import MediaError, MissingExtraError, SourceError
-from embed_assets.media.places import Places
 from embed_assets.media.dataset_kinds import DatasetKind
 from embed_assets.media.datasets import Rows, open_dataset
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
+from embed_assets.media.places import Places
 from embed_assets.media.spool import Spool
 from embed_assets.media.tables import Columns, Tables, media_type, table_of
 from embed_assets.media.taken import Taken

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import SourceError
-from embed_assets.media.listing import list_readable, list_source
+from embed_assets.media.listing import list_source
 from tests.s3_server import S3Server
 
 
