@@ -7,6 +7,7 @@ from typing import Any
 
 from embed_assets.embedding.reach import OutOfReach, read_kept
 from embed_assets.embedding.report import OUTCOMES
+from embed_assets.quality.readable import unreadable
 from embed_assets.steps import Steps
 from embed_assets.store.history import History
 from embed_assets.store.manifest import OUT_OF_REACH
@@ -123,7 +124,7 @@ def read_status(steps: Steps) -> Status:
         encoders=tuple(encoders),
         unencoded=_unencoded(steps, list(newest.values())),
         unresolved=tuple(name for name in steps.settings.encoders if name not in newest),
-        unusable=_unusable(steps, unknown),
+        unusable=_unusable(steps),
         out_of_reach=_out_of_reach(steps),
     )
 
@@ -133,18 +134,11 @@ def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
     return {source: read_kept(mark) for source, mark in marks.items() if mark}
 
 
-def _unusable(steps: Steps, unknown: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+def _unusable(steps: Steps) -> dict[str, str]:
     """Files of no known kind belong to no encoder: their share of the source is told once, here."""
-    most, told = steps.settings.checks.max_quarantined_share, {}
-    for source, reasons in unknown.items():
-        aside = sum(reasons.values())
-        rows = steps.manifest.table([source], columns=("status",))["status"].to_pylist()
-        items = sum(status != "deleted" for status in rows)
-        if aside > most * items:
-            why = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common(5))
-            shares = f"{aside / items:.1%}, at most {most:.1%}"
-            told[source] = f"{aside} of {items} items can't be read, or are of no known kind ({shares}): {why}"
-    return told
+    most = steps.settings.checks.max_quarantined_share
+    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.told() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, Counter[str]]:

@@ -432,6 +432,14 @@ def test_most_rows_gone_stops_before_anything_is_written(tmp_path: Path) -> None
         ({"uri": "x", "table": {"uri": "b"}}, "table.uri needs a table that is read by columns"),
         ({"uri": "x", "table": {"text": "t", "id": "i", "updated": "u"}}, "table.updated needs a table that is read"),
         ({"uri": "x.lance", "table": {"text": "t", "updated": "u"}}, "but not which row is which; add id"),
+        (
+            {"uri": "x", "table": {"text": "t", "allow": ["/y"]}},
+            "allow is of the files that a uri column names; add uri",
+        ),
+        (
+            {"uri": "x.lance", "table": {"uri": "u", "allow": ["nowhere"]}},
+            "allow names 'nowhere'; write an absolute path",
+        ),
         ({"uri": "x", "table": {"id": "i"}}, "names columns but not the one that is embedded; add text, bytes or uri"),
         ({"uri": "x", "table": {"text": "t", "format": "iceberg"}}, "table.format: Input should be 'files', 'lance'"),
     ],

@@ -19,6 +19,7 @@ from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.image import decode_image
+from embed_assets.quality.readable import unreadable
 from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
@@ -26,6 +27,8 @@ from embed_assets.store.saved import save_settings
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
+_READABLE = "readable_share"
+_READABLE_MEANS = "Share of the items that can't be read, or are of no known kind: they count here, for no encoder."
 _SHEET = 24  # pictures on a contact sheet
 _SHOWN = 10  # items of the preview
 _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
@@ -34,9 +37,11 @@ _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", 
 def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     """`<source>_manifest`: which media items there are, by content hash; its data version is theirs."""
     settings = names.settings.sources[source]
+    key = names.key(of=source, kind="manifest")
 
     @dg.asset(
-        key=names.key(of=source, kind="manifest"),
+        key=key,
+        check_specs=[dg.AssetCheckSpec(_READABLE, asset=key, description=_READABLE_MEANS)],
         deps=upstream_of(names.settings, source),
         group_name=names.source_group,
         kinds={"lancedb"},
@@ -56,9 +61,24 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         for each in report.out_of_reach:
             context.log.warning(each.told())
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
-        return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(report.data_version),
+            metadata=metadata,
+            check_results=[_readable(steps, source)],
+        )
 
     return manifest
+
+
+def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
+    found = unreadable(steps.manifest, source, most=steps.settings.checks.max_quarantined_share)
+    return dg.AssetCheckResult(
+        check_name=_READABLE,
+        passed=found.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=found.told(),
+        metadata={"share": round(found.share, 5), **counts({"unreadable": found.aside})},
+    )
 
 
 def _description(settings: SourceSettings) -> str:
