@@ -136,6 +136,29 @@ def test_a_row_whose_read_fails_stays_as_it_was_and_is_read_again(
         assert steps.refresh("notes").edited == 1
 
 
+def test_a_host_that_goes_down_between_refresh_and_embedding_keeps_the_vectors_of_before(
+    tmp_path: Path, words: list
+) -> None:
+    with web_server() as server:
+        sources = named(tmp_path, on(server, 3)).settings.model_dump()["sources"]
+        steps = pipeline(tmp_path, sources=sources, compute={"cache_mb": 0, "offline": True})
+        run_all(steps)
+        server.put("/1.txt", "other words")
+        assert steps.refresh("notes").edited == 1
+    record = steps.resolve("words").record
+    assert steps.embed(record).reasons == {"notes": {"unreachable": 1}}
+    assert {row["text"] for row in rows_by_key(steps).values()} == {note(number) for number in range(3)}
+    steps.index(record)
+    assert [verdict.summary for verdict in steps.check(record)[1] if not verdict.passed] == [
+        "1 of 3 items (33.3%, at most 5.0%): unreachable 1"
+    ]
+    with web_server(server.port) as server:
+        on(server, 3)
+        server.put("/1.txt", "other words")
+        assert refresh_and_embed(steps).total("embedded") == 1
+    assert "other words" in {row["text"] for row in rows_by_key(steps).values()}
+
+
 def test_rows_that_are_not_allowed_any_more_are_set_aside(tmp_path: Path, words: list, server: WebServer) -> None:
     uris = on(server, 2)
     refresh_and_embed(named(tmp_path, uris))

@@ -1,7 +1,7 @@
 """Files that rows name: where they may lie, what each place answers, and that no row stops another."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -108,7 +108,7 @@ def test_a_file_of_the_web_is_fetched_once_where_there_is_a_cache(tmp_path: Path
     assert server.asked["/a.txt"] == 1
 
 
-def listed(folder: Path, rows: list[str | None], *allow: str) -> AddressedFiles:
+def listed(folder: Path, rows: Sequence[str | None], *allow: str) -> AddressedFiles:
     table = folder / "table"
     table.mkdir(exist_ok=True)
     pq.write_table(pa.table({"doc": [f"d{n:02d}" for n in range(len(rows))], "path": rows}), table / "rows.parquet")

@@ -70,5 +70,5 @@ def test_no_password_and_no_signature_is_ever_shown(user: str, password: str, pa
 def test_any_text_can_be_shown(text: str) -> None:
     assert shown(shown(text)) == shown(text)
     assert "\n" not in brief(text)
-    assert identity(text) == identity(text)
-    place_of(text), credentials(text)
+    assert identity(identity(text)) == identity(text)
+    assert isinstance(place_of(text), str) and isinstance(credentials(text), tuple)
