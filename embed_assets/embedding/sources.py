@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from embed_assets.embedding.look import ListedSource
+from embed_assets.embedding.once import once
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SourceError
@@ -13,6 +14,7 @@ from embed_assets.media.added import media_hash
 from embed_assets.media.addressed import Addresses, list_addressed
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
+from embed_assets.media.hosts import Hosts
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
@@ -209,6 +211,7 @@ def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Pl
         allow=settings.table.allow,
         follow_links=settings.follow_links,
         cache=cache,
+        hosts=once(("hosts", name), Hosts),
     )
 
 

@@ -25,7 +25,8 @@ class Places:
     """Files that may be named: below `below`, to which relative paths belong, and below the prefixes of `allow`.
 
     May be used from several threads. What a host or bucket does is no fault of the source: all that is raised of it is
-    MediaError, "unreachable" where it can't be told whether a file is there. A host that is down is not asked again.
+    MediaError, "unreachable" where it can't be told whether a file is there. A host that is down is not asked again, nor
+    by others who are given the same `hosts`.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Places:
         allow: Iterable[str] = (),
         follow_links: bool = False,
         cache: MediaCache | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._below = below = _absolute(below)
         self._shown = unopened(below).uri if below else ""  # what goes into the manifest has no credentials
@@ -44,7 +46,7 @@ class Places:
         self._folders = [os.path.realpath(folder) for folder in self._allowed.folders]
         self._follow_links = follow_links
         self._cache = cache
-        self._hosts = Hosts()
+        self._hosts = hosts or Hosts()
         self._opened: dict[str, Source] = {}
         self._lock = threading.Lock()
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from embed_assets.embedding.once import once_a_run
 from embed_assets.embedding.reach import read_kept
 from embed_assets.errors import SourceError
 from embed_assets.status import read_status
@@ -95,6 +96,19 @@ def test_a_host_that_refuses_or_is_in_trouble_deletes_nothing(
     refresh_and_embed(steps)
     assert len(rows_by_key(steps)) == 3
     assert beyond(steps) == [(server.url, reason, 3, why)]
+
+
+def test_a_host_that_was_given_up_is_not_asked_again_by_the_same_run(tmp_path: Path, server: WebServer) -> None:
+    uris = on(server, 2)
+    steps = named(tmp_path, uris)
+    for number in range(2):
+        server.put(f"/{number}.txt", status=429, headers={"Retry-After": "99"})
+    with once_a_run():
+        for _ in range(3):
+            assert steps.listing_differs("notes")
+        assert sum(server.asked.values()) <= 2
+    assert steps.listing_differs("notes")
+    assert sum(server.asked.values()) > 2
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -155,3 +155,16 @@ def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
             places.find(places.absolute(written))
     with pytest.raises(MediaError, match="relative path"):
         Places(None, None).absolute("a.txt")
+
+
+def test_a_part_that_a_link_takes_from_elsewhere_stops_the_table_unless_links_are_followed(tmp_path: Path) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        pq.write_table(pa.table({"body": [folder]}), tmp_path / folder / f"{folder}.parquet")
+    (tmp_path / "in" / "linked.parquet").symlink_to(tmp_path / "out" / "out.parquet")
+    with pytest.raises(SourceError, match=r"linked\.parquet is a link out of the source"):
+        open_dataset(f"{tmp_path}/in", "parquet", shown="t").version()
+    followed = open_dataset(f"{tmp_path}/in", "parquet", shown="t", follow_links=True)
+    assert [row["body"] for _, row in followed.records(["body"])] == ["in", "out"]
+    without = open_dataset(f"{tmp_path}/in", "parquet", shown="t", exclude=["linked*"])
+    assert [row["body"] for _, row in without.records(["body"])] == ["in"]
