@@ -25,8 +25,8 @@ class Places:
     """Files that may be named: below `below`, to which relative paths belong, and below the prefixes of `allow`.
 
     May be used from several threads. What a host or bucket does is no fault of the source: all that is raised of it is
-    MediaError, "unreachable" where it can't be told whether a file is there. A host that is down is not asked again, nor
-    by others who are given the same `hosts`.
+    MediaError, "unreachable" where it can't be told whether a file is there. A host that is down is not asked again,
+    nor by others who are given the same `hosts`.
     """
 
     def __init__(
