@@ -8,7 +8,7 @@ from typing import Any
 
 from embed_assets.embedding.look import Entry, ListedSource, owner
 from embed_assets.media.reach import FOLDER, KEPT, Away
-from embed_assets.media.shown import place_of
+from embed_assets.media.shown import brief, place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +22,10 @@ class OutOfReach:
 
     def told(self) -> str:
         """One line, for people."""
-        why = f" ({self.why})" if self.why else ""
+        why, place = f" ({self.why})" if self.why else "", brief(self.place)
         if self.reason == FOLDER:
-            return f"{self.place} can't be read{why}; {self.items:,} items known below it stay as they are"
-        return (
-            f"{self.reason}{why}: {self.items:,} items at {self.place}; what they were stays, the next run tries again"
-        )
+            return f"{place} can't be read{why}; {self.items:,} items known below it stay as they are"
+        return f"{self.reason}{why}: {self.items:,} items at {place}; what they were stays, the next run tries again"
 
 
 def beyond_listing(listed: ListedSource, rows: Iterable[Mapping[str, Any]]) -> list[OutOfReach]:

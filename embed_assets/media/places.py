@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.allowed import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
 from embed_assets.media.cache import MediaCache
-from embed_assets.media.hosts import Hosts, Trouble
+from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
 from embed_assets.media.listing import look_up
-from embed_assets.media.shown import place_of
+from embed_assets.media.shown import brief, place_of
 from embed_assets.media.source import LINK_OUT, Source, is_below, is_local, open_source, unopened
 from embed_assets.media.web import Web, addresses, password_of
 
@@ -81,9 +81,9 @@ class Places:
         if place.startswith("/"):
             return os.path.normpath(f"/{place.lstrip('/')}")
         if self._below is None:
-            raise MediaError("relative path", f"{place}: the source has no uri that it could be below")
+            raise MediaError("relative path", f"{brief(place)}: the source has no uri that it could be below")
         if ".." in place.split("/"):
-            raise MediaError(OUTSIDE, f"{place} leads out of the source")
+            raise MediaError(OUTSIDE, f"{brief(place)} leads out of the source")
         return f"{self._shown}/{place.removeprefix('./')}"
 
     def _fetched(self, uri: str, max_bytes: int, known_hash: str) -> bytes:
@@ -112,7 +112,12 @@ class Places:
                 self._check_host(uri)
                 return ask(*self._remote(uri))
             except SourceError as error:  # fsspec has tried more than once
-                raise Trouble(str(error)[:300], silent=True) from error
+                raise Trouble(brief(str(error)), silent=True) from None
+            except MediaError as error:
+                if error.reason != "vanished" or not split_chain(uri)[0]:
+                    raise
+                # fsspec says so of a host that is down, too.
+                raise MediaError(UNREACHABLE, "not there, or no answer", again=True) from None
 
         return self._hosts.patiently(place, asked, tries=1)
 
@@ -123,7 +128,7 @@ class Places:
         if self._follow_links:
             return Source(uri="", root="", follow_links=True), path.lstrip("/")
         if not any(is_below(real, folder) for folder in self._folders):
-            raise MediaError(LINK_OUT, f"{path} is a link out of the source, and its follow_links is not set")
+            raise MediaError(LINK_OUT, f"{brief(path)} is a link out of the source, and its follow_links is not set")
         return Source(uri="", root="", follow_links=True), real.lstrip("/")
 
     def _remote(self, uri: str) -> tuple[Source, str]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cache import MediaCache
-from embed_assets.media.shown import credentials, without_user
+from embed_assets.media.shown import brief, credentials, without_user
 
 _SECRET_OPTION = re.compile(r"key|secret|token|pass|credential|auth|sas|sign|cookie|connection", re.IGNORECASE)
 LINK_OUT = "link out of the source"  # a reason
@@ -54,7 +54,7 @@ class Source:
             failure = self.refusal(key, error)
             raise failure from failure.__cause__
         if len(data) > max_bytes:
-            raise MediaError("too large", f"{key} has more than {max_bytes:,} bytes, the limit max_bytes")
+            raise MediaError("too large", f"{brief(key)} has more than {max_bytes:,} bytes, the limit max_bytes")
         return data
 
     @contextmanager
@@ -98,7 +98,7 @@ class Source:
             raise FileNotFoundError(f"{key} leads out of the source")
         path = local_path(self.root, key)
         if not self.follow_links and not is_below(os.path.realpath(path), os.path.realpath(self.root or "/")):
-            raise MediaError(LINK_OUT, f"{key} is a link out of the source, and its follow_links is not set")
+            raise MediaError(LINK_OUT, f"{brief(key)} is a link out of the source, and its follow_links is not set")
         return path
 
     def _read_local(self, key: str, max_bytes: int) -> bytes:
@@ -125,15 +125,15 @@ class Source:
         """What a file system's error means: a MediaError where it concerns this file alone."""
         if isinstance(error, MediaError):
             return error
-        code, status = _code(error), _status(error)
+        code, status, told = _code(error), _status(error), brief(key)
         denied = isinstance(error, PermissionError) or status in (401, 403)
         if denied and (code in _ONE_OBJECT if not status else True):
-            return MediaError("access denied", f"{key} may not be read", again=True)
+            return MediaError("access denied", f"{told} may not be read", again=True)
         if status == 410 or (_is_gone(error) and code != "NoSuchBucket" and status in (0, 404)):
-            return MediaError("vanished", f"{key} is not there, or not there any more", again=True)
+            return MediaError("vanished", f"{told} is not there, or not there any more", again=True)
         if isinstance(error, OSError) and not code and _concerns_file(error, local=self.fs is None):
-            return MediaError("unreadable", f"{key}: {self.hide(error.strerror or str(error))}", again=True)
-        return self.error(f"Can't read {self.uri_of(key)!r}", error)
+            return MediaError("unreadable", f"{told}: {self.hide(error.strerror or str(error))}", again=True)
+        return self.error(f"Can't read {brief(self.uri_of(key))!r}", error)
 
 
 class _Guarded(io.RawIOBase):

@@ -74,6 +74,8 @@ def test_a_chain_is_read_where_it_is_named_and_follows_no_redirect(tmp_path: Pat
     server.put("/b.txt", status=302, headers={"Location": "/a.txt"})
     with pytest.raises(MediaError):
         places.read(places.absolute(f"simplecache::{server.url}/b.txt"), 10)
+    with pytest.raises(MediaError, match="unreachable"):  # fsspec says "not found"
+        Places(None, allow=[f"simplecache::{server.url}/"]).find(f"simplecache::{server.put('/c.txt', status=500)}")
 
 
 def test_a_protocol_that_is_allowed_and_not_installed_sets_its_rows_aside(tmp_path: Path) -> None:
@@ -97,7 +99,28 @@ def test_secrets_of_one_protocol_reach_no_other(server: WebServer, s3: S3Server,
     s3.client().put_object(Bucket=bucket, Key="docs/a.txt", Body=b"amber")
     places = Places(f"s3://{bucket}/docs", s3.storage_options, allow=[server.url])
     assert places.read(places.absolute("a.txt"), 10) == b"amber"
-    assert places.read(server.put("/b.txt", "birch"), 10) == b"birch"
+    uri = server.put("/b.txt", "birch")
+    assert places.read(uri, 10) == b"birch"
+    options = {"headers": {"X-Key": "k"}}
+    for below, sent in (("memory://x", False), ("/data", True), (None, True)):
+        assert Places(below, options, allow=[server.url]).read(uri, 10) == b"birch"
+        assert ("X-Key" in server.headers["/b.txt"]) == sent
+
+
+def test_no_credential_of_a_row_is_in_what_is_told_of_it(tmp_path: Path, server: WebServer) -> None:
+    server.put("/x?sig=SIGNED", status=500)
+    port = server.port
+    places = Places(str(tmp_path), allow=[server.url, f"simplecache::{server.url}", "memory://"])
+    for uri in (
+        f"http://joe:PASSWORD@127.0.0.1:{port}/x?sig=SIGNED",
+        f"simplecache::http://joe:PASSWORD@127.0.0.1:{port}/x?sig=SIGNED",
+        "memory://b/x?sig=SIGNED",
+        "x?sig=SIGNED",
+        "https://joe:PASSWORD@elsewhere/x?sig=SIGNED",
+    ):
+        with pytest.raises(MediaError) as caught:
+            places.read(places.absolute(uri), 100)
+        assert "SIGNED" not in str(caught.value) and "PASSWORD" not in str(caught.value), uri
 
 
 def test_a_file_of_the_web_is_fetched_once_where_there_is_a_cache(tmp_path: Path, server: WebServer) -> None:
