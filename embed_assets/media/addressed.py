@@ -1,5 +1,6 @@
 """Addressed: files that the rows of a table name by URI or path, listed and read as those of a folder are."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ def list_addressed(tables: Tables, table: str, places: Places) -> AddressedFiles
     What can't be found is listed as well: reading it raises why. Addresses are listed without their credentials.
     """
     rows = list(tables.rows(table))
+    # Not in their order: some faulty rows side by side would look like a host that is down, and hide those behind.
+    random.shuffle(rows)
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         try:
             found = list(pool.map(lambda row: _listed(row, row_key(table, row.id), places), rows))

@@ -12,8 +12,8 @@ UNREACHABLE = "unreachable"  # a reason
 
 _TRIES = 3
 _PAUSE = 0.3  # seconds before the second try; twice as long before each further one
-_SILENT = 3  # requests in a row to a host that does not answer at all: it is down
-_TROUBLED = 20  # requests in a row that a host has answered with trouble of its own
+_SILENT = 5  # requests in a row to a host that does not answer at all: it is down
+_TROUBLED = 50  # requests in a row that a host has answered with trouble of its own
 _LONGEST_WAIT = 20.0  # seconds that a host may ask for at one time
 _MOST_WAITING = 60.0  # seconds that a host is waited for altogether
 

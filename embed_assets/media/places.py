@@ -112,7 +112,8 @@ class Places:
                 self._check_host(uri)
                 return ask(*self._remote(uri))
             except SourceError as error:  # fsspec has tried more than once
-                raise Trouble(brief(str(error)), silent=True) from None
+                told = brief(str(error))
+                raise Trouble(told, silent="Connect" in told or "Timeout" in told) from None
             except MediaError as error:
                 if error.reason != "vanished" or not split_chain(uri)[0]:
                     raise

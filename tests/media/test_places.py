@@ -19,7 +19,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.places import Places
 from embed_assets.media.tables import Columns, Tables
 from tests.s3_server import S3Server
-from tests.web_server import WebServer, web_server
+from tests.web_server import Answer, WebServer, web_server
 
 
 @pytest.fixture
@@ -190,6 +190,13 @@ def test_what_can_not_be_reached_is_told_apart_from_what_is_gone(tmp_path: Path,
         "d01": ("access denied", "HTTP 403"),
         "d04": ("unreachable", "HTTP 500"),
     }
+
+
+def test_faulty_rows_side_by_side_do_not_hide_those_behind_them(tmp_path: Path, server: WebServer) -> None:
+    server.answers = {f"/{number}": Answer(status=500) for number in range(60)}
+    server.answers |= {f"/{number}": Answer(b"amber") for number in range(60, 300)}
+    found = listed(tmp_path, [f"{server.url}/{number}" for number in range(300)], server.url)
+    assert len(found.away) == 60
 
 
 _PIECES = [
