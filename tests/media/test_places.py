@@ -15,6 +15,7 @@ from embed_assets.media.addressed import AddressedFiles, list_addressed
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
 from embed_assets.media.hashing import content_hash
+from embed_assets.media.hosts import Hosts
 from embed_assets.media.limits import Limits
 from embed_assets.media.places import Places
 from embed_assets.media.tables import Columns, Tables
@@ -75,7 +76,7 @@ def test_a_chain_is_read_where_it_is_named_and_follows_no_redirect(tmp_path: Pat
     with pytest.raises(MediaError):
         places.read(places.absolute(f"simplecache::{server.url}/b.txt"), 10)
     with pytest.raises(MediaError, match="unreachable"):  # fsspec says "not found"
-        Places(None, allow=[f"simplecache::{server.url}/"]).find(f"simplecache::{server.put('/c.txt', status=500)}")
+        places.read(f"simplecache::{server.put('/c.txt', status=500)}", 10)
 
 
 def test_a_protocol_that_is_allowed_and_not_installed_sets_its_rows_aside(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def listed(folder: Path, rows: Sequence[str | None], *allow: str) -> AddressedFi
     pq.write_table(pa.table({"doc": [f"d{n:02d}" for n in range(len(rows))], "path": rows}), table / "rows.parquet")
     dataset = open_dataset(str(table), "parquet", shown="the table")
     tables = Tables(columns=Columns(text="path", id="doc"), limits=Limits(), dataset=dataset)
-    return list_addressed(tables, "t", Places(str(folder), allow=allow))
+    return list_addressed(tables, "t", Places(str(folder), allow=allow, hosts=Hosts(pause=0.01)))
 
 
 def read(found: AddressedFiles) -> dict[str, bytes | str]:
@@ -193,10 +194,10 @@ def test_what_can_not_be_reached_is_told_apart_from_what_is_gone(tmp_path: Path,
 
 
 def test_faulty_rows_side_by_side_do_not_hide_those_behind_them(tmp_path: Path, server: WebServer) -> None:
-    server.answers = {f"/{number}": Answer(status=500) for number in range(60)}
-    server.answers |= {f"/{number}": Answer(b"amber") for number in range(60, 300)}
-    found = listed(tmp_path, [f"{server.url}/{number}" for number in range(300)], server.url)
-    assert len(found.away) == 60
+    server.answers = {f"/{number}": Answer(status=500) for number in range(150)}
+    server.answers |= {f"/{number}": Answer(b"amber") for number in range(150, 400)}
+    found = listed(tmp_path, [f"{server.url}/{number}" for number in range(400)], server.url)
+    assert len(found.away) == 150
 
 
 _PIECES = [

@@ -56,6 +56,7 @@ def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_told(tmp_path,
     made = settings(tmp_path, sources={"notes": source})
     save_settings(Store(made.store), made)
     kept = (tmp_path / "store" / "pipeline.yaml").read_text()
+    assert "PASSWORD" not in made.sources["notes"].address  # which people see
     assert "PASSWORD" not in kept and "SIGNED" not in kept
     found = saved_settings(Store(made.store))
     assert found is not None and found.sources["notes"].address == "http://***@127.0.0.1:9/x"
