@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.allowed import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
 from embed_assets.media.cache import MediaCache
+from embed_assets.media.connections import addresses
 from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
 from embed_assets.media.listing import look_up
 from embed_assets.media.shown import brief, place_of
 from embed_assets.media.source import LINK_OUT, Source, is_below, is_local, open_source, unopened
-from embed_assets.media.web import Web, addresses, password_of
+from embed_assets.media.web import Web, password_of
 
 Found = TypeVar("Found")
 

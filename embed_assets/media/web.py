@@ -3,26 +3,21 @@
 import base64
 import contextlib
 import http.client
-import socket
-import ssl
-import threading
 import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from embed_assets.errors import MediaError
 from embed_assets.media.allowed import NO_ADDRESS, OUTSIDE, Allowed
+from embed_assets.media.connections import Connection, asked, troubles
 from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
 from embed_assets.media.shown import brief, place_of
 
 _HOPS = 5
-_TIMEOUT = 10.0  # seconds without a connection, or without a byte
-_HEAD = 20.0  # seconds until all headers are there
 _PATIENCE = 60.0  # seconds that a file may take, and one more
 _BYTES_A_SECOND = 100_000  # for each of so many bytes
 _CHUNK = 2**16
@@ -74,9 +69,9 @@ class Web:
         """The answer at the end of all redirects. Raises MediaError, or Trouble where asking again may help."""
         for _ in range(_HOPS + 1):
             self._allowed.check(uri)
-            connection = _Connection(uri, self._allowed)
+            connection = Connection(uri, self._allowed)
             try:
-                answer = _asked(connection, method, _target(uri), self._headers_for(uri))
+                answer = asked(connection, method, _target(uri), self._headers_for(uri))
                 target = answer.getheader("Location")
                 if answer.status not in _REDIRECTS or not target:
                     _judge(answer, accept)
@@ -90,87 +85,6 @@ class Web:
     def _headers_for(self, uri: str) -> dict[str, str]:
         own = self._headers if self._origin in (None, place_of(uri)) else {}
         return {"User-Agent": "embed-assets", "Accept": "*/*", "Accept-Encoding": "identity", **password_of(uri), **own}
-
-
-class _Connection(http.client.HTTPConnection):
-    """A connection to an address that was looked up, looked at, and only then connected to."""
-
-    def __init__(self, uri: str, allowed: Allowed) -> None:
-        parts = urlsplit(uri)
-        self._secure = parts.scheme.lower() == "https"
-        self._allowed = allowed
-        self.default_port = 443 if self._secure else 80
-        super().__init__(parts.hostname or "", parts.port or self.default_port, timeout=_TIMEOUT)
-
-    def connect(self) -> None:
-        self.sock = connected(self.host, self.port, self._allowed)
-        if self._secure:
-            self.sock = _context().wrap_socket(self.sock, server_hostname=self.host)
-
-    def cut(self) -> None:
-        """End it from another thread: who reads from it gets no more."""
-        if self.sock is not None:
-            with contextlib.suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)
-
-
-def addresses(host: str, port: int, allowed: Allowed) -> list[str]:
-    """The addresses of a host that may be read from. Raises MediaError where there is none, OSError of the look-up."""
-    refused: MediaError | None = None
-    found: list[str] = []
-    for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        try:
-            allowed.check_address(str(where[0]), host)
-            found.append(str(where[0]))
-        except MediaError as error:
-            refused = error
-    if not found and refused is not None:
-        raise refused
-    return found
-
-
-def connected(host: str, port: int, allowed: Allowed) -> socket.socket:
-    """A connection to the first address that answers. Raises as `addresses`, and OSError."""
-    failure: OSError = ConnectionError("no address")
-    for address in addresses(host, port, allowed):
-        try:
-            return socket.create_connection((address, port), timeout=_TIMEOUT)
-        except OSError as error:
-            failure = error
-    raise failure
-
-
-def _asked(connection: _Connection, method: str, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    clock = threading.Timer(_HEAD, connection.cut)
-    clock.daemon = True
-    clock.start()
-    try:
-        with _troubles():
-            connection.request(method, target, headers=dict(headers))
-            return connection.getresponse()
-    finally:
-        clock.cancel()
-
-
-@contextmanager
-def _troubles() -> Iterator[None]:
-    """What goes wrong between here and a host as Trouble."""
-    try:
-        yield
-    except UnicodeError as error:  # of a host's name
-        raise MediaError(NO_ADDRESS, str(error)) from error
-    except socket.gaierror as error:
-        raise Trouble("name not resolved", silent=True) from error
-    except TimeoutError as error:
-        raise Trouble("timed out", silent=True) from error
-    except ssl.SSLError as error:
-        raise Trouble(
-            f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}", silent=True
-        ) from error
-    except http.client.HTTPException as error:
-        raise Trouble("no answer in HTTP", silent=True) from error
-    except OSError as error:
-        raise Trouble((error.strerror or type(error).__name__).lower(), silent=True) from error
 
 
 def _redirected(uri: str, target: str) -> str:
@@ -212,7 +126,7 @@ def _seconds(text: str | None) -> float | None:
 def _body(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
     """The bytes, one more than `max_bytes` at most. Raises Trouble where they are cut off or come too slowly."""
     started, data = time.monotonic(), bytearray()
-    with _troubles():
+    with troubles():
         while len(data) <= max_bytes and (chunk := answer.read1(min(_CHUNK, max_bytes + 1 - len(data)))):
             data += chunk
             if time.monotonic() - started > _PATIENCE + len(data) / _BYTES_A_SECOND:
@@ -262,8 +176,3 @@ def password_of(uri: str) -> dict[str, str]:
 def _target(uri: str) -> str:
     parts = urlsplit(uri)
     return quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-
-
-@lru_cache(maxsize=1)
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context()
