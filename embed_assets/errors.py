@@ -4,6 +4,7 @@ EmbedAssetsError
 ├── SettingsError            a key, value or folder in the settings is wrong
 ├── MissingExtraError        an optional package is not installed
 ├── SourceError              a source can't be listed or read
+│   └── DeletionError        a refresh would lose most of a source: it stops before it writes
 ├── MediaError               one media item can't be used: it is quarantined, never fatal
 ├── UnknownEncoderError      no encoder, family or model of that name
 ├── WeightsError             a model's files are absent, incomplete, unsafe or not what was pinned
@@ -36,6 +37,10 @@ class MissingExtraError(EmbedAssetsError):
 
 class SourceError(EmbedAssetsError):
     """A source can't be listed or read."""
+
+
+class DeletionError(SourceError):
+    """A refresh would lose more items than `max_deleted_share` of a source: nothing was written."""
 
 
 class MediaError(EmbedAssetsError):

@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from embed_assets.constants import POOL
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import SettingsError
+from embed_assets.media.allowed import Allowed, is_path
+from embed_assets.media.shown import shown
 
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
 
@@ -36,6 +38,13 @@ class TableSettings(Section):
     text: str | None = Field(None, description="Column that is embedded; unset: tables are files like others.")
     bytes: str | None = Field(None, description="Instead of text: column with the bytes of a picture, sound, document…")
     uri: str | None = Field(None, description="Instead of text: column with the URI or path of each item's file.")
+    allow: list[str] = Field(
+        default_factory=list,
+        examples=[["s3://bucket/photos/", "https://cdn.example/", "/data/photos"]],
+        description="Of a uri column: prefixes that rows may name beside what is below the source's uri, their "
+        "protocols by it as well. An address of a private network is read where it is named here, as 10.0.0.5 or "
+        "10.0.0.0/8 or by the prefix itself.",
+    )
     id: str | None = Field(None, description="Column that names a row; unset: rows are known by their content.")
     caption: str | None = Field(None, description="Column with a row's title.")
     labels: list[str] = Field(default_factory=list, description="Columns whose values are labels.")
@@ -54,10 +63,13 @@ class TableSettings(Section):
         named = [name for name in ("text", "bytes", "uri") if getattr(self, name)]
         if len(named) > 1:
             raise ValueError(f"{' and '.join(named)} are both set; keep the one whose column is embedded")
+        if self.allow and not self.uri:
+            raise ValueError("allow is of the files that a uri column names; add uri, or remove allow")
         if not named and any(getattr(self, name) for name in type(self).model_fields if name != "format"):
             raise ValueError("names columns but not the one that is embedded; add text, bytes or uri")
         if self.updated and not self.id:
             raise ValueError("updated tells which rows are unchanged, but not which row is which; add id")
+        Allowed(None, self.allow)  # raises ValueError with the entry that is none
         return self
 
 
@@ -80,6 +92,16 @@ class SourceSettings(Section):
     pattern: str = Field(
         "**/*", examples=["**/*.{jpg,png}"], description="Glob on the path below the folder; ** crosses folders."
     )
+    exclude: list[str] = Field(
+        default_factory=list,
+        examples=[["lost+found", "**/thumbs"]],
+        description="Globs as of pattern: files to leave out, or folders with all that is in them.",
+    )
+    follow_links: bool = Field(
+        False,
+        description="Read symbolic links to files outside the folder too; else these are set aside. Links to folders "
+        "are never followed.",
+    )
     sidecar: str | None = Field(
         None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
     )
@@ -100,8 +122,8 @@ class SourceSettings(Section):
 
     @property
     def address(self) -> str:
-        """Where it is, for people: the uri, or the asset."""
-        return self.uri or f"asset {self.asset}"
+        """Where it is, for people: the uri without credentials, or the asset."""
+        return shown(self.uri) if self.uri else f"asset {self.asset}"
 
     @model_validator(mode="after")
     def _place_and_table_agree(self) -> "SourceSettings":
@@ -427,6 +449,9 @@ def _absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for source in _sections(values, "sources"):
         if isinstance(source.get("uri"), str):
             source["uri"] = _from(folder, source["uri"])
+        table = source.get("table")
+        if isinstance(table, dict) and isinstance(table.get("allow"), list):
+            table["allow"] = [_from(folder, each) if is_path(each) else each for each in table["allow"]]
     for space in _sections(values, "spaces"):
         if isinstance(space.get("queries"), str) and not space["queries"].startswith("embedded:"):
             space["queries"] = _from(folder, space["queries"])

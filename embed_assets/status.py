@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from embed_assets.embedding.reach import OutOfReach, read_kept
 from embed_assets.embedding.report import OUTCOMES
+from embed_assets.quality.readable import unreadable
 from embed_assets.steps import Steps
 from embed_assets.store.history import History
+from embed_assets.store.manifest import OUT_OF_REACH
 from embed_assets.store.releases import Release, Releases
 from embed_assets.store.releases import newest as newest_releases
 from embed_assets.store.serving import Serving
@@ -81,6 +84,8 @@ class Status:
     encoders: tuple[EncoderStatus, ...]
     unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
     unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
+    unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
+    out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
 
     @property
     def fresh(self) -> bool:
@@ -119,7 +124,21 @@ def read_status(steps: Steps) -> Status:
         encoders=tuple(encoders),
         unencoded=_unencoded(steps, list(newest.values())),
         unresolved=tuple(name for name in steps.settings.encoders if name not in newest),
+        unusable=_unusable(steps),
+        out_of_reach=_out_of_reach(steps),
     )
+
+
+def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
+    marks = {source: steps.manifest.table_marks(source).get(OUT_OF_REACH, "") for source in steps.settings.sources}
+    return {source: read_kept(mark) for source, mark in marks.items() if mark}
+
+
+def _unusable(steps: Steps) -> dict[str, str]:
+    """Files of no known kind belong to no encoder: their share of the source is told once, here."""
+    most = steps.settings.checks.max_quarantined_share
+    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.told() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, Counter[str]]:

@@ -27,7 +27,7 @@ from embed_assets.embedding.sources import columns_of, decoders_of, limits_of, l
 from embed_assets.embedding.watch import watch
 from embed_assets.embedding.writer import Writer, rewrite_metadata
 from embed_assets.encoders.base import Encoder
-from embed_assets.errors import PromotionError, StoreError
+from embed_assets.errors import DeletionError, PromotionError, StoreError
 from embed_assets.media.cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.values import TableValue
@@ -47,6 +47,7 @@ from embed_assets.store.models import KeptModels
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.releases import CheckVerdict, Release, Releases
 from embed_assets.store.retire import Retired, retirable, retire
+from embed_assets.store.saved import saved_settings
 from embed_assets.store.serving import Pointer, Serving, move_event
 from embed_assets.store.tidy import tidy
 from embed_assets.store.vectors import VectorTable, vector_schema
@@ -111,7 +112,10 @@ class Steps:
     def refresh(self, source: str) -> RefreshReport:
         """Bring a source's manifest up to date with its listing."""
         progress.report("list", source, 0)
-        report = refresh(self._change(source), self.manifest, shards=self.settings.shards)
+        try:
+            report = refresh(self._change(source), self.manifest, shards=self.settings.shards)
+        except DeletionError as error:
+            raise DeletionError(f"{self._moved_from(source)}{error}") from error
         if report.changed and self.store.writable:
             History(self.store).add("refresh", report.figures())
         return report
@@ -470,6 +474,12 @@ class Steps:
         if after.generation != before.generation and after.by == by:
             History(self.store).add(kind, move_event(after, release))
         return after
+
+    def _moved_from(self, source: str) -> str:
+        """That a source was elsewhere in the run before, in words: then it is no wonder that its items are gone."""
+        kept, now = saved_settings(self.store), self.settings.sources[source].address
+        before = kept.sources[source].address if kept and source in kept.sources else now
+        return "" if before == now else f"Source {source!r} was {before}, is now {now}. "
 
     def _listed(self, source: str) -> ListedSource:
         settings, readers = self.settings.sources[source], self.settings.compute.readers

@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import tempfile
 import time
 import uuid
 import zlib
@@ -29,6 +31,7 @@ DIM = 32
 NOT_ENCODABLE = "unencodable"  # a text with this word gets a vector of NaN
 
 _BUCKETS, _SIDE = 512, 4
+_NOBODY = 65534  # a user without rights
 _WORDS = [
     "amber",
     "anchor",
@@ -211,6 +214,27 @@ def bucket(s3: S3Server) -> str:
     name = f"bucket-{uuid.uuid4().hex}"
     s3.client().create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder, and rights that are those of its owner alone: root may enter every folder."""
+    folder = Path(tempfile.mkdtemp(prefix="unprivileged-"))
+    as_root = os.geteuid() == 0
+    if as_root:
+        os.chown(folder, _NOBODY, _NOBODY)
+        os.setegid(_NOBODY)
+        os.seteuid(_NOBODY)
+    try:
+        yield folder
+    finally:
+        if as_root:
+            os.seteuid(0)
+            os.setegid(0)
+        for path in folder.rglob("*"):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def note(number: int, *, length: int = 8) -> str:

@@ -36,6 +36,15 @@ def test_a_minimal_file_gets_the_defaults(tmp_path):
     assert settings.sources_of("text") == ["notes"]
 
 
+def test_relative_prefixes_that_rows_may_name_are_taken_from_the_files_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    allow = "[scans, 's3://b/x', 10.0.0.0/8, /abs, 'simplecache::https://h/']"
+    table = f"table: {{format: parquet, uri: path, allow: {allow}}}"
+    settings = load_settings(written(tmp_path, GOOD.replace("uri: media/notes", f"uri: media, {table}")), environ={})
+    named = settings.sources["notes"].table.allow
+    assert named == [str(tmp_path / "scans"), "s3://b/x", "10.0.0.0/8", "/abs", "simplecache::https://h/"]
+
+
 def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     text = GOOD.replace("model: minilm", "model: ./models/own") + "spaces: {text: {queries: judged.jsonl}}\n"

@@ -76,6 +76,19 @@ def test_the_account_of_a_source_adds_up(steps, tmp_path):
     assert (unknown.encoder, unknown.reasons) == ("", {"unsupported type: application/octet-stream": 1})
 
 
+def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder(tmp_path, words):
+    write_notes(tmp_path / "notes", 3)
+    for number in range(2):
+        (tmp_path / "notes" / f"data-{number}.bin").write_bytes(b"\x00\x01\x02\xff" * 8)
+    encoders = {"words": {"model": "words"}, "again": {"model": "slow-words", "space": "other"}}
+    steps = pipeline(tmp_path, encoders=encoders)
+    run_all(steps)
+    told = read_status(steps)
+    assert [encoder.failures for encoder in told.encoders] == [(), ()]
+    why = "2 of 5 items can't be read, or are of no known kind (40.0%, at most 5.0%)"
+    assert told.unusable == {"notes": f"{why}: unsupported type: application/octet-stream 2"}
+
+
 def test_checks_and_their_failures_are_told(tmp_path, words):
     write_notes(tmp_path / "notes", 10)
     (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)

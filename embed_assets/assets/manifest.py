@@ -1,6 +1,7 @@
 """The manifest asset of a source: one listing, changed files read, rows written by shard."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.image import thumbnail
+from embed_assets.quality.readable import unreadable
 from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
@@ -25,6 +27,8 @@ from embed_assets.store.saved import save_settings
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
+_READABLE = "readable_share"
+_READABLE_MEANS = "Share of the items that can't be read, or are of no known kind: they count here, for no encoder."
 _SHEET = 24  # pictures on a contact sheet
 _SHOWN = 10  # items of the preview
 _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
@@ -33,9 +37,11 @@ _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", 
 def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     """`<source>_manifest`: which media items there are, by content hash; its data version is theirs."""
     settings = names.settings.sources[source]
+    key = names.key(of=source, kind="manifest")
 
     @dg.asset(
-        key=names.key(of=source, kind="manifest"),
+        key=key,
+        check_specs=[dg.AssetCheckSpec(_READABLE, asset=key, description=_READABLE_MEANS)],
         deps=upstream_of(names.settings, source),
         group_name=names.source_group,
         kinds={"lancedb"},
@@ -43,7 +49,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names, source),
         description=_description(settings),
-        metadata={"dagster/uri": settings.uri, "pattern": settings.pattern} if settings.uri else {},
+        metadata={"dagster/uri": settings.address, "pattern": settings.pattern} if settings.uri else {},
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
@@ -52,16 +58,33 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         report = steps.refresh(source)
         save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
         context.log.info(_told(report))
+        for each in report.out_of_reach:
+            context.log.warning(each.told())
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
-        return dg.MaterializeResult(data_version=dg.DataVersion(report.data_version), metadata=metadata)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(report.data_version),
+            metadata=metadata,
+            check_results=[_readable(steps, source)],
+        )
 
     return manifest
+
+
+def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
+    found = unreadable(steps.manifest, source, most=steps.settings.checks.max_quarantined_share)
+    return dg.AssetCheckResult(
+        check_name=_READABLE,
+        passed=found.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=found.told(),
+        metadata={"share": round(found.share, 5), **counts({"unreadable": found.aside})},
+    )
 
 
 def _description(settings: SourceSettings) -> str:
     if settings.kind == "files":
         return (
-            f"Media items of `{settings.uri}` by content hash. Reads only files whose size, time or etag "
+            f"Media items of `{settings.address}` by content hash. Reads only files whose size, time or etag "
             "changed; a renamed file keeps its vectors; what can't be used is quarantined with a reason."
         )
     return (
@@ -97,6 +120,9 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     if report.quarantined:
         reasons = [{"reason": reason, "items": count} for reason, count in sorted(report.quarantined.items())]
         metadata["quarantined by reason"] = preview(reasons, ("reason", "items"))
+    if report.out_of_reach:
+        beyond = [asdict(each) for each in report.out_of_reach]
+        metadata["out of reach"] = preview(beyond, ("place", "reason", "why", "items"))
     table = steps.manifest.table([source], columns=["key", "modality", "status"])
     table = table.filter(pc.not_equal(table["status"], "deleted")).sort_by("key")
     shown = table.filter(pc.and_(pc.equal(table["modality"], "image"), pc.equal(table["status"], "ok")))

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from embed_assets.errors import SettingsError
-from embed_assets.media.listing import list_source
+from embed_assets.media.listing import list_readable
 from embed_assets.settings import PipelineSettings, load_settings, make_settings, overridden
 from embed_assets.store.connection import Store
 from embed_assets.store.saved import saved_settings
@@ -86,7 +86,7 @@ def _kinds_in(uri: str) -> list[str]:
 
     Only a choice of encoders: what a file really is, its bytes tell.
     """
-    guessed = [mimetypes.guess_type(file.key)[0] or "text/plain" for file in list_source(uri)]
+    guessed = [mimetypes.guess_type(file.key)[0] or "text/plain" for file in list_readable(uri).files]
     found = {name.partition("/")[0] for name in guessed}
     documents = {"application/pdf", "application/json"} & set(guessed)
     kinds = [kind for kind in _HUB if kind in found or (kind == "text" and documents)]

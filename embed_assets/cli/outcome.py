@@ -8,7 +8,7 @@ import click
 
 from embed_assets.cli.execute import run_pipeline, timed
 from embed_assets.cli.options import short_path
-from embed_assets.cli.show import print_status
+from embed_assets.cli.show import print_status, print_warnings
 from embed_assets.embedding.allowance import Allowance, BudgetReached, limiting
 from embed_assets.errors import PromotionError
 from embed_assets.settings import PipelineSettings
@@ -72,6 +72,7 @@ def print_fresh(status: Status, *, started: float) -> None:
     """Say in one line that there was nothing to do."""
     items = sum(encoder.vectors for encoder in status.encoders)
     click.echo(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
+    print_warnings(status)
 
 
 def print_outcome(outcome: Outcome) -> None:

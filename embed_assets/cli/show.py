@@ -25,6 +25,7 @@ _STAGES = {
 
 
 _WIDTH = 118
+_PLACES = 10  # out of reach, of one source
 
 
 class Progress:
@@ -92,6 +93,7 @@ def print_status(status: Status, console: Console | None = None) -> None:
     for source in status.sources:
         for reason, count in source.reasons.items():
             console.print(f"  quarantined in {source.source}: {count} {reason}", style="yellow", highlight=False)
+    print_warnings(status, console)
     for source, kinds in status.unencoded.items():
         for kind, count in kinds.items():
             told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
@@ -103,6 +105,18 @@ def print_status(status: Status, console: Console | None = None) -> None:
             console.print(f"  {encoder.encoder}: {line}", highlight=False)
         for failure in encoder.failures:
             console.print(f"  {encoder.encoder}: {failure}", style="yellow", highlight=False)
+
+
+def print_warnings(status: Status, console: Console | None = None) -> None:
+    """What could not be reached, and sources of which too much can't be read; of a name in brackets every letter."""
+    console = console or make_console()
+    lines = [f"{source}: {told}" for source, told in status.unusable.items()]
+    for source, found in status.out_of_reach.items():
+        lines += [f"{source}: {each.told()}" for each in found[:_PLACES]]
+        if len(found) > _PLACES:
+            lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
+    for line in lines:
+        console.print(f"  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_hits(title: str, hits: Sequence[Hit], console: Console | None = None) -> None:

@@ -21,6 +21,10 @@ def print_plan(
         console.print(_table(encoder, by_shard=details))
         for line in _lines(encoder):
             console.print(f"  {line}", highlight=False, soft_wrap=True)
+    for refreshed in plan.refreshed:
+        for each in refreshed.out_of_reach:
+            told = f"{refreshed.source}: {each.told()}"
+            console.print(told, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if plan.total.items:
         console.print(f"Together: {_told(plan.total)}", highlight=False, soft_wrap=True)
     if allowance is not None and plan.total.items:

@@ -4,8 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from embed_assets.embedding import progress
@@ -15,6 +14,7 @@ from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile
 from embed_assets.media.looking import look_at
+from embed_assets.media.reach import Away
 from embed_assets.media.room import FILES
 from embed_assets.media.sidecar import Annotations
 from embed_assets.media.tables import TableRow, Tables, row_key, table_of
@@ -26,7 +26,7 @@ class ListedSource:
     """A source at this moment: its files, what is said of them, and how to read one."""
 
     name: str
-    at: datetime  # when the listing began: what the manifest was told since is newer than it
+    at: int  # the manifest's table version as the listing began: what was written to it since is newer
     files: Sequence[ListedFile]
     annotations: Annotations
     read: Callable[[str], bytes]  # by key; raises MediaError
@@ -35,6 +35,8 @@ class ListedSource:
     readers: int
     decoders: str = ""  # plugins that media is shown to
     workers: Decoders | None = None  # in which decoders look at files; None: in this process
+    unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by their path
+    away: Mapping[str, Away] = field(default_factory=dict)  # files that could not be asked for, by key
     unasked: bool = False  # files were not asked for size and time: what could not be read may be there again
 
     def is_table(self, file: ListedFile) -> bool:

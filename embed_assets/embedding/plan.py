@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.media.reach import KEPT
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.vectors import VectorTable
 
@@ -91,7 +92,8 @@ def make_plan(
     missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
     elsewhere = _elsewhere(missing, others, shards)
     spoiled = pc.or_(seen.refused, seen.failed)
-    delete = _gone(have, keep=own["media_id"].filter(seen.usable), spoiled=own["media_id"].filter(spoiled))
+    keep = own["media_id"].filter(pc.or_(seen.usable, seen.unreached))
+    delete = _gone(have, keep=keep, spoiled=own["media_id"].filter(spoiled))
     unchanged = own.filter(pc.and_(seen.usable, seen.same))
     return Plan(
         encode=own.filter(seen.encode).to_pylist(),
@@ -133,6 +135,9 @@ class _Seen:
         in_use = pc.invert(pc.or_(self.gone, self.refused))
         # What has vectors of these bytes did not fail for good.
         self.failed = pc.and_(pc.and_(in_use, pc.invert(self.same)), _equal(own["content_hash"], hashes, failed))
+        # What could not be reached may still be what it was: its older vectors stay.
+        unreached = pc.is_in(self._reasons, value_set=pa.array(sorted(KEPT), pa.string()))
+        self.unreached = pc.and_(self.failed, unreached)
         self.usable = pc.and_(in_use, pc.invert(self.failed))
         self.encode = pc.and_(self.usable, pc.invert(self.same))
         relabelled = pc.invert(_equal(own["meta_hash"], have["meta_hash"], place))

@@ -14,18 +14,20 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.embedding.compared import Compared
+from embed_assets.embedding.guard import guard
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
-from embed_assets.errors import MediaError, SourceError
+from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, unread_folder
+from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
+from embed_assets.media.reach import KEPT
 from embed_assets.media.tables import row_id, table_of
-from embed_assets.store.manifest import DECODERS, Manifest
+from embed_assets.store.manifest import DECODERS, OUT_OF_REACH, Manifest
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _JSON = json.JSONEncoder(sort_keys=True).encode
-_PASSING = ("vanished", "access denied", "unreadable")  # reasons that may be gone at the next look
-_GUARD_FROM = 10  # a source with fewer items may lose them all: too few to tell an accident by share
+_PASSING = ("vanished", *sorted(KEPT))  # reasons that may be gone at the next look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class RefreshReport:
     files_read: int = 0
     seconds: float = 0.0
     data_version: str = ""
+    out_of_reach: Sequence[OutOfReach] = ()
 
     @property
     def changed(self) -> int:
@@ -68,11 +71,13 @@ class Change:
     known: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
     other_plugins: bool  # whether the files were shown to other decoder plugins before
+    beyond: Sequence[OutOfReach]  # what the listing could not get at
+    beyond_before: str  # what the latest refresh could not get at, as it is kept
 
     @property
     def found(self) -> bool:
-        """Whether there is a file that is new, gone, touched, or of which other things are said."""
-        return bool(self.fresh or self.said_anew or self.absent.num_rows)
+        """Whether a file is new, gone, touched, or other things are said of it; or others can't be reached."""
+        return bool(self.fresh or self.said_anew or self.absent.num_rows) or kept_as(self.beyond) != self.beyond_before
 
 
 def find_change(listed: ListedSource, manifest: Manifest) -> Change:
@@ -88,8 +93,9 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     """Read what changed, write changed rows in one commit.
 
     A key that is new, with the bytes of one that vanished, is that item renamed: it keeps its media id,
-    hence its vectors. Of a table that is unchanged no row is looked at. Raises SourceError before
-    anything is written where more than `max_deleted_share` of the known items are gone.
+    hence its vectors. Of a table that is unchanged no row is looked at. What can't be reached stays as it was: only
+    what is known to be gone is deleted. Raises SourceError before anything is written where more than
+    `max_deleted_share` of the known items, of a table's or of a host's, are gone.
     """
     started = time.monotonic()
     listed, now = change.listed, change.listed.decoders
@@ -98,7 +104,7 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     vanished = {row["key"]: row for row in change.absent.to_pylist()}
     for key in keys:
         vanished.pop(key, None)  # a row of a table is in no listing
-    for key in [key for key, row in vanished.items() if row["updated_at"] > listed.at]:
+    for key in vanished.keys() & (manifest.keys_since(listed.name, listed.at) if vanished else set()):
         del vanished[key]  # another refresh found it after this listing began
     deleted = _by_key(change.rows.filter(pc.equal(change.rows["status"], "deleted")), keys)
 
@@ -106,23 +112,30 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     for entry in found:
         changes.settle(entry, change.live.get(entry.file.key), deleted.get(entry.file.key))
     # What was only renamed is not among the vanished any more.
-    _guard(listed, known=change.known, lost=_lost(vanished, changes.arrived), spoiled=changes.spoiled)
+    guard(listed, change.rows, change.known, vanished=vanished, arrived=changes.arrived, spoiled=changes.spoiled)
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
-    if listed.tables is not None or change.other_plugins:
-        manifest.mark_tables(listed.name, {**change.marks, **({DECODERS: now} if now else {})})
-    return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started)
+    beyond = [*change.beyond, *beyond_reading(found, listed.away)]
+    marks = {key: mark for key, mark in change.marks.items() if key not in changes.unread_tables}
+    marks |= {name: mark for name, mark in ((DECODERS, now), (OUT_OF_REACH, kept_as(beyond))) if mark}
+    manifest.mark_tables(listed.name, marks)
+    return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started, beyond=beyond)
 
 
 def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, other_plugins: bool) -> Change:
     """What of the listing is not as in the manifest's rows; of unchanged tables no row is looked at."""
     rows = table.filter(pc.not_equal(table["status"], "deleted"))
-    known = rows.num_rows
-    marks, same, rows = _marks(listed, manifest, rows)
-    files = [file for file in listed.files if file.key not in same] if same else listed.files
+    known, before = rows.num_rows, manifest.table_marks(listed.name)
+    told = rows.select(["key", "mime"]).to_pylist() if listed.unread else []
+    beyond, rows = beyond_listing(listed, told), _within_reach(listed, rows, told)
+    marks, same, rows = _marks(listed, before, rows)
+    away = set(rows["key"].to_pylist()).intersection(listed.away) if listed.away else set[str]()
+    out = same | away
+    files = [file for file in listed.files if file.key not in out] if out else listed.files
     tables = {file.key: file for file in files if listed.is_table(file)} if listed.tables is not None else {}
     # A table is no item, unless it can't be read: a row of its own key is absent until it is found again.
+    rows = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=pa.array(sorted(away), pa.string()))))
     seen = Compared([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
     fresh = {file.key: file for file in seen.touched} | tables
     if other_plugins:
@@ -144,7 +157,16 @@ def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, othe
         known=known,
         marks=marks,
         other_plugins=other_plugins,
+        beyond=beyond,
+        beyond_before=before.get(OUT_OF_REACH, ""),
     )
+
+
+def _within_reach(listed: ListedSource, rows: pa.Table, told: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The rows but for those below folders that could not be listed; `told` are their keys and types."""
+    if not listed.unread:
+        return rows
+    return rows.filter(pa.array([unread_folder(owner(row), listed.unread) is None for row in told], pa.bool_()))
 
 
 def _readable(listed: ListedSource, file: ListedFile) -> bool:
@@ -163,19 +185,24 @@ def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, di
     return {row["key"]: row for row in rows.to_pylist()}
 
 
-def _marks(listed: ListedSource, manifest: Manifest, rows: pa.Table) -> tuple[dict[str, str], set[str], pa.Table]:
-    """The mark of every table of the listing, keys of those that are as they were, and the rows of all others."""
+def _marks(
+    listed: ListedSource, before: Mapping[str, str], rows: pa.Table
+) -> tuple[dict[str, str], set[str], pa.Table]:
+    """The mark of every table of the listing, keys of those that are as they were, and the rows of all others.
+
+    Tables below a folder that could not be listed keep their marks.
+    """
+    beyond = {key: mark for key, mark in before.items() if unread_folder(key, listed.unread)}
     marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
     if not marks:
-        return {}, set(), rows
-    before = manifest.table_marks(listed.name)
+        return beyond, set(), rows
     told = rows.select(["key", "mime", "status"]).to_pylist()
     owners = [owner(row) for row in told]
     # Of a table that could not be read there is one row, its own.
     with_rows = {name for name, row in zip(owners, told, strict=True) if table_of(row) or row["status"] != "ok"}
     same = {key for key, mark in marks.items() if before.get(key) == mark and key in with_rows}
     others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=pa.array(sorted(same), pa.string())))
-    return marks, same, rows.filter(others)
+    return marks | beyond, same, rows.filter(others)
 
 
 def _decoders(listed: ListedSource, manifest: Manifest) -> tuple[str, str]:
@@ -208,14 +235,20 @@ class _Changes:
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
         self.arrived: Counter[str] = Counter()  # by file: items that it did not have
-        self.spoiled = 0  # items that were good and can't be used any more
+        self.spoiled: list[tuple[Mapping[str, Any], str]] = []  # rows that were good and can't be used any more, why
+        self.unread_tables: set[str] = set()  # they are read again, though they be as they were
         self.rows: list[dict[str, Any]] = []
 
     def settle(self, entry: Entry, row: Mapping[str, Any] | None, deleted: Mapping[str, Any] | None) -> None:
         """Decide what became of one listed item, and take note of the row to write, if any."""
         look = entry.look
+        if look is not None and look.reason in KEPT:
+            self.unread_tables.update([entry.table] if entry.table else [])
+            if row is not None:  # nothing is known of it: it stays as it was
+                return
         if row is not None:
-            self.spoiled += look is not None and look.reason is not None and row["status"] == "ok"
+            if look is not None and look.reason is not None and row["status"] == "ok":
+                self.spoiled.append((row, look.reason))
             self._write(entry, row, "edited" if look is not None and _other(look, row, entry) else None)
             return
         self.arrived[entry.table or entry.file.key] += 1
@@ -243,7 +276,7 @@ class _Changes:
         self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
 
-    def report(self, *, files_read: int, seconds: float) -> RefreshReport:
+    def report(self, *, files_read: int, seconds: float, beyond: Sequence[OutOfReach]) -> RefreshReport:
         """The counts, and the data version of the manifest as it is now."""
         written = pa.Table.from_pylist(self.rows, schema=self._known.schema)
         replaced = pc.is_in(self._known["media_id"], value_set=written["media_id"].combine_chunks())
@@ -257,6 +290,7 @@ class _Changes:
             files_read=files_read,
             seconds=seconds,
             data_version=_data_version(live),
+            out_of_reach=beyond,
             **{name: self._counts[name] for name in ("new", "edited", "renamed", "relabelled", "deleted", "restored")},
         )
 
@@ -330,27 +364,6 @@ def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
     if entry.table is not None and look.reason != row["reason"]:
         return True
     return look.content_hash != row["content_hash"]
-
-
-def _lost(vanished: Mapping[str, Mapping[str, Any]], arrived: Mapping[str, int]) -> int:
-    """How many items are gone. A table whose rows are others now has lost only as many as it is shorter."""
-    by_file = Counter(owner(row) for row in vanished.values())
-    return sum(max(0, count - arrived.get(key, 0)) for key, count in by_file.items())
-
-
-def _guard(listed: ListedSource, *, known: int, lost: int, spoiled: int) -> None:
-    """What can't be used any more loses its vectors as what is gone does."""
-    share = (lost + spoiled) / known if known else 0.0
-    if known < _GUARD_FROM or share <= listed.max_deleted_share:
-        return
-    unusable = f"{spoiled} of them can't be read or used any more: " if spoiled else ""
-    what = "deleted or set aside" if spoiled else "deleted"
-    raise SourceError(
-        f"Source {listed.name!r} lists {known - lost} of {known} known items: {unusable}"
-        f"{share:.0%} would be {what}, more than max_deleted_share={listed.max_deleted_share:.0%}. "
-        "Check that the disk is mounted, the prefix is right and the files may be read; if they are really gone, raise "
-        f"sources.{listed.name}.max_deleted_share for one run. Nothing was deleted."
-    )
 
 
 def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:

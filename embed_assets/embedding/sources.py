@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from embed_assets.embedding.look import ListedSource
+from embed_assets.embedding.once import once
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import media_hash
-from embed_assets.media.addressed import Places, list_addressed
+from embed_assets.media.addressed import Addresses, list_addressed
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
+from embed_assets.media.hosts import Hosts
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile, Segment
 from embed_assets.media.limits import Limits
-from embed_assets.media.listing import list_source
+from embed_assets.media.listing import list_readable
+from embed_assets.media.places import Places
+from embed_assets.media.reach import FOLDER, Away
 from embed_assets.media.room import FILES
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, each_segment, text_segments
+from embed_assets.media.shown import has_hidden
 from embed_assets.media.sidecar import Annotations, load_sidecar
 from embed_assets.media.source import Source, open_source, unopened
 from embed_assets.media.spool import Spool
@@ -28,6 +32,7 @@ from embed_assets.media.taken import Taken
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.connection import Store, lance_options
 from embed_assets.store.landed import ROW_ID, Landed
+from embed_assets.store.manifest import Manifest
 
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
@@ -48,14 +53,20 @@ def listed(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
         return replace(found, workers=decoders)
-    began, uri = datetime.now(UTC), settings.uri or ""
-    source = open_source(uri, settings.storage_options, cache=cache)
-    exclude = [settings.sidecar] if settings.sidecar else []
-    files = list_source(uri, pattern=settings.pattern, storage_options=settings.storage_options, exclude=exclude)
+    began, uri = Manifest(store).version, _address(name, settings)
+    source = _opened(name, settings, cache)
+    listing = list_readable(
+        uri,
+        pattern=settings.pattern,
+        storage_options=settings.storage_options,
+        exclude=[*settings.exclude, *([settings.sidecar] if settings.sidecar else [])],
+        follow_links=settings.follow_links,
+    )
     return ListedSource(
         name=name,
         at=began,
-        files=files,
+        files=listing.files,
+        unread={folder: Away(source.uri_of(folder), FOLDER, why) for folder, why in listing.unread.items()},
         annotations=_annotations(settings),
         read=lambda key: source.read(key, limits.max_bytes),
         tables=_table_files(settings, source, limits),
@@ -187,11 +198,10 @@ def _reader(
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """As `media_reader`, without a look at what was read."""
     if settings.kind != "files" and settings.table.uri:
-        places = Places(settings.uri, settings.storage_options, cache=cache)
-        return lambda row: places.read(row["uri"], limits.max_bytes, known_hash=row["content_hash"])
+        return _named_reader(name, settings, limits, store, cache)
     if settings.kind != "files":
         return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
-    source = open_source(settings.uri or "", settings.storage_options, cache=cache)
+    source = _opened(name, settings, cache)
     tables = _table_files(settings, source, limits)
     texts = None if tables is None else Spool(tables)
 
@@ -204,6 +214,47 @@ def _reader(
         return texts.data(table, row["content_hash"])
 
     return read
+
+
+def _named_reader(
+    name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
+) -> Callable[[Mapping[str, Any]], bytes]:
+    """Reads files that rows name; addresses whose credentials the manifest lacks are looked up in the table."""
+    places = _places(name, settings, cache)
+    addresses = Addresses(_dataset_tables(name, settings, limits, store, None), _table_key(settings))
+
+    def read(row: Mapping[str, Any]) -> bytes:
+        uri = addresses.of(row["key"], row["uri"])
+        return places.read(uri, limits.max_bytes, known_hash=row["content_hash"])
+
+    return read
+
+
+def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Places:
+    return Places(
+        None if settings.uri is None else _address(name, settings),
+        settings.storage_options,
+        allow=settings.table.allow,
+        follow_links=settings.follow_links,
+        cache=cache,
+        hosts=once(("hosts", name), Hosts),
+    )
+
+
+def _opened(name: str, settings: SourceSettings, cache: MediaCache | None) -> Source:
+    uri = _address(name, settings)
+    return open_source(uri, settings.storage_options, cache=cache, follow_links=settings.follow_links)
+
+
+def _address(name: str, settings: SourceSettings) -> str:
+    """The source's uri. Raises SourceError where it is one that was kept without its credentials."""
+    uri = settings.uri or ""
+    if has_hidden(uri):
+        raise SourceError(
+            f"The credentials in the uri of source {name!r}, {uri}, are not kept in the store. Set "
+            f"EMBED_ASSETS_SOURCES__{name.upper()}__URI to the whole uri, or run with --settings."
+        )
+    return uri
 
 
 def _row_reader(tables: Tables) -> Callable[[Mapping[str, Any]], bytes]:
@@ -235,7 +286,7 @@ def _listed_dataset(
     decoders: Decoders | None,
 ) -> ListedSource:
     """One table as a listing: it is the one file, or its rows name the files."""
-    began = datetime.now(UTC)
+    began = Manifest(store).version
     if settings.kind == "value" and not Landed(store, name).exists():
         raise SourceError(
             f"Source {name!r} is the value of asset {settings.asset!r}, and none was landed in store {store.uri!r} "
@@ -258,7 +309,7 @@ def _listed_dataset(
             max_deleted_share=settings.max_deleted_share,
             readers=readers,
         )
-    addressed = list_addressed(tables, file.key, Places(settings.uri, settings.storage_options, cache=cache))
+    addressed = list_addressed(tables, file.key, _places(name, settings, cache))
     said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
     return ListedSource(
         name=name,
@@ -266,6 +317,7 @@ def _listed_dataset(
         files=addressed.files,
         annotations=Annotations(said, by_folder=False),
         read=addressed.read,
+        away=addressed.away,
         unasked=settings.table.updated is not None,
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
@@ -293,10 +345,12 @@ def _dataset_tables(
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
         return Tables(columns=replace(columns, id=ROW_ID), limits=limits, dataset=rows, workers=decoders)
     rows = open_dataset(
-        settings.uri or "",
+        _address(name, settings),
         kind,
         shown=f"source {name!r} ({_table_uri(settings)})",
         pattern=settings.pattern,
+        exclude=settings.exclude,
+        follow_links=settings.follow_links,
         storage_options=settings.storage_options,
         store_options=lance_options(settings.storage_options),
     )

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from embed_assets.errors import MediaError
 from embed_assets.media.item import Segment
+from embed_assets.media.reach import KEPT
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.rows import one_of, upsert
 from embed_assets.store.vectors import VectorTable
@@ -108,7 +109,8 @@ class Writer:
         failed = [item for item in items if isinstance(item, Failed)]
         if failed:
             self._quarantine.add((item.row, item.error) for item in failed)
-            spoiled = [item.row["media_id"] for item in failed if item.row["media_id"] in self._replaced]
+            lost = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
+            spoiled = [media_id for media_id in lost if media_id in self._replaced]
             self._table.delete_items(spoiled)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]

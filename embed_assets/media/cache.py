@@ -5,8 +5,11 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+
+from embed_assets.media.hashing import content_hash as hash_of
 
 _RECENT = 3600.0  # seconds: what was used since may be what the same run asks for next, and stays
 _PATIENCE = 60.0  # seconds before a full folder is looked at again
@@ -54,6 +57,16 @@ class MediaCache:
                 Path(part).unlink(missing_ok=True)
                 raise
             self._used += len(data)
+
+    def through(self, fetch: Callable[[], bytes], known_hash: str, *, max_bytes: int) -> bytes:
+        """The bytes of the `known_hash` where they are kept, else those that `fetch` returns, to be kept."""
+        kept = self.get(known_hash) if known_hash else None
+        if kept is not None and hash_of(kept) == known_hash:
+            return kept
+        data = fetch()
+        if len(data) <= max_bytes:
+            self.put(hash_of(data), data)
+        return data
 
     def _path(self, content_hash: str) -> Path:
         return self._folder / content_hash[:2] / content_hash

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from embed_assets.errors import MissingExtraError, SourceError
+from embed_assets.errors import MediaError, MissingExtraError, SourceError
 from embed_assets.media.listing import list_source
 from embed_assets.media.source import Source, open_source, unopened
 
@@ -116,16 +116,17 @@ class ParquetFolder(ScannedTable):
 
     kind: DatasetKind = "parquet"
 
-    def __init__(self, uri: str, *, pattern: str, storage_options: Mapping[str, Any] | None) -> None:
+    def __init__(self, uri: str, *, storage_options: Mapping[str, Any] | None, **chosen: Any) -> None:
         import pyarrow.dataset as ds
 
-        listed = list_source(uri, pattern=pattern, storage_options=storage_options)
+        listed = list_source(uri, storage_options=storage_options, **chosen)
         files = [file for file in listed if _is_part(file.key)]
         if not files:
             raise SourceError(f"Folder {unopened(uri).uri!r} has no .parquet file that the source's pattern names.")
         told = "\n".join(f"{file.key} {file.size} {file.mtime} {file.etag}" for file in files)
         self._version = hashlib.sha256(told.encode()).hexdigest()[:16]
-        source = open_source(uri, storage_options)
+        source = open_source(uri, storage_options, follow_links=bool(chosen.get("follow_links")))
+        _refuse_links(source, [file.key for file in files])
         self._dataset = ds.dataset(
             [f"{source.root}/{file.key}" for file in files],
             format="parquet",
@@ -223,6 +224,15 @@ def _wanted(batch: "pa.RecordBatch", told: Sequence[str], wanted: Wanted) -> lis
 def _is_part(key: str) -> bool:
     """Whether a file holds rows: names that begin with an underscore are other tools' notes."""
     return key.lower().endswith(".parquet") and not any(part.startswith("_") for part in key.split("/"))
+
+
+def _refuse_links(source: Source, keys: Sequence[str]) -> None:
+    """A part that a link takes from elsewhere stops the whole table: without it rows would be gone."""
+    try:
+        for key in keys if source.fs is None else ():
+            source.local(key)
+    except MediaError as error:
+        raise SourceError(f"Source {source.uri!r}: {error}.") from error
 
 
 def _filesystem(source: Source) -> Any:

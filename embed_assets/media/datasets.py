@@ -104,6 +104,8 @@ def open_dataset(
     *,
     shown: str,
     pattern: str = "**/*",
+    exclude: Sequence[str] = (),
+    follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     store_options: Mapping[str, str] | None = None,
 ) -> Rows:
@@ -119,6 +121,7 @@ def open_dataset(
             return LanceTable(place, store_options)
         if kind == "delta":
             return DeltaTable(place, store_options)
-        return ParquetFolder(uri, pattern=pattern, storage_options=storage_options)
+        chosen = {"pattern": pattern, "exclude": exclude, "follow_links": follow_links}
+        return ParquetFolder(uri, storage_options=storage_options, **chosen)
 
     return Rows(opened, kind=kind, shown=shown, about=unopened(uri, storage_options))

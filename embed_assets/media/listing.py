@@ -1,44 +1,75 @@
-"""list_source: every media item's key, size, time and etag in one listing, local or in an object store."""
+"""Listing: every media item's key, size, time and etag in one listing, local or in an object store."""
 
-import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import SourceError
 from embed_assets.media.item import ListedFile
-from embed_assets.media.pattern import compile_pattern
-from embed_assets.media.source import Source, local_key, local_path, open_source
+from embed_assets.media.pattern import Selection
+from embed_assets.media.source import Source, open_source
+from embed_assets.media.walk import Walked, walk_listed, walk_local
 
 _TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
 
 
-def list_source(
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Files sorted by key, and folders that could not be listed: of what is in them nothing is known."""
+
+    files: list[ListedFile]
+    unread: Mapping[str, str] = field(default_factory=dict)  # path with a slash at its end → why
+
+
+def list_readable(
     uri: str,
     *,
     pattern: str = "**/*",
     storage_options: Mapping[str, Any] | None = None,
     exclude: Collection[str] = (),
-) -> list[ListedFile]:
-    """The files below a folder whose key matches the pattern, sorted by key.
+    follow_links: bool = False,
+) -> Listing:
+    """The files below a folder whose key matches the pattern, as far as its folders can be read.
 
-    `exclude` holds keys or patterns. Names that begin with a dot are left out, and so are links to
-    folders, which may lead out of the source or in a circle; a link to a file counts as the file.
-    Raises SourceError rather than returning half a listing: what is missing from one counts as deleted.
+    `exclude` holds keys or patterns, of files or of folders with all that is in them. Folders that the pattern does
+    not lead into are not entered. Names that begin with a dot are left out, and so are links to folders, which may
+    lead out of the source or in a circle; a link to a file counts as the file, and where it leads out of the source
+    reading it tells so. Raises SourceError where the folder itself can't be listed.
     """
     source = open_source(uri, storage_options)
-    wanted = _wanted(pattern, exclude)
-    files = _list_local(source, wanted) if source.fs is None else _list_remote(source, wanted)
-    return sorted(files, key=lambda file: file.key)
+    chosen = Selection(pattern, exclude)
+    if source.fs is None:
+        walked = _walk(source, chosen, follow_links=follow_links)
+        files = [_found(source, key, told) for key, told in walked.files.items()]
+    else:
+        walked = _list_remote(source, chosen)
+        files = [_listed(source, key, info) for key, info in walked.files.items()]
+    return Listing(files=sorted(files, key=lambda file: file.key), unread=walked.unread)
+
+
+def list_source(uri: str, **chosen: Any) -> list[ListedFile]:
+    """As `list_readable`, whose arguments it takes, of a source that is of use as a whole alone.
+
+    Raises SourceError rather than returning half a listing: what is missing from one counts as deleted.
+    """
+    listing = list_readable(uri, **chosen)
+    if listing.unread:
+        folder, reason = next(iter(listing.unread.items()))
+        where = open_source(uri, chosen.get("storage_options")).uri_of(folder)
+        raise SourceError(
+            f"Can't list folder {where!r}: {reason}. Check what may be listed and read, or leave it out by exclude."
+        )
+    return listing.files
 
 
 def look_up(source: Source, key: str) -> ListedFile:
     """Size, time and etag of one file. Raises MediaError where it is not there, SourceError as a listing does."""
     try:
         if source.fs is None:
-            found = local_path(source.root, key).stat()
+            found = source.local(key).stat()
             if not stat.S_ISREG(found.st_mode):
                 raise FileNotFoundError(f"{key} is no file")
             uri = source.uri_of(key)
@@ -50,19 +81,6 @@ def look_up(source: Source, key: str) -> ListedFile:
     except Exception as error:
         failure = source.refusal(key, error)
         raise failure from failure.__cause__
-
-
-def _wanted(pattern: str, exclude: Collection[str]) -> Callable[[str], bool]:
-    keep = compile_pattern(pattern).fullmatch
-    if not exclude:
-        return lambda key: keep(key) is not None
-    keys = frozenset(exclude)
-    dropped = [compile_pattern(each) for each in exclude]
-
-    def wanted(key: str) -> bool:
-        return keep(key) is not None and key not in keys and not any(each.fullmatch(key) for each in dropped)
-
-    return wanted
 
 
 def _missing(source: Source) -> SourceError:
@@ -77,65 +95,65 @@ def _is_a_file(source: Source) -> SourceError:
     )
 
 
-def _list_local(source: Source, wanted: Callable[[str], bool]) -> list[ListedFile]:
+def _walk(source: Source, chosen: Selection, *, follow_links: bool) -> Walked:
     root = Path(source.root or "/")
-    if not root.exists():
-        raise _missing(source)
-    if not root.is_dir():
-        raise _is_a_file(source)
     try:
-        return _scan(source, str(root), wanted)
+        if not root.exists():
+            raise _missing(source)
+        if not root.is_dir():
+            raise _is_a_file(source)
+        return walk_local(str(root), chosen, follow_links=follow_links)
     except OSError as error:
         raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
 
 
-def _scan(source: Source, root: str, wanted: Callable[[str], bool]) -> list[ListedFile]:
-    """All files below a folder, folder by folder: a recursion would cost each file a call a level."""
-    found: list[ListedFile] = []
-    folders = [""]
-    while folders:
-        prefix = folders.pop()
-        with os.scandir(f"{root}/{prefix}") as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{prefix}{name}/")
-                    continue
-                key = local_key(prefix + name)
-                if not wanted(key):
-                    continue
-                try:
-                    told = entry.stat()
-                except FileNotFoundError:  # deleted since the folder was read, or a link to nothing
-                    continue
-                if stat.S_ISREG(told.st_mode):
-                    uri, size, mtime = source.uri_of(key), told.st_size, told.st_mtime
-                    found.append(ListedFile(key=key, uri=uri, size=size, mtime=mtime, etag=""))
-    return found
+def _found(source: Source, key: str, told: Any) -> ListedFile:
+    return ListedFile(key=key, uri=source.uri_of(key), size=told.st_size, mtime=told.st_mtime, etag="")
 
 
-def _list_remote(source: Source, wanted: Callable[[str], bool]) -> list[ListedFile]:
+def _list_remote(source: Source, chosen: Selection) -> Walked:
     try:
-        found = source.fs.find(source.root, detail=True)
-        exists = bool(found) or source.fs.exists(source.root)
+        return _by_folder(source, chosen) if _lists_by_folder(source.fs) else _at_once(source, chosen)
     except FileNotFoundError:
-        exists, found = False, {}
+        raise _missing(source) from None
+    except SourceError:
+        raise
     except Exception as error:
         raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
-    if not exists:
-        raise _missing(source)
+
+
+def _lists_by_folder(fs: Any) -> bool:
+    """Whether the file system has no listing of its own of all that is below a folder.
+
+    The one that it inherits leaves out, without a word, what it may not read.
+    """
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    if isinstance(fs, AsyncFileSystem):
+        return type(fs)._find is AsyncFileSystem._find
+    return type(fs).find is AbstractFileSystem.find
+
+
+def _by_folder(source: Source, chosen: Selection) -> Walked:
+    fs = source.fs
+    fs.invalidate_cache()  # fsspec keeps one file system for all who ask for it
+    if not fs.isdir(source.root):
+        raise _is_a_file(source) if fs.exists(source.root) else FileNotFoundError(source.root)
+    return walk_listed(lambda folder: fs.ls(folder, detail=True), source.root, chosen)
+
+
+def _at_once(source: Source, chosen: Selection) -> Walked:
+    found = source.fs.find(source.root, detail=True)
+    if not found and not source.fs.exists(source.root):
+        raise FileNotFoundError(source.root)
     if source.root in found and found[source.root].get("type") == "file":
         raise _is_a_file(source)
     below = f"{source.root}/"
     files = ((path.removeprefix(below), info) for path, info in found.items() if path.startswith(below))
-    return [
-        _listed(source, key, info)
-        for key, info in files
-        # S3 keeps a folder without files as an empty object whose key ends in a slash.
-        if info.get("type") == "file" and key and not key.endswith("/") and not _hidden(key) and wanted(key)
-    ]
+    # S3 keeps a folder without files as an empty object whose key ends in a slash.
+    named = ((key, info) for key, info in files if info.get("type") == "file" and key and not key.endswith("/"))
+    return Walked(files={key: info for key, info in named if not _hidden(key) and chosen.file(key)})
 
 
 def _hidden(key: str) -> bool:

@@ -28,7 +28,8 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     kind = name.rpartition(".")[2].lower()
     if kind not in readers:
         raise SourceError(f"Sidecar {uri!r}: expected a name that ends in .jsonl, .csv or .parquet.")
-    source = open_source(folder or ("/" if uri.startswith("/") else "."), storage_options)
+    root = folder or ("/" if uri.startswith("/") else ".")
+    source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
     shown = source.uri_of(name)
     try:
         data = source.read(name, _MAX_BYTES)

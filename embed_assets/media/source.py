@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,12 +12,16 @@ from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cache import MediaCache
-from embed_assets.media.hashing import content_hash
 from embed_assets.media.regular import open_regular, read_regular
+from embed_assets.media.shown import brief, credentials, without_user
 
 _SECRET_OPTION = re.compile(r"key|secret|token|pass|credential|auth|sas|sign|cookie|connection", re.IGNORECASE)
+LINK_OUT = "link out of the source"  # a reason
 _BUFFER = 2**20  # bytes read at a time from a file that is streamed
-_ESCAPED_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
+_ESCAPED_BYTE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
+_LIKE_ESCAPED = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")  # in a name that has these very letters
+# What befalls the process, rather than one file of a local folder.
+_OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 # Codes that concern one object; any other refusal (an expired token, say) concerns the whole source.
 _ONE_OBJECT = ("", "AccessDenied", "InvalidObjectState", "403")
 
@@ -30,6 +35,7 @@ class Source:
     fs: Any = field(repr=False, default=None)  # None: the local file system, through the standard library
     secrets: tuple[str, ...] = field(repr=False, default=())
     cache: MediaCache | None = field(repr=False, default=None)  # of what is read from object stores
+    follow_links: bool = field(repr=False, default=False)  # also where they lead out of the folder
 
     def uri_of(self, key: str) -> str:
         """The URI of the file with this key."""
@@ -49,7 +55,7 @@ class Source:
             failure = self.refusal(key, error)
             raise failure from failure.__cause__
         if len(data) > max_bytes:
-            raise MediaError("too large", f"{key} has more than {max_bytes:,} bytes, the limit max_bytes")
+            raise MediaError("too large", f"{brief(key)} has more than {max_bytes:,} bytes, the limit max_bytes")
         return data
 
     @contextmanager
@@ -85,26 +91,24 @@ class Source:
         return text
 
     def _open(self, key: str) -> Any:
-        return open_regular(self._local(key)) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
+        return open_regular(self.local(key)) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
 
-    def _local(self, key: str) -> Path:
+    def local(self, key: str) -> Path:
+        """The local file of a key. Raises MediaError where a link leads out of the source."""
         if ".." in key.split("/"):
             raise FileNotFoundError(f"{key} leads out of the source")
-        return local_path(self.root, key)
+        path = local_path(self.root, key)
+        if not self.follow_links and not is_below(os.path.realpath(path), os.path.realpath(self.root or "/")):
+            raise MediaError(LINK_OUT, f"{brief(key)} is a link out of the source, and its follow_links is not set")
+        return path
 
     def _read_local(self, key: str, max_bytes: int) -> bytes:
-        return read_regular(self._local(key), max_bytes)
+        return read_regular(self.local(key), max_bytes)
 
     def _read(self, key: str, max_bytes: int, known_hash: str) -> bytes:
         if self.cache is None:
             return self._read_remote(key, max_bytes)
-        kept = self.cache.get(known_hash) if known_hash else None
-        if kept is not None and content_hash(kept) == known_hash:
-            return kept
-        data = self._read_remote(key, max_bytes)
-        if len(data) <= max_bytes:
-            self.cache.put(content_hash(data), data)
-        return data
+        return self.cache.through(lambda: self._read_remote(key, max_bytes), known_hash, max_bytes=max_bytes)
 
     def _read_remote(self, key: str, max_bytes: int) -> bytes:
         try:
@@ -116,17 +120,17 @@ class Source:
 
     def refusal(self, key: str, error: Exception) -> MediaError | SourceError:
         """What a file system's error means: a MediaError where it concerns this file alone."""
-        code = _code(error)
         if isinstance(error, MediaError):
             return error
-        if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
-            if code != "NoSuchBucket":
-                return MediaError("vanished", f"{key} is not there, or not there any more", again=True)
-        elif isinstance(error, PermissionError) and code in _ONE_OBJECT:
-            return MediaError("access denied", f"{key} may not be read", again=True)
-        elif isinstance(error, OSError) and error.errno == errno.EIO and not code:
-            return MediaError("unreadable", f"{key}: {self.hide(str(error))}", again=True)
-        return self.error(f"Can't read {self.uri_of(key)!r}", error)
+        code, status, told = _code(error), _status(error), brief(key)
+        denied = isinstance(error, PermissionError) or status in (401, 403)
+        if denied and (code in _ONE_OBJECT if not status else True):
+            return MediaError("access denied", f"{told} may not be read", again=True)
+        if status == 410 or (_is_gone(error) and code != "NoSuchBucket" and status in (0, 404)):
+            return MediaError("vanished", f"{told} is not there, or not there any more", again=True)
+        if isinstance(error, OSError) and not code and _concerns_file(error, local=self.fs is None):
+            return MediaError("unreadable", f"{told}: {self.hide(error.strerror or str(error))}", again=True)
+        return self.error(f"Can't read {brief(self.uri_of(key))!r}", error)
 
 
 class _Guarded(io.RawIOBase):
@@ -163,18 +167,23 @@ class _Guarded(io.RawIOBase):
 
 
 def open_source(
-    uri: str, storage_options: Mapping[str, Any] | None = None, *, cache: MediaCache | None = None
+    uri: str,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    cache: MediaCache | None = None,
+    follow_links: bool = False,
 ) -> Source:
     """Opens a folder for reading; nothing is asked of the file system yet.
 
-    Plain paths and file:// need no options. Every other protocol goes through fsspec with
-    `storage_options` as fsspec takes them; their secrets reach no message and no repr.
+    Plain paths and file:// need no options; links that lead out of the folder are read with `follow_links` alone.
+    Every other protocol goes through fsspec with `storage_options` as fsspec takes them; their secrets reach no
+    message and no repr. Raises SourceError for the address of a saved setting, whose credentials are not kept.
     """
     if is_local(uri):
         scheme = "file://" if uri.startswith("file://") else ""
         folder = Path(uri.removeprefix("file://")).expanduser().absolute()
         root = str(folder).rstrip("/")
-        return Source(uri=f"{scheme}{root}", root=root)
+        return Source(uri=f"{scheme}{root}", root=root, follow_links=follow_links)
     options = dict(storage_options or {})
     source = unopened(uri, options)
     shown = source.uri
@@ -192,9 +201,8 @@ def open_source(
 
 def unopened(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
     """A source to speak of, without its credentials; nothing can be read from it."""
-    shown, password = _without_credentials(uri.rstrip("/"))
-    secrets = (*_secrets(dict(storage_options or {})), *([password] if password else []))
-    return Source(uri=shown, root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))
+    secrets = (*_secrets(dict(storage_options or {})), *credentials(uri))
+    return Source(uri=_shown(uri), root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))
 
 
 def is_local(uri: str) -> bool:
@@ -203,7 +211,12 @@ def is_local(uri: str) -> bool:
 
 
 def local_key(path: str) -> str:
-    r"""A relative local path as a key: bytes that are not UTF-8 become `\xe9`, as Arrow stores no others."""
+    r"""A relative local path as a key: bytes that are not UTF-8 become `\xe9`, as Arrow stores no others.
+
+    A name that has those very four letters gets `\x5c` for its backslash: two files never share a key.
+    """
+    if "\\x" in path:
+        path = _LIKE_ESCAPED.sub(r"\\x5c", path)
     if path.isascii():
         return path
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -211,11 +224,15 @@ def local_key(path: str) -> str:
 
 def local_path(root: str, key: str) -> Path:
     """The local file of a key, also where `local_key` had to escape bytes of its name."""
-    path = Path(f"{root}/{key}")
-    if "\\x" in key and not path.exists():
-        raw = _ESCAPED_BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), key.encode())
-        return Path(f"{root}/{raw.decode('utf-8', 'surrogateescape')}")
-    return path
+    if "\\x" not in key:
+        return Path(f"{root}/{key}")
+    raw = _ESCAPED_BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), key.encode())
+    return Path(f"{root}/{raw.decode('utf-8', 'surrogateescape')}")
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether an absolute path lies below a folder, or is it; both without links and `..`."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def _secrets(options: Any, *, secret: bool = False) -> Iterator[str]:
@@ -229,18 +246,34 @@ def _secrets(options: Any, *, secret: bool = False) -> Iterator[str]:
         yield options
 
 
-def _without_credentials(uri: str) -> tuple[str, str]:
-    """The URI without `user:password@`, and the password."""
-    found = re.search(r"://([^/@]*):([^/@]*)@", uri)
-    if found is None:
-        return uri, ""
-    return uri.replace(f"{found[1]}:{found[2]}@", "", 1), found[2]
+def _shown(uri: str) -> str:
+    """A source's address without credentials: its files' addresses are made of it."""
+    return without_user(uri.rstrip("/")).partition("?")[0].rstrip("/") if "://" in uri else uri.rstrip("/")
 
 
 def _code(error: BaseException) -> str:
     """S3's own error code, where the error came from S3."""
     response = getattr(error.__cause__, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _status(error: BaseException) -> int:
+    """The status that a web server answered with, where one did; 0 elsewhere."""
+    found = (getattr(each, "status", None) for each in _chain(error))
+    return next((status for status in found if isinstance(status, int)), 0)
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether the file is known not to be there. A circle of links and a name too long lead nowhere, too."""
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+        return True
+    if isinstance(error, ValueError) and "null" in str(error):
+        return True
+    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def _concerns_file(error: OSError, *, local: bool) -> bool:
+    return error.errno == errno.EIO or (local and error.errno is not None and error.errno not in _OWN_FAULTS)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

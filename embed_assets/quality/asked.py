@@ -143,7 +143,8 @@ class Asked:
         """The bytes of an item. A table is read once for all of its rows."""
         settings = self._settings.sources[source]
         if settings.kind == "files":
-            return open_source(settings.uri or "", settings.storage_options).read(key, self._limits.max_bytes)
+            options, links = settings.storage_options, settings.follow_links
+            return open_source(settings.uri or "", options, follow_links=links).read(key, self._limits.max_bytes)
         if source not in self._readers:
             self._readers[source] = media_reader(
                 source, settings, limits=self._limits, store=self._store, decoders=self._decoders

@@ -63,7 +63,7 @@ RETRIEVAL = CheckSpec(
 QUARANTINED = CheckSpec(
     name="quarantined_share",
     blocking=False,
-    description="Share of items that were set aside.",
+    description="Share of the items of the encoder's kinds that were set aside.",
 )
 COLLAPSED = CheckSpec(
     name="collapsed_vectors",
@@ -249,11 +249,12 @@ def _not_worse(found: Comparison, max_loss: float) -> tuple[bool, str]:
 
 
 def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
-    """How much was set aside, and why."""
+    """How much of what the encoder reads was set aside, and why.
+
+    What is of no known kind belongs to its source, whose status tells of it once, and to no encoder.
+    """
     reasons = Counter[str]()
     for found in plan.quarantined.values():
-        reasons.update(found)
-    for found in plan.unknown.values():
         reasons.update(found)
     aside = sum(reasons.values())
     total = aside + sum(plan.unchanged.values()) + len(plan.encode)

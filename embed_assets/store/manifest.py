@@ -9,11 +9,12 @@ import pyarrow as pa
 from embed_assets.media.item import Annotation
 from embed_assets.media.tables import table_of
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import KEY, one_of, quoted, read, upsert
+from embed_assets.store.rows import COMMITTED, KEY, one_of, quoted, read, upsert
 
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
 DECODERS = ""  # among the marks, where no table is called that: the decoder plugins that files were shown to
+OUT_OF_REACH = "/"  # among the marks: what could not be reached, by the latest refresh
 
 SCHEMA = pa.schema(
     [
@@ -58,6 +59,19 @@ class Manifest:
     def state(self) -> tuple[int | None, int | None]:
         """Versions of its tables: while they are equal, so is what is read from it."""
         return self._store.version(TABLE), self._store.version(TABLE_MARKS)
+
+    @property
+    def version(self) -> int:
+        """Table version of the rows, 0 where there are none yet."""
+        return self._store.version(TABLE) or 0
+
+    def keys_since(self, source: str, version: int) -> set[str]:
+        """Keys of a source whose rows were written after that table version: by commits, as clocks may be set back."""
+        table = self._store.open_or_none(TABLE)
+        if table is None or table.version == version:
+            return set()
+        where = f"source = {quoted(source)} AND {COMMITTED} > {version}"
+        return set(read(table, ["key"], where=where)["key"].to_pylist())
 
     def rows(self, source: str, *, columns: Iterable[str] = SCHEMA.names) -> list[dict[str, Any]]:
         """All rows of a source; none where the store is new."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import StoreError
+from embed_assets.media.shown import shown
 from embed_assets.settings import PipelineSettings, make_settings, overridden
 from embed_assets.store.connection import Store
 
@@ -13,7 +14,9 @@ _FILE = "pipeline.yaml"
 
 
 def save_settings(store: Store, settings: PipelineSettings, *, refreshed: Collection[str] | None = None) -> None:
-    """Keep the settings, without the options that may hold credentials; writes only what changed, whole or not at all.
+    """Keep the settings, without options that may hold credentials and those in addresses.
+
+    Writes what changed, whole or not at all.
 
     Of a source that is not among `refreshed` (unset: all are) what was kept stays as it was: a run that is refused
     because another address would drop its items leaves the old one.
@@ -112,4 +115,8 @@ def _plain(settings: PipelineSettings) -> dict[str, Any]:
     document = settings.model_dump(mode="json", exclude={"storage_options"})
     for source in document["sources"].values():
         source.pop("storage_options")
+        for name in ("uri", "sidecar"):
+            source[name] = shown(source[name]) if source[name] else source[name]
+        source["table"]["allow"] = [shown(each) for each in source["table"]["allow"]]
+    document["store"] = shown(document["store"])
     return document

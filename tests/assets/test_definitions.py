@@ -81,7 +81,7 @@ def test_the_checks_block_where_they_say_so(words: list, tmp_path: Path) -> None
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
     others = {key.name for key in graph.asset_check_keys} - blocking
     assert blocking == {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"}
-    assert others == {"labelled_retrieval", "quarantined_share", "collapsed_vectors"}
+    assert others == {"labelled_retrieval", "quarantined_share", "collapsed_vectors", "readable_share"}
 
 
 def test_definitions_merge_with_a_host_that_has_its_own_executor(words: list, tmp_path: Path) -> None:

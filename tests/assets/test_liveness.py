@@ -51,10 +51,9 @@ def short_job() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    made = dagster_home(settings(tmp_path))
-    yield made  # pyright: ignore[reportReturnType]
+    yield dagster_home(settings(tmp_path))
     os.environ.pop("DAGSTER_HOME", None)
 
 

@@ -10,7 +10,7 @@ from embed_assets.errors import StoreError
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving import Serving, live_release
 from tests.assets.running import Running
-from tests.support import picture, rewrite, settings, write_notes
+from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
 
 
 @pytest.fixture
@@ -112,8 +112,10 @@ def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running
 def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
     write_notes(tmp_path / "notes", 12)
     (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
     running = Running(settings(tmp_path, checks={"max_quarantined_share": 0.01}), instance)
-    running.embed()
+    of_source = {e.check_name: (e.passed, e.severity) for e in running.embed().get_asset_check_evaluations()}
+    assert of_source == {"readable_share": (False, dg.AssetCheckSeverity.WARN)}  # broken.txt, which is no encoder's
     result = running.promote()
     assert result.success
     found = {e.check_name: (e.passed, e.severity) for e in result.get_asset_check_evaluations()}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
@@ -18,7 +17,7 @@ def listed(sizes: list[int], read: Callable[[str], bytes]) -> ListedSource:
     ]
     return ListedSource(
         name="notes",
-        at=datetime.now(UTC),
+        at=0,
         files=files,
         annotations=Annotations({}, by_folder=False),
         read=read,

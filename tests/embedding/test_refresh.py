@@ -212,7 +212,7 @@ def test_a_listing_that_lacks_most_items_stops_before_anything_is_written(tmp_pa
     before = version(steps)
     with pytest.raises(SourceError, match=r"lists 9 of 20 known items: 55% would be deleted") as caught:
         steps.refresh("notes")
-    assert "sources.notes.max_deleted_share" in str(caught.value)
+    assert "embed-assets run --accept-deletions" in str(caught.value)
     assert version(steps) == before
 
 

@@ -33,11 +33,17 @@ def edit(file: str, **changes: object) -> Callable[[Path], None]:
 
 
 def write(file: str, content: bytes) -> Callable[[Path], None]:
-    return lambda model: (model / file).write_bytes(content) and None
+    def change(model: Path) -> None:
+        (model / file).write_bytes(content)
+
+    return change
 
 
 def cut(file: str, size: int) -> Callable[[Path], None]:
-    return lambda model: (model / file).write_bytes((model / file).read_bytes()[:size]) and None
+    def change(model: Path) -> None:
+        (model / file).write_bytes((model / file).read_bytes()[:size])
+
+    return change
 
 
 def modules(*entries: object) -> Callable[[Path], None]:

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import MediaError, MissingExtraError, SourceError
-from embed_assets.media.addressed import Places
 from embed_assets.media.dataset_kinds import DatasetKind
 from embed_assets.media.datasets import Rows, open_dataset
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
+from embed_assets.media.places import Places
 from embed_assets.media.spool import Spool
 from embed_assets.media.tables import Columns, Tables, media_type, table_of
 from embed_assets.media.taken import Taken
@@ -150,8 +150,21 @@ def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
     for written in ("a.txt", "./a.txt", f"{tmp_path}/a.txt", f"file://{tmp_path}/a.txt"):
         uri = places.absolute(written)
         assert places.read(uri, 10) == b"x" and places.find(uri).size == 1, written
-    for written in ("../a.txt", "b.txt", "."):
-        with pytest.raises(MediaError, match="vanished"):
+    for written, reason in (("../a.txt", "outside the source"), ("b.txt", "vanished"), (".", "vanished")):
+        with pytest.raises(MediaError, match=reason):
             places.find(places.absolute(written))
     with pytest.raises(MediaError, match="relative path"):
         Places(None, None).absolute("a.txt")
+
+
+def test_a_part_that_a_link_takes_from_elsewhere_stops_the_table_unless_links_are_followed(tmp_path: Path) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        pq.write_table(pa.table({"body": [folder]}), tmp_path / folder / f"{folder}.parquet")
+    (tmp_path / "in" / "linked.parquet").symlink_to(tmp_path / "out" / "out.parquet")
+    with pytest.raises(SourceError, match=r"linked\.parquet is a link out of the source"):
+        open_dataset(f"{tmp_path}/in", "parquet", shown="t").version()
+    followed = open_dataset(f"{tmp_path}/in", "parquet", shown="t", follow_links=True)
+    assert [row["body"] for _, row in followed.records(["body"])] == ["in", "out"]
+    without = open_dataset(f"{tmp_path}/in", "parquet", shown="t", exclude=["linked*"])
+    assert [row["body"] for _, row in without.records(["body"])] == ["in"]

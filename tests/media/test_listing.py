@@ -1,13 +1,21 @@
+import contextlib
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from embed_assets.errors import SourceError
-from embed_assets.media.listing import list_source
+from embed_assets.errors import MediaError, SourceError
+from embed_assets.media.listing import list_readable, list_source, look_up
+from embed_assets.media.source import open_source
+from tests import support
 from tests.s3_server import S3Server
+
+unprivileged = support.unprivileged
 
 
 def make(folder: Path, *keys: str) -> str:
@@ -58,12 +66,165 @@ def test_excluded_keys_and_patterns_are_left_out(tmp_path: Path) -> None:
 
 
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
+    uri = make(tmp_path, "a.txt", "sub/b.txt")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "linked.txt").symlink_to("sub/b.txt")
+    (tmp_path / "again.txt").symlink_to("linked.txt")
+    assert keys(uri) == ["a.txt", "again.txt", "linked.txt", "sub/b.txt"]
+    assert open_source(uri).read("again.txt", 100) == b"sub/b.txt"
+
+
+@pytest.mark.parametrize("target", ["itself.txt", "nowhere", "a.txt/below", "x" * 300, "y" * 4000, "pair.txt", "."])
+def test_a_link_to_nothing_ends_no_listing(tmp_path: Path, target: str) -> None:
+    uri = make(tmp_path, "a.txt")
+    (tmp_path / "itself.txt").symlink_to(target)
+    (tmp_path / "pair.txt").symlink_to("itself.txt")
+    assert keys(uri) == ["a.txt"]
+
+
+def test_a_link_out_of_the_source_is_listed_by_itself_and_read_where_links_are_followed(tmp_path: Path) -> None:
     uri = make(tmp_path / "in", "a.txt")
     make(tmp_path / "out", "b.txt")
-    (tmp_path / "in" / "circle").symlink_to(tmp_path / "in")
-    (tmp_path / "in" / "linked.txt").symlink_to(tmp_path / "out" / "b.txt")
-    (tmp_path / "in" / "dangling.txt").symlink_to(tmp_path / "nothing")
-    assert keys(uri) == ["a.txt", "linked.txt"]
+    link = tmp_path / "in" / "linked.txt"
+    link.symlink_to(tmp_path / "out" / "b.txt")
+    (file,) = (file for file in list_source(uri) if file.key == "linked.txt")
+    assert file.size == link.lstat().st_size
+    with pytest.raises(MediaError) as caught:
+        open_source(uri).read("linked.txt", 100)
+    assert caught.value.reason == "link out of the source"
+    (file,) = (file for file in list_source(uri, follow_links=True) if file.key == "linked.txt")
+    assert file.size == len("b.txt")
+    assert open_source(uri, follow_links=True).read("linked.txt", 100) == b"b.txt"
+
+
+def test_a_folder_within_that_is_swapped_for_a_link_out_is_not_read(tmp_path: Path) -> None:
+    uri = make(tmp_path / "in", "sub/b.txt")
+    make(tmp_path / "out", "b.txt")
+    assert keys(uri) == ["sub/b.txt"]
+    (tmp_path / "in" / "sub").rename(tmp_path / "in" / "old")
+    (tmp_path / "in" / "sub").symlink_to(tmp_path / "out")
+    for ask in (lambda: open_source(uri).read("sub/b.txt", 100), lambda: look_up(open_source(uri), "sub/b.txt")):
+        with pytest.raises(MediaError, match="link out of the source"):
+            ask()
+
+
+def test_a_source_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
+    make(tmp_path / "disk", "a.txt")
+    (tmp_path / "media").symlink_to("disk")
+    (file,) = list_source(f"{tmp_path}/media")
+    assert open_source(f"{tmp_path}/media").read(file.key, 100) == b"a.txt"
+
+
+def test_an_unreadable_folder_is_named_and_its_neighbours_are_listed(unprivileged: Path) -> None:
+    uri = make(unprivileged, "a.txt", "b/c.txt", "locked/d.txt", "locked/deep/e.txt")
+    (unprivileged / "locked").chmod(0)
+    listing = list_readable(uri)
+    assert [file.key for file in listing.files] == ["a.txt", "b/c.txt"]
+    assert listing.unread == {"locked/": "permission denied"}
+    with pytest.raises(SourceError, match=r"Can't list folder '.*/locked/': permission denied.*exclude"):
+        list_source(uri)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"pattern": "b/**"}, {"pattern": "*"}, {"pattern": "[ab]/*.txt"}, {"exclude": ["locked"]},
+     {"exclude": ["**/locked/**"]}, {"exclude": ["lock*"]}],
+)  # fmt: skip
+def test_a_folder_that_is_not_asked_for_is_not_entered(unprivileged: Path, chosen: dict[str, Any]) -> None:
+    uri = make(unprivileged, "a.txt", "b/c.txt", "locked/d.txt")
+    (unprivileged / "locked").chmod(0)
+    assert list_readable(uri, **chosen).unread == {}
+
+
+def test_a_folder_whose_files_may_not_be_asked_for_lists_them_and_reading_tells(unprivileged: Path) -> None:
+    uri = make(unprivileged, "named/a.txt")
+    (unprivileged / "named").chmod(0o600)
+    (file,) = list_source(uri)
+    assert file.key == "named/a.txt"
+    with pytest.raises(MediaError, match="access denied"):
+        open_source(uri).read(file.key, 100)
+
+
+def test_a_source_that_may_not_be_entered_is_no_empty_one(unprivileged: Path) -> None:
+    uri = make(unprivileged / "in", "a.txt")
+    (unprivileged / "in").chmod(0)
+    with pytest.raises(SourceError, match=r"Can't list source folder .*Check the credentials"):
+        list_readable(uri)
+
+
+def test_folders_deeper_than_a_path_may_be_long_do_not_end_the_listing(tmp_path: Path) -> None:
+    uri = make(tmp_path, "a.txt")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    listing = list_readable(uri)
+    assert [file.key for file in listing.files] == ["a.txt"]
+    assert list(listing.unread.values()) == ["file name too long"]
+
+
+def test_a_file_system_that_lists_folder_by_folder_leaves_nothing_out_in_silence() -> None:
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Locked(MemoryFileSystem):
+        protocol = "locked"
+        cachable = False
+        find = fsspec.AbstractFileSystem.find
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return MemoryFileSystem._strip_protocol(path.replace("locked://", "memory://"))
+
+        def ls(self, path: str, detail: bool = True, **more: Any) -> Any:
+            if path.rstrip("/").endswith("closed"):
+                raise PermissionError(13, "Permission denied")
+            return super().ls(path, detail=detail, **more)
+
+    fsspec.register_implementation("locked", Locked, clobber=True)
+    fs = fsspec.filesystem("memory")
+    for key in ("a.txt", "closed/b.txt", "sub/c.txt"):
+        fs.pipe_file(f"/reach/{key}", b"x")
+    listing = list_readable("locked://reach")
+    assert [file.key for file in listing.files] == ["a.txt", "sub/c.txt"]
+    assert listing.unread == {"closed/": "permission denied"}
+    assert list_readable("locked://reach", exclude=["closed"]).unread == {}
+
+
+def test_two_names_never_make_one_key(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.txt", rb"caf\xe9.txt", rb"caf\x5cxe9.txt", rb"\x5c.txt"):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(name)
+    source, files = open_source(str(tmp_path)), list_source(str(tmp_path))
+    assert len({file.key for file in files}) == 4
+    assert len({source.read(file.key, 100) for file in files}) == 4
+
+
+_NAME = st.binary(min_size=1, max_size=12).filter(lambda name: not {0, 47} & set(name) and name[:1] != b".")
+_ENDS = st.sampled_from([b".", b"..", b"/etc/hostname", b"nowhere", b"x" * 300, b"a", b"../a", b"a/b", b"//", b"\xff"])
+
+
+@given(st.dictionaries(_NAME, st.one_of(st.just(None), _NAME, _ENDS), max_size=8))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_names_and_links_are_listed_and_each_is_read_or_set_aside(tmp_path: Path, entries: Any) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    for name, target in entries.items():
+        path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118
+        if target is None:
+            Path(os.fsdecode(path)).write_bytes(name)
+        else:
+            Path(os.fsdecode(path)).symlink_to(os.fsdecode(target))
+    files = list_readable(str(folder)).files
+    source = open_source(str(folder))
+    assert len({file.key for file in files}) == len(files)
+    own = {name for name, target in entries.items() if target is None}
+    read = set()
+    for file in files:
+        with contextlib.suppress(MediaError):
+            read.add(source.read(file.key, 100))
+    assert read == own
 
 
 def test_pipes_are_not_listed(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import resource
 
 import pytest
 
-from embed_assets.errors import StoreError
+from embed_assets.errors import SourceError, StoreError
+from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
 from embed_assets.store.saved import save_settings, saved_settings
 from tests.support import settings
@@ -89,3 +90,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
     assert [each.name for each in file.parent.iterdir()] == ["pipeline.yaml"]
+
+
+def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_told(tmp_path, monkeypatch):
+    table = {"format": "parquet", "uri": "uri", "allow": ["https://joe:PASSWORD@cdn.example/"]}
+    source = {"uri": "http://joe:PASSWORD@127.0.0.1:9/x", "sidecar": "https://h/s.csv?sig=SIGNED", "table": table}
+    made = settings(tmp_path, sources={"notes": source})
+    save_settings(Store(made.store), made)
+    kept = (tmp_path / "store" / "pipeline.yaml").read_text()
+    assert "PASSWORD" not in made.sources["notes"].address  # which people see
+    assert "PASSWORD" not in kept and "SIGNED" not in kept
+    found = saved_settings(Store(made.store))
+    assert found is not None and found.sources["notes"].address == "http://***@127.0.0.1:9/x"
+    with pytest.raises(SourceError, match=r"not kept in the store\. Set EMBED_ASSETS_SOURCES__NOTES__URI to the whole"):
+        Steps(found).refresh("notes")
+    monkeypatch.setenv("EMBED_ASSETS_SOURCES__NOTES__URI", source["uri"])
+    found = saved_settings(Store(made.store))
+    assert found is not None and found.sources["notes"].uri == source["uri"]
+    save_settings(Store(made.store), found)
+    assert (tmp_path / "store" / "pipeline.yaml").read_text() == kept
