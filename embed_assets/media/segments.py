@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.encoders.spec import Modality
@@ -86,8 +87,9 @@ def each_segment(
         yield from decode(added_sounds, decoder=added.name, **options)
     elif modality == "image":
         frames = None if sampling is None or added is not None else sampling.animated_frames
-        for start, end, picture in decode(shown_picture, decoder=added and added.name, most=frames):
-            yield _picture_segment(start, end, picture, caption, media_hash)
+        found = decode(shown_picture, decoder=added and added.name, most=frames)
+        # A loop of our own would hold a picture while the next one is received.
+        yield from map(_picture_segment, found, repeat(caption), repeat(media_hash))
     elif modality != "text":
         yield from decode(_cutter(modality, sampling), **options)
     else:
@@ -153,7 +155,8 @@ class _Decode:
         return self(document_text, mime=mime)
 
 
-def _picture_segment(start: int | None, end: int | None, picture: Any, caption: str | None, media_hash: str) -> Segment:
+def _picture_segment(shown: Shown, caption: str | None, media_hash: str) -> Segment:
+    start, end, picture = shown
     if start is None:
         return Segment(kind="image", start=None, end=None, text=caption, content_hash=media_hash, payload=picture)
     digest = text_hash(f"{media_hash} frame {start} {end}")
