@@ -264,8 +264,9 @@ def _dataset_tables(name: str, settings: SourceSettings, limits: Limits, store: 
         pattern=settings.pattern,
         storage_options=settings.storage_options,
         store_options=lance_options(settings.storage_options),
+        limits=limits,
     )
-    return Tables(columns=columns, limits=limits, dataset=rows)
+    return Tables(columns=columns, limits=limits, dataset=rows, whole=settings.table.uri is not None)
 
 
 def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:

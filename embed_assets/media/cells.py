@@ -1,11 +1,16 @@
 """Cells: single values of tables as text, labels and JSON, and names that no other row has."""
 
-import contextlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from embed_assets.media.moments import iso_duration
 from embed_assets.media.sidecar import jsonable
+from embed_assets.media.told import DEEPEST, Untold
+
+_MOST = 2**20  # characters of a value that is not the content
+_SMALL = 8  # characters of a number
 
 
 def unique(base: str, digest: str, taken: set[str]) -> str:
@@ -30,29 +35,82 @@ def cell(value: Any) -> str | None:
             return None
     if isinstance(value, bool):
         return str(value).lower()
-    if value is None or isinstance(value, (list, tuple, Mapping)) or value != value:
+    if isinstance(value, timedelta):
+        return iso_duration(value // timedelta(microseconds=1), 10**6)
+    if value is None or isinstance(value, (list, tuple, Mapping, Untold)) or value != value:
         return None
     # NUL and halves of surrogate pairs, which a database refuses.
     return str(value).replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def spoken(value: Any) -> str | None:
+    """Any value as text: lists and structures as JSON, bytes that are no text in hexadecimal; None for nothing."""
+    if isinstance(value, bytes) and cell(value) is None:
+        return value.hex()
+    return cell(json.dumps(plain(value), ensure_ascii=False)) if _nested(value) else cell(value)
+
+
 def labels_of(value: Any) -> list[str]:
-    """A value as labels: each of a list, also of one that is written as JSON."""
+    """A value as labels: each of a list, also of one that is written as JSON. Raises ValueError with its `fault`."""
     if isinstance(value, str) and value.lstrip().startswith("["):  # how CSV writes a list
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
+        value = _listed(value)
     values = value if isinstance(value, (list, tuple)) else [value]
-    return [label for each in values if (label := cell(each))]
+    return [label for each in values if (label := spoken(each))]
+
+
+def _listed(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except ValueError:
+        return text
+    if said := fault(found):
+        raise ValueError(said)
+    return found
 
 
 def plain(value: Any) -> Any:
     """The value as JSON can hold it; what it can't, as text."""
+    if isinstance(value, bytes):
+        return spoken(value)
+    if isinstance(value, timedelta):
+        return cell(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {_name(name): plain(each) for name, each in value.items()}
     try:
         return jsonable(value)
     except TypeError:
         return str(value)
 
 
+def fault(value: Any) -> str:
+    """Why a value can't be told beside a content; "" where it can. Without recursion: brackets are cheap to write."""
+    if isinstance(value, Untold):
+        return value.why
+    level, left = [value], _MOST
+    for _ in range(DEEPEST + 1):
+        left -= sum(len(each) if isinstance(each, (str, bytes)) else _SMALL for each in level)
+        if left < 0:
+            return "too many characters"
+        level = [part for each in level if _nested(each) for part in _parts(each)]
+    return "nested too deep" if level else ""
+
+
 def media_bytes(value: Any) -> Any:
     """The bytes of a value; Hugging Face's datasets keep media as {bytes, path}."""
     return value.get("bytes") if isinstance(value, Mapping) else value
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, (list, tuple, Mapping))
+
+
+def _parts(value: Any) -> Any:
+    return [*value, *value.values()] if isinstance(value, Mapping) else value
+
+
+def _name(name: Any) -> str:
+    return name if isinstance(name, str) else spoken(name) or str(name)

@@ -9,20 +9,27 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
+from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import PLAIN, media_hash
-from embed_assets.media.cells import cell, labels_of, media_bytes, plain, unique
+from embed_assets.media.cells import cell, fault, labels_of, media_bytes, plain, spoken, unique
+from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.item import Annotation
 from embed_assets.media.limits import Limits
+from embed_assets.media.parquet import ParquetFile
 from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.source import Source
-from embed_assets.media.table_files import JSONL, KINDS, Record, records, table_kind
+from embed_assets.media.table_files import JSONL, KINDS, PARQUET, records, table_kind
+from embed_assets.media.told import Untold
 
 _MIMES = frozenset(KINDS.values())  # none of them is what a file is sniffed as
 _TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
 _IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
+_SAID = 2**20  # bytes of a cell that is not the content
+_NAMED = 8000  # characters of an id
+_AROUND = 4096  # bytes around those of a media, in a structure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +59,8 @@ class Columns:
 class TableRow:
     """One row. `id` is unique in its table; `reason` is why the row can't be used, and its content then empty.
 
-    `content_hash` is None where the row was not read, because its `updated` is as it was.
+    `content_hash` is None where the row was not read, because its `updated` is as it was. One that `hides` others
+    stands for a part of the table that can't be read.
     """
 
     id: str
@@ -64,6 +72,7 @@ class TableRow:
     reason: str | None = None
     annotation: Annotation = field(default_factory=Annotation)
     updated: str = ""
+    hides: bool = False
 
     @property
     def size(self) -> int:
@@ -79,6 +88,7 @@ class Tables:
     limits: Limits
     source: Source | None = None  # of files
     dataset: Rows | None = None
+    whole: bool = False  # a part that can't be read is a SourceError
 
     def kind(self, key: str) -> str | None:
         """The mime type of a table's texts; None for a file that is no table."""
@@ -115,16 +125,30 @@ class Tables:
         }
         return hashlib.sha256(json.dumps([columns, bounds]).encode()).hexdigest()[:16]
 
-    def _records(self, key: str) -> Iterator[Record]:
+    def _records(self, key: str) -> Iterator[tuple[int, Mapping[str, Any] | Unread | str]]:
         """The records of one table, from wherever they come."""
         columns = self.columns
         if self.dataset is not None:
-            yield from self.dataset.records(columns.named(), **self._rows_at_once())
+            yield from self.dataset.records(columns.named(), caps=self._caps(), rows=self._rows_at_once())
         elif self.source is not None:
             kind = table_kind(key) or ""
+            if kind == PARQUET:
+                yield from self._parquet(ParquetFile(source=self.source, key=key, limits=self.limits))
+                return
             required = [columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
             with self.source.stream(key) as stream:
                 yield from records(stream, kind, required=required, limits=self.limits)
+
+    def _parquet(self, file: ParquetFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        named = self.columns.named()
+        for place, row in file.rows(named, required=named, caps=self._caps(), rows=self._rows_at_once()):
+            yield place + 1, row
+
+    def _caps(self) -> dict[str, int]:
+        """Bytes that a cell may have, by column."""
+        limits = self.limits
+        content = 4 * limits.max_characters if self.columns.bytes is None else limits.max_bytes + _AROUND
+        return {name: content if name == self.columns.content else _SAID for name in self.columns.named()}
 
     def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: set[str]) -> Iterator[TableRow]:
         """Rows that are not as they were, read; then the others, told by two columns."""
@@ -142,31 +166,51 @@ class Tables:
 
         columns = self.columns
         told = [each for each in (columns.id, columns.updated) if each]
-        for number, record in dataset.picked(told, columns.named(), wanted, **self._rows_at_once()):
+        bounds: dict[str, Any] = {"caps": self._caps(), "rows": self._rows_at_once()}
+        for number, record in dataset.picked(told, columns.named(), wanted, **bounds):
+            if isinstance(record, Unread):
+                others.clear()  # they are of this part: those of the parts before it were told
+                yield self._row("", number, record, taken)
+                continue
             name, updated = others.popleft()
             yield replace(self._row("", number, record, taken, name=name), updated=updated)
         yield from same
 
-    def _rows_at_once(self) -> dict[str, int]:
-        return {"rows": _MEDIA_ROWS} if self.columns.bytes else {}
+    def _rows_at_once(self) -> int:
+        return _MEDIA_ROWS if self.columns.bytes else BATCH_ROWS
 
     def _row(
-        self, key: str, number: int, record: Mapping[str, Any] | str, taken: set[str], *, name: str | None = None
+        self,
+        key: str,
+        number: int,
+        record: Mapping[str, Any] | Unread | str,
+        taken: set[str],
+        *,
+        name: str | None = None,
     ) -> TableRow:
         kind = self.kind(key) or ""
+        if isinstance(record, Unread):
+            return self._part(record, unique(record.name, "", taken), kind)
         if isinstance(record, str):
             return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
         text, data, reason = self._content(record)
         digest = content_hash(data) if data else text_hash(text)
+        annotation, untold = self._said(record)
+        reason = reason or untold
         given = self._given(record)
         base = given or (digest[:16] if reason is None else f"row-{number}")
         name = name or unique(base, digest[:8] if given else "", taken)
-        annotation = self._annotation(record)
         if reason is not None:
             return _unusable(reason, name, kind, annotation, modality="text" if self.columns.text else None)
         if not data:
             return TableRow(id=name, text=text, content_hash=digest, mime=kind, modality="text", annotation=annotation)
         return self._media(name, data, kind.partition(_TABLE)[2], annotation)
+
+    def _part(self, part: Unread, name: str, kind: str) -> TableRow:
+        """A part of the dataset that can't be read, as a row that is set aside."""
+        if self.whole:
+            raise SourceError(f"Part {part.name} of the table can't be read: {part.reason}. Replace it, or remove it.")
+        return replace(_unusable(part.reason, name, kind, Annotation(), modality=None), hides=True)
 
     def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
         """A row whose bytes are looked at as a file's are."""
@@ -182,15 +226,21 @@ class Tables:
             annotation=annotation,
         )
 
-    def _given(self, record: Mapping[str, Any] | str) -> str | None:
-        """What a record's id column says."""
-        return None if isinstance(record, str) or self.columns.id is None else cell(record.get(self.columns.id))
+    def _given(self, record: Mapping[str, Any] | Unread | str) -> str | None:
+        """What a record's id column says, where that can be a name."""
+        if not isinstance(record, Mapping) or self.columns.id is None or self._fault_of_id(record):
+            return None
+        return spoken(record.get(self.columns.id))
 
-    def _updated(self, record: Mapping[str, Any] | str) -> str:
+    def _fault_of_id(self, record: Mapping[str, Any]) -> str:
+        value = record.get(self.columns.id or "")
+        return fault(value) or ("too many characters" if len(spoken(value) or "") > _NAMED else "")
+
+    def _updated(self, record: Mapping[str, Any] | Unread | str) -> str:
         """What a record's column of times or versions says."""
-        if isinstance(record, str) or self.columns.updated is None:
+        if not isinstance(record, Mapping) or self.columns.updated is None:
             return ""
-        return cell(record.get(self.columns.updated)) or ""
+        return spoken(record.get(self.columns.updated)) or ""
 
     def _content(self, record: Mapping[str, Any]) -> tuple[str, bytes, str | None]:
         """Text, or bytes, or why there are neither."""
@@ -198,6 +248,8 @@ class Tables:
             text, reason = self._text(record)
             return text, b"", reason
         column, value = self.columns.bytes, media_bytes(record.get(self.columns.bytes))
+        if isinstance(value, Untold):
+            return "", b"", f"{value.why} in column {column!r}"
         if not isinstance(value, bytes):
             return "", b"", f"{'no bytes' if value is None else 'not bytes'} in column {column!r}"
         if len(value) > self.limits.max_bytes:
@@ -207,6 +259,9 @@ class Tables:
     def _text(self, record: Mapping[str, Any]) -> tuple[str, str | None]:
         column, limits = self.columns.content, self.limits
         value = record.get(column)
+        if isinstance(value, Untold):
+            why = "too many characters" if value.why == "too many bytes" else value.why
+            return "", f"{why} in column {column!r}"
         text = cell(value)
         if text is None:
             wrong = value is not None and value == value  # NaN is how tables write nothing
@@ -217,15 +272,35 @@ class Tables:
             return "", f"too many characters in column {column!r}"
         return text, None
 
+    def _said(self, record: Mapping[str, Any]) -> tuple[Annotation, str | None]:
+        """What the other columns say, or of which of them it can't be told."""
+        columns = self.columns
+        if columns.id and (said := self._fault_of_id(record)):
+            return Annotation(), f"{said} in column {columns.id!r}"
+        for name in (columns.caption, *columns.labels, *columns.extra, columns.updated):
+            if name and name != columns.content and (said := fault(record.get(name))):
+                return Annotation(), f"{said} in column {name!r}"
+        try:
+            return self._annotation(record), None
+        except MediaError as error:
+            return Annotation(), error.reason
+
     def _annotation(self, record: Mapping[str, Any]) -> Annotation:
         columns = self.columns
-        caption = None if columns.caption is None else cell(record.get(columns.caption))
-        labels = [label for name in columns.labels for label in labels_of(record.get(name))]
+        caption = None if columns.caption is None else spoken(record.get(columns.caption))
+        labels = [label for name in columns.labels for label in _labels(record, name)]
         return Annotation(
             caption=caption if caption and caption.strip() else None,
             labels=tuple(dict.fromkeys(labels)),
             extra={name: plain(record[name]) for name in columns.extra if record.get(name) is not None},
         )
+
+
+def _labels(record: Mapping[str, Any], name: str) -> list[str]:
+    try:
+        return labels_of(record.get(name))
+    except ValueError as error:
+        raise MediaError(f"{error} in column {name!r}") from error
 
 
 def row_key(file_key: str, row_id: str) -> str:
@@ -235,7 +310,7 @@ def row_key(file_key: str, row_id: str) -> str:
 
 def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: set[str]) -> str:
     """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
-    value, given = row.get(content), cell(row.get(id)) if id else None
+    value, given = row.get(content), spoken(row.get(id)) if id else None
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
     return unique(given or digest[:16], digest[:8] if given else "", taken)
 
