@@ -13,15 +13,25 @@ _MOST = 2**20  # characters of a value that is not the content
 _SMALL = 8  # characters of a number
 
 
-def unique(base: str, digest: str, taken: set[str]) -> str:
+class Names(set[str]):
+    """Names that are taken, and how far those that many rows would have are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+
+
+def unique(base: str, digest: str, taken: Names) -> str:
     """`base`, or where another row has it already, the first of base~digest, base-2, base-3, … that is free."""
     name = base
     if name in taken and digest:
         name = base = f"{base}~{digest}"
-    number = 1
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
+    if name in taken:
+        number = taken.counts.get(base, 1)
+        while name in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.counts[base] = number
     taken.add(name)
     return name
 
@@ -88,15 +98,17 @@ def plain(value: Any) -> Any:
 
 def fault(value: Any) -> str:
     """Why a value can't be told beside a content; "" where it can. Without recursion: brackets are cheap to write."""
-    if isinstance(value, Untold):
-        return value.why
+    if not _nested(value):
+        return value.why if isinstance(value, Untold) else "too many characters" if _size(value) > _MOST else ""
     level, left = [value], _MOST
     for _ in range(DEEPEST + 1):
-        left -= sum(len(each) if isinstance(each, (str, bytes)) else _SMALL for each in level)
+        left -= sum(map(_size, level))
         if left < 0:
             return "too many characters"
         level = [part for each in level if _nested(each) for part in _parts(each)]
-    return "nested too deep" if level else ""
+        if not level:
+            return ""
+    return "nested too deep"
 
 
 def media_bytes(value: Any) -> Any:
@@ -106,6 +118,10 @@ def media_bytes(value: Any) -> Any:
 
 def _nested(value: Any) -> bool:
     return isinstance(value, (list, tuple, Mapping))
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else _SMALL
 
 
 def _parts(value: Any) -> Any:

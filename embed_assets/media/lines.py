@@ -16,8 +16,8 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of byt
 class Lines:
     """Lines and what is wrong with each; one that is too long is empty.
 
-    A line may have four times the characters of a text if they are ASCII, twice as many if not: one that is not takes
-    four bytes of memory for each.
+    A line may have four times the characters of a text if they are ASCII, one and a half times if not: such a one
+    takes four bytes of memory for each.
     """
 
     def __init__(self, stream: BinaryIO, limits: Limits, *, ends: str) -> None:
@@ -56,7 +56,7 @@ class Lines:
         return "".join(pieces)
 
     def _most(self, piece: str) -> int:
-        return self._limit if piece.isascii() else max(self._limit // 2, self._piece)
+        return self._limit if piece.isascii() else max(self._limit * 3 // 8, self._piece)
 
     def _pass_over(self, piece: str) -> None:
         """Go to where the next line begins."""

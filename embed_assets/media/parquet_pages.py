@@ -1,7 +1,6 @@
 """Parquet pages: what a process of its own reads of a Parquet file, one bounded answer after another."""
 
 import bisect
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from embed_assets.media.weights import OBJECT, capped, fitting, weights
 _ANSWER = 8 * 2**20  # bytes of cells
 _BATCH = 32 * 2**20  # bytes of a batch, by what the file says of itself
 _ANY = 2**30  # bytes of a cell that has no cap
-_OPEN = 2  # files that are open
+_SPARING = 16  # rows of a batch where memory is scarce
 _COUNTED = 65_536  # rows of an answer that has no cells
 _NAME, _NAMES = 200, 50_000  # characters of a column's name that are told, and columns
 
@@ -40,17 +39,26 @@ def names(_: bytes, *, source: Source, key: str) -> list[str]:
 def answer(_: bytes, *, read: str, at: int, only: Sequence[int] | None, **options: Any) -> Answer:
     """The rows from `at` on, or those of them at the places `only`. `read` names a reading that goes on."""
     with _explained():
-        reader = _readers.pop(read, None)
+        reader = _kept.pop(read, None)
         if reader is None or reader.at > at:
+            _let_go()
             reader = _Reader(**options)
-        found = reader.answer(at, only)
-    _readers[read] = reader
-    while len(_readers) > _OPEN:
-        _readers.popitem(last=False)[1].close()
+        try:
+            found = reader.answer(at, only)
+        except MemoryError:
+            reader.close()
+            reader = _Reader(**options, sparing=True)
+            found = reader.answer(at, only)
+    _kept[read] = reader
     return found
 
 
-_readers: "OrderedDict[str, _Reader]" = OrderedDict()
+_kept: "dict[str, _Reader]" = {}  # the one that goes on
+
+
+def _let_go() -> None:
+    while _kept:
+        _kept.popitem()[1].close()
 
 
 class _Reader:
@@ -65,10 +73,12 @@ class _Reader:
         required: Sequence[str],
         caps: Mapping[str, int],
         rows: int,
+        sparing: bool = False,
     ) -> None:
+        """Sparing with memory, at the price of time: categories stay such, and few rows are read at a time."""
         self._stack = ExitStack()
         with self._guarded():
-            self._file, self._size = _opened(source, key, self._stack, columns)
+            self._file, self._size = _opened(source, key, self._stack, columns if sparing else ())
             there = self._file.schema_arrow.names
             self._columns = [name for name in columns if name in there]
             said = missing_column(required or ([] if self._columns else columns), there)
@@ -76,7 +86,7 @@ class _Reader:
                 raise MediaError(said)
         self._asked = bool(columns)
         self._caps = caps
-        self._rows = rows
+        self._rows = min(rows, _SPARING) if sparing else rows
         groups = (self._file.metadata.row_group(place) for place in range(self._file.metadata.num_row_groups))
         self._starts = [0]
         for group in groups:
@@ -167,7 +177,7 @@ class _Reader:
 
 
 def _opened(source: Source, key: str, stack: ExitStack, columns: Sequence[str]) -> tuple[Any, int]:
-    """The file, whose categories stay such, and its size."""
+    """The file, where the categories of these columns stay such, and its size."""
     import pyarrow.parquet as pq
 
     stream = stack.enter_context(source.stream(key))

@@ -11,7 +11,7 @@ from typing import Any
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import PLAIN, media_hash
-from embed_assets.media.cells import cell, fault, labels_of, media_bytes, plain, spoken, unique
+from embed_assets.media.cells import Names, cell, fault, labels_of, media_bytes, plain, spoken, unique
 from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import content_hash, text_hash
@@ -101,7 +101,7 @@ class Tables:
         in between change no other row's. `kept` is asked with id and `updated` whether a row is as it was; such
         rows come last, and are not read. Raises MediaError for what concerns this file alone.
         """
-        taken: set[str] = set()
+        taken = Names()
         if self.dataset is not None and self.columns.updated and kept is not None:
             yield from self._changed(self.dataset, kept, taken)
             return
@@ -150,7 +150,7 @@ class Tables:
         content = 4 * limits.max_characters if self.columns.bytes is None else limits.max_bytes + _AROUND
         return {name: content if name == self.columns.content else _SAID for name in self.columns.named()}
 
-    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: set[str]) -> Iterator[TableRow]:
+    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: Names) -> Iterator[TableRow]:
         """Rows that are not as they were, read; then the others, told by two columns."""
         same: list[TableRow] = []
         others: deque[tuple[str | None, str]] = deque()
@@ -184,7 +184,7 @@ class Tables:
         key: str,
         number: int,
         record: Mapping[str, Any] | Unread | str,
-        taken: set[str],
+        taken: Names,
         *,
         name: str | None = None,
     ) -> TableRow:
@@ -308,7 +308,7 @@ def row_key(file_key: str, row_id: str) -> str:
     return f"{_escaped(file_key)}#{row_id}"
 
 
-def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: set[str]) -> str:
+def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: Names) -> str:
     """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
     value, given = row.get(content), spoken(row.get(id)) if id else None
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))

@@ -27,7 +27,11 @@ def told(array: "pa.Array") -> list[Any]:
     Times of nanoseconds are cut to microseconds, of zones that nobody knows told in UTC, and beyond the years that
     Python counts told as ISO text; so are durations and intervals.
     """
+    import pyarrow as pa
+
     array = plainer(array)
+    if pa.types.is_dictionary(array.type):
+        array = plainer(array.dictionary_decode())
     if _easy(array.type):
         try:
             return array.to_pylist()

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.errors import SourceError
+from embed_assets.media.cells import Names
 from embed_assets.media.tables import row_name
 from embed_assets.media.values import TableValue
 from embed_assets.media.weights import rows_of
@@ -61,7 +62,7 @@ class Landed:
         schema = value.schema() or self._schema_before(columns)
         before = self._before(schema)
         changed = _Changed(self._store, self.name, schema)
-        taken = set[str]()
+        taken = Names()
         for batch in value.batches(schema):
             names, hashes = [], []
             for row in rows_of(batch, {}):
