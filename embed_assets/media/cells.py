@@ -1,12 +1,14 @@
 """Cells: single values of tables as text, labels and JSON, and names that no other row has."""
 
 import json
+import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
 
+from embed_assets.media.json_rows import too_many_values
 from embed_assets.media.moments import iso_duration
-from embed_assets.media.sidecar import jsonable
 from embed_assets.media.told import DEEPEST, Untold
 
 _MOST = 2**20  # characters of a value that is not the content
@@ -55,7 +57,7 @@ def cell(value: Any) -> str | None:
 
 def spoken(value: Any) -> str | None:
     """Any value as text: lists and structures as JSON, bytes that are no text in hexadecimal; None for nothing."""
-    if isinstance(value, bytes) and cell(value) is None:
+    if isinstance(value, bytes) and (b"\0" in value or cell(value) is None):
         return value.hex()
     return cell(json.dumps(plain(value), ensure_ascii=False)) if _nested(value) else cell(value)
 
@@ -69,6 +71,8 @@ def labels_of(value: Any) -> list[str]:
 
 
 def _listed(text: str) -> Any:
+    if too_many_values(text):
+        raise ValueError("too many values")
     try:
         found = json.loads(text)
     except RecursionError:
@@ -81,19 +85,21 @@ def _listed(text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it; what it can't, as text."""
-    if isinstance(value, bytes):
-        return spoken(value)
-    if isinstance(value, timedelta):
-        return cell(value)
+    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None.
+
+    What JSON has nothing for becomes text.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, (float, Decimal)):
+        return _finite(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, Mapping):
         return {_name(name): plain(each) for name, each in value.items()}
-    try:
-        return jsonable(value)
-    except TypeError:
-        return str(value)
+    return spoken(value)
 
 
 def fault(value: Any) -> str:
@@ -118,6 +124,14 @@ def media_bytes(value: Any) -> Any:
 
 def _nested(value: Any) -> bool:
     return isinstance(value, (list, tuple, Mapping))
+
+
+def _finite(value: float | Decimal) -> float | str | None:
+    """Nothing for what is no number, text for what is too large for one of JSON."""
+    if not math.isfinite(value) and not (isinstance(value, Decimal) and value.is_finite()):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else str(value)
 
 
 def _size(value: Any) -> int:

@@ -37,7 +37,7 @@ def _note(names: dict[str, None], row: Mapping[str, Any], required: Collection[s
 
 def _parsed(line: str) -> Mapping[str, Any] | str:
     """A line's object, or what it is instead."""
-    if _values(line) > _VALUES:
+    if too_many_values(line):
         return "too many values"
     try:
         row = json.loads(line)
@@ -48,16 +48,15 @@ def _parsed(line: str) -> Mapping[str, Any] | str:
     return row if isinstance(row, dict) else "not a JSON object"
 
 
-def _values(line: str) -> int:
-    """How many values a line has, at most; those of a long line are told from what its texts hold."""
-    count = line.count(",") + line.count("[") + line.count("{")
-    if count <= _VALUES:
-        return count
+def too_many_values(text: str) -> bool:
+    """Whether JSON has more values than one row may; of a long one what its texts hold is not counted."""
+    if text.count(",") + text.count("[") + text.count("{") <= _VALUES:
+        return False
     count, inside = 0, False
-    for found in _MARKS.finditer(line):
+    for found in _MARKS.finditer(text):
         mark = found[0]
         inside ^= mark == '"'
         count += not inside and mark in ",[{"
         if count > _VALUES:
-            break
-    return count
+            return True
+    return False

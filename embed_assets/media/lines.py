@@ -10,7 +10,7 @@ from embed_assets.media.text import byte_order_mark, code_page, guess_utf16
 
 _HEAD = 2**20  # bytes by which the encoding is told
 _PIECE = 2**20  # characters that are read at a time
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that do not decode
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that do not decode
 
 
 class Lines:
@@ -35,7 +35,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         while line := self._line():
-            if not line.isascii() and _NOT_UTF8.search(line):
+            if not line.isascii() and NOT_UTF8.search(line):
                 self._fault = "not UTF-8"
             if len(line) >= self._most(line):
                 self._fault = "line too long"
