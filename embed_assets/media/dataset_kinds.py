@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from embed_assets.errors import MissingExtraError
 from embed_assets.media.source import unopened
-from embed_assets.media.told import plainer
 from embed_assets.media.weights import rows_of
 
 if TYPE_CHECKING:
@@ -132,12 +131,9 @@ class DeltaTable:
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
     ) -> Iterator[Cells]:
         """By a scan of all the columns; what is not wanted never becomes an object of Python."""
-        import pyarrow as pa
-
         for batch in self._batches(columns, rows):
             asked = rows_of(batch.select(list(told)), caps)
-            if places := [place for place, record in enumerate(asked) if wanted(record)]:
-                yield from rows_of(batch.take(pa.array(places)), caps)
+            yield from rows_of(batch, caps, places=[place for place, record in enumerate(asked) if wanted(record)])
 
     def _batches(self, columns: Sequence[str], rows: int) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -149,6 +145,4 @@ class DeltaTable:
         }
         names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
         found = QueryBuilder(bounds).register("rows", self._table).execute(f"SELECT {names} FROM rows")
-        for batch in pa.RecordBatchReader.from_stream(found):
-            plain = [plainer(column) for column in batch.columns]  # views can't be taken from
-            yield pa.RecordBatch.from_arrays(plain, names=batch.schema.names)
+        yield from pa.RecordBatchReader.from_stream(found)

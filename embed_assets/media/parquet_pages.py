@@ -9,7 +9,7 @@ from typing import Any
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.columns import missing_column, twice
 from embed_assets.media.source import Source
-from embed_assets.media.weights import OBJECT, capped, fitting, weights
+from embed_assets.media.weights import Cells
 
 _ANSWER = 8 * 2**20  # bytes of cells
 _BATCH = 32 * 2**20  # bytes of a batch, by what the file says of itself
@@ -103,14 +103,9 @@ class _Reader:
                 return self._counted(at, only)
             if not self._found(at):
                 return Answer(places=[], cells={}, next=None, bytes=0, size=self._size)
-            rest = self._batch.slice(at - self.at)
             end = self.at + len(self._batch)
-            places = list(range(at, end)) if only is None else only[: bisect.bisect_left(only, end)]
-            if only is not None:
-                import pyarrow as pa
-
-                rest = rest.take(pa.array([place - at for place in places], pa.int64()))
-            return self._told(rest, places, end)
+            places = range(at, end) if only is None else only[: bisect.bisect_left(only, end)]
+            return self._told(places, end)
 
     def _counted(self, at: int, only: Sequence[int] | None) -> Answer:
         """Rows without cells."""
@@ -122,17 +117,13 @@ class _Reader:
         """Let go of the file."""
         self._stack.close()
 
-    def _told(self, batch: Any, places: Sequence[int], end: int) -> Answer:
-        heavy = [weights(column) for column in batch.columns]
+    def _told(self, places: Sequence[int], end: int) -> Answer:
         caps = [self._caps.get(name, _ANY) for name in self._columns]
-        count = fitting(sum(each.clip(max=cap + OBJECT) for each, cap in zip(heavy, caps, strict=True)), _ANSWER)
-        cells = {
-            name: capped(batch.column(name).slice(0, count), each[:count], cap)
-            for name, each, cap in zip(self._columns, heavy, caps, strict=True)
-        }
-        taken = int(sum(each[:count].sum() for each in heavy)) - OBJECT * count * len(heavy)
-        after = places[count] if count < len(places) else end
-        return Answer(places=list(places[:count]), cells=cells, next=after, bytes=max(0, taken), size=self._size)
+        cells = Cells(self._batch, caps, [place - self.at for place in places])
+        told = dict(zip(self._columns, cells.told(_ANSWER), strict=True))
+        after = self.at + cells.places[0] if cells.places else end
+        count = len(places) - len(cells.places)
+        return Answer(places=list(places[:count]), cells=told, next=after, bytes=cells.bytes, size=self._size)
 
     def _found(self, at: int) -> bool:
         """Whether the row is there; its batch then is at hand."""

@@ -1,6 +1,6 @@
 """Weights: how many bytes each cell of a column takes once it is a value of its own, told before it is made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.media.told import Untold, plainer, told
@@ -35,27 +35,58 @@ def weights(array: "pa.Array") -> Any:
     return np.full(len(array), array.nbytes // max(1, len(array)) + OBJECT, np.int64)
 
 
-def rows_of(batch: "pa.RecordBatch", caps: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """The rows of a batch as Python has them, not many megabytes of them at a time; by `capped`."""
+def rows_of(
+    batch: "pa.RecordBatch", caps: Mapping[str, int], *, places: Sequence[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a batch, or those at the places, as Python has them, not many megabytes of them at a time."""
     names = batch.schema.names
-    heavy = [weights(column) for column in batch.columns]
-    start = 0
-    while start < len(batch):
-        count = fitting(sum(each[start:] for each in heavy), _TOLD)
-        chosen = slice(start, start + count)
-        columns = zip(names, batch.columns, heavy, strict=True)
-        cells = [capped(column.slice(start, count), each[chosen], caps.get(name)) for name, column, each in columns]
-        for row in zip(*cells, strict=True):
+    cells = Cells(batch, [caps.get(name) for name in names], range(len(batch)) if places is None else places)
+    while cells.places:
+        for row in zip(*cells.told(_TOLD), strict=True):
             yield dict(zip(names, row, strict=True))
-        start += count
 
 
-def capped(array: "pa.Array", heavy: Any, cap: int | None) -> list[Any]:
-    """The cells, told; those that weigh more than the cap are `Untold`."""
-    if cap is None or not (heavy > cap + OBJECT).any():
-        return told(array)
-    over = (heavy > cap + OBJECT).tolist()
-    return [Untold("too many bytes") if over[n] else told(array.slice(n, 1))[0] for n in range(len(array))]
+class Cells:
+    """Cells of some rows of a batch, told some at a time; one of more bytes than its column's cap is `Untold`."""
+
+    def __init__(self, batch: "pa.RecordBatch", caps: Sequence[int | None], places: Sequence[int]) -> None:
+        self._batch = batch
+        self._caps = caps
+        self._heavy = [weights(column) for column in batch.columns]
+        self.places = places  # of the rows that are not told yet
+        self.bytes = 0  # of all that was told, but for what each value takes whatever it is
+
+    def told(self, most: int) -> list[list[Any]]:
+        """By column the next cells, of at most so many bytes, or of one row; nothing of a batch without columns."""
+        import numpy as np
+
+        rows = np.fromiter(self.places, np.int64, len(self.places))
+        capped = [np.minimum(each[rows], (cap or most) + OBJECT) for each, cap in self._columns()]
+        count = fitting(sum(capped), most) if capped else len(rows)
+        self.bytes += int(sum((each[rows[:count]] - OBJECT).sum() for each in self._heavy))
+        runs = list(_runs(rows[:count].tolist()))
+        self.places = self.places[count:]
+        columns = zip(self._batch.columns, self._heavy, self._caps, strict=True)
+        return [[cell for run in runs for cell in _capped(array, run, each, cap)] for array, each, cap in columns]
+
+    def _columns(self) -> Iterator[tuple[Any, int | None]]:
+        return zip(self._heavy, self._caps, strict=True)
+
+
+def _runs(places: Sequence[int]) -> Iterator[slice]:
+    """Places that follow one another: Arrow can't take rows one by one from columns of every type."""
+    start = 0
+    for end in range(1, len(places) + 1):
+        if end == len(places) or places[end] != places[end - 1] + 1:
+            yield slice(places[start], places[end - 1] + 1)
+            start = end
+
+
+def _capped(array: Any, run: slice, heavy: Any, cap: int | None) -> list[Any]:
+    if cap is None or not (heavy[run] > cap + OBJECT).any():
+        return told(array[run])
+    over = heavy > cap + OBJECT
+    return [Untold("too many bytes") if over[n] else told(array.slice(n, 1))[0] for n in range(run.start, run.stop)]
 
 
 def fitting(heavy: Any, most: int) -> int:
