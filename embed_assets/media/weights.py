@@ -27,7 +27,7 @@ def weights(array: "pa.Array") -> Any:
     if types.is_map(kind):
         return _summed(weights(array.keys) + weights(array.items), array.offsets)
     if types.is_list(kind) or types.is_large_list(kind):
-        return _summed(weights(array.values), array.offsets)
+        return _lists(array)
     if types.is_struct(kind):
         return sum((weights(each) for each in array.flatten()), np.full(len(array), OBJECT, np.int64))
     if isinstance(kind, pa.BaseExtensionType):
@@ -63,7 +63,7 @@ class Cells:
         rows = np.fromiter(self.places, np.int64, len(self.places))
         capped = [np.minimum(each[rows], (cap or most) + OBJECT) for each, cap in self._columns()]
         count = fitting(sum(capped), most) if capped else len(rows)
-        self.bytes += int(sum((each[rows[:count]] - OBJECT).sum() for each in self._heavy))
+        self.bytes += sum(_told_bytes(each[rows[:count]], cap) for each, cap in self._columns())
         runs = list(_runs(rows[:count].tolist()))
         self.places = self.places[count:]
         columns = zip(self._batch.columns, self._heavy, self._caps, strict=True)
@@ -71,6 +71,11 @@ class Cells:
 
     def _columns(self) -> Iterator[tuple[Any, int | None]]:
         return zip(self._heavy, self._caps, strict=True)
+
+
+def _told_bytes(heavy: Any, cap: int | None) -> int:
+    told = heavy if cap is None else heavy[heavy <= cap + OBJECT]
+    return int(told.sum()) - OBJECT * len(told)
 
 
 def _runs(places: Sequence[int]) -> Iterator[slice]:
@@ -112,6 +117,16 @@ def _categories(array: Any) -> Any:
     if not len(each):
         return np.full(len(array), OBJECT, np.int64)
     return each[pc.fill_null(array.indices, 0).to_numpy(zero_copy_only=False)]
+
+
+def _lists(array: Any) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_primitive(array.type.value_type):  # alike, however many there are
+        ends = array.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.diff(ends) * (array.type.value_type.bit_width // 8 + OBJECT) + OBJECT
+    return _summed(weights(array.values), array.offsets)
 
 
 def _summed(parts: Any, offsets: Any) -> Any:
