@@ -9,26 +9,25 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import MediaError, SourceError
+from embed_assets.errors import SourceError
 from embed_assets.media.added import PLAIN, media_hash
-from embed_assets.media.cells import Names, cell, fault, labels_of, media_bytes, plain, spoken, unique
+from embed_assets.media.cells import Names, spoken, unique
 from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.item import Annotation
 from embed_assets.media.limits import Limits
 from embed_assets.media.parquet import ParquetFile
+from embed_assets.media.record import content_of, given_id, said_of, updated_of
 from embed_assets.media.sniff import refine, sniff
 from embed_assets.media.source import Source
 from embed_assets.media.table_files import JSONL, KINDS, PARQUET, records, table_kind
-from embed_assets.media.told import Untold
 
 _MIMES = frozenset(KINDS.values())  # none of them is what a file is sniffed as
 _TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
 _IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
 _SAID = 2**20  # bytes of a cell that is not the content
-_NAMED = 8000  # characters of an id
 _AROUND = 4096  # bytes around those of a media, in a structure
 
 
@@ -107,7 +106,7 @@ class Tables:
             return
         for number, record in self._records(key):
             row = self._row(key, number, record, taken)
-            yield replace(row, updated=self._updated(record)) if self.columns.updated else row
+            yield replace(row, updated=updated_of(record, self.columns)) if self.columns.updated else row
 
     def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
         """Content hash and content of each row that can be used; reads no column but that of the contents."""
@@ -152,11 +151,12 @@ class Tables:
 
     def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: Names) -> Iterator[TableRow]:
         """Rows that are not as they were, read; then the others, told by two columns."""
+        columns = self.columns
         same: list[TableRow] = []
         others: deque[tuple[str | None, str]] = deque()
 
         def wanted(record: Mapping[str, Any]) -> bool:
-            given, updated = self._given(record), self._updated(record)
+            given, updated = given_id(record, columns), updated_of(record, columns)
             name = unique(given, "", taken) if given else None
             if name and updated and kept(name, updated):
                 same.append(TableRow(id=name, content_hash=None, mime="", modality=None, updated=updated))
@@ -164,7 +164,6 @@ class Tables:
             others.append((name, updated))
             return True
 
-        columns = self.columns
         told = [each for each in (columns.id, columns.updated) if each]
         bounds: dict[str, Any] = {"caps": self._caps(), "rows": self._rows_at_once()}
         for number, record in dataset.picked(told, columns.named(), wanted, **bounds):
@@ -193,11 +192,11 @@ class Tables:
             return self._part(record, unique(record.name, "", taken), kind)
         if isinstance(record, str):
             return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
-        text, data, reason = self._content(record)
+        text, data, reason = content_of(record, self.columns, self.limits)
         digest = content_hash(data) if data else text_hash(text)
-        annotation, untold = self._said(record)
+        annotation, untold = said_of(record, self.columns)
         reason = reason or untold
-        given = self._given(record)
+        given = given_id(record, self.columns)
         base = given or (digest[:16] if reason is None else f"row-{number}")
         name = name or unique(base, digest[:8] if given else "", taken)
         if reason is not None:
@@ -225,82 +224,6 @@ class Tables:
             reason=None if found.modality else f"unsupported type: {found.mime}",
             annotation=annotation,
         )
-
-    def _given(self, record: Mapping[str, Any] | Unread | str) -> str | None:
-        """What a record's id column says, where that can be a name."""
-        if not isinstance(record, Mapping) or self.columns.id is None or self._fault_of_id(record):
-            return None
-        return spoken(record.get(self.columns.id))
-
-    def _fault_of_id(self, record: Mapping[str, Any]) -> str:
-        value = record.get(self.columns.id or "")
-        return fault(value) or ("too many characters" if len(spoken(value) or "") > _NAMED else "")
-
-    def _updated(self, record: Mapping[str, Any] | Unread | str) -> str:
-        """What a record's column of times or versions says."""
-        if not isinstance(record, Mapping) or self.columns.updated is None:
-            return ""
-        return spoken(record.get(self.columns.updated)) or ""
-
-    def _content(self, record: Mapping[str, Any]) -> tuple[str, bytes, str | None]:
-        """Text, or bytes, or why there are neither."""
-        if self.columns.bytes is None:
-            text, reason = self._text(record)
-            return text, b"", reason
-        column, value = self.columns.bytes, media_bytes(record.get(self.columns.bytes))
-        if isinstance(value, Untold):
-            return "", b"", f"{value.why} in column {column!r}"
-        if not isinstance(value, bytes):
-            return "", b"", f"{'no bytes' if value is None else 'not bytes'} in column {column!r}"
-        if len(value) > self.limits.max_bytes:
-            return "", b"", f"too many bytes in column {column!r}"
-        return "", value, None if value else f"empty bytes in column {column!r}"
-
-    def _text(self, record: Mapping[str, Any]) -> tuple[str, str | None]:
-        column, limits = self.columns.content, self.limits
-        value = record.get(column)
-        if isinstance(value, Untold):
-            why = "too many characters" if value.why == "too many bytes" else value.why
-            return "", f"{why} in column {column!r}"
-        text = cell(value)
-        if text is None:
-            wrong = value is not None and value == value  # NaN is how tables write nothing
-            return "", f"{'not text' if wrong else 'no text'} in column {column!r}"
-        if not text.strip():
-            return "", f"empty text in column {column!r}"
-        if len(text) > limits.max_characters or len(text.encode()) > limits.max_bytes:
-            return "", f"too many characters in column {column!r}"
-        return text, None
-
-    def _said(self, record: Mapping[str, Any]) -> tuple[Annotation, str | None]:
-        """What the other columns say, or of which of them it can't be told."""
-        columns = self.columns
-        if columns.id and (said := self._fault_of_id(record)):
-            return Annotation(), f"{said} in column {columns.id!r}"
-        for name in (columns.caption, *columns.labels, *columns.extra, columns.updated):
-            if name and name != columns.content and (said := fault(record.get(name))):
-                return Annotation(), f"{said} in column {name!r}"
-        try:
-            return self._annotation(record), None
-        except MediaError as error:
-            return Annotation(), error.reason
-
-    def _annotation(self, record: Mapping[str, Any]) -> Annotation:
-        columns = self.columns
-        caption = None if columns.caption is None else spoken(record.get(columns.caption))
-        labels = [label for name in columns.labels for label in _labels(record, name)]
-        return Annotation(
-            caption=caption if caption and caption.strip() else None,
-            labels=tuple(dict.fromkeys(labels)),
-            extra={name: plain(record[name]) for name in columns.extra if record.get(name) is not None},
-        )
-
-
-def _labels(record: Mapping[str, Any], name: str) -> list[str]:
-    try:
-        return labels_of(record.get(name))
-    except ValueError as error:
-        raise MediaError(f"{error} in column {name!r}") from error
 
 
 def row_key(file_key: str, row_id: str) -> str:
