@@ -449,7 +449,10 @@ def _sections(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 def _from(folder: Path, path: str) -> str:
     if "://" in path:
         return path
-    return str((folder / Path(path).expanduser()).resolve())
+    try:
+        return str((folder / Path(path).expanduser()).resolve())
+    except (RuntimeError, ValueError, OSError) as error:
+        raise SettingsError(f"{path[:200]!r} is no path: {error}. Correct it.") from error
 
 
 def _explain(problem: Any) -> str:

@@ -16,6 +16,7 @@ from embed_assets.media.source import Source
 
 _SECONDS = 60.0  # for one answer
 _MEGABYTES = 1024  # that Arrow takes at least
+_CELL = 224 * 2**20  # bytes of the largest, which an answer still holds
 _WINDOW = 65_536  # rows whose places one question names
 _KEPT = 2  # processes that wait for the next file
 
@@ -51,7 +52,11 @@ class ParquetFile:
         A column that is neither there nor `required` has no cells. A cell of more bytes than its cap is `Untold`.
         """
         options = {"source": self._place(), "key": self.key, "required": list(required), "rows": rows}
-        options |= {"columns": list(columns), "caps": dict(caps), "read": uuid.uuid4().hex}
+        options |= {
+            "columns": list(columns),
+            "caps": {name: min(cap, _CELL) for name, cap in caps.items()},
+            "read": uuid.uuid4().hex,
+        }
         held = _Held()
         at: int | None = 0
         with _lent(self.limits) as decoders:

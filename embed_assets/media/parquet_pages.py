@@ -13,7 +13,7 @@ from embed_assets.media.weights import Cells
 
 _ANSWER = 8 * 2**20  # bytes of cells
 _BATCH = 32 * 2**20  # bytes of a batch, by what the file says of itself
-_ANY = 2**30  # bytes of a cell that has no cap
+_ANY = 2**27  # bytes of a cell that has no cap
 _SPARING = 16  # rows of a batch where memory is scarce
 _COUNTED = 65_536  # rows of an answer that has no cells
 _NAME, _NAMES = 200, 50_000  # characters of a column's name that are told, and columns
