@@ -51,12 +51,9 @@ class ParquetFile:
 
         A column that is neither there nor `required` has no cells. A cell of more bytes than its cap is `Untold`.
         """
-        options = {"source": self._place(), "key": self.key, "required": list(required), "rows": rows}
-        options |= {
-            "columns": list(columns),
-            "caps": {name: min(cap, _CELL) for name, cap in caps.items()},
-            "read": uuid.uuid4().hex,
-        }
+        bounds = {name: min(cap, _CELL) for name, cap in caps.items()}
+        options: dict[str, Any] = {"source": self._place(), "key": self.key, "read": uuid.uuid4().hex}
+        options |= {"columns": list(columns), "required": list(required), "caps": bounds, "rows": rows}
         held = _Held()
         at: int | None = 0
         with _lent(self.limits) as decoders:
