@@ -38,6 +38,10 @@ def one_category(folder: Path) -> str:
     return parquet(folder, {"text": category("a" * 900_000, 2000)}, dictionary_pagesize_limit=2**31 - 1)
 
 
+def larger_category(folder: Path) -> str:
+    return parquet(folder, {"text": category("a" * 4_000_000, 1000)}, dictionary_pagesize_limit=2**31 - 1)
+
+
 def category_beside(folder: Path) -> str:
     texts = [f"t{n}" for n in range(3000)]
     return parquet(folder, {"text": texts, "c": category("a" * 900_000, 3000)}, dictionary_pagesize_limit=2**31 - 1)
@@ -121,12 +125,12 @@ def brackets(folder: Path) -> str:
 MAKERS: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        one_category, category_beside, runs, large_cell, large_cells, long_list, many_columns, deep_schema,
+        one_category, larger_category, category_beside, runs, large_cell, large_cells, long_list, many_columns, deep_schema,
         endless_field, endless_record, long_header, many_fields, quoted_lines, long_line, wide_characters, many_values,
         many_keys, keys_of_every_line, brackets,
     )
 }  # fmt: skip
-PLAIN = {"one_category", "runs", "large_cell", "large_cells"}  # have no other column
+PLAIN = {"one_category", "larger_category", "runs", "large_cell", "large_cells"}  # have no other column
 
 
 def read(folder: Path, key: str, columns: Columns) -> Counter[str | None]:

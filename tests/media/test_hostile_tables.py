@@ -16,6 +16,7 @@ MEGABYTES = 300
 
 FILES = {
     "one_category": "expands too much",
+    "larger_category": "expands too much",
     "category_beside": "expands too much",
     "runs": "expands too much",
     "large_cells": "expands too much",
