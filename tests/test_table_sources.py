@@ -498,3 +498,19 @@ def test_folders_names_are_columns_of_a_parquet_folder(tmp_path: Path) -> None:
     steps.refresh("docs")
     told = {key: (list(row["labels"]), json.loads(row["extra"])["year"]) for key, row in rows(steps).items()}
     assert told == {"2020": (["de"], 2020), "2021": ([], 2021), "2022": (["a b"], 2022)}
+
+
+def test_what_is_told_of_a_part_whose_contents_are_broken_is_told_of_no_other_row(tmp_path: Path, words: list) -> None:
+    path = write_parquet(tmp_path, [row | {"at": row["doc"]} for row in docs(9)], parts=3)
+    part = path / "part-0-of-3.parquet"
+    data = bytearray(part.read_bytes())
+    start = pq.ParquetFile(part).metadata.row_group(0).column(1).dictionary_page_offset
+    data[start : start + 30] = b"\xff" * 30
+    part.write_bytes(data)
+    steps = source(tmp_path, path, TEXT | {"format": "parquet", "updated": "at"})
+    refresh_and_embed(steps)
+    assert {key: row["status"] for key, row in rows(steps).items()} == {
+        part.name: "quarantined",
+        **{f"d{number}": "ok" for number in (1, 4, 7, 2, 5, 8)},
+    }
+    assert texts(steps) == {f"d{number}": note(number) for number in (1, 4, 7, 2, 5, 8)}
