@@ -125,11 +125,28 @@ def brackets(folder: Path) -> str:
 MAKERS: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        one_category, larger_category, category_beside, runs, large_cell, large_cells, long_list, many_columns,
-        deep_schema, endless_field, endless_record, long_header, many_fields, quoted_lines, long_line, wide_characters, many_values,
-        many_keys, keys_of_every_line, brackets,
+        one_category,
+        larger_category,
+        category_beside,
+        runs,
+        large_cell,
+        large_cells,
+        long_list,
+        many_columns,
+        deep_schema,
+        endless_field,
+        endless_record,
+        long_header,
+        many_fields,
+        quoted_lines,
+        long_line,
+        wide_characters,
+        many_values,
+        many_keys,
+        keys_of_every_line,
+        brackets,
     )
-}  # fmt: skip
+}
 PLAIN = {"one_category", "larger_category", "runs", "large_cell", "large_cells"}  # have no other column
 
 
