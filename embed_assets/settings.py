@@ -381,18 +381,28 @@ def load_settings(path: str | Path, *, environ: Mapping[str, str] | None = None)
     Relative paths of sources, query sets, model folders and the store are taken from the file's folder.
     Raises SettingsError naming file and key.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"Settings file {str(path)!r} does not exist. Write one, or name another.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    values = _parsed(path)
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: expected keys and values at the top, found {type(values).__name__}.")
     return make_settings(overridden(values, folder=path.resolve().parent, environ=environ), origin=str(path))
+
+
+def _parsed(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8: {error}. Save it as UTF-8.") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path}: not valid YAML: nested too deep") from error
+    except Exception as error:  # ValueError and others, of values that YAML has types for: dates, keys, tags
+        raise SettingsError(f"{path}: not valid YAML: {str(error)[:1000]}") from error
 
 
 def overridden(values: Mapping[str, Any], *, folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -411,6 +421,7 @@ def make_settings(values: Mapping[str, Any], *, origin: str = "settings") -> Pip
 
 def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None) -> dict[str, Any]:
     """`values` with what EMBED_ASSETS_* variables set; a double underscore goes one level down."""
+    import pydantic_settings
     from pydantic import create_model
     from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
     from pydantic_settings.sources.utils import parse_env_vars
@@ -422,7 +433,10 @@ def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None)
     source = EnvSettingsSource(create_model("Overrides", __base__=Overrides, **fields))
     if environ is not None:
         source.env_vars = parse_env_vars(environ, case_sensitive=False)
-    return _deep_update(values, source())
+    try:
+        return _deep_update(values, source())
+    except (pydantic_settings.SettingsError, RecursionError) as error:  # the cause says what is wrong with the JSON
+        raise SettingsError(f"Variables EMBED_ASSETS_*: {error} ({error.__cause__}). Write it as JSON.") from error
 
 
 def _overriding(field: FieldInfo) -> Any:
@@ -472,7 +486,10 @@ def _sections(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 def _from(folder: Path, path: str) -> str:
     if "://" in path:
         return path
-    return str((folder / Path(path).expanduser()).resolve())
+    try:
+        return str((folder / Path(path).expanduser()).resolve())
+    except (RuntimeError, ValueError, OSError) as error:
+        raise SettingsError(f"{path[:200]!r} is no path: {error}. Correct it.") from error
 
 
 def _explain(problem: Any) -> str:

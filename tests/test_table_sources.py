@@ -473,3 +473,74 @@ def test_a_row_of_bytes_that_a_decoder_dies_of_is_set_aside_alone(
     assert steps.refresh("docs").quarantined == {"decoder crashed": 1}
     run_all(steps)
     assert len(rows_by_key(steps)) == 2
+
+
+def test_a_part_of_a_parquet_folder_that_is_broken_costs_no_other_part_and_no_known_row(
+    tmp_path: Path, words: list
+) -> None:
+    path = write_parquet(tmp_path, docs(12), parts=3)
+    steps = source(tmp_path, path, TEXT | {"format": "parquet"})
+    refresh_and_embed(steps)
+    part = path / "part-1-of-3.parquet"
+    data = part.read_bytes()
+    part.write_bytes(data[:-40])
+    words.clear()
+    assert found(steps.refresh("docs")) == {"new": 1}
+    assert rows(steps)[part.name]["reason"] == "broken parquet"
+    steps.embed(steps.resolve("words").record)
+    assert (words, len(texts(steps))) == ([], 12)
+    part.write_bytes(data)
+    assert found(steps.refresh("docs")) == {"deleted": 1}
+    assert len(rows(steps)) == 12
+
+
+def test_a_first_part_that_is_broken_is_told_beside_the_others(tmp_path: Path, words: list) -> None:
+    path = write_parquet(tmp_path, docs(12), parts=3)
+    (path / "part-0-of-3.parquet").write_bytes(b"PAR1 no")
+    steps = source(tmp_path, path, TEXT | {"format": "parquet"})
+    report = refresh_and_embed(steps)
+    assert report.total("embedded") == 8
+    assert rows(steps)["part-0-of-3.parquet"]["reason"] == "broken parquet"
+
+
+def test_rows_of_a_part_that_is_read_by_updated_stay_where_another_is_broken(tmp_path: Path, words: list) -> None:
+    given = [row | {"at": f"2020-01-0{number % 9 + 1}"} for number, row in enumerate(docs(9))]
+    path = write_parquet(tmp_path, given, parts=3)
+    steps = source(tmp_path, path, TEXT | {"format": "parquet", "updated": "at"})
+    refresh_and_embed(steps)
+    words.clear()
+    (path / "part-0-of-3.parquet").write_bytes(b"PAR1 no")
+    pq.write_table(pa.Table.from_pylist([{**given[1], "at": "2021-01-01", "body": "changed"}, given[4], given[7]]),
+                   path / "part-1-of-3.parquet")  # fmt: skip
+    assert found(steps.refresh("docs")) == {"new": 1, "edited": 1}
+    steps.embed(steps.resolve("words").record)
+    assert words == ["changed"]
+    assert len(texts(steps)) == 9
+
+
+def test_folders_names_are_columns_of_a_parquet_folder(tmp_path: Path) -> None:
+    for year, lang in (("2020", "de"), ("2021", "__HIVE_DEFAULT_PARTITION__"), ("2022", "a%20b")):
+        folder = tmp_path / "docs" / f"year={year}" / f"lang={lang}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"doc": [year], "body": [f"text of {year}"]}), folder / "x.parquet")
+    table = TEXT | {"format": "parquet", "labels": ["lang"], "extra": ["year"]}
+    steps = source(tmp_path, tmp_path / "docs", table)
+    steps.refresh("docs")
+    told = {key: (list(row["labels"]), json.loads(row["extra"])["year"]) for key, row in rows(steps).items()}
+    assert told == {"2020": (["de"], 2020), "2021": ([], 2021), "2022": (["a b"], 2022)}
+
+
+def test_what_is_told_of_a_part_whose_contents_are_broken_is_told_of_no_other_row(tmp_path: Path, words: list) -> None:
+    path = write_parquet(tmp_path, [row | {"at": row["doc"]} for row in docs(9)], parts=3)
+    part = path / "part-0-of-3.parquet"
+    data = bytearray(part.read_bytes())
+    start = pq.ParquetFile(part).metadata.row_group(0).column(1).dictionary_page_offset
+    data[start : start + 30] = b"\xff" * 30
+    part.write_bytes(data)
+    steps = source(tmp_path, path, TEXT | {"format": "parquet", "updated": "at"})
+    refresh_and_embed(steps)
+    assert {key: row["status"] for key, row in rows(steps).items()} == {
+        part.name: "quarantined",
+        **{f"d{number}": "ok" for number in (1, 4, 7, 2, 5, 8)},
+    }
+    assert texts(steps) == {f"d{number}": note(number) for number in (1, 4, 7, 2, 5, 8)}

@@ -337,3 +337,17 @@ def test_a_table_in_a_bucket(tmp_path, words, s3: S3Server, bucket: str):
 def test_columns_without_the_text_are_a_mistake_in_the_settings(tmp_path):
     with pytest.raises(SettingsError, match=r"sources.docs.table: names columns but not the one .* add text"):
         tables(tmp_path, {"id": "doc"})
+
+
+def test_a_table_that_is_none_costs_no_other(tmp_path, words):
+    folder = tmp_path / "docs"
+    jsonl(folder / "good.jsonl", docs(3))
+    (folder / "header.csv").write_text(f"body{'a' * 2_000_000}\n1\n")
+    (folder / "quote.csv").write_text('doc,body\n"' + '\n","' * 30_000)
+    far = pa.array([2**31 - 1, 1], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"doc": far, "body": ["far", "near"]}), folder / "far.parquet")
+    steps = tables(tmp_path)
+    assert refresh_and_embed(steps).total("embedded") == 5
+    reasons = {key: row["reason"] for key, row in rows(steps).items() if row["reason"]}
+    assert reasons == {"header.csv": "header too long", "quote.csv#line-30002": "not CSV"}
+    assert {"far.parquet#5881580-07-11", "far.parquet#1970-01-02"} < set(rows(steps))

@@ -140,11 +140,26 @@ def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, Mapping[str
         row = live.get(row_key(file.key, name))
         return row is not None and row["etag"] == f"{updated} {stamp}"
 
+    hidden = False
+    rows: list[Entry] = []
     try:
-        rows = [_row(listed, file, row, stamp, live) for row in tables.rows(file.key, kept=kept)]
+        for row in tables.rows(file.key, kept=kept):
+            hidden |= row.hides
+            rows.append(_row(listed, file, row, stamp, live))
     except MediaError as error:
         return _set_aside(listed, file, error.reason, [row for row in live.values() if table_of(row) == file.key])
+    if hidden:
+        rows.extend(_unseen(file, live, {entry.file.key for entry in rows}))
     return rows or _set_aside(listed, file, "no rows in the table", [])
+
+
+def _unseen(file: ListedFile, live: Mapping[str, Mapping[str, Any]], seen: Collection[str]) -> list[Entry]:
+    """Rows that are known of a table and may be in a part that can't be read: they stay as they were."""
+    known = [row for row in live.values() if table_of(row) == file.key and row["key"] not in seen]
+    return [
+        Entry(replace(file, key=row["key"], uri=row["uri"], size=row["size"]), None, said_before(row), file.key)
+        for row in known
+    ]
 
 
 def _row(

@@ -353,8 +353,10 @@ def _dataset_tables(
         follow_links=settings.follow_links,
         storage_options=settings.storage_options,
         store_options=lance_options(settings.storage_options),
+        limits=limits,
     )
-    return Tables(columns=columns, limits=limits, dataset=rows, workers=decoders)
+    whole = settings.table.uri is not None
+    return Tables(columns=columns, limits=limits, dataset=rows, workers=decoders, whole=whole)
 
 
 def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:

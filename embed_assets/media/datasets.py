@@ -3,25 +3,24 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from embed_assets.errors import EmbedAssetsError, SourceError
+from embed_assets.errors import EmbedAssetsError, MediaError, SourceError
 from embed_assets.media.cells import media_bytes
+from embed_assets.media.columns import missing_column, twice
 from embed_assets.media.dataset_kinds import (
     BATCH_ROWS,
+    Cells,
     Dataset,
     DatasetKind,
     DeltaTable,
     LanceTable,
-    ParquetFolder,
+    Unread,
     Wanted,
-    spelled,
 )
+from embed_assets.media.limits import Limits
+from embed_assets.media.parquet_folder import ParquetFolder
 from embed_assets.media.source import Source, is_local, unopened
-from embed_assets.media.table_files import missing_column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _WAYS_OUT = {
     "lance": "Check the uri: a Lance dataset is a folder with _versions in it.",
@@ -59,19 +58,28 @@ class Rows:
 
     def require(self, columns: Sequence[str]) -> None:
         """Raise SourceError where a column is not there."""
-        said = missing_column(columns, self._dataset.columns())
+        names = self._names()
+        said = missing_column(columns, names) or twice(columns, names)
         if said:
             raise SourceError(f"{self._shown}: {said}. Correct the columns of the source's table.")
 
-    def records(self, columns: Sequence[str], *, rows: int = BATCH_ROWS) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """All rows in order, each with its number from 1."""
-        return self._guarded(self._dataset.batches(columns, rows=rows))
+    def records(
+        self, columns: Sequence[str], *, caps: Mapping[str, int] | None = None, rows: int = BATCH_ROWS
+    ) -> Iterator[tuple[int, Cells | Unread]]:
+        """All rows in order, each with its number from 1; a cell of more bytes than its cap is `Untold`."""
+        return self._guarded(lambda dataset: dataset.records(columns, caps=caps or {}, rows=rows))
 
     def picked(
-        self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, rows: int = BATCH_ROWS
-    ) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        self,
+        told: Sequence[str],
+        columns: Sequence[str],
+        wanted: Wanted,
+        *,
+        caps: Mapping[str, int] | None = None,
+        rows: int = BATCH_ROWS,
+    ) -> Iterator[tuple[int, Cells | Unread]]:
         """The rows that are wanted, by the columns `told`, which `wanted` is asked with; numbered from 1."""
-        return self._guarded(self._dataset.picked(told, columns, wanted, rows=rows))
+        return self._guarded(lambda dataset: dataset.picked(told, columns, wanted, caps=caps or {}, rows=rows))
 
     def value_at(self, place: int, column: str) -> bytes | None:
         """The bytes of one row, by its place from 0; of a Lance dataset alone."""
@@ -82,17 +90,20 @@ class Rows:
         except Exception as error:
             raise self._failure(error) from error.__cause__
 
-    def _guarded(self, batches: "Iterator[pa.RecordBatch]") -> Iterator[tuple[int, Mapping[str, Any]]]:
-        number = 0
+    def _guarded(self, opened: Callable[[Dataset], Iterator[Cells | Unread]]) -> Iterator[tuple[int, Cells | Unread]]:
+        dataset = self._dataset
         try:
-            for batch in batches:
-                for row in spelled(batch).to_pylist():
-                    number += 1
-                    yield number, row
+            yield from enumerate(opened(dataset), start=1)
         except EmbedAssetsError:
             raise
         except Exception as error:
             raise self._failure(error) from error.__cause__
+
+    def _names(self) -> list[str]:
+        try:
+            return self._dataset.columns()
+        except MediaError as error:
+            raise SourceError(f"Can't read {self._shown}: {error}. {_WAYS_OUT[self.kind]}") from error
 
     def _failure(self, error: Exception) -> SourceError:
         return self._about.error(f"Can't read {self._shown}", error)
@@ -108,6 +119,7 @@ def open_dataset(
     follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     store_options: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
 ) -> Rows:
     """The table at a uri, at the version that is its latest when it is first used.
 
@@ -122,6 +134,6 @@ def open_dataset(
         if kind == "delta":
             return DeltaTable(place, store_options)
         chosen = {"pattern": pattern, "exclude": exclude, "follow_links": follow_links}
-        return ParquetFolder(uri, storage_options=storage_options, **chosen)
+        return ParquetFolder(uri, storage_options=storage_options, limits=limits or Limits(), **chosen)
 
     return Rows(opened, kind=kind, shown=shown, about=unopened(uri, storage_options))

@@ -4,84 +4,144 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from embed_assets.errors import SourceError
+from embed_assets.errors import MediaError, SourceError
+from embed_assets.media.json_rows import too_many_values
+from embed_assets.media.limits import Limits
+from embed_assets.media.lines import NOT_UTF8
+from embed_assets.media.parquet import ParquetFile
+from embed_assets.media.source import Source
 
 Row = tuple[str, Mapping[str, Any]]  # where it stands ("line 3"), and its fields
 
-
-def _decoded(uri: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        fail(uri, f"line {line}", "is not UTF-8; save the file as UTF-8", error)
+_LINE = 2**24  # characters of a line, or of the lines of one record
+_FIELDS = 100_000  # of a record
+_CELL = 2**20  # bytes
+_ROWS = 1024  # of Parquet in memory
 
 
-def jsonl_rows(uri: str, data: bytes) -> Iterator[Row]:
+def jsonl_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
     """One JSON object per line; empty lines are passed over."""
-    # split, not splitlines: JSON strings may hold U+2028 and other characters that splitlines cuts at.
-    for number, line in enumerate(_decoded(uri, data).split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            fail(uri, place, f"is not JSON ({error}); expected one object per line", error)
-        if not isinstance(row, dict):
-            fail(uri, place, f"is a JSON {type(row).__name__}; expected an object with the field 'file'")
-        yield place, row
+    # No other line ends: JSON strings may hold U+2028 and other characters that splitlines cuts at.
+    with _lines(uri, source, key, ends="\n") as lines:
+        for line in lines:
+            place = f"line {lines.number}"
+            lines.begin()
+            if not line.strip():
+                continue
+            row = _parsed(uri, place, line)
+            if not isinstance(row, dict):
+                fail(uri, place, f"is a JSON {type(row).__name__}; expected an object with the field 'file'")
+            yield place, row
 
 
-def csv_rows(uri: str, data: bytes) -> Iterator[Row]:
-    """Lines below a line of column names; every value is text, but a list in `labels`."""
-    reader = csv.DictReader(io.StringIO(_decoded(uri, data), newline=""), strict=True)
+def _parsed(uri: str, place: str, text: str) -> Any:
+    if too_many_values(text):
+        fail(uri, place, "has too many values for one file")
     try:
-        names = reader.fieldnames or []
-        if "file" not in names:
-            fail(uri, "line 1", f"has no column 'file'; found {', '.join(names) or 'nothing'}")
-        if len(set(names)) < len(names):
-            fail(uri, "line 1", f"names a column twice: {', '.join(names)}")
-        for row in reader:
-            place = f"line {reader.line_num}"
-            if None in row or None in row.values():
-                fail(
-                    uri,
-                    place,
-                    f"does not have the {len(names)} fields of the first line; quote commas in text",
-                )
-            yield place, {**row, **_csv_labels(row, uri, place)}
-    except csv.Error as error:
-        fail(uri, f"line {reader.line_num}", f"is not CSV ({error})", error)
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        fail(uri, place, f"is not JSON ({error}); expected one object per line", error)
+
+
+def csv_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
+    """Lines below a line of column names; every value is text, but a list in `labels`."""
+    csv.field_size_limit(max(csv.field_size_limit(), Limits().max_characters))  # of the process; 131,072 at first
+    with _lines(uri, source, key, ends="") as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            names = next(reader, [])
+            _check_names(uri, "line 1", names)
+            lines.begin()
+            for row in reader:
+                place = f"line {reader.line_num}"
+                lines.begin()
+                if row and len(row) != len(names):
+                    fail(
+                        uri,
+                        place,
+                        f"does not have the {len(names)} fields of the first line; quote commas in text",
+                    )
+                if row:
+                    fields = dict(zip(names, row, strict=True))
+                    yield place, {**fields, **_csv_labels(fields, uri, place)}
+        except csv.Error as error:
+            fail(uri, f"line {reader.line_num}", f"is not CSV ({error})", error)
 
 
 def _csv_labels(row: Mapping[str, str], uri: str, place: str) -> dict[str, Any]:
     value = row.get("labels", "")
     if not value.lstrip().startswith("["):
         return {}
-    try:
-        return {"labels": json.loads(value)}
-    except ValueError as error:
-        fail(uri, place, f"field 'labels' begins like a list but is not JSON: {value!r}", error)
+    if not too_many_values(value):
+        try:
+            return {"labels": json.loads(value)}
+        except (ValueError, RecursionError):
+            pass
+    fail(uri, place, f"field 'labels' begins like a list but is not JSON: {value[:200]!r}")
 
 
-def parquet_rows(uri: str, data: bytes) -> Iterator[Row]:
+def parquet_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
     """Rows as Python values, numbered from 1."""
-    import pyarrow as pa  # 1.3 s, paid by those who have a Parquet sidecar
-    import pyarrow.parquet as pq
-
+    file = ParquetFile(source=source, key=key, limits=Limits())
     try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError) as error:
+        names = file.names()
+        _check_names(uri, "its schema", names)
+        for place, row in file.rows(names, caps=dict.fromkeys(names, _CELL), rows=_ROWS):
+            yield f"row {place + 1}", row
+    except MediaError as error:
+        if error.again:
+            raise
         raise SourceError(f"Sidecar {uri!r} is not a Parquet file that can be read: {error}") from error
-    if "file" not in table.column_names:
-        raise SourceError(f"Sidecar {uri!r} has no column 'file'; found {', '.join(table.column_names)}.")
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"row {number}", row
 
 
 def fail(uri: str, place: str, what: str, cause: BaseException | None = None) -> NoReturn:
     """Raises the SourceError on one row."""
     raise SourceError(f"Sidecar {uri!r}, {place}: {what}.") from cause
+
+
+def _check_names(uri: str, place: str, names: list[str]) -> None:
+    shown = ", ".join(name[:80] for name in names[:12]) or "nothing"
+    if "file" not in names:
+        fail(uri, place, f"has no column 'file'; found {shown}")
+    if len(set(names)) < len(names):
+        fail(uri, place, f"names a column twice: {shown}")
+
+
+@contextmanager
+def _lines(uri: str, source: Source, key: str, *, ends: str) -> "Iterator[_Lines]":
+    with source.stream(key) as stream:
+        yield _Lines(uri, io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=ends))
+
+
+class _Lines:
+    """Lines of a file in UTF-8, of which one record has not more than memory can hold."""
+
+    def __init__(self, uri: str, text: io.TextIOWrapper) -> None:
+        self._uri = uri
+        self._text = text
+        self.number = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A record begins."""
+        self._left, self._fields = _LINE, _FIELDS
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._left -= len(line)
+        self._fields -= line.count(",")
+        place = f"line {self.number}"
+        if self._left < 0 or self._fields < 0:
+            fail(self._uri, place, f"is too long: one record has more than {_LINE:,} characters or {_FIELDS:,} commas")
+        if not line.isascii() and NOT_UTF8.search(line):
+            fail(self._uri, place, "is not UTF-8; save the file as UTF-8")
+        return line

@@ -1,18 +1,16 @@
 """load_sidecar: captions, labels and user columns from a .jsonl, .csv or .parquet file beside the media."""
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
-from datetime import date, time
-from decimal import Decimal
 from typing import Any
 
 from embed_assets.errors import MediaError, SourceError
+from embed_assets.media.cells import cell, fault, plain
 from embed_assets.media.item import Annotation
 from embed_assets.media.rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
 from embed_assets.media.source import open_source
 
-_MAX_BYTES = 512 * 2**20
+_SHOWN = 200  # characters of a value or a name that a message has
 _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
 
 
@@ -32,10 +30,9 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
     shown = source.uri_of(name)
     try:
-        data = source.read(name, _MAX_BYTES)
+        return _annotations(shown, readers[kind](shown, source, name))
     except MediaError as error:
-        raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path.") from error
-    return _annotations(shown, readers[kind](shown, data))
+        raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path, and the file.") from error
 
 
 _NOTHING = Annotation()
@@ -90,24 +87,6 @@ def folder_labels(key: str) -> tuple[str, ...]:
     return (folder,) if slash else ()
 
 
-def jsonable(value: Any) -> Any:
-    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None.
-
-    Raises TypeError with the name of a type that JSON has nothing for.
-    """
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, (float, Decimal)):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return [jsonable(each) for each in value]
-    if isinstance(value, Mapping):
-        return {str(name): jsonable(each) for name, each in value.items()}
-    raise TypeError(type(value).__name__)
-
-
 def _annotations(uri: str, rows: Iterator[Row]) -> dict[str, Annotation]:
     found: dict[str, Annotation] = {}
     places: dict[str, str] = {}
@@ -124,44 +103,48 @@ def _annotations(uri: str, rows: Iterator[Row]) -> dict[str, Annotation]:
             fail(
                 uri,
                 place,
-                f"field 'file' names {key!r} again, first named in {places[key]}; keep one row for it",
+                f"field 'file' names {key[:_SHOWN]!r} again, first named in {places[key]}; keep one row for it",
             )
         places[key] = place
         found[key] = Annotation(
             caption=_text(row.get("caption"), uri, place, "caption"),
             labels=_labels(row, uri, place),
-            extra={name: _jsonable(value, uri, place, name) for name, value in row.items() if name not in _OWN_FIELDS},
+            extra={name: _plain(value, uri, place, name) for name, value in row.items() if name not in _OWN_FIELDS},
         )
     return found
 
 
 def _text(value: Any, uri: str, place: str, field: str) -> str | None:
-    value = _jsonable(value, uri, place, field)
+    value = _plain(value, uri, place, field)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, str):
-        fail(uri, place, f"field {field!r} is {value!r}; expected text")
-    return value
+        fail(uri, place, f"field {field!r} is {_shown(value)}; expected text")
+    return cell(value)
 
 
 def _labels(row: Mapping[str, Any], uri: str, place: str) -> tuple[str, ...]:
     labels: dict[str, None] = {}  # in order, each once
     for field in ("label", "labels"):
-        value = _jsonable(row.get(field), uri, place, field)
+        value = _plain(row.get(field), uri, place, field)
         for label in value if isinstance(value, list) else [value]:
             if isinstance(label, bool) or not isinstance(label, (str, int, type(None))):
                 fail(
                     uri,
                     place,
-                    f"field {field!r} is {value!r}; expected text, a whole number or a list of them",
+                    f"field {field!r} is {_shown(value)}; expected text, a whole number or a list of them",
                 )
-            if label not in (None, ""):
-                labels[str(label)] = None
+            if told := cell(label):
+                labels[told] = None
     return tuple(labels)
 
 
-def _jsonable(value: Any, uri: str, place: str, field: str) -> Any:
-    try:
-        return jsonable(value)
-    except TypeError as error:
-        fail(uri, place, f"field {field!r} holds {error}, which JSON can't; convert or drop it", error)
+def _plain(value: Any, uri: str, place: str, field: str) -> Any:
+    if said := fault(value):
+        fail(uri, place, f"field {field[:_SHOWN]!r} can't be told: {said}; shorten, convert or drop it")
+    return plain(value)
+
+
+def _shown(value: Any) -> str:
+    told = repr(value)
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"

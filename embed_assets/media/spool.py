@@ -11,6 +11,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.added import media_hash
 from embed_assets.media.tables import Tables
 
+_LARGE = 4096  # bytes of a content that is kept once, however many rows have it
 _OPEN = 4  # tables spooled at one time; the one used longest ago goes first
 
 
@@ -61,10 +62,15 @@ class _Contents:
     def __init__(self, tables: Tables, key: str) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as it is asked for something
         shorts, starts, sizes = array("Q"), array("Q"), array("I")
-        at = 0
+        at, large = 0, set[int]()
         for content_hash, data in tables.contents(key):
+            short = _short(content_hash)
+            if short in large:
+                continue
+            if len(data) >= _LARGE:
+                large.add(short)
             self._file.write(data)
-            shorts.append(_short(content_hash))
+            shorts.append(short)
             starts.append(at)
             sizes.append(len(data))
             at += len(data)

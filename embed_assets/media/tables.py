@@ -9,22 +9,27 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import MediaError
+from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.added import PLAIN, media_hash
-from embed_assets.media.cells import cell, labels_of, media_bytes, plain, unique
+from embed_assets.media.cells import Names, spoken, unique
+from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Annotation
 from embed_assets.media.limits import Limits
 from embed_assets.media.looking import look_at
+from embed_assets.media.parquet import ParquetFile
+from embed_assets.media.record import content_of, given_id, said_of, updated_of
 from embed_assets.media.source import Source
-from embed_assets.media.table_files import JSONL, KINDS, Record, records, table_kind
+from embed_assets.media.table_files import JSONL, KINDS, PARQUET, records, table_kind
 
 _MIMES = frozenset(KINDS.values())  # none of them is what a file is sniffed as
 _TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
 _IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
+_SAID = 2**20  # bytes of a cell that is not the content
+_AROUND = 4096  # bytes around those of a media, in a structure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +59,8 @@ class Columns:
 class TableRow:
     """One row. `id` is unique in its table; `reason` is why the row can't be used, and its content then empty.
 
-    `content_hash` is None where the row was not read, because its `updated` is as it was.
+    `content_hash` is None where the row was not read, because its `updated` is as it was. One that `hides` others
+    stands for a part of the table that can't be read.
     """
 
     id: str
@@ -66,6 +72,7 @@ class TableRow:
     reason: str | None = None
     annotation: Annotation = field(default_factory=Annotation)
     updated: str = ""
+    hides: bool = False
 
     @property
     def size(self) -> int:
@@ -82,6 +89,7 @@ class Tables:
     source: Source | None = None  # of files
     dataset: Rows | None = None
     workers: Decoders | None = None  # in which decoders look at rows of bytes; None: in this process
+    whole: bool = False  # a part that can't be read is a SourceError
 
     def kind(self, key: str) -> str | None:
         """The mime type of a table's texts; None for a file that is no table."""
@@ -94,13 +102,13 @@ class Tables:
         in between change no other row's. `kept` is asked with id and `updated` whether a row is as it was; such
         rows come last, and are not read. Raises MediaError for what concerns this file alone.
         """
-        taken: set[str] = set()
+        taken = Names()
         if self.dataset is not None and self.columns.updated and kept is not None:
             yield from self._changed(self.dataset, kept, taken)
             return
         for number, record in self._records(key):
             row = self._row(key, number, record, taken)
-            yield replace(row, updated=self._updated(record)) if self.columns.updated else row
+            yield replace(row, updated=updated_of(record, self.columns)) if self.columns.updated else row
 
     def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
         """Content hash and content of each row that can be used; reads no column but that of the contents."""
@@ -118,24 +126,39 @@ class Tables:
         }
         return hashlib.sha256(json.dumps([columns, bounds]).encode()).hexdigest()[:16]
 
-    def _records(self, key: str) -> Iterator[Record]:
+    def _records(self, key: str) -> Iterator[tuple[int, Mapping[str, Any] | Unread | str]]:
         """The records of one table, from wherever they come."""
         columns = self.columns
         if self.dataset is not None:
-            yield from self.dataset.records(columns.named(), **self._rows_at_once())
+            yield from self.dataset.records(columns.named(), caps=self._caps(), rows=self._rows_at_once())
         elif self.source is not None:
             kind = table_kind(key) or ""
+            if kind == PARQUET:
+                yield from self._parquet(ParquetFile(source=self.source, key=key, limits=self.limits))
+                return
             required = [columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
             with self.source.stream(key) as stream:
                 yield from records(stream, kind, required=required, limits=self.limits)
 
-    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: set[str]) -> Iterator[TableRow]:
+    def _parquet(self, file: ParquetFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        named = self.columns.named()
+        for place, row in file.rows(named, required=named, caps=self._caps(), rows=self._rows_at_once()):
+            yield place + 1, row
+
+    def _caps(self) -> dict[str, int]:
+        """Bytes that a cell may have, by column."""
+        limits = self.limits
+        content = 4 * limits.max_characters if self.columns.bytes is None else limits.max_bytes + _AROUND
+        return {name: content if name == self.columns.content else _SAID for name in self.columns.named()}
+
+    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: Names) -> Iterator[TableRow]:
         """Rows that are not as they were, read; then the others, told by two columns."""
+        columns = self.columns
         same: list[TableRow] = []
         others: deque[tuple[str | None, str]] = deque()
 
         def wanted(record: Mapping[str, Any]) -> bool:
-            given, updated = self._given(record), self._updated(record)
+            given, updated = given_id(record, columns), updated_of(record, columns)
             name = unique(given, "", taken) if given else None
             if name and updated and kept(name, updated):
                 same.append(TableRow(id=name, content_hash=None, mime="", modality=None, updated=updated))
@@ -143,33 +166,52 @@ class Tables:
             others.append((name, updated))
             return True
 
-        columns = self.columns
         told = [each for each in (columns.id, columns.updated) if each]
-        for number, record in dataset.picked(told, columns.named(), wanted, **self._rows_at_once()):
+        bounds: dict[str, Any] = {"caps": self._caps(), "rows": self._rows_at_once()}
+        for number, record in dataset.picked(told, columns.named(), wanted, **bounds):
+            if isinstance(record, Unread):
+                others.clear()  # they are of this part: those of the parts before it were told
+                yield self._row("", number, record, taken)
+                continue
             name, updated = others.popleft()
             yield replace(self._row("", number, record, taken, name=name), updated=updated)
         yield from same
 
-    def _rows_at_once(self) -> dict[str, int]:
-        return {"rows": _MEDIA_ROWS} if self.columns.bytes else {}
+    def _rows_at_once(self) -> int:
+        return _MEDIA_ROWS if self.columns.bytes else BATCH_ROWS
 
     def _row(
-        self, key: str, number: int, record: Mapping[str, Any] | str, taken: set[str], *, name: str | None = None
+        self,
+        key: str,
+        number: int,
+        record: Mapping[str, Any] | Unread | str,
+        taken: Names,
+        *,
+        name: str | None = None,
     ) -> TableRow:
         kind = self.kind(key) or ""
+        if isinstance(record, Unread):
+            return self._part(record, unique(record.name, "", taken), kind)
         if isinstance(record, str):
             return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
-        text, data, reason = self._content(record)
+        text, data, reason = content_of(record, self.columns, self.limits)
         digest = content_hash(data) if data else text_hash(text)
-        given = self._given(record)
+        annotation, untold = said_of(record, self.columns)
+        reason = reason or untold
+        given = given_id(record, self.columns)
         base = given or (digest[:16] if reason is None else f"row-{number}")
         name = name or unique(base, digest[:8] if given else "", taken)
-        annotation = self._annotation(record)
         if reason is not None:
             return _unusable(reason, name, kind, annotation, modality="text" if self.columns.text else None)
         if not data:
             return TableRow(id=name, text=text, content_hash=digest, mime=kind, modality="text", annotation=annotation)
         return self._media(name, data, kind.partition(_TABLE)[2], annotation)
+
+    def _part(self, part: Unread, name: str, kind: str) -> TableRow:
+        """A part of the dataset that can't be read, as a row that is set aside."""
+        if self.whole:
+            raise SourceError(f"Part {part.name} of the table can't be read: {part.reason}. Replace it, or remove it.")
+        return replace(_unusable(part.reason, name, kind, Annotation(), modality=None), hides=True)
 
     def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
         """A row whose bytes are looked at as a file's are."""
@@ -188,60 +230,15 @@ class Tables:
             annotation=annotation,
         )
 
-    def _given(self, record: Mapping[str, Any] | str) -> str | None:
-        """What a record's id column says."""
-        return None if isinstance(record, str) or self.columns.id is None else cell(record.get(self.columns.id))
-
-    def _updated(self, record: Mapping[str, Any] | str) -> str:
-        """What a record's column of times or versions says."""
-        if isinstance(record, str) or self.columns.updated is None:
-            return ""
-        return cell(record.get(self.columns.updated)) or ""
-
-    def _content(self, record: Mapping[str, Any]) -> tuple[str, bytes, str | None]:
-        """Text, or bytes, or why there are neither."""
-        if self.columns.bytes is None:
-            text, reason = self._text(record)
-            return text, b"", reason
-        column, value = self.columns.bytes, media_bytes(record.get(self.columns.bytes))
-        if not isinstance(value, bytes):
-            return "", b"", f"{'no bytes' if value is None else 'not bytes'} in column {column!r}"
-        if len(value) > self.limits.max_bytes:
-            return "", b"", f"too many bytes in column {column!r}"
-        return "", value, None if value else f"empty bytes in column {column!r}"
-
-    def _text(self, record: Mapping[str, Any]) -> tuple[str, str | None]:
-        column, limits = self.columns.content, self.limits
-        value = record.get(column)
-        text = cell(value)
-        if text is None:
-            wrong = value is not None and value == value  # NaN is how tables write nothing
-            return "", f"{'not text' if wrong else 'no text'} in column {column!r}"
-        if not text.strip():
-            return "", f"empty text in column {column!r}"
-        if len(text) > limits.max_characters or len(text.encode()) > limits.max_bytes:
-            return "", f"too many characters in column {column!r}"
-        return text, None
-
-    def _annotation(self, record: Mapping[str, Any]) -> Annotation:
-        columns = self.columns
-        caption = None if columns.caption is None else cell(record.get(columns.caption))
-        labels = [label for name in columns.labels for label in labels_of(record.get(name))]
-        return Annotation(
-            caption=caption if caption and caption.strip() else None,
-            labels=tuple(dict.fromkeys(labels)),
-            extra={name: plain(record[name]) for name in columns.extra if record.get(name) is not None},
-        )
-
 
 def row_key(file_key: str, row_id: str) -> str:
     """The key of a row: its file's, and its id behind the only `#` that is not escaped."""
     return f"{_escaped(file_key)}#{row_id}"
 
 
-def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: set[str]) -> str:
+def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: Names) -> str:
     """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
-    value, given = row.get(content), cell(row.get(id)) if id else None
+    value, given = row.get(content), spoken(row.get(id)) if id else None
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
     return unique(given or digest[:16], digest[:8] if given else "", taken)
 

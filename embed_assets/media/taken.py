@@ -6,7 +6,7 @@ from typing import Any
 
 from embed_assets.errors import MediaError
 from embed_assets.media.added import media_hash
-from embed_assets.media.cells import cell
+from embed_assets.media.cells import spoken
 from embed_assets.media.datasets import Rows
 from embed_assets.media.hashing import text_hash
 
@@ -45,11 +45,15 @@ class Taken:
 
         with self._lock:
             if self._index is None:
-                found = array("Q", (_short(cell(row[self._id]) or "") for _, row in self._dataset.records([self._id])))
+                found = array("Q", (_short(_name(row, self._id)) for _, row in self._dataset.records([self._id])))
                 shorts = np.array(found, np.uint64)
                 order = np.argsort(shorts, kind="stable")
                 self._index = shorts[order], order
             return self._index
+
+
+def _name(row: Any, column: str) -> str:
+    return spoken(row[column]) or ""
 
 
 def _short(row_id: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.errors import SourceError
-from embed_assets.media.table_files import missing_column
+from embed_assets.media.columns import missing_column
 
 _ROWS, _BYTES = 1024, 32 * 2**20  # of a batch
 _ACCEPTED = (

@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.errors import SourceError
-from embed_assets.media.dataset_kinds import spelled
+from embed_assets.media.cells import Names
 from embed_assets.media.tables import row_name
 from embed_assets.media.values import TableValue
+from embed_assets.media.weights import rows_of
 from embed_assets.store.connection import Store, lance_options
 from embed_assets.store.rows import KEY, one_of, read, upsert
 
@@ -61,10 +62,10 @@ class Landed:
         schema = value.schema() or self._schema_before(columns)
         before = self._before(schema)
         changed = _Changed(self._store, self.name, schema)
-        taken = set[str]()
+        taken = Names()
         for batch in value.batches(schema):
             names, hashes = [], []
-            for row in spelled(batch).to_pylist():
+            for row in rows_of(batch, {}):
                 names.append(row_name(row, content=content, id=id, taken=taken))
                 hashes.append(_hash(row))
             places = [n for n, name in enumerate(names) if before.get(name) != hashes[n]]

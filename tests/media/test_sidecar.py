@@ -17,7 +17,7 @@ def write(folder: Path, name: str, content: str | bytes) -> str:
     return str(path)
 
 
-def parquet(folder: Path, columns: dict[str, list[Any]]) -> str:
+def parquet(folder: Path, columns: dict[str, Any]) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -101,9 +101,32 @@ def test_what_is_wrong_is_named_by_file_line_and_field(
     assert uri in str(caught.value)
 
 
-def test_a_parquet_value_that_json_cannot_hold_is_named(tmp_path: Path) -> None:
-    uri = parquet(tmp_path, {"file": ["a"], "thumbnail": [b"\x00"]})
-    with pytest.raises(SourceError, match="row 1: field 'thumbnail' holds bytes"):
+def test_parquet_values_that_json_has_nothing_for_are_told_as_text(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    columns = {
+        "file": ["a"],
+        "thumbnail": [b"\x00\xff"],
+        "taken": pa.array([1_600_000_000_123_456_789], pa.timestamp("ns")),
+        "lasted": pa.array([90_061_500], pa.duration("ms")),
+        "far": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
+        "zone": pa.array([0], pa.timestamp("us", tz="Mars/Base")),
+    }
+    assert load_sidecar(parquet(tmp_path, columns))["a"].extra == {
+        "thumbnail": "00ff",
+        "taken": "2020-09-13T12:26:40.123456",
+        "lasted": "P1DT1H1M1.5S",
+        "far": "5881580-07-11",
+        "zone": "1970-01-01T00:00:00+00:00",
+    }
+
+
+def test_a_parquet_value_that_cannot_be_told_is_named(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    broken = pa.array([b"\xff"], pa.binary()).view(pa.string())
+    uri = parquet(tmp_path, {"file": ["a"], "note": broken})
+    with pytest.raises(SourceError, match="row 1: field 'note' can't be told: not UTF-8; shorten, convert or drop it"):
         load_sidecar(uri)
 
 
