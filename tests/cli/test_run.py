@@ -184,3 +184,32 @@ def test_a_budget_of_the_settings_bounds_a_run_as_the_option_does(
     result = command("run", "--settings", pipeline_yaml(compute=compute))
     assert result.exit_code == 4
     assert "Budget of 30 tokens reached" in result.stdout
+
+
+def test_a_refused_run_leaves_the_settings_of_the_one_before(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path
+) -> None:
+    write_notes(tmp_path / "notes", 12)
+    write_notes(tmp_path / "other", 2)
+    command("run", "--settings", pipeline_yaml())
+    refused = command("run", "--settings", pipeline_yaml(sources={"notes": {"uri": "other"}}, shards=8))
+    assert refused.exit_code == 1
+    said = " ".join(refused.output.split())
+    assert f"Source 'notes' was {tmp_path}/notes, is now {tmp_path}/other. " in said
+    assert "83% would be deleted" in said
+    assert "embed-assets run --accept-deletions" in said
+    assert command("run", "--store", "store").stdout.startswith("Everything is fresh: 12 vectors")
+    accepted = command("run", "--settings", "pipeline.yaml", "--accept-deletions")
+    assert accepted.exit_code == 0, accepted.output
+    assert command("run", "--store", "store").stdout.startswith("Everything is fresh: 2 vectors")
+
+
+def test_what_was_accepted_once_is_not_accepted_again(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path
+) -> None:
+    notes = write_notes(tmp_path / "notes", 40)
+    command("run", "--settings", pipeline_yaml(), "--accept-deletions")
+    for number in range(30):
+        (notes / f"note-{number:03d}.txt").unlink()
+    assert command("run", "--store", "store").exit_code == 1
+    assert command("run", "--store", "store", "--accept-deletions").exit_code == 0

@@ -1,6 +1,7 @@
 """Refresh: what became of every file, told from listing and bytes, and written in one commit."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,20 @@ def test_a_file_that_a_decoder_dies_of_is_set_aside_alone(tmp_path, words, monke
     assert report.quarantined == {"decoder crashed": 1, "decoder timed out": 1}
     assert [row["status"] for _, row in sorted(rows(steps).items())] == ["quarantined"] * 2 + ["ok"] * 3
     assert steps.refresh("notes").files_read == 0
+
+
+def test_deletions_are_found_by_a_clock_that_was_ahead_and_came_back(tmp_path):
+    folder, steps = source(tmp_path, 4)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    steps.store.open("manifest").update(values={"updated_at": tomorrow})
+    (folder / "note-001.txt").unlink()
+    assert found(steps.refresh("notes")) == {"deleted": 1}
+
+
+def test_what_another_refresh_found_after_a_listing_began_is_not_deleted_by_it(tmp_path):
+    folder, steps = source(tmp_path, 4)
+    change = find_change(steps._listed("notes"), steps.manifest)
+    (folder / "late.txt").write_text("written after that listing")
+    steps.refresh("notes")
+    assert found(refresh(change, steps.manifest, shards=4)) == {}
+    assert "late.txt" in rows(steps)
