@@ -1,6 +1,7 @@
 """Errors that are the machine's or the store's, in one line with the way out: full disks, rights, damaged tables."""
 
 import errno
+import os
 from collections.abc import Iterator
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,6 +21,12 @@ def explained(error: BaseException) -> str | None:
         )
     if found := _one_of(chain, _REFUSED, _REFUSED_WORDS):
         return f"Not permitted: {found}. Check the rights of that folder; status, plan and search need to read alone."
+    if found := _one_of(chain, (), ("disk i/o error", "database is locked", "database disk image is malformed")):
+        home = os.environ.get("DAGSTER_HOME", "the Dagster home")
+        return (
+            f"Dagster's database in {home} can't be used: {found.partition(' [SQL')[0]}. Check that the disk works and "
+            "has room, and run the same command again. If it stays so, remove that folder: the index is not in it."
+        )
     if _one_of(chain, (), _LANCE_WORDS):
         return _damage() or f"LanceDB failed: {_said(chain[-1])}"
     return None
