@@ -15,7 +15,7 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.weights import BUILTIN, TORCHVISION
 from embed_assets.planning import plan_encoder, plan_tables
 from embed_assets.steps import Steps
-from embed_assets.store.saved import is_saved, save_settings
+from embed_assets.store.saved import save_settings, sources_stand
 
 _PLAN_ROWS = 64  # of a table of the plan
 
@@ -46,8 +46,8 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     def encoder_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
         resolved = steps.resolve(encoder)
-        if not is_saved(steps.store):  # commands need a store's address only
-            save_settings(steps.store, names.settings)
+        if sources_stand(steps.store, names.settings):  # those of another address may be refused
+            save_settings(steps.store, names.settings)  # commands need a store's address only
         register_version(context.instance, names, encoder, resolved.record.version)
         context.log.info(f"{spec.model} is version {resolved.record.version}")
         for change in resolved.changes:

@@ -17,7 +17,6 @@ from embed_assets.embedding.allowance import Allowance, current
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.steps import Steps
-from embed_assets.store.saved import save_settings
 from embed_assets.store.vectors import COLUMNS
 from embed_assets.store.versions import VersionRecord
 
@@ -47,7 +46,6 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
         steps = make_steps(names, context.resources)
-        save_settings(steps.store, names.settings, refreshed=[])  # where manifests are made by other runs
         allowance = current() or encoders_of_run(names, context.resources).allowance()
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False

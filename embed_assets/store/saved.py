@@ -30,6 +30,12 @@ def save_settings(store: Store, settings: PipelineSettings, *, refreshed: Collec
     _write(store, document)
 
 
+def sources_stand(store: Store, settings: PipelineSettings) -> bool:
+    """Whether no source of the settings was kept otherwise: then they can't be refused for what they list."""
+    kept = (_document(store) or {}).get("sources") or {}
+    return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
+
+
 def is_saved(store: Store) -> bool:
     """Whether a run has kept its settings in the store."""
     return _read(store) is not None

@@ -7,7 +7,7 @@ import pytest
 from embed_assets.errors import SourceError, StoreError
 from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
-from embed_assets.store.saved import save_settings, saved_settings
+from embed_assets.store.saved import save_settings, saved_settings, sources_stand
 from tests.support import settings
 
 
@@ -109,3 +109,12 @@ def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_told(tmp_path,
     assert found is not None and found.sources["notes"].uri == source["uri"]
     save_settings(Store(made.store), found)
     assert (tmp_path / "store" / "pipeline.yaml").read_text() == kept
+
+
+def test_settings_whose_sources_moved_are_told_from_those_whose_sources_stand(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    assert sources_stand(store, settings(tmp_path))
+    save_settings(store, settings(tmp_path))
+    assert sources_stand(store, settings(tmp_path, shards=9))
+    assert sources_stand(store, settings(tmp_path, sources={"more": {"uri": "/more"}}))
+    assert not sources_stand(store, settings(tmp_path, sources={"notes": {"uri": "/elsewhere"}}))
