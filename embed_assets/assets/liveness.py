@@ -7,6 +7,7 @@ was killed can't, and Dagster looks after those runs only that its daemon launch
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRun, RunRecord
 
 _HOST, _PROCESS = "embed_assets/host", "embed_assets/process"
+_NAMESPACE = Path("/proc/self/ns/pid")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 UNDER_WAY = [
@@ -39,7 +41,7 @@ def process_tags(pid: int | None = None) -> dict[str, str]:
     The id stands beside the start time, as the kernel counts it, and the boot: ids are given out again.
     """
     pid = os.getpid() if pid is None else pid
-    return {_HOST: socket.gethostname(), _PROCESS: f"{pid}@{_start_of(pid)}"}
+    return {_HOST: _machine(), _PROCESS: f"{pid}@{_start_of(pid)}"}
 
 
 def tag_run(instance: dg.DagsterInstance, run: DagsterRun) -> None:
@@ -58,21 +60,22 @@ def tag_run(instance: dg.DagsterInstance, run: DagsterRun) -> None:
 
 def is_dead(run: DagsterRun) -> bool:
     """Whether the process of a tagged run is gone; False where it is another machine's, or not told."""
-    if run.tags.get(_HOST) != socket.gethostname():
+    if run.tags.get(_HOST) != _machine():
         return False
     pid, _, start = run.tags.get(_PROCESS, "").partition("@")
     now = _start_of(int(pid)) if pid.isdigit() else start
-    return not now or now != start
+    return not now or ("there" not in (now, start) and now != start)
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> list[DeadRun]:
+def end_dead_runs(instance: dg.DagsterInstance, *, untagged: bool = False) -> list[DeadRun]:
     """Mark runs of this machine whose process is gone as failed, and free what they hold of pools.
 
-    What runs hold that ended or were deleted is freed, too. Runs that live are left alone.
+    What runs hold that ended or were deleted is freed, too. Runs that live are left alone. `untagged`: runs without
+    tags are this machine's as well, since the instance is a store's own.
     """
     found = []
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
-        process = process_of(run) if is_dead(run) else _dead_untagged(instance, run)
+        process = process_of(run) if is_dead(run) else _dead_untagged(instance, run) if untagged else None
         if process is None:
             continue
         instance.report_run_failed(run, f"Process {process} of this run is gone: it was killed, or it crashed.")
@@ -111,11 +114,8 @@ def _free_slots(instance: dg.DagsterInstance) -> None:
 
 
 def _dead_untagged(instance: dg.DagsterInstance, run: DagsterRun) -> str | None:
-    """The process of a run without tags, if it is gone: one of an earlier release, or killed as it began.
-
-    Only of an SQLite instance, whose runs are this machine's.
-    """
-    if _PROCESS in run.tags or type(instance.run_storage).__name__ != "SqliteRunStorage":
+    """The process of a run without tags, if it is gone: one of an earlier release, or killed as it began."""
+    if _PROCESS in run.tags:
         return None
     pids = _reported_pids(instance, run)
     return pids[-1] if pids and not any(_start_of(int(pid)) for pid in pids) else None
@@ -132,25 +132,34 @@ def _pools(run: DagsterRun) -> set[str]:
     return set((run.run_op_concurrency and run.run_op_concurrency.all_pools) or ())
 
 
+def _machine() -> str:
+    """This machine as its processes see one another: its name, and where there are such, the namespace of ids."""
+    with suppress(OSError):
+        return f"{socket.gethostname()}/{_NAMESPACE.readlink()}"
+    return socket.gethostname()
+
+
 def _start_of(pid: int) -> str:
     """When a process started: clock ticks since the boot of that id; "" where there is no such process.
 
-    Without /proc (macOS) every process that exists has the same: a dead run is then missed where its id
-    was given to another process.
+    Where that can't be told (no /proc, as on macOS, or a hidden one) every process that exists has the same: a dead
+    run is then missed where its id was given to another process.
     """
+    if not _exists(pid):
+        return ""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         state, *fields = text.rpartition(")")[2].split()
         return "" if state == "Z" else f"{fields[18]}.{_BOOT.read_text(encoding='ascii')[:8]}"
     except OSError:
-        return "" if Path("/proc/self/stat").exists() else _exists(pid)
+        return "there"
 
 
-def _exists(pid: int) -> str:
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return ""
+        return False
     except PermissionError:
         pass
-    return "there"
+    return True

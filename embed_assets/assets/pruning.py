@@ -1,5 +1,6 @@
 """Pruning: finished runs of a store's own Dagster home go when they are old, or too many; what the UI shows stays."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_DAY = 86_400.0  # seconds
 _SLACK = 1.2  # so many times more runs than are kept: then they are pruned, so that a run seldom pays for it
 
 
@@ -17,10 +19,10 @@ def prune_runs(
     """Delete finished runs beyond the newest `keep`, and those older than `older_than`; how many.
 
     A run stays whatever its age while it is the latest to have materialized an asset or one of its partitions,
-    or to have evaluated one of the `checks`. Does nothing while there are few.
+    or to have evaluated one of the `checks`. Does nothing while there are few; looks for old ones once a day.
     """
     wanted = dg.RunsFilter(statuses=_FINISHED)
-    if instance.get_runs_count(wanted) <= keep * _SLACK and not _any_older(instance, older_than):
+    if instance.get_runs_count(wanted) <= keep * _SLACK and not _is_due(home):
         return 0
     records = instance.get_run_records(wanted)
     cutoff = datetime.now(UTC) - older_than
@@ -32,9 +34,13 @@ def prune_runs(
     return len(gone)
 
 
-def _any_older(instance: dg.DagsterInstance, older_than: timedelta) -> bool:
-    before = datetime.now(UTC) - older_than
-    return instance.get_runs_count(dg.RunsFilter(statuses=_FINISHED, created_before=before)) > 0
+def _is_due(home: Path) -> bool:
+    """Whether old runs were not looked for within a day; takes note of it."""
+    stamp = home / "pruned"
+    due = not stamp.exists() or stamp.stat().st_mtime < time.time() - _DAY
+    if due:
+        stamp.touch()
+    return due
 
 
 def _created(record: dg.RunRecord) -> datetime:

@@ -4,7 +4,7 @@ import gc
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from embed_assets.cli.show import Progress
 from embed_assets.cli.turn import await_room, end_dead, own_turn
 from embed_assets.embedding import progress
 from embed_assets.embedding.allowance import BudgetReached
-from embed_assets.embedding.once import once_a_run
+from embed_assets.embedding.once import forget_once, once_a_run
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import PipelineSettings
@@ -26,6 +26,7 @@ from embed_assets.store.versions import VersionRecord
 if TYPE_CHECKING:
     import dagster as dg
 
+_WAITED = 0.4  # seconds: less than one look at what is waited for takes
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -81,17 +82,22 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
     home, pool = dagster_home(steps.settings), steps.settings.pool
+    own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
     definitions = build_definitions(steps.settings, jobs=jobs)
     problems: list[str] = []
 
     def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
-        await_room(instance, pool, say=shown.tell)
+        with _found_out_anew():
+            await_room(instance, pool, own_home=own_home, say=shown.tell)
         _execute(job, instance, tags=tags, partition_key=partition_key)
 
-    with dagster_instance(home) as instance, own_turn(instance, home, pool, say=shown.tell):
-        end_dead(instance, say=shown.tell)
+    with ExitStack() as stack:
+        instance = stack.enter_context(dagster_instance(home))
+        with _found_out_anew():
+            stack.enter_context(own_turn(instance, home, pool, say=shown.tell))
+        end_dead(instance, own_home=own_home, say=shown.tell)
         for encoder in steps.settings.encoders:
             steps.resolve(encoder)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
@@ -111,12 +117,21 @@ def _materialize(steps: Steps, shown: Progress) -> None:
                     if record is current:
                         raise
                     problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
-        if home == home_of(steps.settings.store):  # of another home others decide what is kept
+        if own_home:
             kept = steps.settings.maintenance
             older_than = timedelta(days=kept.keep_run_days)
             prune_runs(instance, home, checks=names.check_keys, keep=kept.keep_runs, older_than=older_than)
     if problems:
         raise PromotionError("\n".join(problems))
+
+
+@contextmanager
+def _found_out_anew() -> Iterator[None]:
+    """A wait inside may have been for a run that changed what this one has found out."""
+    began = time.monotonic()
+    yield
+    if time.monotonic() - began > _WAITED:
+        forget_once()
 
 
 def _why(steps: Steps, record: VersionRecord) -> str:

@@ -53,7 +53,7 @@ def dagster_home(settings: PipelineSettings) -> Path:
     named = os.environ.get("DAGSTER_HOME")
     home = Path(named) if named else home_of(settings.store)
     home.mkdir(parents=True, exist_ok=True)
-    _write_configuration(home / "dagster.yaml")
+    _write_configuration(home / "dagster.yaml", own=home == home_of(settings.store))
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -77,9 +77,9 @@ def home_of(store: str) -> Path:
     return Path(HOME).absolute() / f"dagster-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
 
 
-def _write_configuration(file: Path) -> None:
-    """Whole or not at all: every command reads it. An empty one is what a full disk leaves."""
-    if file.exists() and file.read_text(encoding="utf-8") not in ("", *_EARLIER):
+def _write_configuration(file: Path, *, own: bool) -> None:
+    """Whole or not at all: every command reads it. In a store's own home an empty one is what a full disk leaves."""
+    if file.exists() and not (own and file.read_text(encoding="utf-8") in ("", *_EARLIER)):
         return
     part = file.with_name(f"{file.name}.{os.getpid()}")
     part.write_text(_DAGSTER_YAML, encoding="utf-8")

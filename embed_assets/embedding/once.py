@@ -37,3 +37,9 @@ def once(name: Hashable, make: Callable[[], Found], *, of: Hashable = None) -> F
         known.pop(name, None)  # not beside its successor in memory
         before = known[name] = (of, make())
     return before[1]  # pyright: ignore[reportReturnType]  # a name is of one type
+
+
+def forget_once() -> None:
+    """Find everything out anew: it may have changed while the run waited."""
+    if _kept:
+        _kept[-1].clear()

@@ -149,6 +149,8 @@ def load_encoder(
     except (EmbedAssetsError, ImportError):
         raise
     except Exception as error:  # of whatever parses the model's files
+        if _is_the_machines(error):
+            raise
         said = " ".join(str(error).split())[:300] or "no details"
         raise WeightsError(
             f"Encoder {spec.name!r} can't be loaded from {place.path}: {type(error).__name__}: {said}. Get the model's "
@@ -161,6 +163,14 @@ def load_encoder(
             f"Set dim to {encoder.dim} in the spec, or correct its model ({spec.model})."
         )
     return encoder
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Whether the machine is at fault rather than the model's files: memory, accelerator, disk."""
+    words = str(error).lower()
+    if isinstance(error, OSError):
+        return error.errno is not None and not isinstance(error, FileNotFoundError)
+    return isinstance(error, MemoryError) or "out of memory" in words or "cuda" in words
 
 
 def family_class(spec: EncoderSpec) -> Any:

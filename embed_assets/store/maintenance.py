@@ -82,13 +82,18 @@ def maintain(
     return _Maintenance(store, settings, keep=keep, now=now).run(settings.seconds if seconds is None else seconds)
 
 
-def release_versions(store: Store, settings: MaintenanceSettings, table: str, *, keep: timedelta) -> None:
-    """Untag what nothing needs of a vector table's releases, and forget those whose table version is gone.
+def clean_releases(
+    store: Store, settings: MaintenanceSettings, table: str, *, keep: timedelta, clean: Callable[[], None]
+) -> None:
+    """Tag what is needed of a vector table, `clean` it, untag what nothing needs, forget releases that are gone.
 
-    As `maintain` does for every table; what is needed is tagged first.
+    In the order of `maintain`: between a tag's removal and its version's there is a whole run.
     """
     run = _Maintenance(store, settings, keep=keep, now=None)
     run.protect()
+    if table in run.unprotected:
+        return
+    clean()
     run.forget_releases(table)
     run.untag(table)
 
@@ -111,7 +116,7 @@ class _Maintenance:
         self._tables = sorted(own & present)
         self._others = sorted(present - own) if known else []
         self._report = MaintenanceReport(vector_tables=frozenset(self._vectors))
-        self._unprotected = set[str]()  # tables that must not be cleaned
+        self.unprotected = set[str]()  # tables that must not be cleaned
         self._deadline = 0.0
 
     def run(self, seconds: float) -> MaintenanceReport:
@@ -165,13 +170,13 @@ class _Maintenance:
                     continue
                 protect(self._store, release)
             except (OSError, RuntimeError, ValueError, StoreError) as error:
-                self._unprotected.add(release.table)
+                self.unprotected.add(release.table)
                 self._report.skipped[f"tag {release.key}"] = str(error).splitlines()[0]
                 continue
             self._report.tagged.append(release.key)
 
     def _clean(self, name: str) -> None:
-        if name in self._unprotected:
+        if name in self.unprotected:
             return
         keep = max(self._keep, timedelta(milliseconds=1))  # Lance takes zero for no bound
         dataset = self._store.dataset(name)

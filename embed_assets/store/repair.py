@@ -5,12 +5,16 @@ earlier versions whole, as long as maintenance has not removed them.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from embed_assets.errors import StoreError
 from embed_assets.store.connection import Store, lance_options
+from embed_assets.store.landed import is_landed
+from embed_assets.store.manifest import TABLE as MANIFEST
+from embed_assets.store.manifest import TABLE_MARKS
 from embed_assets.store.releases import TABLE as RELEASES
 from embed_assets.store.releases import Releases
 
@@ -24,9 +28,15 @@ _ANEW = {
     "history": "what was done until now is not told any more",
     "manifest": "sources are listed and read again; equal content keeps its vectors",
     "manifest_tables": "tables are read again",
+    "quarantine": "what was set aside is tried again",
     "releases": "versions are indexed and checked again",
     "serving": "nothing serves until the next run has promoted",
 }
+_ANEW_LANDED = "once the source's asset is materialized again"
+_NOT_THE_FILES = (
+    *("permission denied", "operation not permitted", "too many open files", "no space", "not supported", "upgrade"),
+    *("credential", "access denied", "forbidden", "timed out", "timeout", "connect", "dns"),
+)
 _ANEW_VECTORS = "its items are embedded again"
 
 
@@ -40,16 +50,25 @@ class Damage:
 
 
 def find_damage(store: Store) -> list[Damage]:
-    """Tables that can't be read whole. Reads the head of every data file, of a sound store nothing else."""
+    """Tables that can't be read whole. Reads the head of every data file, of a sound store nothing else.
+
+    Raises StoreError where it is not the tables that are at fault: rights, network, another Lance's format.
+    """
     return [Damage(table=table, what=what) for table in _tables(store) if (what := _fault(store, table))]
 
 
 def repair(store: Store) -> list[Damage]:
     """Bring every damaged table to its latest version that can be read; one without is renamed, to be made anew.
 
-    Nothing is deleted: what can't be read stays beside, under a name that ends in "damaged".
+    Nothing is deleted: what can't be read stays beside, under a name that ends in "damaged". Not for a store that
+    a run is at work on. Raises StoreError as `find_damage`, and where no table at all can be read.
     """
     found = sorted(find_damage(store), key=lambda damage: damage.table != RELEASES)  # the others look into it
+    if found and len(found) == len(_tables(store)):
+        raise StoreError(
+            f"No table of store {store.uri!r} can be read ({found[0].table}: {found[0].what}). That is hardly damage: "
+            "check the installed lancedb and the address. Nothing was changed."
+        )
     return [_repaired(store, damage) for damage in found]
 
 
@@ -57,19 +76,34 @@ def _repaired(store: Store, damage: Damage) -> Damage:
     table, broken = damage.table, []
     for version in _versions(store, table)[:_EARLIER]:
         if not _fault(store, table, version):
-            for each in broken:  # a version file that can't be read would be the latest still
-                _rename(store, f"{table}.lance/_versions/{_LARGEST - each}.manifest")
-            _dataset(store, table, version).restore()
-            return Damage(
-                table=table, what=damage.what, way=f"version {version} is restored; the next run adds the rest"
-            )
+            _restore(store, table, version, broken)
+            way = f"version {version} is restored; the next run adds the rest"
+            return Damage(table=table, what=damage.what, way=way)
         if _unreadable_version(store, table, version):
             broken.append(version)
     _rename(store, f"{table}.lance")
-    releases = Releases(store)  # of a vector table: they name versions that will come again with other rows
-    releases.remove([release.key for release in releases.all() if release.table == table])
-    what = _ANEW.get(table, _ANEW_VECTORS)
+    _forget_releases(store, table)
+    what = _ANEW.get(table) or (_ANEW_LANDED if is_landed(store, table) else _ANEW_VECTORS)
     return Damage(table=table, what=damage.what, way=f"no version can be read, so the next run makes it anew: {what}")
+
+
+def _restore(store: Store, table: str, version: int, broken: list[int]) -> None:
+    """Make a version the latest, under a number that none that is broken had: releases name tables by number."""
+    for each in broken:  # a version file that can't be read would be the latest still
+        _rename(store, f"{table}.lance/_versions/{_LARGEST - each}.manifest")
+    _dataset(store, table, version).restore()
+    while (latest := _dataset(store, table)).version <= max(broken, default=0):
+        latest.restore()
+    _forget_releases(store, table, versions=broken)
+    if table == MANIFEST and store.open_or_none(TABLE_MARKS) is not None:
+        _rename(store, f"{TABLE_MARKS}.lance")  # newer marks would say that tables are as they were
+
+
+def _forget_releases(store: Store, table: str, *, versions: Collection[int] | None = None) -> None:
+    """Of a vector table, of some of its versions or all: their numbers may come again with other rows."""
+    releases = Releases(store)
+    own = [one for one in releases.all() if one.table == table]
+    releases.remove([one.key for one in own if versions is None or one.table_version in versions])
 
 
 def _tables(store: Store) -> list[str]:
@@ -106,13 +140,21 @@ def _fault(store: Store, table: str, version: int | None = None) -> str:
     try:
         dataset = _dataset(store, table, version)
     except Exception as error:  # Lance's own errors have no class of their own
+        _require_fault_of_files(store, table, error)
         return f"its version file can't be read: {_said(error)}"
     for what, read in _parts(dataset):
         try:
             read()
         except Exception as error:
+            _require_fault_of_files(store, table, error)
             return f"{what} can't be read: {_said(error)}"
     return ""
+
+
+def _require_fault_of_files(store: Store, table: str, error: Exception) -> None:
+    """Raises StoreError where an error speaks of something that no repair of files mends."""
+    if any(word in str(error).lower() for word in _NOT_THE_FILES):
+        raise StoreError(f"Table {table!r} of store {store.uri!r} can't be read: {_said(error)}") from error
 
 
 def _parts(dataset: Any) -> Iterator[tuple[str, Any]]:

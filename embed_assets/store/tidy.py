@@ -5,12 +5,13 @@ Maintenance does the same by age, thoroughly and for as long as it may take; thi
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canaries, history, manifest, quarantine, releases, serving, versions
 from embed_assets.store.connection import Store
-from embed_assets.store.maintenance import release_versions
+from embed_assets.store.maintenance import clean_releases
 from embed_assets.store.rows import retried
 from embed_assets.store.vectors import table_name
 from embed_assets.store.versions import EncoderVersions
@@ -30,10 +31,10 @@ def tidy(store: Store, settings: MaintenanceSettings, *, in_use: timedelta = _IN
     for name in _tables(store):
         if name in _RECORDS:
             _compact(store, name, settings)
-        if _has_many(store, name, settings):
-            _clean(store, name, settings, in_use)
-            if name not in _RECORDS:
-                release_versions(store, settings, name, keep=in_use)
+        if not _has_many(store, name, settings):
+            continue
+        clean = partial(_clean, store, name, settings, in_use)
+        clean() if name in _RECORDS else clean_releases(store, settings, name, keep=in_use, clean=clean)
 
 
 def _tables(store: Store) -> list[str]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -99,12 +100,27 @@ def status(instance: dg.DagsterInstance, run: DagsterRun) -> dg.DagsterRunStatus
 @pytest.mark.parametrize("how", ["tagged", "of an earlier release"])
 def test_a_killed_run_is_ended_and_the_next_one_gets_its_slot(how: str, home: Path, instance: Any) -> None:
     killed(holder(home, how))
-    (dead,) = end_dead_runs(instance)
+    (dead,) = end_dead_runs(instance, untagged=True)
     (run,) = instance.get_runs()
     assert dead.run_id == run.run_id
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert instance.event_log_storage.get_concurrency_run_ids() == set()
     assert short_job.execute_in_process(instance=instance).success
+
+
+def test_of_an_instance_that_others_share_runs_without_tags_are_not_judged(home: Path, instance: Any) -> None:
+    killed(holder(home, "of an earlier release"))
+    assert end_dead_runs(instance) == []
+
+
+def test_a_process_that_cant_be_looked_at_is_not_taken_for_dead(instance: Any) -> None:
+    run = under_way(instance, process_tags(os.getppid()))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        assert not is_dead(run)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_run_whose_process_works_is_left_alone(home: Path, instance: Any) -> None:
@@ -189,3 +205,13 @@ def test_a_run_that_nobody_tagged_is_tagged_with_its_process_by_the_store_resour
     assert storing.execute_in_process(instance=instance).success
     (run,) = instance.get_runs()
     assert process_tags().items() <= run.tags.items()
+
+
+def test_an_empty_configuration_of_a_home_that_the_environment_names_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mine"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "dagster.yaml").touch()
+    dagster_home(settings(tmp_path))
+    assert (tmp_path / "mine" / "dagster.yaml").read_text() == ""

@@ -61,10 +61,12 @@ def test_runs_beyond_those_kept_go_but_for_what_is_shown(home: Path) -> None:
         assert replaced not in left
 
 
-def test_a_few_runs_are_left_alone_until_they_are_old(home: Path) -> None:
+def test_a_few_runs_are_left_alone_until_they_are_old_which_is_looked_for_once_a_day(home: Path) -> None:
     with dg.DagsterInstance.get() as instance:
         for _ in range(3):
             idle.execute_in_process(instance=instance, run_config=_QUIET)
         assert prune_runs(instance, home, checks=[], keep=10, older_than=timedelta(days=30)) == 0
+        assert prune_runs(instance, home, checks=[], keep=10, older_than=timedelta(0)) == 0
+        os.utime(home / "pruned", (0, 0))
         assert prune_runs(instance, home, checks=[], keep=10, older_than=timedelta(0)) == 3
         assert instance.get_runs_count() == 0

@@ -15,6 +15,7 @@ import pytest
 from embed_assets.assets.liveness import process_tags
 from embed_assets.cli.home import dagster_home, home_of
 from embed_assets.cli.stopping import SAID
+from embed_assets.errors import SettingsError
 from tests.assets.test_liveness import under_way
 from tests.support import REPOSITORY, settings, write_notes
 
@@ -148,3 +149,11 @@ def test_a_command_whose_libraries_swallow_signals_is_ended(second: bool) -> Non
     _, said = process.communicate(timeout=10)
     assert said == f"{SAID}\n"
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_pool_without_room_for_any_run_is_told(instance: dg.DagsterInstance) -> None:
+    from embed_assets.cli.turn import await_room
+
+    instance.event_log_storage.set_concurrency_slots("gpu", 0)
+    with pytest.raises(SettingsError, match="Pool 'gpu' is limited to 0 runs"):
+        await_room(instance, "gpu", own_home=True, say=print)

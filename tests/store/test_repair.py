@@ -1,11 +1,13 @@
 """Damaged tables: named with what is wrong, brought back or made anew, and the next run ends as if nothing had been."""
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from embed_assets.errors import StoreError
 from embed_assets.search.searcher import Searcher
 from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
@@ -84,3 +86,53 @@ def test_a_sound_store_has_no_damage_and_is_left_alone(store: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in store.rglob("*") if file.is_file()}
     assert repair(Store(str(store))) == []
     assert {file: file.stat().st_mtime_ns for file in store.rglob("*") if file.is_file()} == before
+
+
+def test_a_table_whose_latest_version_was_lost_is_indexed_and_checked_again(store: Path, tmp_path: Path) -> None:
+    folder = damaged(store, "words__")
+    cut_version(folder)
+    repair(Store(str(folder.parent)))
+    steps = pipeline(tmp_path, store=str(folder.parent))
+    record = steps.current("words")
+    assert record is not None
+    assert not steps.settled(record)  # its number, which the release names, may not come again with other rows
+
+
+def test_rows_of_a_table_that_a_restored_manifest_lacks_are_read_again(tmp_path: Path, words: list) -> None:
+    (tmp_path / "notes").mkdir()
+    table = tmp_path / "notes" / "rows.csv"
+    source = {"notes": {"uri": str(tmp_path / "notes"), "table": {"text": "text"}}}
+    table.write_text("text\namber anchor\n")
+    run_all(pipeline(tmp_path, sources=source))
+    table.write_text("text\namber anchor\ncopper ferry\n")
+    run_all(pipeline(tmp_path, sources=source))
+    folder = damaged(tmp_path / "store", "manifest")
+    cut_version(folder)
+    repair(Store(str(folder.parent)))
+    steps = pipeline(tmp_path, sources=source, store=str(folder.parent))
+    steps.refresh("notes")
+    assert sorted(row["status"] for row in steps.manifest.rows("notes")) == ["ok", "ok"]
+
+
+def test_where_no_table_can_be_read_nothing_is_touched(store: Path) -> None:
+    folder = damaged(store, "manifest").parent
+    for table in folder.glob("*.lance"):
+        cut_all_versions(table)
+    before = sorted(folder.iterdir())
+    with pytest.raises(StoreError, match=r"No table of store .* can be read .* Nothing was changed"):
+        repair(Store(str(folder)))
+    assert sorted(folder.iterdir()) == before
+
+
+def test_what_is_the_machines_fault_is_no_damage(store: Path) -> None:
+    folder = damaged(store, "manifest").parent
+    Store(str(folder)).table_names()  # what is imported is imported
+    find_damage(Store(str(store)))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises((StoreError, OSError), match=r"[Tt]oo many open files"):
+            repair(Store(str(folder)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not list(folder.rglob("*.damaged"))
