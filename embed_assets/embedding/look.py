@@ -43,6 +43,18 @@ class ListedSource:
         """Whether the file's rows are the items."""
         return self.tables is not None and self.tables.kind(file.key) is not None
 
+    def fault(self, file: ListedFile) -> str | None:
+        """Why a file can't be read, by a try; of a table its first byte."""
+        try:
+            if self.is_table(file) and self.tables is not None and self.tables.source is not None:
+                with self.tables.source.stream(file.key) as stream:
+                    stream.read(1)
+            else:
+                self.read(file.key)
+        except MediaError as error:
+            return error.reason
+        return None
+
     def mark(self, file: ListedFile) -> str:
         """What an unchanged table has unchanged: size, time, etag, and all that is said of it and its rows."""
         told = [file.size, file.mtime, file.etag, file.uri, *self.said_of(file)]
