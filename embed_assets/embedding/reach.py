@@ -57,8 +57,8 @@ def still_shut(listed: ListedSource, files: Iterable[ListedFile], noted: str) ->
     chosen = list(files) if noted else []
     if len(chosen) > sum(each.items for each in read_kept(noted) if each.reason in KEPT):
         return {}
-    faults = {file: reason for file in chosen if (reason := listed.fault(file)) in KEPT}
-    return {file.key: Away(place_of(file.uri), reason or "") for file, reason in faults.items()}
+    told = zip(chosen, listed.faults(chosen), strict=True)
+    return {file.key: Away(place_of(file.uri), reason or "") for file, reason in told if reason in KEPT}
 
 
 def unread_folder(key: str, unread: Collection[str]) -> str | None:

@@ -168,10 +168,9 @@ def _compared(listed: ListedSource, before: Mapping[str, str], table: pa.Table, 
         fresh |= {file.key: file for file in files if file.key in shown and file.key not in shut}
     aside = rows.select(["key", "reason"]).filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string())))
     unread = {row["key"]: row["reason"] for row in aside.to_pylist() if row["key"] not in shut.keys() | fresh.keys()}
-    for file in files if unread else ():
-        if file.key not in unread:
-            continue
-        if listed.unasked or listed.fault(file) is None:  # though its size and time are as they were
+    waiting = [file for file in files if file.key in unread] if unread else []
+    for file, fault in zip(waiting, listed.faults(waiting), strict=True):
+        if fault is None:  # though its size and time are as they were
             fresh[file.key] = file
         elif unread[file.key] in KEPT:
             still.append(Away(place_of(file.uri), unread[file.key]))

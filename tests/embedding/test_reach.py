@@ -363,3 +363,17 @@ def test_a_new_table_beside_one_that_may_not_be_read_is_none_of_before(unprivile
         assert steps.listing_differs("notes")
         assert steps.refresh("notes").new == 1
         assert (beyond(steps), live(steps)) == ([(str(folder), "access denied", count, "")], ["quarantined"] * count)
+
+
+def test_a_row_that_no_host_is_asked_for_is_found_once_and_told_until_it_is_there(
+    tmp_path: Path, server: WebServer
+) -> None:
+    steps = named(tmp_path, on(server, 4), updated="day")  # by `day` alone a row is known to be as it was
+    for number, status in enumerate((403, 404), start=1):
+        server.put(f"/{number}.txt", status=status)
+    assert steps.refresh("notes").quarantined == {"access denied": 1, "vanished": 1}
+    told = [(server.url, "access denied", 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    on(server, 4)
+    assert steps.listing_differs("notes")
+    assert (steps.refresh("notes").edited, beyond(steps)) == (2, [])
