@@ -231,8 +231,9 @@ def _marks(
 
 def _seen_tables(listed: ListedSource, before: Mapping[str, str], rows: pa.Table) -> list[ListedFile]:
     """Tables without a mark, of which there are rows: they could not be read."""
-    known = {owner(row) for row in rows.select(["key", "mime"]).to_pylist()}
-    return [file for file in listed.files if listed.is_table(file) and file.key in known and file.key not in before]
+    unmarked = [file for file in listed.files if listed.is_table(file) and file.key not in before]
+    known = {owner(row) for row in rows.select(["key", "mime"]).to_pylist()} if unmarked else set[str]()
+    return [file for file in unmarked if file.key in known]
 
 
 def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
