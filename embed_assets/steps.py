@@ -129,8 +129,10 @@ class Steps:
         kept = self.manifest
         with TemporaryDirectory() as folder:
             self.manifest = kept.copied(Store(folder), self.settings.sources)
-            yield
-            self.manifest = kept
+            try:
+                yield
+            finally:
+                self.manifest = kept
 
     def land(self, source: str, value: Any) -> LandedReport:
         """Keep the value of a source's asset in the store, so that a refresh can read it; writes what changed.

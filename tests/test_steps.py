@@ -41,6 +41,7 @@ words = support.words
 tiny_bert = support.tiny_bert
 s3 = support.s3
 bucket = support.bucket
+unprivileged = support.unprivileged
 
 
 @pytest.fixture
@@ -432,6 +433,7 @@ def test_the_library_below_the_assets_imports_no_dagster():
 
 def test_importing_the_steps_loads_no_model_and_no_database():
     heavy = ("torch", "transformers", "sentence_transformers", "lancedb", "lance", "dagster", "PIL", "s3fs")
+    heavy += ("http.client", "ssl")
     code = f"import sys, embed_assets.steps, embed_assets.status; print([m for m in {heavy} if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
@@ -499,3 +501,15 @@ def test_an_index_of_other_settings_is_built_anew(tmp_path, words):
     stats = steps.store.dataset(record.table).stats.index_stats("vector_idx")
     assert sum(len(index["partitions"]) for index in stats["indices"]) == 2
     assert steps.index(record).release.table_version == before
+
+
+def test_the_manifest_is_the_stores_again_where_a_plan_failed(unprivileged):
+    write_notes(unprivileged / "notes", 1)
+    steps = pipeline(unprivileged)
+    steps.refresh("notes")
+    kept = steps.manifest
+    (unprivileged / "store").chmod(0o500)
+    with pytest.raises(KeyError), steps.refreshable():
+        assert steps.manifest is not kept
+        raise KeyError
+    assert steps.manifest is kept

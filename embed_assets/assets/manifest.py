@@ -1,6 +1,6 @@
 """The manifest asset of a source: one listing, changed files read, rows written by shard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.media.image import thumbnail
+from embed_assets.media.process import NotStarted
 from embed_assets.quality.readable import unreadable
 from embed_assets.settings import SourceSettings
 from embed_assets.steps import Steps
@@ -139,24 +140,31 @@ def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
     well = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
     keys = [*aside, *well][:_SHOWN]
     found = {row["key"]: row for row in steps.manifest.of(source, keys)}
-    return [found[key] for key in keys]
+    return [found[key] for key in keys if key in found]
 
 
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
-    """Thumbnails evenly spread over the source; what can't be decoded is left out here."""
+    """Thumbnails evenly spread over the source; what can't be decoded is left out here.
+
+    Where no process to decode them can start there are no more: the manifest is as good without.
+    """
     chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
     settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.decoders
     read = media_reader(source, settings, limits=limits, store=steps.store, cache=steps.media_cache, decoders=decoders)
-    run = _here if decoders is None else decoders.run
-    pictures = []
+    decode = _here if decoders is None else decoders.decode
+    pictures: list[Any] = []
     rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}
     for key in chosen:
+        if key not in rows:  # another run found it gone
+            continue
         try:
-            pictures.append(run(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
+            pictures.extend(decode(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
         except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
             continue
+        except NotStarted:
+            break
     return pictures
 
 
-def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Any:
-    return task(data, **options)
+def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Iterator[Any]:
+    yield task(data, **options)

@@ -37,11 +37,28 @@ class ListedSource:
     workers: Decoders | None = None  # in which decoders look at files; None: in this process
     unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by their path
     away: Mapping[str, Away] = field(default_factory=dict)  # files that could not be asked for, by key
-    unasked: bool = False  # files were not asked for size and time: what could not be read may be there again
 
     def is_table(self, file: ListedFile) -> bool:
         """Whether the file's rows are the items."""
         return self.tables is not None and self.tables.kind(file.key) is not None
+
+    def fault(self, file: ListedFile) -> str | None:
+        """Why a file can't be read, by a try; of a table its first byte."""
+        try:
+            if self.is_table(file) and self.tables is not None and self.tables.source is not None:
+                with self.tables.source.stream(file.key) as stream:
+                    stream.read(1)
+            else:
+                with FILES.taken(file.size):
+                    self.read(file.key)
+        except MediaError as error:
+            return error.reason
+        return None
+
+    def faults(self, files: Sequence[ListedFile]) -> list[str | None]:
+        """The same of several, on threads."""
+        with ThreadPoolExecutor(max_workers=max(2, self.readers)) as pool:
+            return list(pool.map(self.fault, files)) if files else []
 
     def mark(self, file: ListedFile) -> str:
         """What an unchanged table has unchanged: size, time, etag, and all that is said of it and its rows."""

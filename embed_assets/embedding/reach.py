@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from embed_assets.embedding.look import Entry, ListedSource, owner
+from embed_assets.media.item import ListedFile
 from embed_assets.media.reach import FOLDER, KEPT, Away
 from embed_assets.media.shown import brief, place_of
 
@@ -35,14 +36,29 @@ def beyond_listing(listed: ListedSource, rows: Iterable[Mapping[str, Any]]) -> l
     return [*folders, *_by_place(listed.away.values())]
 
 
-def beyond_reading(entries: Iterable[Entry], known: Collection[str]) -> list[OutOfReach]:
-    """What could not be read, though it was listed; `known` are keys that the listing told already."""
+def beyond_reading(entries: Iterable[Entry], known: Collection[str], still: Iterable[Away] = ()) -> list[OutOfReach]:
+    """What could not be read, though it was listed; `known` are keys that the listing told already.
+
+    `still` is what could not be read before, and can't be now.
+    """
     found = [
         Away(place_of(entry.file.uri), entry.look.reason or "")
         for entry in entries
         if entry.look is not None and entry.look.reason in KEPT and entry.file.key not in known
     ]
-    return _by_place(found)
+    return _by_place([*still, *found])
+
+
+def still_shut(listed: ListedSource, files: Iterable[ListedFile], noted: str) -> dict[str, Away]:
+    """Those of some files that an earlier refresh has seen and that can't be read, by a try of each.
+
+    None is tried where they are more than the earlier refresh could not get at: some of them are other files.
+    """
+    chosen = list(files) if noted else []
+    if len(chosen) > sum(each.items for each in read_kept(noted) if each.reason in KEPT):
+        return {}
+    told = zip(chosen, listed.faults(chosen), strict=True)
+    return {file.key: Away(place_of(file.uri), reason or "") for file, reason in told if reason in KEPT}
 
 
 def unread_folder(key: str, unread: Collection[str]) -> str | None:

@@ -16,11 +16,11 @@ import pyarrow.compute
 from embed_assets.embedding.compared import Compared
 from embed_assets.embedding.guard import guard
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
-from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, unread_folder
-from embed_assets.errors import MediaError
+from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, still_shut, unread_folder
 from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
-from embed_assets.media.reach import KEPT
+from embed_assets.media.reach import KEPT, Away
+from embed_assets.media.shown import place_of
 from embed_assets.media.tables import row_id, table_of
 from embed_assets.store.manifest import DECODERS, OUT_OF_REACH, Manifest
 
@@ -72,12 +72,18 @@ class Change:
     marks: Mapping[str, str]  # of all tables
     other_plugins: bool  # whether the files were shown to other decoder plugins before
     beyond: Sequence[OutOfReach]  # what the listing could not get at
+    still: Sequence[Away]  # what could not be read before, and can't be now
     beyond_before: str  # what the latest refresh could not get at, as it is kept
 
     @property
     def found(self) -> bool:
         """Whether a file is new, gone, touched, or other things are said of it; or others can't be reached."""
-        return bool(self.fresh or self.said_anew or self.absent.num_rows) or kept_as(self.beyond) != self.beyond_before
+        changed = self.fresh or self.said_anew or self.absent.num_rows
+        return bool(changed) or kept_as(self.out_of_reach()) != self.beyond_before
+
+    def out_of_reach(self, read: Sequence[Entry] = ()) -> list[OutOfReach]:
+        """What can't be got at, what was just read included."""
+        return [*self.beyond, *beyond_reading(read, self.listed.away, self.still)]
 
 
 def find_change(listed: ListedSource, manifest: Manifest) -> Change:
@@ -85,8 +91,9 @@ def find_change(listed: ListedSource, manifest: Manifest) -> Change:
 
     Reads no media, but for a try of what could not be read before.
     """
-    told, now = _decoders(listed, manifest)
-    return _compared(replace(listed, decoders=now), manifest, manifest.table([listed.name]), other_plugins=told != now)
+    marks = manifest.table_marks(listed.name)
+    told, now = _decoders(marks)
+    return _compared(replace(listed, decoders=now), marks, manifest.table([listed.name]), other_plugins=told != now)
 
 
 def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport:
@@ -99,7 +106,7 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     """
     started = time.monotonic()
     listed, now = change.listed, change.listed.decoders
-    found = entries(listed, [*change.fresh, *change.said_anew], fresh={f.key for f in change.fresh}, live=change.live)
+    found = _looked(change)
     keys = [entry.file.key for entry in found]
     vanished = {row["key"]: row for row in change.absent.to_pylist()}
     for key in keys:
@@ -116,35 +123,57 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     for row in vanished.values():
         changes.delete(row)
     manifest.write(changes.rows)
-    beyond = [*change.beyond, *beyond_reading(found, listed.away)]
+    beyond = change.out_of_reach(found)
     marks = {key: mark for key, mark in change.marks.items() if key not in changes.unread_tables}
     marks |= {name: mark for name, mark in ((DECODERS, now), (OUT_OF_REACH, kept_as(beyond))) if mark}
     manifest.mark_tables(listed.name, marks)
     return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started, beyond=beyond)
 
 
-def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, other_plugins: bool) -> Change:
+def _looked(change: Change) -> list[Entry]:
+    """The items of what changed. The workers that looked at them end: those that wait hold memory."""
+    listed = change.listed
+    try:
+        return entries(
+            listed, [*change.fresh, *change.said_anew], fresh={f.key for f in change.fresh}, live=change.live
+        )
+    finally:
+        if listed.workers is not None:
+            listed.workers.rest()
+
+
+def _compared(listed: ListedSource, before: Mapping[str, str], table: pa.Table, *, other_plugins: bool) -> Change:
     """What of the listing is not as in the manifest's rows; of unchanged tables no row is looked at."""
-    rows = table.filter(pc.not_equal(table["status"], "deleted"))
-    known, before = rows.num_rows, manifest.table_marks(listed.name)
+    rows, noted = table.filter(pc.not_equal(table["status"], "deleted")), before.get(OUT_OF_REACH, "")
+    known = rows.num_rows
     told = rows.select(["key", "mime"]).to_pylist() if listed.unread else []
     beyond, rows = beyond_listing(listed, told), _within_reach(listed, rows, told)
-    marks, same, rows = _marks(listed, before, rows)
+    # Of what could not be read nothing is known: neither that it is as it was, nor that its rows are gone.
+    shut = still_shut(listed, _seen_tables(listed, before, rows) if noted else (), noted)
+    marks, same, rows, still = _marks(listed, before, rows, shut)
     away = set(rows["key"].to_pylist()).intersection(listed.away) if listed.away else set[str]()
-    out = same | away
+    out = same | away | shut.keys()
     files = [file for file in listed.files if file.key not in out] if out else listed.files
     tables = {file.key: file for file in files if listed.is_table(file)} if listed.tables is not None else {}
     # A table is no item, unless it can't be read: a row of its own key is absent until it is found again.
-    rows = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=pa.array(sorted(away), pa.string()))))
+    if away:
+        rows = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=pa.array(sorted(away), pa.string()))))
     seen = Compared([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
-    fresh = {file.key: file for file in seen.touched} | tables
+    edited = _by_key(rows, [file.key for file in seen.touched]) if noted else {}
+    shut = still_shut(listed, [file for file in seen.touched if file.key in edited], noted)
+    still += shut.values()
+    fresh = {file.key: file for file in seen.touched if file.key not in shut} | tables
     if other_plugins:
         shown = {row["key"] for row in rows.select(["key", "mime", "status"]).to_pylist() if _for_plugins(row)}
-        fresh |= {file.key: file for file in files if file.key in shown}
-    unread = set(rows["key"].filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string()))).to_pylist())
-    for file in files if unread else ():
-        if file.key in unread and (listed.unasked or _readable(listed, file)):
+        fresh |= {file.key: file for file in files if file.key in shown and file.key not in shut}
+    aside = rows.select(["key", "reason"]).filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string())))
+    unread = {row["key"]: row["reason"] for row in aside.to_pylist() if row["key"] not in shut.keys() | fresh.keys()}
+    waiting = [file for file in files if file.key in unread] if unread else []
+    for file, fault in zip(waiting, listed.faults(waiting), strict=True):
+        if fault is None:  # though its size and time are as they were
             fresh[file.key] = file
+        elif unread[file.key] in KEPT:
+            still.append(Away(place_of(file.uri), unread[file.key]))
     said_anew = [file for file in seen.said_anew if file.key not in fresh]
     live = _by_key(rows, [*fresh, *(file.key for file in said_anew)]) | _by_key(seen.absent)
     return Change(
@@ -158,7 +187,8 @@ def _compared(listed: ListedSource, manifest: Manifest, table: pa.Table, *, othe
         marks=marks,
         other_plugins=other_plugins,
         beyond=beyond,
-        beyond_before=before.get(OUT_OF_REACH, ""),
+        still=still,
+        beyond_before=noted,
     )
 
 
@@ -169,15 +199,6 @@ def _within_reach(listed: ListedSource, rows: pa.Table, told: Sequence[Mapping[s
     return rows.filter(pa.array([unread_folder(owner(row), listed.unread) is None for row in told], pa.bool_()))
 
 
-def _readable(listed: ListedSource, file: ListedFile) -> bool:
-    """Whether a file that could not be read before can be read now, though its size and time are as they were."""
-    try:
-        listed.read(file.key)
-    except MediaError:
-        return False
-    return True
-
-
 def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
     """Rows by key, those of these keys or all."""
     if keys is not None:
@@ -186,31 +207,41 @@ def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, di
 
 
 def _marks(
-    listed: ListedSource, before: Mapping[str, str], rows: pa.Table
-) -> tuple[dict[str, str], set[str], pa.Table]:
+    listed: ListedSource, before: Mapping[str, str], rows: pa.Table, shut: Mapping[str, Away]
+) -> tuple[dict[str, str], set[str], pa.Table, list[Away]]:
     """The mark of every table of the listing, keys of those that are as they were, and the rows of all others.
 
-    Tables below a folder that could not be listed keep their marks.
+    Tables below a folder that could not be listed keep their marks. Those that are `shut` have none, and of them
+    there is told by row where it is.
     """
     beyond = {key: mark for key, mark in before.items() if unread_folder(key, listed.unread)}
     marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
     if not marks:
-        return beyond, set(), rows
+        return beyond, set(), rows, []
     told = rows.select(["key", "mime", "status"]).to_pylist()
     owners = [owner(row) for row in told]
     # Of a table that could not be read there is one row, its own.
     with_rows = {name for name, row in zip(owners, told, strict=True) if table_of(row) or row["status"] != "ok"}
     same = {key for key, mark in marks.items() if before.get(key) == mark and key in with_rows}
-    others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=pa.array(sorted(same), pa.string())))
-    return marks | beyond, same, rows.filter(others)
+    out = pa.array(sorted(same | shut.keys()), pa.string())
+    others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=out))
+    marks = {key: mark for key, mark in marks.items() if key not in shut}
+    return marks | beyond, same, rows.filter(others), [shut[name] for name in owners if name in shut]
 
 
-def _decoders(listed: ListedSource, manifest: Manifest) -> tuple[str, str]:
+def _seen_tables(listed: ListedSource, before: Mapping[str, str], rows: pa.Table) -> list[ListedFile]:
+    """Tables without a mark, of which there are rows: they could not be read."""
+    unmarked = [file for file in listed.files if listed.is_table(file) and file.key not in before]
+    known = {owner(row) for row in rows.select(["key", "mime"]).to_pylist()} if unmarked else set[str]()
+    return [file for file in unmarked if file.key in known]
+
+
+def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
     """The decoder plugins that the source's files were shown to, and those of now.
 
     While one is broken they count as unchanged: its files keep their rows until it can be asked again.
     """
-    told, now = manifest.table_marks(listed.name).get(DECODERS, ""), installed()
+    told, now = marks.get(DECODERS, ""), installed()
     return told, told if now is None else now
 
 
@@ -243,7 +274,8 @@ class _Changes:
         """Decide what became of one listed item, and take note of the row to write, if any."""
         look = entry.look
         if look is not None and look.reason in KEPT:
-            self.unread_tables.update([entry.table] if entry.table else [])
+            if entry.table or self._listed.is_table(entry.file):
+                self.unread_tables.add(entry.table or entry.file.key)
             if row is not None:  # nothing is known of it: it stays as it was
                 return
         if row is not None:

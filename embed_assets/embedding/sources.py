@@ -318,7 +318,6 @@ def _listed_dataset(
         annotations=Annotations(said, by_folder=False),
         read=addressed.read,
         away=addressed.away,
-        unasked=settings.table.updated is not None,
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
     )

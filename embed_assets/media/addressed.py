@@ -1,6 +1,7 @@
 """Addressed: files that the rows of a table name by URI or path, listed and read as those of a folder are."""
 
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -59,26 +60,35 @@ def list_addressed(tables: Tables, table: str, places: Places) -> AddressedFiles
 
 
 class Addresses:
-    """The whole addresses of rows of which the manifest has none with its credentials: read from their table."""
+    """The whole addresses of rows of which the manifest has none with its credentials: read from their table.
+
+    May be used from several threads.
+    """
 
     def __init__(self, tables: Tables, table: str) -> None:
         self._tables = tables
         self._table = table
         self._found: dict[str, str] | None = None
+        self._lock = threading.Lock()
 
     def of(self, key: str, uri: str) -> str:
         """The address to read an item by, which the manifest has as `uri`. Raises MediaError where it is another."""
         if not has_hidden(uri):
             return uri
-        if self._found is None:
-            rows = self._tables.rows(self._table)
-            self._found = {row_key(self._table, row.id): row.text for row in rows if has_hidden(shown(row.text))}
-        whole = self._found.get(key, "")
+        whole = self._whole().get(key, "")
         if identity(whole) != identity(uri) and shown(whole) != uri:
             raise MediaError(
                 "vanished", f"{key} names another file by now; a refresh tells what became of it", again=True
             )
         return whole
+
+    def _whole(self) -> dict[str, str]:
+        """Addresses with credentials by key: the table is read once, whichever thread needs it first."""
+        with self._lock:
+            if self._found is None:
+                rows = self._tables.rows(self._table)
+                self._found = {row_key(self._table, row.id): row.text for row in rows if has_hidden(shown(row.text))}
+            return self._found
 
 
 def _listed(row: TableRow, key: str, places: Places) -> tuple[ListedFile, MediaError | None]:

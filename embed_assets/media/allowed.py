@@ -146,8 +146,10 @@ def _place(uri: str) -> _Place:
 
 
 def _of_host(chain: str, scheme: str, uri: str) -> _Place:
-    parts = urlsplit(uri.replace("\\", "/"))
-    host = (parts.hostname or "").rstrip(".").lower()
+    if "\\" in uri:  # for some it ends the host, for others it is a letter of what stands before an @
+        raise ValueError("it has a backslash in it")
+    parts = urlsplit(uri)  # as Connection and fsspec do: what is looked at is what is connected to
+    host = (parts.hostname or "").removesuffix(".").lower()
     port = parts.port or _PORTS.get(scheme)
     if not host and (parts.netloc or parts.path.strip("/")):
         raise ValueError("it names no host")
@@ -155,8 +157,8 @@ def _of_host(chain: str, scheme: str, uri: str) -> _Place:
 
 
 def _without_dots(path: str) -> tuple[str, ...]:
-    """Parts of a path, none of which is `..`."""
-    if ".." in re.split(r"[/\\]", path):
+    """Parts of a path, none of which is `..`; for some servers a part ends at a semicolon."""
+    if ".." in re.split(r"[/\\;]", path):
         raise ValueError("it has .. in it")
     return _parts(path)
 
@@ -199,4 +201,5 @@ def _reached(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local  # is_global tells nothing of it
+    return address.is_global and not (address.is_multicast or address.is_reserved or site_local)

@@ -54,13 +54,15 @@ class ParquetFile:
         bounds = {name: min(cap, _CELL) for name, cap in caps.items()}
         options: dict[str, Any] = {"source": self._place(), "key": self.key, "read": uuid.uuid4().hex}
         options |= {"columns": list(columns), "required": list(required), "caps": bounds, "rows": rows}
+        options["until"] = only[-1] + 1 if only else None
         held = _Held()
         at: int | None = 0
         with _lent(self.limits) as decoders:
             while (asked := _window(at, only)) is not None:
                 found = decoders.run(answer, b"", seconds=_SECONDS, at=asked[0], only=asked[1], **options)
-                held.add(found)
-                yield from _records(found)
+                with _rested(decoders):
+                    held.add(found)
+                    yield from _records(found)
                 at = found.next
 
     def _place(self) -> Source:
@@ -100,6 +102,16 @@ class _Held:
         if self._bytes > _BYTES + _BYTES_A_BYTE * found.size or self._rows > _ROWS + _ROWS_A_BYTE * found.size:
             told = f"{self._rows:,} rows and {self._bytes:,} bytes so far, in a file of {found.size:,} bytes"
             raise MediaError("expands too much", told)
+
+
+@contextmanager
+def _rested(decoders: Decoders) -> Iterator[None]:
+    """A reading that is left before its end keeps no file open: its process ends."""
+    try:
+        yield
+    except BaseException:
+        decoders.rest()
+        raise
 
 
 _idle: dict[int, deque[Decoders]] = {}

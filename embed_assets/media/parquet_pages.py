@@ -36,8 +36,13 @@ def names(_: bytes, *, source: Source, key: str) -> list[str]:
         return [name[:_NAME] for name in _opened(source, key, stack, ())[0].schema_arrow.names[:_NAMES]]
 
 
-def answer(_: bytes, *, read: str, at: int, only: Sequence[int] | None, **options: Any) -> Answer:
-    """The rows from `at` on, or those of them at the places `only`. `read` names a reading that goes on."""
+def answer(
+    _: bytes, *, read: str, at: int, only: Sequence[int] | None, until: int | None = None, **options: Any
+) -> Answer:
+    """The rows from `at` on, or those of them at the places `only`.
+
+    `read` names a reading that goes on. It ends at the row `until`, or with the file, which then is closed.
+    """
     with _explained():
         reader = _kept.pop(read, None)
         if reader is None or reader.at > at:
@@ -49,7 +54,10 @@ def answer(_: bytes, *, read: str, at: int, only: Sequence[int] | None, **option
             reader.close()
             reader = _Reader(**options, sparing=True)
             found = reader.answer(at, only)
-    _kept[read] = reader
+    if found.next is None or (until is not None and found.next >= until):
+        reader.close()
+    else:
+        _kept[read] = reader
     return found
 
 

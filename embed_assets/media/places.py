@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.allowed import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
 from embed_assets.media.cache import MediaCache
-from embed_assets.media.connections import addresses
 from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
 from embed_assets.media.listing import look_up
 from embed_assets.media.shown import brief, place_of
 from embed_assets.media.source import LINK_OUT, Source, is_below, is_local, open_source, unopened
-from embed_assets.media.web import Web, password_of
+
+if TYPE_CHECKING:  # definitions load no HTTP client
+    from embed_assets.media.web import Web
 
 Found = TypeVar("Found")
 
@@ -93,8 +94,10 @@ class Places:
             return web.read(uri, max_bytes)
         return self._cache.through(lambda: web.read(uri, max_bytes), known_hash, max_bytes=max_bytes)
 
-    def _web(self, uri: str) -> Web:
+    def _web(self, uri: str) -> "Web":
         """With the headers of the storage options, and for files below the source with the password of its uri."""
+        from embed_assets.media.web import Web, password_of
+
         own = self._below is not None and uri.startswith(f"{self._shown}/")
         options = self._options_for(uri)
         headers = {**(options.get("client_kwargs") or {}).get("headers", {}), **options.get("headers", {})}
@@ -161,6 +164,8 @@ class Places:
         return self._options if own is None or is_local(own) or _scheme(own) == _scheme(uri) else {}
 
     def _check_host(self, uri: str) -> None:
+        from embed_assets.media.connections import addresses
+
         host = host_of(uri)
         if host is None:
             return

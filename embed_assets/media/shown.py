@@ -5,7 +5,8 @@ import re
 HIDDEN = "***"  # stands where a credential was
 _LONGEST = 500  # characters of an address that are shown
 
-_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^/?#\s@]*(?:@[^/?#\s@]*)*)@")
+# A scheme is bounded: of a million letters each would begin one, and all behind it be looked at for its end.
+_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})://(?P<user>[^/?#]*)@")  # as urlsplit tells it
 _PARAMETER = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?]+)=(?P<value>[^&;#]*)")
 # Of signed addresses: these are others each time that the same file is named.
 _SIGNING = re.compile(r"^(x-amz-.*|x-goog-.*|sig|signature|se|st|expires|policy|key-pair-id)$", re.IGNORECASE)

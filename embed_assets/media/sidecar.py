@@ -8,6 +8,7 @@ from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cells import cell, fault, plain
 from embed_assets.media.item import Annotation
 from embed_assets.media.rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
+from embed_assets.media.shown import brief
 from embed_assets.media.source import open_source
 
 _SHOWN = 200  # characters of a value or a name that a message has
@@ -25,7 +26,7 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
     kind = name.rpartition(".")[2].lower()
     if kind not in readers:
-        raise SourceError(f"Sidecar {uri!r}: expected a name that ends in .jsonl, .csv or .parquet.")
+        raise SourceError(f"Sidecar {brief(uri)!r}: expected a name that ends in .jsonl, .csv or .parquet.")
     root = folder or ("/" if uri.startswith("/") else ".")
     source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
     shown = source.uri_of(name)

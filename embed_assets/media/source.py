@@ -177,7 +177,7 @@ def open_source(
 
     Plain paths and file:// need no options; links that lead out of the folder are read with `follow_links` alone.
     Every other protocol goes through fsspec with `storage_options` as fsspec takes them; their secrets reach no
-    message and no repr. Raises SourceError for the address of a saved setting, whose credentials are not kept.
+    message and no repr. Raises SourceError where fsspec knows no such protocol, or refuses the options.
     """
     if is_local(uri):
         scheme = "file://" if uri.startswith("file://") else ""

@@ -109,8 +109,14 @@ def _judge(answer: http.client.HTTPResponse, accept: Collection[int]) -> None:
     if status in _DENIED:
         raise MediaError("access denied", why, again=True)
     if status in (408, 425, 429) or status >= 500:
-        raise Trouble(why, wait=_seconds(answer.getheader("Retry-After")) if status in (429, 503) else None)
+        raise Trouble(why, wait=_wait(answer.getheader("Retry-After")) if status in (429, 503) else None)
     raise MediaError(UNREACHABLE, why, again=True)
+
+
+def _wait(text: str | None) -> float | None:
+    """The seconds that Retry-After asks for; None where it asks for none, and a try counts as one."""
+    seconds = _seconds(text)
+    return seconds if seconds is not None and seconds >= 1 else None
 
 
 def _seconds(text: str | None) -> float | None:
@@ -118,7 +124,7 @@ def _seconds(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return float(text) if text.strip().isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+        return float(text) if text.strip().isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
 

@@ -65,6 +65,8 @@ def _write(descriptor: int, buffer: memoryview) -> None:
 
 def _prepare(megabytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # Arrow's own pool sets a gigabyte of addresses aside at once, and the limit is one of addresses.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads take memory and have no work here
     for name in _DECODERS:
         importlib.import_module(name)

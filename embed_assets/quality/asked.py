@@ -66,7 +66,8 @@ class Asked:
     def vectors(self, record: VersionRecord, queries: Sequence[Judged]) -> np.ndarray:
         """Vectors of judged queries, float32 (len(queries), dim); encoded once per version, then kept."""
         kept = self._kept(record)
-        ids = [_query_id(query) for query in queries]
+        limits = limits_as(record, self._limits)
+        ids = [_query_id(query, limits) for query in queries]
         known = kept.get(_JUDGED)
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
         if missing:
@@ -185,6 +186,6 @@ def _asked_with(query: Judged, limits: Limits) -> str | bytes:
     return query.query if query.file is None else read_regular(Path(query.file), limits.max_bytes)
 
 
-def _query_id(query: Judged) -> str:
-    said = query.query.encode() if query.file is None else Path(query.file).read_bytes()
-    return f"{_JUDGED}:{hashlib.sha256(said).hexdigest()[:24]}"
+def _query_id(query: Judged, limits: Limits) -> str:
+    said = _asked_with(query, limits)
+    return f"{_JUDGED}:{hashlib.sha256(said.encode() if isinstance(said, str) else said).hexdigest()[:24]}"

@@ -50,6 +50,11 @@ def beyond(steps: Steps) -> list[tuple[str, str, int, str]]:
     return [(each.place, each.reason, each.items, each.why) for each in kept]
 
 
+def live(steps: Steps) -> list[str]:
+    """What the rows are that are not deleted."""
+    return [row["status"] for row in steps.manifest.rows("notes") if row["status"] != "deleted"]
+
+
 def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_told(tmp_path: Path, words: list) -> None:
     with web_server() as server:
         steps = named(tmp_path, on(server, 4))
@@ -291,3 +296,84 @@ def test_a_table_that_may_not_be_read_keeps_its_rows_and_is_read_once_it_may(unp
     table.chmod(0o600)
     report = steps.refresh("notes")
     assert (report.new, report.deleted) == (1, 1)
+
+
+def test_a_new_file_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path) -> None:
+    folder = write_notes(unprivileged / "notes", 3)
+    for name in ("note-000.txt", "note-001.txt"):
+        (folder / name).chmod(0)
+    steps = pipeline(unprivileged)
+    assert steps.refresh("notes").quarantined == {"access denied": 2}
+    before, told = table_versions(steps.store), [(str(folder), "access denied", 2, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    assert (steps.refresh("notes").changed, beyond(steps), table_versions(steps.store)) == (0, told, before)
+    rewrite(folder / "note-002.txt", "other words")  # what is found beside it takes nothing of the note away
+    assert (steps.refresh("notes").edited, beyond(steps)) == (1, told)
+    (folder / "note-000.txt").chmod(0o600)
+    assert steps.listing_differs("notes")
+    assert (steps.refresh("notes").edited, beyond(steps)) == (1, [(str(folder), "access denied", 1, "")])
+    (folder / "note-001.txt").unlink()
+    assert (steps.refresh("notes").deleted, beyond(steps), steps.listing_differs("notes")) == (1, [], False)
+
+
+def test_an_edit_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path) -> None:
+    folder = write_notes(unprivileged / "notes", 3)
+    steps = pipeline(unprivileged)
+    steps.refresh("notes")
+    rewrite(folder / "note-001.txt", "other words")
+    (folder / "note-001.txt").chmod(0)
+    assert steps.refresh("notes").changed == 0
+    told = [(str(folder), "access denied", 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    rewrite(folder / "note-002.txt", "yet others")
+    assert (steps.refresh("notes").edited, beyond(steps), steps.listing_differs("notes")) == (1, told, False)
+    (folder / "note-001.txt").chmod(0o600)
+    assert steps.listing_differs("notes")
+    assert (steps.refresh("notes").edited, beyond(steps)) == (1, [])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_table_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path, known: bool) -> None:
+    folder = unprivileged / "notes"
+    folder.mkdir()
+    table = folder / "t.jsonl"
+    table.write_text('{"body": "one"}\n{"body": "two"}\n')
+    steps = pipeline(unprivileged, sources={"notes": {"uri": str(folder), "table": {"text": "body"}}})
+    if known:
+        steps.refresh("notes")
+        rewrite(table, '{"body": "one"}\n{"body": "three"}\n')
+    table.chmod(0)
+    steps.refresh("notes")
+    told = [(str(folder), "access denied", 2 if known else 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    assert (steps.refresh("notes").changed, beyond(steps)) == (0, told)
+    table.chmod(0o600)
+    assert steps.listing_differs("notes")
+    steps.refresh("notes")
+    assert (live(steps), beyond(steps)) == (["ok", "ok"], [])
+
+
+def test_a_new_table_beside_one_that_may_not_be_read_is_none_of_before(unprivileged: Path) -> None:
+    folder = unprivileged / "notes"
+    folder.mkdir()
+    steps = pipeline(unprivileged, sources={"notes": {"uri": str(folder), "table": {"text": "body"}}})
+    for count, name in enumerate(("a.jsonl", "b.jsonl"), start=1):
+        (folder / name).write_text('{"body": "one"}\n')
+        (folder / name).chmod(0)
+        assert steps.listing_differs("notes")
+        assert steps.refresh("notes").new == 1
+        assert (beyond(steps), live(steps)) == ([(str(folder), "access denied", count, "")], ["quarantined"] * count)
+
+
+def test_a_row_that_no_host_is_asked_for_is_found_once_and_told_until_it_is_there(
+    tmp_path: Path, server: WebServer
+) -> None:
+    steps = named(tmp_path, on(server, 4), updated="day")  # by `day` alone a row is known to be as it was
+    for number, status in enumerate((403, 404), start=1):
+        server.put(f"/{number}.txt", status=status)
+    assert steps.refresh("notes").quarantined == {"access denied": 1, "vanished": 1}
+    told = [(server.url, "access denied", 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    on(server, 4)
+    assert steps.listing_differs("notes")
+    assert (steps.refresh("notes").edited, beyond(steps)) == (2, [])

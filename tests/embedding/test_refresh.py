@@ -1,6 +1,7 @@
 """Refresh: what became of every file, told from listing and bytes, and written in one commit."""
 
 import json
+import wave
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from embed_assets.embedding.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
 from embed_assets.errors import SourceError
 from embed_assets.steps import Steps
+from embed_assets.store.manifest import Manifest
 from tests.installing import install
 from tests.support import pipeline, rewrite, touch, write_notes
 
@@ -323,3 +325,26 @@ def test_what_another_refresh_found_after_a_listing_began_is_not_deleted_by_it(t
     steps.refresh("notes")
     assert found(refresh(change, steps.manifest, shards=4)) == {}
     assert "late.txt" in rows(steps)
+
+
+def test_the_workers_that_looked_at_files_end_with_the_refresh(tmp_path):
+    _, steps = source(tmp_path, 1)
+    with wave.open(str(tmp_path / "notes" / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+    assert steps.refresh("notes").new == 1
+    assert rows(steps)["a.wav"]["modality"] == "audio"
+    assert steps.decoders is not None and not steps.decoders._idle
+
+
+def test_the_marks_of_tables_are_read_once_a_look(tmp_path):
+    _, steps = source(tmp_path, 1)
+    read = []
+
+    class Counted(Manifest):
+        def table_marks(self, source: str) -> dict[str, str]:
+            read.append(source)
+            return super().table_marks(source)
+
+    assert not find_change(steps._listed("notes"), Counted(steps.store)).found
+    assert read == ["notes"]

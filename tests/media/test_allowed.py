@@ -4,11 +4,12 @@ import posixpath
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from embed_assets.errors import MediaError
 from embed_assets.media.allowed import Allowed, host_of, split_chain
+from embed_assets.media.connections import Connection
 
 ALLOWED = Allowed("/data/notes", ["https://cdn.example/pub/", "s3://bucket/photos", "/mnt/far", "http://[::1]:8080/"])
 
@@ -52,6 +53,9 @@ def test_what_lies_below_the_source_or_a_prefix_is_allowed(uri: str) -> None:
         "https://cdn.example/pub/%252e%252e/private/a.txt",
         "https://cdn.example/pub/..%2fprivate/a.txt",
         "https://cdn.example/pub/..\\private",
+        "https://cdn.example/pub/..;/private/a.txt",
+        "https://cdn.example/pub/..;x=1/private/a.txt",
+        "https://cdn.example/pub/%2e%2e%3b/private/a.txt",
         "https://cdn.example\\@evil/pub/a.txt",
         "s3://bucket/photos/../private/a.png",
         "s3://bucket2/photos/a.png",
@@ -91,7 +95,7 @@ def test_protocols_and_chains_are_allowed_by_name_alone() -> None:
 
 
 PRIVATE = ["127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
-PRIVATE += ["::1", "fe80::1%eth0", "::ffff:10.0.0.1", "fd00::1", "64:ff9b::a00:1", "2002:7f00:1::"]
+PRIVATE += ["::1", "fe80::1%eth0", "::ffff:10.0.0.1", "fd00::1", "fec0::1", "64:ff9b::a00:1", "2002:7f00:1::"]
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -118,6 +122,15 @@ def test_a_prefix_that_is_none_is_named(entry: str) -> None:
         Allowed(None, [entry])
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp", "sftp", "smb", "simplecache::ftp"])
+@pytest.mark.parametrize(
+    "rest", ["good.example\\@evil.example/x", "good.example\\.evil.example/x", "evil\\@good.example/x"]
+)
+def test_a_host_is_one_for_whoever_reads_the_address(scheme: str, rest: str) -> None:
+    with pytest.raises(MediaError, match="backslash"):
+        Allowed(None, [f"{scheme}://good.example"]).check(f"{scheme}://{rest}")
+
+
 def test_hosts_are_those_that_are_asked_by_name() -> None:
     assert host_of("http://joe:pw@Host:80/x") == "host"
     assert host_of("simplecache::ftp://host/x") == "host"
@@ -126,6 +139,7 @@ def test_hosts_are_those_that_are_asked_by_name() -> None:
 
 
 _PIECES = ["..", "%2e%2e", "%252e", "/", "::", "://", "@", "http", "cdn.example", "pub", "a.txt", "\\", "?", "#", "%"]
+_HOST = Allowed(None, ["https://cdn.example"])  # a prefix without a path
 _URIS = st.lists(st.sampled_from(_PIECES), max_size=12).map("".join)
 
 
@@ -140,3 +154,16 @@ def test_any_address_is_refused_or_lies_below_a_prefix_whoever_reads_it(uri: str
     assert (parts.scheme, parts.hostname) == ("https", "cdn.example")
     path = unquote(unquote(parts.path)).replace("\\", "/")
     assert posixpath.normpath(f"/{path.lstrip('/')}").startswith("/pub")
+
+
+@given(_URIS.map("https://{}".format))
+@example("https://cdn.example\\@evil.example/x")
+@settings(max_examples=300, deadline=None)
+def test_the_host_that_is_allowed_is_the_one_that_is_connected_to(uri: str) -> None:
+    try:
+        _HOST.check(uri)
+    except MediaError:
+        return
+    connection = Connection(uri, _HOST)
+    assert connection.host == host_of(uri)
+    assert (connection.host.removesuffix("."), connection.port) == ("cdn.example", 443)

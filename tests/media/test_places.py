@@ -1,7 +1,9 @@
 """Files that rows name: where they may lie, what each place answers, and that no row stops another."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,14 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embed_assets.errors import MediaError
-from embed_assets.media.addressed import AddressedFiles, list_addressed
+from embed_assets.media.addressed import AddressedFiles, Addresses, list_addressed
 from embed_assets.media.cache import MediaCache
 from embed_assets.media.datasets import open_dataset
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.hosts import Hosts
 from embed_assets.media.limits import Limits
 from embed_assets.media.places import Places
-from embed_assets.media.tables import Columns, Tables
+from embed_assets.media.source import open_source
+from embed_assets.media.tables import Columns, TableRow, Tables
 from tests.s3_server import S3Server
 from tests.web_server import Answer, WebServer, web_server
 
@@ -229,3 +232,22 @@ def test_whatever_rows_name_the_good_one_is_read_and_nothing_outside(tmp_path: P
     assert len(found) == len(rows) + 1
     assert found[f"d{len(rows):02d}"] == b"amber"
     assert b"secret" not in found.values()
+
+
+def test_a_table_is_read_once_for_whole_addresses_however_many_threads_ask(tmp_path: Path) -> None:
+    reads = []
+
+    class Counted(Tables):
+        def rows(self, key: str, **given: object) -> Iterator[TableRow]:
+            reads.append(key)
+            time.sleep(0.2)  # a table that is slow to read
+            yield from super().rows(key)
+
+    uris = [f"https://joe:{n}{n}{n}{n}@host/{n}.txt" for n in range(4)]
+    rows = [{"doc": str(n), "uri": uri} for n, uri in enumerate(uris)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    tables = Counted(source=open_source(str(tmp_path)), columns=Columns(text="uri", id="doc"), limits=Limits())
+    addresses = Addresses(tables, "t.parquet")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: addresses.of(f"t.parquet#{n}", f"https://***@host/{n}.txt"), range(4)))
+    assert (found, reads) == (uris, ["t.parquet"])

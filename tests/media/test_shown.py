@@ -16,6 +16,8 @@ from embed_assets.media.shown import brief, credentials, has_hidden, identity, p
         ("https://ghp_TOKEN@host/a.txt", "https://***@host/a.txt"),
         ("simplecache::http://joe:PASSWORD@host/a", "simplecache::http://***@host/a"),
         ("http://joe:p@ss@host/a", "http://***@host/a"),
+        ("http://joe:PASS WORD@host/a", "http://***@host/a"),
+        ("http://joe doe:PASS\tWORD@host/a", "http://***@host/a"),
         ("s3://b/k?X-Amz-Signature=abcd&X-Amz-Date=1", "s3://b/k?X-Amz-Signature=***&X-Amz-Date=***"),
         ("https://a/c/d.txt?sv=2020&sig=x%2By&se=9", "https://a/c/d.txt?sv=2020&sig=***&se=***"),
         ("https://h/x?token=abc&page=2", "https://h/x?token=***&page=2"),
@@ -47,8 +49,13 @@ def test_a_message_has_an_address_on_one_line_and_not_all_of_a_long_one() -> Non
     assert len(brief("x" * 5000)) == 501
 
 
+def test_a_text_of_a_million_letters_is_no_address_and_told_at_once() -> None:
+    assert len(brief("a" * 10**6)) == 501  # in hours, if each letter were looked at again for each before it
+
+
 def test_the_place_of_an_address_is_its_host_its_bucket_or_its_folder() -> None:
     assert place_of("https://joe:pw@CDN.example:8443/a/b?c") == "https://cdn.example:8443"
+    assert place_of("http://cdn.example @host/a") == "http://host"
     assert place_of("s3://bucket/a/b") == "s3://bucket"
     assert place_of("/data/a/b.txt") == "/data/a"
 

@@ -138,3 +138,9 @@ def test_a_sidecar_that_does_not_exist_is_named(tmp_path: Path) -> None:
 def test_the_first_folder_is_the_label() -> None:
     assert folder_labels("cat/young/a.jpg") == ("cat",)
     assert folder_labels("a.jpg") == ()
+
+
+def test_a_password_in_a_sidecars_address_is_in_no_message() -> None:
+    with pytest.raises(SourceError, match="expected a name") as caught:
+        load_sidecar("https://joe:PASSWORD@host/captions.txt?token=TOKEN")
+    assert "PASSWORD" not in str(caught.value) and "TOKEN" not in str(caught.value)

@@ -10,7 +10,13 @@ import pytest
 
 from embed_assets.errors import MediaError
 from embed_assets.media.hashing import text_hash
+from embed_assets.media.isolation import Decoders
+from embed_assets.media.limits import Limits
+from embed_assets.media.parquet import ParquetFile
+from embed_assets.media.parquet_pages import answer
+from embed_assets.media.source import open_source
 from embed_assets.media.spool import Spool
+from tests.media import tasks
 from tests.media.test_tables import reasons, rows, tables
 
 
@@ -137,10 +143,6 @@ def test_a_large_content_that_many_rows_have_is_spooled_once(tmp_path: Path) -> 
 
 
 def test_rows_of_many_row_groups_are_read_in_order_and_from_any_place(tmp_path: Path) -> None:
-    from embed_assets.media.limits import Limits
-    from embed_assets.media.parquet import ParquetFile
-    from embed_assets.media.source import open_source
-
     pq.write_table(pa.table({"body": [f"t{n}" for n in range(1000)]}), tmp_path / "t.parquet", row_group_size=7)
     file = ParquetFile(source=open_source(str(tmp_path)), key="t.parquet", limits=Limits())
     read = list(file.rows(["body"], caps={}, rows=10))
@@ -148,3 +150,49 @@ def test_rows_of_many_row_groups_are_read_in_order_and_from_any_place(tmp_path: 
     only = [0, 3, 4, 500, 501, 999]
     assert list(file.rows(["body", "gone"], caps={}, rows=10, only=only)) == [(n, {"body": f"t{n}"}) for n in only]
     assert [place for place, _ in file.rows([], caps={}, rows=10)] == list(range(1000))
+
+
+def test_a_file_of_several_answers_is_told_by_one_process(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"body": [f"t{n}" for n in range(5000)]}), tmp_path / "t.parquet")
+    at, found = 0, 0
+    with Decoders(megabytes=2048) as decoders:
+        while at is not None:
+            told = decoders.run(answer, b"", at=at, only=None, **_reading(tmp_path))
+            at, found = told.next, found + len(told.places)
+        assert (found, decoders.restarts) == (5000, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the platform does not tell what is open")
+@pytest.mark.parametrize(("only", "until"), [(None, None), ([0, 2], 3)])
+def test_a_file_that_was_told_to_its_end_is_open_no_more(
+    tmp_path: Path, only: list[int] | None, until: int | None
+) -> None:
+    pq.write_table(pa.table({"body": ["a", "b", "c"]}), tmp_path / "t.parquet")
+    with Decoders() as decoders:
+        at = 0
+        while at is not None and at != until:
+            at = decoders.run(answer, b"", at=at, only=only, until=until, **_reading(tmp_path)).next
+        assert [name for name in decoders.run(tasks.opened, b"") if name.endswith(".parquet")] == []
+
+
+def test_a_reading_that_is_left_keeps_no_file_open(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"body": [f"t{n}" for n in range(5000)]}), tmp_path / "t.parquet")
+    rows = ParquetFile(source=open_source(str(tmp_path)), key="t.parquet", limits=Limits()).rows(
+        ["body"], caps={}, rows=10
+    )
+    next(rows)
+    del rows
+    running = [link for link in Path("/proc").glob("[0-9]*/fd/*") if _leads_to(link, tmp_path / "t.parquet")]
+    assert running == []
+
+
+def _reading(folder: Path) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"columns": ["body"], "required": [], "caps": {}, "rows": 1024, "read": "one"}
+    return {"source": open_source(str(folder)), "key": "t.parquet", **chosen}
+
+
+def _leads_to(link: Path, file: Path) -> bool:
+    try:
+        return link.readlink() == file
+    except OSError:
+        return False

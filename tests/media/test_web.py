@@ -12,7 +12,7 @@ import pytest
 
 from embed_assets.errors import MediaError
 from embed_assets.media.allowed import Allowed
-from embed_assets.media.hosts import Hosts
+from embed_assets.media.hosts import Hosts, Trouble
 from embed_assets.media.web import Web
 from tests.web_server import Answer, WebServer, web_server
 
@@ -61,10 +61,30 @@ def test_a_status_says_whether_a_file_is_gone_denied_or_out_of_reach(server: Web
 
 def test_trouble_that_passes_is_waited_for(server: WebServer) -> None:
     def answer(headers: object) -> Answer:
-        return Answer(status=503, headers={"Retry-After": "0"}) if server.asked["/a.txt"] < 5 else Answer(b"amber")
+        return Answer(status=503, headers={"Retry-After": "1"}) if server.asked["/a.txt"] < 2 else Answer(b"amber")
 
     server.answers["/a.txt"] = answer  # pyright: ignore[reportArgumentType]
     assert web(server).read(f"{server.url}/a.txt", 10) == b"amber"
+
+
+def test_a_wait_that_a_host_asks_for_is_no_try() -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(1)
+        if len(asked) < 6:
+            raise Trouble("HTTP 503", wait=0.1)
+        return "amber"
+
+    assert Hosts().patiently("https://host", ask) == "amber"
+
+
+@pytest.mark.parametrize("said", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "-5", "\u00b2", "soon"])
+def test_a_host_that_asks_for_no_wait_is_tried_as_often_as_one_that_says_nothing(server: WebServer, said: str) -> None:
+    uri = server.put("/a.txt", status=429, headers={"Retry-After": said.encode().decode("latin-1")})
+    with pytest.raises(MediaError, match="HTTP 429"):
+        web(server).read(uri, 10)
+    assert server.asked["/a.txt"] == 3
 
 
 def test_a_host_that_asks_for_an_hour_is_not_waited_for_and_not_asked_again(server: WebServer) -> None:

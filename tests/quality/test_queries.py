@@ -1,6 +1,8 @@
 """Queries: judged ones from a file that says where it is wrong, held-out ones that are no rows."""
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embed_assets.errors import SettingsError
+from embed_assets.errors import MediaError, SettingsError
+from embed_assets.media.limits import Limits
+from embed_assets.quality.asked import _query_id
 from embed_assets.quality.heldout import crop_of, evenly, span_of
 from embed_assets.quality.queryset import Judged, load_queries
 from embed_assets.store.queries import QueryVectors
@@ -152,3 +156,20 @@ def test_judged_queries_measure_a_release_and_count_as_held_out(tmp_path, words)
     found = steps.gate.evaluate(record, release)
     assert found is not None
     assert found.ndcg_at_10 < 1.0
+
+
+def test_a_query_file_is_known_by_as_many_bytes_as_may_be_read_and_no_pipe_is_waited_for(tmp_path):
+    limits, ids = Limits(max_bytes=100), []
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x" * 101 + name.encode() * 1000)
+        ids.append(_query_id(Judged(query=name, file=str(tmp_path / name)), limits))
+    assert ids[0] == ids[1]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(b""), daemon=True)  # who waits for it waits not for ever
+    writer.start()
+    with pytest.raises(MediaError, match="is a pipe"):
+        _query_id(Judged(query="pipe", file=str(pipe)), limits)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer.join(10)
+    os.close(reader)
