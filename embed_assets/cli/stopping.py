@@ -19,6 +19,7 @@ _END = 8.0  # seconds after which the kernel ends the process, even if Python ru
 _SHOW_CURSOR = "\x1b[?25h"
 
 _received: list[int] = []
+_noted = threading.Event()
 
 
 def end_on_signals() -> None:
@@ -35,6 +36,7 @@ def end_on_signals() -> None:
 
 def exit_code() -> int:
     """128 and the number of the signal that stopped the command, as shells count."""
+    _noted.wait(1.0)  # the thread that notes it may come later than the interrupt
     return 128 + (_received[0] if _received else signal.SIGINT)
 
 
@@ -44,6 +46,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _watch(reading: int) -> None:
     _received.append(_next_signal(reading))
+    _noted.set()
     signal.setitimer(signal.ITIMER_REAL, _END)  # SIGALRM ends the process: nothing handles it
     if select.select([reading], [], [], _GRACE)[0]:
         _next_signal(reading)
