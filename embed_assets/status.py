@@ -141,7 +141,7 @@ def _unusable(steps: Steps) -> dict[str, str]:
     return {source: each.told() for source, each in found.items() if not each.passed}
 
 
-def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, Counter[str]]:
+def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
     """Usable items of kinds that no encoder of their source takes: neither lost nor searchable."""
     fed = {source: set[str]() for source in steps.settings.sources}
     for record in records:
@@ -152,7 +152,7 @@ def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, Counter[
     for row in table.to_pylist():
         if row["status"] == "ok" and row["modality"] not in fed[row["source"]]:
             found.setdefault(row["source"], Counter())[row["modality"]] += 1
-    return found
+    return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
 
 
 def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:

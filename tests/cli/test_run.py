@@ -213,3 +213,14 @@ def test_what_was_accepted_once_is_not_accepted_again(
         (notes / f"note-{number:03d}.txt").unlink()
     assert command("run", "--store", "store").exit_code == 1
     assert command("run", "--store", "store", "--accept-deletions").exit_code == 0
+
+
+def test_json_tells_items_of_a_kind_that_no_encoder_takes(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path
+) -> None:
+    write_notes(tmp_path / "notes", 2)
+    (tmp_path / "notes" / "square.png").write_bytes(picture(1))
+    run = command("run", "--settings", pipeline_yaml(), "--json")
+    assert run.exit_code == 0, run.exception
+    for document in (run, command("status", "--store", "store", "--json")):
+        assert json.loads(document.stdout)["unencoded"] == {"notes": {"image": 1}}
