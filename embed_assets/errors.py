@@ -19,6 +19,11 @@ import difflib
 from collections.abc import Iterable
 
 
+def in_one_line(error: BaseException, *, most: int = 300) -> str:
+    """What a library's error says, in a line and without the place in Lance's source that it may end with."""
+    return " ".join(str(error).split()).partition(", /")[0][:most]
+
+
 class EmbedAssetsError(Exception):
     """Base of everything this package raises on purpose."""
 

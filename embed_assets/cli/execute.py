@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embed_assets.cli.home import dagster_home, dagster_instance, home_of
@@ -25,6 +26,8 @@ from embed_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from embed_assets.assets.names import Names
 
 _WAITED = 0.4  # seconds: less than one look at what is waited for takes
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -77,10 +80,8 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     from embed_assets.assets.jobs import build_jobs
     from embed_assets.assets.names import AUTOMATIC, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
-    from embed_assets.assets.pruning import prune_runs
 
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+    _quiet_libraries()
     home, pool = dagster_home(steps.settings), steps.settings.pool
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
@@ -118,11 +119,23 @@ def _materialize(steps: Steps, shown: Progress) -> None:
                         raise
                     problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
         if own_home:
-            kept = steps.settings.maintenance
-            older_than = timedelta(days=kept.keep_run_days)
-            prune_runs(instance, home, checks=names.check_keys, keep=kept.keep_runs, older_than=older_than)
+            _prune(instance, home, names)
     if problems:
         raise PromotionError("\n".join(problems))
+
+
+def _quiet_libraries() -> None:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+
+
+def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
+    """Delete finished runs that are old or too many, by the settings."""
+    from embed_assets.assets.pruning import prune_runs
+
+    kept = names.settings.maintenance
+    older_than = timedelta(days=kept.keep_run_days)
+    prune_runs(instance, home, checks=names.check_keys, keep=kept.keep_runs, older_than=older_than)
 
 
 @contextmanager

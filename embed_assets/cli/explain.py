@@ -4,6 +4,8 @@ import errno
 import os
 from collections.abc import Iterator
 
+from embed_assets.errors import in_one_line
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL_WORDS = ("no space left", "disk is full", "file too large", "quota exceeded")
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -28,7 +30,7 @@ def explained(error: BaseException) -> str | None:
             "has room, and run the same command again. If it stays so, remove that folder: the index is not in it."
         )
     if _one_of(chain, (), _LANCE_WORDS):
-        return _damage() or f"LanceDB failed: {_said(chain[-1])}"
+        return _damage() or f"LanceDB failed: {in_one_line(chain[-1])}"
     return None
 
 
@@ -57,9 +59,5 @@ def _one_of(chain: list[BaseException], codes: tuple[int, ...], words: tuple[str
     for each in reversed(chain):
         coded = isinstance(each, OSError) and each.errno in codes
         if coded or any(word in str(each).lower() for word in words):
-            return _said(each)
+            return in_one_line(each)
     return ""
-
-
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split()).partition(", /")[0][:300]

@@ -1,6 +1,7 @@
 """Dataset kinds: a Lance dataset or a Delta table, each one table that is read by columns."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -54,7 +55,20 @@ class Dataset(Protocol):
         ...
 
 
-class LanceTable:
+class _ByBatches(ABC):
+    """A table that is read in batches of Arrow."""
+
+    def records(self, columns: Sequence[str], *, caps: Mapping[str, int], rows: int) -> Iterator[Cells]:
+        """All rows of some columns; blobs as bytes."""
+        for batch in self._batches(columns, rows):
+            yield from rows_of(batch, caps)
+
+    @abstractmethod
+    def _batches(self, columns: Sequence[str], rows: int) -> "Iterator[pa.RecordBatch]":
+        """All rows of some columns, so many at a time at the most."""
+
+
+class LanceTable(_ByBatches):
     """A Lance dataset."""
 
     kind: DatasetKind = "lance"
@@ -75,11 +89,6 @@ class LanceTable:
     def columns(self) -> list[str]:
         """Names of its columns."""
         return self._dataset.schema.names
-
-    def records(self, columns: Sequence[str], *, caps: Mapping[str, int], rows: int) -> Iterator[Cells]:
-        """All rows of some columns; blobs as bytes."""
-        for batch in self._batches(columns, rows):
-            yield from rows_of(batch, caps)
 
     def picked(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
@@ -102,7 +111,7 @@ class LanceTable:
         return self._dataset.take([place], columns=[column])[column][0].as_py()
 
 
-class DeltaTable:
+class DeltaTable(_ByBatches):
     """A Delta table, also one with deletion vectors or mapped columns, which only its own engine reads."""
 
     kind: DatasetKind = "delta"
@@ -121,11 +130,6 @@ class DeltaTable:
     def columns(self) -> list[str]:
         """Names of its columns."""
         return [field.name for field in self._table.schema().fields]
-
-    def records(self, columns: Sequence[str], *, caps: Mapping[str, int], rows: int) -> Iterator[Cells]:
-        """All rows of some columns."""
-        for batch in self._batches(columns, rows):
-            yield from rows_of(batch, caps)
 
     def picked(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int

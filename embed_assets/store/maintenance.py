@@ -26,7 +26,7 @@ from embed_assets.store.rows import is_conflict, retried
 from embed_assets.store.serving import Serving, protect, releases_named
 from embed_assets.store.vectors import table_name, version_of
 
-_OWN = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
+RECORD_TABLES = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
 _SMALL_ROWS = 100_000  # a fragment of fewer rows is small
 _PROTECT = "protect releases"
 
@@ -112,7 +112,7 @@ class _Maintenance:
         vectors = {table_name(*one) for one in known}
         self._vectors = sorted(vectors & present)
         of_sources = {name for name in present - vectors if is_landed(store, name)}
-        own = {*_OWN, *vectors, *map(queries_table, vectors), *of_sources}
+        own = {*RECORD_TABLES, *vectors, *map(queries_table, vectors), *of_sources}
         self._tables = sorted(own & present)
         self._others = sorted(present - own) if known else []
         self._report = MaintenanceReport(vector_tables=frozenset(self._vectors))

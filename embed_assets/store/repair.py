@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from embed_assets.errors import StoreError
+from embed_assets.errors import StoreError, in_one_line
 from embed_assets.store.connection import Store, lance_options
 from embed_assets.store.landed import is_landed
 from embed_assets.store.manifest import TABLE as MANIFEST
@@ -141,20 +141,20 @@ def _fault(store: Store, table: str, version: int | None = None) -> str:
         dataset = _dataset(store, table, version)
     except Exception as error:  # Lance's own errors have no class of their own
         _require_fault_of_files(store, table, error)
-        return f"its version file can't be read: {_said(error)}"
+        return f"its version file can't be read: {in_one_line(error)}"
     for what, read in _parts(dataset):
         try:
             read()
         except Exception as error:
             _require_fault_of_files(store, table, error)
-            return f"{what} can't be read: {_said(error)}"
+            return f"{what} can't be read: {in_one_line(error)}"
     return ""
 
 
 def _require_fault_of_files(store: Store, table: str, error: Exception) -> None:
     """Raises StoreError where an error speaks of something that no repair of files mends."""
     if any(word in str(error).lower() for word in _NOT_THE_FILES):
-        raise StoreError(f"Table {table!r} of store {store.uri!r} can't be read: {_said(error)}") from error
+        raise StoreError(f"Table {table!r} of store {store.uri!r} can't be read: {in_one_line(error)}") from error
 
 
 def _parts(dataset: Any) -> Iterator[tuple[str, Any]]:
@@ -171,8 +171,3 @@ def _rename(store: Store, path: str) -> None:
     while fs.exists(f"{root}/{path}.{number}.damaged"):
         number += 1
     fs.mv(f"{root}/{path}", f"{root}/{path}.{number}.damaged", recursive=True)
-
-
-def _said(error: Exception) -> str:
-    """The first words of an error of Lance's, without the place in its source."""
-    return " ".join(str(error).split()).partition(", /")[0][:200]

@@ -9,15 +9,14 @@ from functools import partial
 from typing import Any
 
 from embed_assets.settings import MaintenanceSettings
-from embed_assets.store import canaries, history, manifest, quarantine, releases, serving, versions
 from embed_assets.store.connection import Store
-from embed_assets.store.maintenance import clean_releases
+from embed_assets.store.maintenance import RECORD_TABLES, clean_releases
+from embed_assets.store.manifest import TABLE_MARKS
 from embed_assets.store.rows import retried
 from embed_assets.store.vectors import table_name
 from embed_assets.store.versions import EncoderVersions
 
-_MODULES = (manifest, quarantine, versions, releases, serving, history, canaries)
-_RECORDS = (*(module.TABLE for module in _MODULES), manifest.TABLE_MARKS)
+_RECORDS = (*RECORD_TABLES, TABLE_MARKS)
 _IN_USE = timedelta(minutes=10)  # a reader of a version that is not tagged is done by then
 _SLACK = 1.25  # so many times more versions than are kept: then the oldest go, so that a run seldom pays for it
 

@@ -102,7 +102,7 @@ def test_a_damaged_table_is_named_with_the_command_that_repairs_it(
     assert "Every table can be read" in command("repair", "--store", "store").output
 
 
-def test_an_error_that_nobody_foresaw_stays_a_traceback(command: Command, steps: Steps, tmp_path: Path) -> None:
+def test_an_error_that_nobody_foresaw_stays_a_traceback() -> None:
     from embed_assets.cli.explain import explained
 
     assert explained(ZeroDivisionError("division by zero")) is None
