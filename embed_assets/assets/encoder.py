@@ -8,7 +8,7 @@ from embed_assets import constants
 from embed_assets.assets.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.tables import preview
+from embed_assets.assets.tables import in_markdown, preview
 from embed_assets.embedding.resolve import Resolved
 from embed_assets.encoders.catalog import OPENAI
 from embed_assets.encoders.spec import EncoderSpec
@@ -101,7 +101,7 @@ def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
         "libraries": preview(libraries, ("library", "version")),
     }
     if resolved.changes:
-        metadata["changed"] = dg.MetadataValue.md("\n".join(f"- {change}" for change in resolved.changes))
+        metadata["changed"] = dg.MetadataValue.md("\n".join(f"- {in_markdown(change)}" for change in resolved.changes))
     tables = plan_tables(plan_encoder(steps, record.encoder, resolved=resolved))
     shown = {f"plan: {name}": rows[:_PLAN_ROWS] for name, rows in tables.items() if rows}
     return metadata | {name: preview(rows, rows[0].keys()) for name, rows in shown.items()}

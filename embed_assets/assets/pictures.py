@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from embed_assets.assets.tables import in_markdown
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -50,7 +52,7 @@ def legend(groups: Sequence[str]) -> str:
     """Which colour is which group, as a markdown table."""
     names = ("blue", "orange", "green", "red", "teal", "purple", "brown", "yellow")
     common = [group for group, _ in Counter(groups).most_common(len(_COLOURS))]
-    lines = [f"| {name} | {group} |" for name, group in zip(names, common, strict=False)]
+    lines = [f"| {name} | {in_markdown(group)} |" for name, group in zip(names, common, strict=False)]
     others = len(set(groups)) - len(common)
     return "\n".join(["| colour | group |", "|---|---|", *lines, *([f"| grey | {others} others |"] if others else [])])
 

@@ -1,10 +1,13 @@
 """Tables for the UI: previews, column schemas and counts in Dagster's metadata types."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>&$]")
 
 
 def preview(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> dg.TableMetadataValue:
@@ -26,6 +29,11 @@ def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = No
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
     """Counts as integer metadata, zeros included: a line that Dagster can plot."""
     return {name: dg.MetadataValue.int(int(count)) for name, count in values.items()}
+
+
+def in_markdown(text: str) -> str:
+    """A text of one line as it stands: no letter of it is markup or HTML, and none ends a table's cell."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split())).replace("<", "&lt;")
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -4,12 +4,12 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from embed_assets.cli.console import PlainConsole, make_console
 from embed_assets.cli.execute import run_pipeline, timed
 from embed_assets.cli.options import short_path
 from embed_assets.cli.outcome import print_fresh
-from embed_assets.cli.show import make_console, print_hits, print_status
+from embed_assets.cli.show import print_hits, print_status
 from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
@@ -31,12 +31,13 @@ def command(home: str) -> None:
     print_status(read_status(Steps(settings)), console)
     for search in SEARCHES:
         _search(search, settings, console)
-    console.print(f"\nDone in {timed(started)}. Next:", style="bold", highlight=False)
+    console.print()
+    console.line(f"Done in {timed(started)}. Next:", style="bold")
     for line in _next(settings.store):
-        console.print(f"  {line}", highlight=False)
+        console.line(f"  {line}")
 
 
-def _search(search: DemoSearch, settings: PipelineSettings, console: Console) -> None:
+def _search(search: DemoSearch, settings: PipelineSettings, console: PlainConsole) -> None:
     searcher = Searcher(settings.store, compute=settings.compute, limits=settings.limits)
     if search.words is not None:
         asked: str | bytes = search.words

@@ -1,13 +1,13 @@
 """embed-assets encoders: the encoders that a pipeline can name."""
 
-import json
 from typing import Any
 
 import click
 from rich.table import Table
 
+from embed_assets.cli.console import make_console
 from embed_assets.cli.options import json_option
-from embed_assets.cli.show import make_console
+from embed_assets.cli.plain import say, say_json
 from embed_assets.encoders.registry import encoder_specs
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import UnknownEncoderError
@@ -23,10 +23,10 @@ def command(name: str | None, as_json: bool) -> None:
         raise UnknownEncoderError(name, specs)
     chosen = [specs[name]] if name else sorted(specs.values(), key=lambda spec: (spec.media, spec.name))
     if as_json:
-        click.echo(json.dumps([_facts(spec) for spec in chosen], indent=2))
+        say_json([_facts(spec) for spec in chosen])
     elif name:
         for fact, value in _facts(chosen[0]).items():
-            click.echo(f"{fact:16} {value}")
+            say(f"{fact:16} {value}")
     else:
         make_console().print(_table(chosen))
 

@@ -1,14 +1,14 @@
 """embed-assets history: what happened to a store, with figures; kept in the store itself."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from rich.table import Table
 
+from embed_assets.cli.console import make_console
 from embed_assets.cli.options import json_option, store_option
-from embed_assets.cli.show import make_console
+from embed_assets.cli.plain import say_json
 from embed_assets.store.connection import Store
 from embed_assets.store.history import KINDS, MOVES, History
 
@@ -50,7 +50,7 @@ def command(kind: str | None, encoder: str | None, limit: int, store: str, as_js
     events = History(Store(store)).events(chosen)
     events = [event for event in events if encoder in (None, event.get("encoder"))][-limit:]
     if as_json:
-        click.echo(json.dumps(events, indent=2))
+        say_json(events)
         return
     table = Table(title="History", title_justify="left", title_style="bold")
     for name in ("time (UTC)", "kind", "what"):
@@ -61,7 +61,7 @@ def command(kind: str | None, encoder: str | None, limit: int, store: str, as_js
     console = make_console()
     console.print(table)
     if not events:
-        console.print("Nothing happened yet." if kind is None else f"No event of kind {kind!r} yet.")
+        console.line("Nothing happened yet." if kind is None else f"No event of kind {kind!r} yet.")
 
 
 def _what(event: Mapping[str, Any]) -> str:

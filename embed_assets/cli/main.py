@@ -8,6 +8,7 @@ import click
 
 from embed_assets import __version__
 from embed_assets.cli import stopping
+from embed_assets.cli.plain import harmless, let_everything_print, say
 
 _COMMANDS = (
     "demo",
@@ -16,6 +17,7 @@ _COMMANDS = (
     "maintain",
     "plan",
     "promote",
+    "quarantine",
     "repair",
     "retire",
     "retry",
@@ -42,9 +44,20 @@ class _Commands(click.Group):
         """As click has it; without arguments it is the process's own command, which signals end."""
         if args is None:
             stopping.end_on_signals()
+            let_everything_print()
         return super().main(args, *others, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return self._invoked(ctx)
+        except click.ClickException as error:  # its words may come from media, or from what was typed
+            error.message = harmless(error.message, lines=True)
+            raise
+        except KeyboardInterrupt:
+            say(stopping.SAID, err=True)
+            ctx.exit(stopping.exit_code())
+
+    def _invoked(self, ctx: click.Context) -> Any:
         from embed_assets.errors import EmbedAssetsError
 
         try:
@@ -60,9 +73,6 @@ class _Commands(click.Group):
             if said is None:
                 raise
             raise click.ClickException(said) from error
-        except KeyboardInterrupt:
-            click.echo(stopping.SAID, err=True)
-            ctx.exit(stopping.exit_code())
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,12 +1,11 @@
 """embed-assets maintain: compact, index and clean up, within a bounded time."""
 
-import json
-
 import click
 
 from embed_assets.cli.in_dagster import forget_partition, tell_moved
 from embed_assets.cli.moves import by
 from embed_assets.cli.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.plain import say, say_json
 from embed_assets.cli.show import Progress
 from embed_assets.embedding import progress
 from embed_assets.store.maintenance import MaintenanceReport
@@ -35,9 +34,9 @@ def command(seconds: float | None, store: str, as_json: bool) -> None:
     moved = [each for each in Serving(steps.store).pointers() if each.generation != before.get(each.space)]
     tell_moved(steps.settings, moved)
     if as_json:
-        click.echo(json.dumps(report.figures(), indent=2))
+        say_json(report.figures())
         return
-    click.echo(_told(report, short_path(steps.store.uri)))
+    say(_told(report, short_path(steps.store.uri)))
 
 
 def _told(report: MaintenanceReport, store: str) -> str:

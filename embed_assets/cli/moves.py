@@ -1,14 +1,12 @@
 """What promote and rollback share: who moved a pointer, what it serves then, in one line or as JSON."""
 
 import getpass
-import json
 import time
 from collections.abc import Callable, Iterable
 
-import click
-
 from embed_assets.cli.in_dagster import tell_moved
 from embed_assets.cli.options import short_path
+from embed_assets.cli.plain import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.steps import Steps
 from embed_assets.store.releases import Release
@@ -33,11 +31,11 @@ def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bo
     moved = pointer.generation != before.generation
     if as_json:
         told = {"moved": moved, "milliseconds": milliseconds}
-        click.echo(json.dumps(pointer_document(pointer) | told, indent=2))
+        say_json(pointer_document(pointer) | told)
     else:
         serves = name(pointer.live) if pointer.live else "nothing"
         when = f"now, generation {pointer.generation}, moved in {milliseconds} ms" if moved else "already"
-        click.echo(f"Space {space} serves {serves} {when}. {_next(steps, pointer)}")
+        say(f"Space {space} serves {serves} {when}. {_next(steps, pointer)}")
     if moved:
         tell_moved(steps.settings, [pointer])
 

@@ -8,6 +8,7 @@ import click
 
 from embed_assets.cli.execute import run_pipeline, timed
 from embed_assets.cli.options import short_path
+from embed_assets.cli.plain import say
 from embed_assets.cli.show import print_status, print_warnings
 from embed_assets.embedding.allowance import Allowance, BudgetReached, limiting
 from embed_assets.errors import PromotionError
@@ -71,7 +72,7 @@ def apply(settings: PipelineSettings, *, quiet: bool, allowance: Allowance | Non
 def print_fresh(status: Status, *, started: float) -> None:
     """Say in one line that there was nothing to do."""
     items = sum(encoder.vectors for encoder in status.encoders)
-    click.echo(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
+    say(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
     print_warnings(status)
 
 
@@ -83,10 +84,10 @@ def print_outcome(outcome: Outcome) -> None:
     print_status(outcome.status)
     if outcome.stopped:
         if outcome.held_back:
-            click.echo(outcome.held_back, err=True)
-        click.echo(outcome.stopped)
+            say(outcome.held_back, err=True, lines=True)
+        say(outcome.stopped)
         click.get_current_context().exit(outcome.exit_code)
-    click.echo(
+    say(
         f'Done in {timed(outcome.started)}. Next: embed-assets search "a query" '
         f"--store {short_path(outcome.status.store)}"
     )

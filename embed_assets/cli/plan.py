@@ -1,6 +1,5 @@
 """embed-assets plan: what the next run will do and cost, and why; then, if wanted, the run."""
 
-import json
 import sys
 
 import click
@@ -8,6 +7,7 @@ import click
 from embed_assets.cli.chosen import chosen_settings
 from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.outcome import apply, made_allowance, print_outcome
+from embed_assets.cli.plain import say, say_json
 from embed_assets.cli.show import Progress
 from embed_assets.cli.show_plan import print_plan
 from embed_assets.embedding import progress
@@ -56,11 +56,11 @@ def command(
     if as_json:
         document = plan.document() | {"budget": str(allowance) if allowance else None}
         outcome = apply(settings, quiet=True, allowance=made_allowance(budget)) if yes and not plan.fresh else None
-        click.echo(json.dumps(document | ({"run": outcome.document()} if outcome else {}), indent=2))
+        say_json(document | ({"run": outcome.document()} if outcome else {}))
         click.get_current_context().exit(outcome.exit_code if outcome else 0)
     print_plan(plan, details=details, allowance=allowance)
     if plan.fresh:
-        click.echo("Nothing to do: everything is fresh.")
+        say("Nothing to do: everything is fresh.")
     elif yes or (sys.stdin.isatty() and sys.stdout.isatty() and _agreed(settings, plan)):
         print_outcome(apply(settings, quiet=False, allowance=made_allowance(budget)))
 

@@ -1,11 +1,11 @@
 """embed-assets repair: bring damaged tables of a store back to what can be read."""
 
-import json
 from dataclasses import asdict
 
 import click
 
 from embed_assets.cli.options import json_option, short_path, store_option
+from embed_assets.cli.plain import say, say_json
 
 
 @click.command()
@@ -22,11 +22,11 @@ def command(store: str, as_json: bool) -> None:
     opened = Store(store)
     found = repair(opened)
     if as_json:
-        click.echo(json.dumps([asdict(damage) for damage in found], indent=2))
+        say_json([asdict(damage) for damage in found])
         return
     for damage in found:
-        click.echo(f"{damage.table}: {damage.what}. Now {damage.way}.")
+        say(f"{damage.table}: {damage.what}. Now {damage.way}.")
     if not found:
-        click.echo("Every table can be read; nothing was changed.")
+        say("Every table can be read; nothing was changed.")
         return
-    click.echo(f"Next: embed-assets run --store {short_path(opened.uri)}")
+    say(f"Next: embed-assets run --store {short_path(opened.uri)}")

@@ -1,6 +1,5 @@
 """embed-assets retire: drop encoder versions that nothing needs any more."""
 
-import json
 from dataclasses import asdict
 
 import click
@@ -8,6 +7,7 @@ import click
 from embed_assets.cli.in_dagster import forget_partition
 from embed_assets.cli.moves import all_versions, by, named_version
 from embed_assets.cli.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.plain import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.steps import Steps
 from embed_assets.store.retire import Retired
@@ -28,14 +28,14 @@ def command(encoder: str | None, version: str | None, all_unused: bool, store: s
     steps = steps_of(store)
     retired = [_retire(steps, *one) for one in _chosen(steps, encoder, version, all_unused=all_unused)]
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in retired], indent=2))
+        say_json([asdict(one) for one in retired])
         return
     for one in retired:
-        click.echo(f"Retired {one.encoder} {one.version}: {one.rows:,} vectors and {one.releases} releases dropped.")
+        say(f"Retired {one.encoder} {one.version}: {one.rows:,} vectors and {one.releases} releases dropped.")
     if not retired:
-        click.echo("Nothing to retire: every version is current, serves, or is what roll-back returns to.")
+        say("Nothing to retire: every version is current, serves, or is what roll-back returns to.")
     else:
-        click.echo(f"Next: embed-assets maintain --store {short_path(steps.store.uri)}")
+        say(f"Next: embed-assets maintain --store {short_path(steps.store.uri)}")
 
 
 def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[tuple[str, str]]:

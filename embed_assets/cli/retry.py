@@ -1,10 +1,9 @@
 """embed-assets retry: what was set aside is tried again by the next run."""
 
-import json
-
 import click
 
 from embed_assets.cli.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.plain import say, say_json
 
 
 @click.command()
@@ -18,8 +17,8 @@ def command(store: str, as_json: bool) -> None:
     steps = steps_of(store)
     items = steps.retry()
     if as_json:
-        click.echo(json.dumps({"items": items}))
+        say_json({"items": items})
     elif items:
-        click.echo(f"{items} to be tried again. Next: embed-assets run --store {short_path(steps.store.uri)}")
+        say(f"{items} to be tried again. Next: embed-assets run --store {short_path(steps.store.uri)}")
     else:
-        click.echo("Nothing is set aside.")
+        say("Nothing is set aside.")

@@ -1,12 +1,11 @@
 """embed-assets run: a folder of media becomes a checked, searchable index."""
 
-import json
-
 import click
 
 from embed_assets.cli.chosen import chosen_settings
 from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.outcome import apply, made_allowance, print_outcome
+from embed_assets.cli.plain import say_json
 
 
 @click.command()
@@ -35,6 +34,6 @@ def command(
     allowance = made_allowance(budget or settings.compute.budget)
     outcome = apply(settings, quiet=as_json, allowance=allowance)
     if as_json:
-        click.echo(json.dumps(outcome.document(), indent=2))
+        say_json(outcome.document())
         click.get_current_context().exit(outcome.exit_code)
     print_outcome(outcome)

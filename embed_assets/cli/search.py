@@ -1,7 +1,6 @@
 """embed-assets search: ask the spaces that serve, in words or with a picture."""
 
 import difflib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import click
 
 from embed_assets.cli.options import json_option, steps_of, store_option
+from embed_assets.cli.plain import say_json
 from embed_assets.cli.show import print_hits
 from embed_assets.errors import SettingsError, StoreError
 from embed_assets.media.regular import read_regular
@@ -46,7 +46,7 @@ def command(
     if label is not None and not any(found.values()):
         _refuse_unknown_label(searcher, label, found)
     if as_json:
-        click.echo(json.dumps({name: [hit.document() for hit in hits] for name, hits in found.items()}, indent=2))
+        say_json({name: [hit.document() for hit in hits] for name, hits in found.items()})
         return
     for name, hits in found.items():
         print_hits(_title(query or str(file), name, hits), hits)

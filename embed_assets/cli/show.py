@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
-from rich.text import Text
 
+from embed_assets.cli.console import PlainConsole, make_console
+from embed_assets.cli.options import short_path
+from embed_assets.cli.plain import harmless
 from embed_assets.embedding.progress import Step
 from embed_assets.search.searcher import Hit
 from embed_assets.status import EncoderStatus, SourceStatus, Status
@@ -24,7 +25,6 @@ _STAGES = {
 }
 
 
-_WIDTH = 118
 _PLACES = 10  # out of reach, of one source
 
 
@@ -33,10 +33,10 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True)
+        self._console = PlainConsole(stderr=True)
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -58,7 +58,7 @@ class Progress:
 
     def step(self, step: Step) -> None:
         """Show one step; several of one stage and name are one bar."""
-        text = f"{_STAGES.get(step.stage, step.stage)} {step.name}"
+        text = harmless(f"{_STAGES.get(step.stage, step.stage)} {step.name}")
         if not self._bars.disable:
             if text not in self._tasks:
                 self._tasks[text] = self._bars.add_task(text, total=step.total)
@@ -72,42 +72,38 @@ class Progress:
     def say(self, text: str) -> None:
         """One line."""
         if not self._quiet and self._bars.disable:
-            self._console.print(f"· {text}", style="dim", highlight=False)
+            self._console.print(f"· {text}", style="dim")
 
     def tell(self, text: str) -> None:
         """One line that matters, for quiet ones too: what a command waits for, or what it found dead."""
-        self._console.print(Text(f"· {text}"), soft_wrap=True)
+        self._console.line(f"· {text}")
 
 
-def make_console() -> Console:
-    """Where tables are printed: the terminal at its width; files and pipes at one that cuts no table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
-
-
-def print_status(status: Status, console: Console | None = None) -> None:
+def print_status(status: Status, console: PlainConsole | None = None) -> None:
     """Sources and encoders as two tables, with what went wrong beneath."""
     console = console or make_console()
     console.print(_sources_table(status.sources))
     console.print(_encoders_table(status.encoders))
     for source in status.sources:
         for reason, count in source.reasons.items():
-            console.print(f"  quarantined in {source.source}: {count} {reason}", style="yellow", highlight=False)
+            console.line(f"  quarantined in {source.source}: {count} {reason}", style="yellow")
     print_warnings(status, console)
     for source, kinds in status.unencoded.items():
         for kind, count in kinds.items():
             told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
-            console.print(told, style="yellow", highlight=False)
+            console.line(told, style="yellow")
+    if status.unencoded or any(source.reasons for source in status.sources):
+        console.line(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
     for name in status.unresolved:
-        console.print(f"  {name}: no version yet; the next run makes one", style="yellow", highlight=False)
+        console.line(f"  {name}: no version yet; the next run makes one", style="yellow")
     for encoder in status.encoders:
         for line in _versions_told(encoder):
-            console.print(f"  {encoder.encoder}: {line}", highlight=False)
+            console.line(f"  {encoder.encoder}: {line}")
         for failure in encoder.failures:
-            console.print(f"  {encoder.encoder}: {failure}", style="yellow", highlight=False)
+            console.line(f"  {encoder.encoder}: {failure}", style="yellow")
 
 
-def print_warnings(status: Status, console: Console | None = None) -> None:
+def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
     """What could not be reached, and sources of which too much can't be read; of a name in brackets every letter."""
     console = console or make_console()
     lines = [f"{source}: {told}" for source, told in status.unusable.items()]
@@ -116,10 +112,10 @@ def print_warnings(status: Status, console: Console | None = None) -> None:
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
     for line in lines:
-        console.print(f"  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console.line(f"  {line}", style="yellow")
 
 
-def print_hits(title: str, hits: Sequence[Hit], console: Console | None = None) -> None:
+def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:
     """One search's results."""
     console = console or make_console()
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,9 +1,8 @@
 """What a plan looks like on a terminal: items by source, what they cost, why, and what gates the promotion."""
 
-from rich.console import Console
 from rich.table import Table
 
-from embed_assets.cli.show import make_console
+from embed_assets.cli.console import PlainConsole, make_console
 from embed_assets.embedding.allowance import Allowance
 from embed_assets.embedding.forecast import Forecast, total
 from embed_assets.embedding.plan import CLASSES
@@ -13,22 +12,26 @@ _UNKNOWN = "?"
 
 
 def print_plan(
-    plan: PipelinePlan, *, details: bool = False, allowance: Allowance | None = None, console: Console | None = None
+    plan: PipelinePlan,
+    *,
+    details: bool = False,
+    allowance: Allowance | None = None,
+    console: PlainConsole | None = None,
 ) -> None:
     """Every encoder: a table, why it is to be done, what it is reckoned from, and the gate."""
     console = console or make_console()
     for encoder in plan.encoders:
         console.print(_table(encoder, by_shard=details))
         for line in _lines(encoder):
-            console.print(f"  {line}", highlight=False, soft_wrap=True)
+            console.line(f"  {line}")
     for refreshed in plan.refreshed:
         for each in refreshed.out_of_reach:
             told = f"{refreshed.source}: {each.told()}"
-            console.print(told, style="yellow", highlight=False, markup=False, soft_wrap=True)
+            console.line(told, style="yellow")
     if plan.total.items:
-        console.print(f"Together: {_told(plan.total)}", highlight=False, soft_wrap=True)
+        console.line(f"Together: {_told(plan.total)}")
     if allowance is not None and plan.total.items:
-        console.print(_budget(plan, allowance), highlight=False, soft_wrap=True)
+        console.line(_budget(plan, allowance))
 
 
 def count(number: float | None, unit: str = "") -> str:

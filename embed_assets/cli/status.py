@@ -1,10 +1,9 @@
 """embed-assets status: what a store holds, whether it is fresh, what failed."""
 
-import json
-
 import click
 
 from embed_assets.cli.options import json_option, steps_of, store_option
+from embed_assets.cli.plain import say_json
 from embed_assets.cli.show import print_status
 from embed_assets.status import read_status
 
@@ -22,7 +21,7 @@ def command(store: str, as_json: bool, exit_code: bool) -> None:
     """
     status = read_status(steps_of(store))
     if as_json:
-        click.echo(json.dumps(status.document(), indent=2))
+        say_json(status.document())
     else:
         print_status(status)
     if exit_code and not status.fresh:

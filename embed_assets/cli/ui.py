@@ -11,6 +11,7 @@ import click
 
 from embed_assets.cli.home import dagster_home
 from embed_assets.cli.options import steps_of, store_option
+from embed_assets.cli.plain import say
 from embed_assets.errors import MissingExtraError
 
 _END_SECONDS = 3.0  # for runs to end and servers to close
@@ -30,7 +31,7 @@ def command(port: int, host: str, store: str) -> None:
     dagster_home(settings)
     os.environ["EMBED_ASSETS_STORE"] = settings.store
     where = ["-w", "workspace.yaml"] if Path("workspace.yaml").exists() else ["-m", "embed_assets.location"]
-    click.echo(f"Dagster UI on http://{host}:{port}")
+    say(f"Dagster UI on http://{host}:{port}")
     _run([sys.executable, "-m", "dagster", "dev", *where, "-h", host, "-p", str(port)])
 
 

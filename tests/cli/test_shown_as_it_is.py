@@ -1,0 +1,140 @@
+"""Names, texts, labels and reasons show as they are: nothing of them is markup, or acts on a terminal."""
+
+import ast
+import io
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from embed_assets.assets.pictures import legend
+from embed_assets.cli.console import PlainConsole
+from embed_assets.cli.plain import harmless
+from embed_assets.cli.show import print_hits
+from embed_assets.search.searcher import Hit
+from tests.cli.conftest import Command
+from tests.support import REPOSITORY
+
+Settings = Callable[..., str]
+
+MARKUP = [
+    "the model answers [/INST] and ends",
+    "[/quote] ends a quotation of a forum",
+    "a [red]rose[/red] is red",
+    "[link=https://example.com]here[/link]",
+    ":smile: is no face, nor is :warning:",
+    "a backslash \\[bold] and [ alone",
+    "[[nested] brackets]",
+    "[@click=app.quit()]a button of a terminal[/]",
+]
+ACTING = {
+    "\x1b[2J": r"\x1b[2J",  # clears the screen
+    "\x1b]0;title\x07": r"\x1b]0;title\x07",  # names the window
+    "\x9b31m": r"\x9b31m",  # the same with one character
+    "a\rb": r"a\rb",  # overwrites the line
+    "ab\x08\x08": r"ab\x08\x08",
+    "fdp\u202egpj.exe": r"fdp\u202egpj.exe",  # turns around what follows
+    "\u2066iso\u2069": r"\u2066iso\u2069",
+    "one\u2028two": r"one\u2028two",  # a line separator
+    "half \ud83d of a pair": r"half \ud83d of a pair",
+    "caf\udce9": r"caf\udce9",  # a file's name that is not UTF-8
+    "nul\x00": r"nul\x00",
+    "two\nlines": r"two\nlines",
+}
+
+
+def hit(text: str, key: str = "a.txt") -> Hit:
+    facts: dict = {"rank": 1, "score": 0.5, "source": "notes", "uri": "", "modality": "text", "start": 0, "end": 1}
+    return Hit(text=text, key=key, labels=(), **facts)
+
+
+def printed(write: Callable[[PlainConsole], None]) -> str:
+    console = PlainConsole(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    write(console)
+    return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markup_in_a_text_a_name_or_a_query_is_text(text: str) -> None:
+    said = printed(lambda console: print_hits(text, [hit(text, key=text)], console))
+    assert said.count(text) == 3
+    assert text in printed(lambda console: console.line(text))
+
+
+@pytest.mark.parametrize("text", ACTING)
+def test_what_a_terminal_would_act_on_is_told_as_an_escape(text: str) -> None:
+    said = printed(lambda console: print_hits(text, [hit("", key=text)], console))
+    assert said.count(ACTING[text]) == 2
+    assert not re.search(r"[^\n\x20-\ud7ff]", said.replace("\u2026", ""))
+
+
+def test_what_people_write_stays_as_it_is() -> None:
+    for text in ("שלום עולם", "مرحبا", "👩\u200d👧", "e\u0301", "Ελλάδα\u00a0日本", "می\u200cخواهم"):
+        assert harmless(text) == text
+
+
+@pytest.fixture
+def troubled(tmp_path: Path) -> list[str]:
+    """Texts, names, folders (which are labels) and broken files that hold markup and control characters."""
+    names = []
+    for number, text in enumerate([*MARKUP, *(text for text in ACTING if not re.search("[\0\ud800-\udfff]", text))]):
+        folder = tmp_path / "notes" / f"[red]x[{number}]" / text.replace("/", "÷")
+        folder.mkdir(parents=True)
+        (folder / f"{text.replace('/', '÷')}.txt").write_text(f"amber {number} {text}")
+        (folder / "[").mkdir()
+        (folder / "[" / "broken].png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+        names.append(text)
+    not_utf8 = os.fsencode(tmp_path / "notes") + b"/caf\xe9 [i].txt"
+    with open(not_utf8, "wb") as file:
+        file.write(b"amber of a name that is not UTF-8")
+    return names
+
+
+def test_every_command_shows_what_is_in_the_way_and_ends_well(
+    troubled: list[str], command: Command, pipeline_yaml: Settings
+) -> None:
+    source = {"notes": {"uri": "notes", "labels": "folder"}}
+    assert command("run", "--settings", pipeline_yaml(sources=source)).exit_code == 0
+    told = {}
+    for line in ("status", "history", "plan", "quarantine --limit 1000", f"search {'amber'} -k 50", "maintain"):
+        result = command(*line.split(), "--store", "store")
+        assert result.exit_code == 0, (line, result.output, result.exception)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", result.output), line
+        told[line.split()[0]] = result.output
+    assert "[/broken].png" in told["quarantine"] and "[red]x[0]" in told["quarantine"]
+    assert "[red]x[" in told["search"]
+    label = command("search", "amber", "--label", "[/no]", "--store", "store")
+    assert label.exit_code == 1 and "'[/no]'" in label.output
+
+
+def test_a_label_is_no_markup_of_a_page_either() -> None:
+    said = legend(["a|b", "<img src=x onerror=alert(1)>", "[x](https://example.com)", "*two\nlines*"] * 2)
+    assert len(said.splitlines()) == 2 + 4
+    assert "<" not in said and "](" not in said and r"a\|b" in said and r"\*two lines\*" in said
+
+
+def calls(module: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_only_two_modules_write_to_the_terminal_and_neither_parses_markup() -> None:
+    """What is printed goes through cli/console.py or cli/plain.py: there alone are rich's console and click's echo."""
+    found = []
+    for module in sorted((REPOSITORY / "embed_assets").rglob("*.py")):
+        name = module.relative_to(REPOSITORY / "embed_assets").as_posix()
+        source = module.read_text(encoding="utf-8")
+        if "from rich.console import Console" in source and name != "cli/console.py":
+            found.append(f"{name} has a console of its own")
+        if re.search(r"from_markup|rich\.markup|rich\.print|import print\b", source):
+            found.append(f"{name} parses markup")
+        for called, node in calls(module):
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if options.get("markup", "False") != "False" or (called == "TextColumn" and "markup" not in options):
+                found.append(f"{name}:{node.lineno} has markup on")
+            if called in ("click.echo", "click.secho", "print") and name != "cli/plain.py":
+                found.append(f"{name}:{node.lineno} calls {called}")
+    assert not found
