@@ -56,7 +56,7 @@ def command(
     if as_json:
         document = plan.document() | {"budget": str(allowance) if allowance else None}
         outcome = apply(settings, quiet=True, allowance=made_allowance(budget)) if yes and not plan.fresh else None
-        say_json(document | ({"run": outcome.document()} if outcome else {}))
+        say_json(document | {"run": outcome.document() if outcome else None})
         click.get_current_context().exit(outcome.exit_code if outcome else 0)
     print_plan(plan, details=details, allowance=allowance)
     if plan.fresh:
