@@ -35,7 +35,12 @@ class TableSettings(Section):
         "parquet (a folder of it): the source's uri is one table. Unset: lance where the uri ends in .lance, else "
         "files; of an asset's value leave it unset.",
     )
-    text: str | None = Field(None, description="Column that is embedded; unset: tables are files like others.")
+    text: str | list[str] | None = Field(
+        None,
+        examples=["body", ["title", "body"]],
+        description="Column that is embedded, or several, joined in this order, each in a line of its own; unset: "
+        "tables are files like others.",
+    )
     bytes: str | None = Field(None, description="Instead of text: column with the bytes of a picture, sound, document…")
     uri: str | None = Field(None, description="Instead of text: column with the URI or path of each item's file.")
     allow: list[str] = Field(
@@ -54,13 +59,15 @@ class TableSettings(Section):
     )
 
     @property
-    def content(self) -> str | None:
-        """The column that is embedded; None where tables are files like others."""
-        return self.text or self.bytes or self.uri
+    def content(self) -> bool:
+        """Whether a column is embedded; else tables are files like others."""
+        return bool(self.text or self.bytes or self.uri)
 
     @model_validator(mode="after")
     def _content_is_one_column(self) -> "TableSettings":
         named = [name for name in ("text", "bytes", "uri") if getattr(self, name)]
+        if isinstance(self.text, list) and (not all(self.text) or len(set(self.text)) < len(self.text)):
+            raise ValueError("text names a column twice, or one without a name; name each column once")
         if len(named) > 1:
             raise ValueError(f"{' and '.join(named)} are both set; keep the one whose column is embedded")
         if self.allow and not self.uri:

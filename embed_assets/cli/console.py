@@ -23,7 +23,7 @@ class PlainConsole(Console):
         """A text as it stands, as one line; strings that are printed, titles and cells of tables all come by here."""
         return super().render_str(harmless(text), **{**options, "markup": False, "emoji": False})
 
-    def line(self, text: str, *, style: str = "") -> None:
+    def tell(self, text: str, *, style: str = "") -> None:
         """One line, broken by the terminal alone, so that it can be copied whole."""
         self.print(Text(harmless(text), style=style), soft_wrap=True)
 

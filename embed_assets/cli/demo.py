@@ -32,9 +32,9 @@ def command(home: str) -> None:
     for search in SEARCHES:
         _search(search, settings, console)
     console.print()
-    console.line(f"Done in {timed(started)}. Next:", style="bold")
+    console.tell(f"Done in {timed(started)}. Next:", style="bold")
     for line in _next(settings.store):
-        console.line(f"  {line}")
+        console.tell(f"  {line}")
 
 
 def _search(search: DemoSearch, settings: PipelineSettings, console: PlainConsole) -> None:

@@ -61,7 +61,7 @@ def command(kind: str | None, encoder: str | None, limit: int, store: str, as_js
     console = make_console()
     console.print(table)
     if not events:
-        console.line("Nothing happened yet." if kind is None else f"No event of kind {kind!r} yet.")
+        console.tell("Nothing happened yet." if kind is None else f"No event of kind {kind!r} yet.")
 
 
 def _what(event: Mapping[str, Any]) -> str:

@@ -48,22 +48,12 @@ class _Commands(click.Group):
         return super().main(args, *others, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return self._invoked(ctx)
-        except click.ClickException as error:  # its words may come from media, or from what was typed
-            error.message = harmless(error.message, lines=True)
-            raise
-        except KeyboardInterrupt:
-            say(stopping.SAID, err=True)
-            ctx.exit(stopping.exit_code())
-
-    def _invoked(self, ctx: click.Context) -> Any:
         from embed_assets.errors import EmbedAssetsError
 
         try:
             return super().invoke(ctx)
         except EmbedAssetsError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(harmless(str(error), lines=True)) from error
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:
@@ -72,7 +62,10 @@ class _Commands(click.Group):
             said = explained(error)
             if said is None:
                 raise
-            raise click.ClickException(said) from error
+            raise click.ClickException(harmless(said, lines=True)) from error
+        except KeyboardInterrupt:
+            say(stopping.SAID, err=True)
+            ctx.exit(stopping.exit_code())
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -76,7 +76,7 @@ class Progress:
 
     def tell(self, text: str) -> None:
         """One line that matters, for quiet ones too: what a command waits for, or what it found dead."""
-        self._console.line(f"· {text}")
+        self._console.tell(f"· {text}")
 
 
 def print_status(status: Status, console: PlainConsole | None = None) -> None:
@@ -86,21 +86,21 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
     console.print(_encoders_table(status.encoders))
     for source in status.sources:
         for reason, count in source.reasons.items():
-            console.line(f"  quarantined in {source.source}: {count} {reason}", style="yellow")
+            console.tell(f"  quarantined in {source.source}: {count} {reason}", style="yellow")
     print_warnings(status, console)
     for source, kinds in status.unencoded.items():
         for kind, count in kinds.items():
             told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
-            console.line(told, style="yellow")
+            console.tell(told, style="yellow")
     if status.unencoded or any(source.reasons for source in status.sources):
-        console.line(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
+        console.tell(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
     for name in status.unresolved:
-        console.line(f"  {name}: no version yet; the next run makes one", style="yellow")
+        console.tell(f"  {name}: no version yet; the next run makes one", style="yellow")
     for encoder in status.encoders:
         for line in _versions_told(encoder):
-            console.line(f"  {encoder.encoder}: {line}")
+            console.tell(f"  {encoder.encoder}: {line}")
         for failure in encoder.failures:
-            console.line(f"  {encoder.encoder}: {failure}", style="yellow")
+            console.tell(f"  {encoder.encoder}: {failure}", style="yellow")
 
 
 def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
@@ -112,7 +112,7 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
     for line in lines:
-        console.line(f"  {line}", style="yellow")
+        console.tell(f"  {line}", style="yellow")
 
 
 def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:

@@ -23,15 +23,15 @@ def print_plan(
     for encoder in plan.encoders:
         console.print(_table(encoder, by_shard=details))
         for line in _lines(encoder):
-            console.line(f"  {line}")
+            console.tell(f"  {line}")
     for refreshed in plan.refreshed:
         for each in refreshed.out_of_reach:
             told = f"{refreshed.source}: {each.told()}"
-            console.line(told, style="yellow")
+            console.tell(told, style="yellow")
     if plan.total.items:
-        console.line(f"Together: {_told(plan.total)}")
+        console.tell(f"Together: {_told(plan.total)}")
     if allowance is not None and plan.total.items:
-        console.line(_budget(plan, allowance))
+        console.tell(_budget(plan, allowance))
 
 
 def count(number: float | None, unit: str = "") -> str:

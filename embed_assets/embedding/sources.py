@@ -359,14 +359,16 @@ def _dataset_tables(
 
 
 def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:
-    return None if settings.table.text is None else Tables(source=source, columns=columns_of(settings), limits=limits)
+    return None if not settings.table.text else Tables(source=source, columns=columns_of(settings), limits=limits)
 
 
 def columns_of(settings: SourceSettings) -> Columns:
     """What the columns of a source's table mean; of a table of URIs these are the texts."""
     table = settings.table
+    first, *joined = [table.text] if isinstance(table.text, str) else table.text or [table.uri]
     return Columns(
-        text=table.text or table.uri,
+        text=first,
+        joined=tuple(name for name in joined if name),
         bytes=table.bytes,
         id=table.id,
         caption=table.caption,

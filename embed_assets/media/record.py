@@ -1,6 +1,6 @@
 """Record: what a table's row says by its columns, or of which of them it can't be told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.errors import MediaError
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from embed_assets.media.tables import Columns
 
 _NAMED = 8000  # characters of an id
+_NOTHING = ("no text", "empty text")
 
 
 def content_of(record: Mapping[str, Any], columns: "Columns", limits: Limits) -> tuple[str, bytes, str | None]:
     """Text, or bytes, or why there are neither."""
-    column, value = columns.content, record.get(columns.content)
     if columns.bytes is None:
-        text, reason = _text(value, limits)
-        return text, b"", reason and f"{reason} in column {column!r}"
-    data, reason = _bytes(media_bytes(value), limits)
-    return "", data, reason and f"{reason} in column {column!r}"
+        text, reason = _joined(record, columns.content, limits) if columns.joined else _one(record, columns, limits)
+        return text, b"", reason
+    data, reason = _bytes(media_bytes(record.get(columns.bytes)), limits)
+    return "", data, reason and f"{reason} in column {columns.bytes!r}"
 
 
 def given_id(record: Any, columns: "Columns") -> str | None:
@@ -44,12 +44,32 @@ def said_of(record: Mapping[str, Any], columns: "Columns") -> tuple[Annotation, 
     if columns.id and (said := _fault_of_id(record, columns.id)):
         return Annotation(), f"{said} in column {columns.id!r}"
     for name in (columns.caption, *columns.labels, *columns.extra, columns.updated):
-        if name and name != columns.content and (said := fault(record.get(name))):
+        if name and name not in columns.content and (said := fault(record.get(name))):
             return Annotation(), f"{said} in column {name!r}"
     try:
         return _annotation(record, columns), None
     except MediaError as error:
         return Annotation(), error.reason
+
+
+def _one(record: Mapping[str, Any], columns: "Columns", limits: Limits) -> tuple[str, str | None]:
+    text, reason = _text(record.get(columns.text or ""), limits)
+    return text, reason and f"{reason} in column {columns.text!r}"
+
+
+def _joined(record: Mapping[str, Any], names: Sequence[str], limits: Limits) -> tuple[str, str | None]:
+    """Texts of several columns, a line each; a column that has none is left out, one that is no text spoils the row."""
+    parts: list[str] = []
+    for name in names:
+        text, reason = _text(record.get(name), limits)
+        if reason is None:
+            parts.append(text)
+        elif reason not in _NOTHING:
+            return "", f"{reason} in column {name!r}"
+    if not parts:
+        return "", f"no text in columns {', '.join(map(repr, names))}"
+    text = "\n".join(parts)
+    return _text(text, limits)
 
 
 def _text(value: Any, limits: Limits) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -34,9 +34,10 @@ _AROUND = 4096  # bytes around those of a media, in a structure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Which columns of a table mean what; one of text and bytes is what is embedded."""
+    """Which columns of a table mean what; one of text and bytes is what is embedded, and what is joined to a text."""
 
     text: str | None = None
+    joined: tuple[str, ...] = ()  # whose texts follow that of `text`, each in a line of its own
     bytes: str | None = None
     id: str | None = None  # None: ids are made from the content
     caption: str | None = None
@@ -45,13 +46,13 @@ class Columns:
     updated: str | None = None  # unchanged: the row is not read again
 
     @property
-    def content(self) -> str:
-        """The column that is embedded."""
-        return self.text or self.bytes or ""
+    def content(self) -> tuple[str, ...]:
+        """The columns that are embedded."""
+        return (self.text or self.bytes or "", *self.joined)
 
     def named(self) -> list[str]:
         """All of them, each once."""
-        chosen = (self.content, self.id, self.caption, *self.labels, *self.extra, self.updated)
+        chosen = (*self.content, self.id, self.caption, *self.labels, *self.extra, self.updated)
         return list(dict.fromkeys(name for name in chosen if name))
 
 
@@ -112,7 +113,9 @@ class Tables:
 
     def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
         """Content hash and content of each row that can be used; reads no column but that of the contents."""
-        bare = replace(self, columns=Columns(text=self.columns.text, bytes=self.columns.bytes))
+        bare = replace(
+            self, columns=Columns(text=self.columns.text, joined=self.columns.joined, bytes=self.columns.bytes)
+        )
         for row in bare.rows(key):
             if row.reason is None and row.content_hash is not None:
                 yield row.content_hash, row.data or row.text.encode()
@@ -122,7 +125,9 @@ class Tables:
         limits = self.limits
         bounds = [limits.max_characters, limits.max_bytes, limits.code_pages]
         columns = {
-            name: value for name, value in asdict(self.columns).items() if name not in ("bytes", "updated") or value
+            name: value
+            for name, value in asdict(self.columns).items()
+            if name not in ("joined", "bytes", "updated") or value
         }
         return hashlib.sha256(json.dumps([columns, bounds]).encode()).hexdigest()[:16]
 
@@ -136,7 +141,7 @@ class Tables:
             if kind == PARQUET:
                 yield from self._parquet(ParquetFile(source=self.source, key=key, limits=self.limits))
                 return
-            required = [columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
+            required = [*columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
             with self.source.stream(key) as stream:
                 yield from records(stream, kind, required=required, limits=self.limits)
 
@@ -149,7 +154,7 @@ class Tables:
         """Bytes that a cell may have, by column."""
         limits = self.limits
         content = 4 * limits.max_characters if self.columns.bytes is None else limits.max_bytes + _AROUND
-        return {name: content if name == self.columns.content else _SAID for name in self.columns.named()}
+        return {name: content if name in self.columns.content else _SAID for name in self.columns.named()}
 
     def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: Names) -> Iterator[TableRow]:
         """Rows that are not as they were, read; then the others, told by two columns."""
@@ -236,9 +241,10 @@ def row_key(file_key: str, row_id: str) -> str:
     return f"{_escaped(file_key)}#{row_id}"
 
 
-def row_name(row: Mapping[str, Any], *, content: str, id: str | None, taken: Names) -> str:
+def row_name(row: Mapping[str, Any], *, content: Sequence[str], id: str | None, taken: Names) -> str:
     """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
-    value, given = row.get(content), spoken(row.get(id)) if id else None
+    values, given = [row.get(name) for name in content], spoken(row.get(id)) if id else None
+    value = values[0] if len(values) == 1 else values
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
     return unique(given or digest[:16], digest[:8] if given else "", taken)
 

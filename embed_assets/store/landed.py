@@ -53,7 +53,9 @@ class Landed:
         """Whether a value was ever landed."""
         return self._store.open_or_none(self.name) is not None
 
-    def write(self, value: TableValue, *, columns: Sequence[str], content: str, id: str | None) -> LandedReport:
+    def write(
+        self, value: TableValue, *, columns: Sequence[str], content: Sequence[str], id: str | None
+    ) -> LandedReport:
         """Make the table's rows those of the value: changed ones are replaced, gone ones deleted, equal ones left.
 
         Rows are known by the column `id`, or by that of their content. A landing that was killed is finished by

@@ -60,7 +60,7 @@ def printed(write: Callable[[PlainConsole], None]) -> str:
 def test_markup_in_a_text_a_name_or_a_query_is_text(text: str) -> None:
     said = printed(lambda console: print_hits(text, [hit(text, key=text)], console))
     assert said.count(text) == 3
-    assert text in printed(lambda console: console.line(text))
+    assert text in printed(lambda console: console.tell(text))
 
 
 @pytest.mark.parametrize("text", ACTING)
