@@ -7,10 +7,11 @@ from typing import Any
 
 from embed_assets.embedding.reach import OutOfReach, read_kept
 from embed_assets.embedding.report import OUTCOMES
+from embed_assets.embedding.unmatched import Unmatched, read_unmatched
 from embed_assets.quality.readable import unreadable
 from embed_assets.steps import Steps
 from embed_assets.store.history import History
-from embed_assets.store.manifest import OUT_OF_REACH
+from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
 from embed_assets.store.releases import Release, Releases
 from embed_assets.store.releases import newest as newest_releases
 from embed_assets.store.serving import Serving
@@ -63,6 +64,7 @@ class EncoderStatus:
     ndcg_at_10: float | None
     state: str  # live, candidate; before it is indexed: not embedded, in part, not indexed
     failures: tuple[str, ...]
+    notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
     kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
@@ -86,6 +88,7 @@ class Status:
     unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
     unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
     out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
+    unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
 
     @property
     def fresh(self) -> bool:
@@ -126,12 +129,18 @@ def read_status(steps: Steps) -> Status:
         unresolved=tuple(name for name in steps.settings.encoders if name not in newest),
         unusable=_unusable(steps),
         out_of_reach=_out_of_reach(steps),
+        unmatched=_unmatched(steps),
     )
 
 
 def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
     marks = {source: steps.manifest.table_marks(source).get(OUT_OF_REACH, "") for source in steps.settings.sources}
     return {source: read_kept(mark) for source, mark in marks.items() if mark}
+
+
+def _unmatched(steps: Steps) -> dict[str, Unmatched]:
+    marks = {source: steps.manifest.table_marks(source).get(UNMATCHED, "") for source in steps.settings.sources}
+    return {source: found for source, mark in marks.items() if (found := read_unmatched(mark))}
 
 
 def _unusable(steps: Steps) -> dict[str, str]:
@@ -197,6 +206,7 @@ def _encoder(
         ndcg_at_10=figures.get("labelled_retrieval", {}).get("ndcg_at_10"),
         state=_state(release, live, rows=_rows(steps, record), stale=stale),
         failures=tuple(failed),
+        notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
         live=f"{live.encoder}/{live.encoder_version}" if live else None,
         kept=tuple(_kept(steps, each, live, releases) for each in kept if each.version != record.version),

@@ -1,6 +1,6 @@
 """The reference pages of docs/ that are made from the code: run as a program, it writes them anew.
 
-    python -m tests.reference
+python -m tests.reference
 """
 
 import json

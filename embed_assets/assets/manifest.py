@@ -30,6 +30,8 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 
 _READABLE = "readable_share"
 _READABLE_MEANS = "Share of the items that can't be read, or are of no known kind: they count here, for no encoder."
+_MATCHED = "sidecar_matched"
+_MATCHED_MEANS = "Rows of the sidecar that name no item of the source: their captions and labels reach nothing."
 _SHEET = 24  # pictures on a contact sheet
 _SHOWN = 10  # items of the preview
 _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
@@ -39,10 +41,11 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     """`<source>_manifest`: which media items there are, by content hash; its data version is theirs."""
     settings = names.settings.sources[source]
     key = names.key(of=source, kind="manifest")
+    means_of = {_READABLE: _READABLE_MEANS} | ({_MATCHED: _MATCHED_MEANS} if settings.sidecar else {})
 
     @dg.asset(
         key=key,
-        check_specs=[dg.AssetCheckSpec(_READABLE, asset=key, description=_READABLE_MEANS)],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=means) for name, means in means_of.items()],
         deps=upstream_of(names.settings, source),
         group_name=names.source_group,
         kinds={"lancedb"},
@@ -61,11 +64,13 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         context.log.info(_told(report))
         for each in report.out_of_reach:
             context.log.warning(each.told())
+        if report.unmatched:
+            context.log.warning(report.unmatched.told())
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.data_version),
             metadata=metadata,
-            check_results=[_readable(steps, source)],
+            check_results=[_readable(steps, source), *([_matched(report)] if settings.sidecar else [])],
         )
 
     return manifest
@@ -79,6 +84,17 @@ def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=found.told(),
         metadata={"share": round(found.share, 5), **counts({"unreadable": found.aside})},
+    )
+
+
+def _matched(report: RefreshReport) -> dg.AssetCheckResult:
+    found = report.unmatched
+    return dg.AssetCheckResult(
+        check_name=_MATCHED,
+        passed=found is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=found.told() if found else "every row of the sidecar names an item",
+        metadata=counts({"unmatched": found.rows if found else 0}),
     )
 
 

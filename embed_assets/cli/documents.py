@@ -7,6 +7,7 @@ from typing_extensions import TypedDict  # pydantic's demand below Python 3.12
 from embed_assets.embedding.forecast import Forecast
 from embed_assets.embedding.reach import OutOfReach
 from embed_assets.embedding.refresh import RefreshReport
+from embed_assets.embedding.unmatched import Unmatched
 from embed_assets.planning import Change
 from embed_assets.quarantined import Quarantined
 from embed_assets.search.searcher import Hit
@@ -26,6 +27,7 @@ class StatusDocument(TypedDict):
     unresolved: list[str]
     unusable: dict[str, str]
     out_of_reach: dict[str, list[OutOfReach]]
+    unmatched: dict[str, Unmatched]
 
 
 class RunDocument(StatusDocument):

@@ -11,6 +11,7 @@ from embed_assets.cli.options import json_option, steps_of, store_option
 from embed_assets.cli.plain import say_json
 from embed_assets.cli.show import print_hits
 from embed_assets.errors import SettingsError, StoreError
+from embed_assets.media.composed import composed
 from embed_assets.media.regular import read_regular
 from embed_assets.search.searcher import Hit, Searcher
 
@@ -37,8 +38,9 @@ def command(
     """Find media items by QUERY, or by a picture, sound or video."""
     if (query is None) == (file is None):
         raise SettingsError('Give words or a file: embed-assets search "a query", or --file FILE.')
-    if query is not None and not _is_text(query):
-        raise SettingsError("The query is not UTF-8. Check the encoding of the terminal or script that it comes from.")
+    for name, given in (("query", query), ("label", label)):
+        if given is not None and not _is_text(given):
+            raise SettingsError(f"The {name} is not UTF-8. Check the encoding of the terminal or script it comes from.")
     steps = steps_of(store)
     searcher = Searcher(steps.store, compute=steps.settings.compute, limits=steps.settings.limits)
     asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
@@ -76,7 +78,7 @@ def _refuse_unknown_label(searcher: Searcher, label: str, spaces: Iterable[str])
     known = Counter[str]()
     for space in spaces:
         known.update(searcher.labels(space))
-    if label in known:
+    if composed(label) in known:
         return
     near = difflib.get_close_matches(label, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -104,13 +104,15 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
 
 
 def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
-    """What could not be reached, and sources of which too much can't be read; of a name in brackets every letter."""
+    """What could not be reached or read, and names in sidecars and judgements that nothing has."""
     console = console or make_console()
     lines = [f"{source}: {told}" for source, told in status.unusable.items()]
     for source, found in status.out_of_reach.items():
         lines += [f"{source}: {each.told()}" for each in found[:_PLACES]]
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
+    lines += [f"{source}: {found.told()}" for source, found in status.unmatched.items()]
+    lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
     for line in lines:
         console.tell(f"  {line}", style="yellow")
 

@@ -28,6 +28,8 @@ def print_plan(
         for each in refreshed.out_of_reach:
             told = f"{refreshed.source}: {each.told()}"
             console.tell(told, style="yellow")
+        if refreshed.unmatched:
+            console.tell(f"{refreshed.source}: {refreshed.unmatched.told()}", style="yellow")
     if plan.total.items:
         console.tell(f"Together: {_told(plan.total)}")
     if allowance is not None and plan.total.items:

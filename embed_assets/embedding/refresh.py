@@ -17,12 +17,13 @@ from embed_assets.embedding.compared import Compared
 from embed_assets.embedding.guard import guard
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, still_shut, unread_folder
+from embed_assets.embedding.unmatched import Unmatched, unmatched, unmatched_as
 from embed_assets.media.added import PLAIN, decoded_by, installed
 from embed_assets.media.item import ListedFile
 from embed_assets.media.reach import KEPT, Away
 from embed_assets.media.shown import place_of
 from embed_assets.media.tables import row_id, table_of
-from embed_assets.store.manifest import DECODERS, OUT_OF_REACH, Manifest
+from embed_assets.store.manifest import DECODERS, OUT_OF_REACH, UNMATCHED, Manifest
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -47,6 +48,7 @@ class RefreshReport:
     seconds: float = 0.0
     data_version: str = ""
     out_of_reach: Sequence[OutOfReach] = ()
+    unmatched: Unmatched | None = None  # rows of the sidecar
 
     @property
     def changed(self) -> int:
@@ -125,9 +127,11 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     manifest.write(changes.rows)
     beyond = change.out_of_reach(found)
     marks = {key: mark for key, mark in change.marks.items() if key not in changes.unread_tables}
-    marks |= {name: mark for name, mark in ((DECODERS, now), (OUT_OF_REACH, kept_as(beyond))) if mark}
-    manifest.mark_tables(listed.name, marks)
-    return changes.report(files_read=len(change.fresh), seconds=time.monotonic() - started, beyond=beyond)
+    unnamed = unmatched(listed, changes.live["key"].to_pylist()) if listed.annotations.named else None
+    noted = {DECODERS: now, OUT_OF_REACH: kept_as(beyond), UNMATCHED: unmatched_as(unnamed)}
+    manifest.mark_tables(listed.name, marks | {name: mark for name, mark in noted.items() if mark})
+    seconds = time.monotonic() - started
+    return changes.report(files_read=len(change.fresh), seconds=seconds, beyond=beyond, unmatched=unnamed)
 
 
 def _looked(change: Change) -> list[Entry]:
@@ -308,12 +312,11 @@ class _Changes:
         self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
 
-    def report(self, *, files_read: int, seconds: float, beyond: Sequence[OutOfReach]) -> RefreshReport:
+    def report(
+        self, *, files_read: int, seconds: float, beyond: Sequence[OutOfReach], unmatched: Unmatched | None
+    ) -> RefreshReport:
         """The counts, and the data version of the manifest as it is now."""
-        written = pa.Table.from_pylist(self.rows, schema=self._known.schema)
-        replaced = pc.is_in(self._known["media_id"], value_set=written["media_id"].combine_chunks())
-        now = pa.concat_tables([self._known.filter(pc.invert(replaced)), written])
-        live = now.filter(pc.not_equal(now["status"], "deleted"))
+        live = self.live
         reasons = Counter(live.filter(pc.equal(live["status"], "quarantined"))["reason"].to_pylist())
         return RefreshReport(
             source=self._listed.name,
@@ -323,8 +326,17 @@ class _Changes:
             seconds=seconds,
             data_version=_data_version(live),
             out_of_reach=beyond,
+            unmatched=unmatched,
             **{name: self._counts[name] for name in ("new", "edited", "renamed", "relabelled", "deleted", "restored")},
         )
+
+    @cached_property
+    def live(self) -> pa.Table:
+        """All rows that are not deleted, once every item is settled."""
+        written = pa.Table.from_pylist(self.rows, schema=self._known.schema)
+        replaced = pc.is_in(self._known["media_id"], value_set=written["media_id"].combine_chunks())
+        now = pa.concat_tables([self._known.filter(pc.invert(replaced)), written])
+        return now.filter(pc.not_equal(now["status"], "deleted"))
 
     @cached_property
     def _ids(self) -> set[str]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from embed_assets.media.composed import composed
+
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -49,6 +51,7 @@ class Selection:
     """Which files below a folder are wanted, and which folders need not be entered for them."""
 
     def __init__(self, pattern: str = "**/*", exclude: Collection[str] = ()) -> None:
+        pattern, exclude = composed(pattern), [composed(each) for each in exclude]
         self._keep = compile_pattern(pattern).fullmatch
         self._parts = _components(pattern)
         self._keys = frozenset(exclude)
@@ -57,10 +60,12 @@ class Selection:
 
     def file(self, key: str) -> bool:
         """Whether a file is wanted: the pattern names it, and `exclude` neither it nor a folder that it is in."""
+        key = composed(key)
         return self._keep(key) is not None and not (self._dropped and self._excluded(key))
 
     def folder(self, folder: str) -> bool:
         """Whether a folder may hold a wanted file. Its path has a slash at the end; "" is the source itself."""
+        folder = composed(folder)
         names = folder.split("/")[:-1]
         return self._reaches(names) and not (self._dropped and names and self._excluded(folder[:-1]))
 

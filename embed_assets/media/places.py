@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.allowed import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
 from embed_assets.media.cache import MediaCache
+from embed_assets.media.composed import on_disk
 from embed_assets.media.hosts import UNREACHABLE, Hosts, Trouble
 from embed_assets.media.item import ListedFile
 from embed_assets.media.listing import look_up
@@ -128,7 +129,7 @@ class Places:
 
     def _local(self, uri: str) -> tuple[Source, str]:
         """A local file where it really is. Raises MediaError where links lead to it that may not be followed."""
-        path = f"/{uri.removeprefix('file://').lstrip('/')}"
+        path = on_disk(f"/{uri.removeprefix('file://').lstrip('/')}")
         real = os.path.realpath(path)
         if self._follow_links:
             return Source(uri="", root="", follow_links=True), path.lstrip("/")

@@ -1,15 +1,16 @@
 """load_sidecar: captions, labels and user columns from a .jsonl, .csv or .parquet file beside the media."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cells import cell, fault, plain
+from embed_assets.media.composed import ByName, composed, on_disk
 from embed_assets.media.item import Annotation
 from embed_assets.media.rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
 from embed_assets.media.shown import brief
-from embed_assets.media.source import open_source
+from embed_assets.media.source import is_local, open_source
 
 _SHOWN = 200  # characters of a value or a name that a message has
 _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
@@ -22,7 +23,7 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     numbers or a list of them; in CSV a list is written as JSON. Raises SourceError naming file, line
     and field: a row that is left out would be an item without its caption, and nobody would notice.
     """
-    folder, _, name = uri.rpartition("/")
+    folder, _, name = (on_disk(uri) if is_local(uri) else uri).rpartition("/")
     readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
     kind = name.rpartition(".")[2].lower()
     if kind not in readers:
@@ -43,32 +44,33 @@ class Annotations:
     """What a sidecar, the folders' names and a table's own columns say of items."""
 
     def __init__(self, said: Mapping[str, Annotation], *, by_folder: bool) -> None:
-        self._said = said
+        self._said = ByName(said)
+        self._silent = not (said or by_folder)
         self._by_folder = by_folder
         self._of_rows: dict[str, list[str]] = {}  # keys of table rows that the sidecar names, by what they begin with
         for key in said:
             table, mark, _ = key.partition("#")
             if mark:
-                self._of_rows.setdefault(f"{table}#", []).append(key)
+                self._of_rows.setdefault(composed(f"{table}#"), []).append(key)
 
     @property
     def silent(self) -> bool:
         """Whether nothing is said of any file."""
-        return not (self._said or self._by_folder)
+        return self._silent
 
     def of(self, key: str) -> Annotation:
         """Of a file."""
         if self.silent:
             return _NOTHING
-        known = self._said.get(key, _NOTHING)
+        known = self._said.get(key) or _NOTHING
         labels = known.labels or (folder_labels(key) if self._by_folder else ())
         return Annotation(caption=known.caption, labels=labels, extra=known.extra)
 
     def of_row(self, file_key: str, key: str, own: Annotation) -> Annotation:
         """Of a table's row: by its columns, else by the sidecar on the row, else on the table, else by folder."""
-        if not (self._said or self._by_folder):
+        if self.silent:
             return own
-        row, table = self._said.get(key, _NOTHING), self.of(file_key)
+        row, table = self._said.get(key) or _NOTHING, self.of(file_key)
         return Annotation(
             caption=own.caption or row.caption or table.caption,
             labels=own.labels or row.labels or table.labels,
@@ -77,9 +79,18 @@ class Annotations:
 
     def fingerprint(self, file_key: str, prefix: str) -> str:
         """Equal where nothing else is said of a table or of any row of it; their keys have the prefix."""
-        keys = sorted(self._of_rows.get(prefix, ()))
-        told = [repr(self.of(file_key)), *(f"{key} {self._said[key]!r}" for key in keys)]
+        keys = sorted(self._of_rows.get(composed(prefix), ()))
+        told = [repr(self.of(file_key)), *(f"{key} {self._said.get(key)!r}" for key in keys)]
         return hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()[:16]
+
+    @property
+    def named(self) -> bool:
+        """Whether there is a sidecar that names something."""
+        return bool(self._said)
+
+    def unknown(self, keys: Iterable[str]) -> list[str]:
+        """Names of the sidecar that are none of these keys, in its order."""
+        return self._said.unknown(keys)
 
 
 def folder_labels(key: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.cache import MediaCache
+from embed_assets.media.composed import on_disk
 from embed_assets.media.regular import open_regular, read_regular
 from embed_assets.media.shown import brief, credentials, without_user
 
@@ -182,7 +183,7 @@ def open_source(
     if is_local(uri):
         scheme = "file://" if uri.startswith("file://") else ""
         folder = Path(uri.removeprefix("file://")).expanduser().absolute()
-        root = str(folder).rstrip("/")
+        root = on_disk(str(folder)).rstrip("/")
         return Source(uri=f"{scheme}{root}", root=root, follow_links=follow_links)
     options = dict(storage_options or {})
     source = unopened(uri, options)

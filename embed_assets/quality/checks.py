@@ -1,7 +1,7 @@
 """The checks on a release: each looks at the table version itself and returns a verdict with figures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
+_NAMED = 5  # names in a summary
 _UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays well within this
 
 
@@ -193,7 +194,10 @@ def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndc
         f"recall@10 {evaluation.recall_at_10:.3f} (floor {min_recall:.2f}), "
         f"nDCG@10 {evaluation.ndcg_at_10:.3f} (floor {min_ndcg:.2f}) on {evaluation.queries} judged queries"
     )
-    return _verdict(RETRIEVAL, passed, summary, **_rounded(asdict(evaluation)))
+    if evaluation.unknown:
+        summary += f"; judgements name what is not in the index: {_names(evaluation.unknown)}"
+    figures = {name: value for name, value in asdict(evaluation).items() if name != "unknown"}
+    return _verdict(RETRIEVAL, passed, summary, **_rounded(figures), unknown=len(evaluation.unknown))
 
 
 def check_compared(found: Comparison | str, *, max_loss: float, max_lost_share: float) -> CheckVerdict:
@@ -282,6 +286,12 @@ def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000
 
 def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:
     return CheckVerdict(name=spec.name, passed=bool(passed), blocking=spec.blocking, summary=summary, figures=figures)
+
+
+def _names(names: Sequence[str]) -> str:
+    """Some of the names, and how many more there are."""
+    shown = ", ".join(map(repr, names[:_NAMED]))
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED:,} more"
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

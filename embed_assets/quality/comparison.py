@@ -81,7 +81,7 @@ def compare(record: VersionRecord, release: Release, live: Release, *, store: St
         note = f"live can't be asked: {error}"
         if vectors is None:
             return Comparison(live=live.key, judged=False, note=note)
-        own = _quality(_answers(table, release, vectors).items, relevant_items(table, judged))
+        own = _quality(_answers(table, release, vectors).items, relevant_items(table, judged)[0])
         seen = _recorded(live)
         return Comparison(
             live=live.key, judged=True, candidate=own, live_quality=seen, recorded=seen is not None, note=note
@@ -161,7 +161,7 @@ def _relevant(table: "Table", live: "Table", judged: Sequence[Judged]) -> tuple[
 
     Media ids are the same in both tables. An item that only one holds would count against the other.
     """
-    own, theirs = relevant_items(table, judged), relevant_items(live, judged)
+    own, theirs = relevant_items(table, judged)[0], relevant_items(live, judged)[0]
     return [ours & wanted for ours, wanted in zip(own, theirs, strict=True)], theirs
 
 

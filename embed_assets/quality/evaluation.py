@@ -1,13 +1,13 @@
 """Labelled retrieval: nDCG and recall of a release on judged queries, by item rather than by segment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
+from embed_assets.media.composed import composed
 from embed_assets.quality.answers import ann_answers
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
@@ -18,8 +18,6 @@ from embed_assets.store.rows import read
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
-
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -27,6 +25,7 @@ class Evaluation:
 
     queries: int
     unanswerable: int  # queries whose relevant items are all absent
+    unknown: tuple[str, ...]  # keys and labels of judgements that nothing in the table has
     ndcg_at_10: float
     recall_at_10: float
     recall_at_100: float | None  # None where fewer than 100 items were ranked
@@ -46,7 +45,7 @@ def evaluate(
 
     `vectors` are the encoded queries, (len(judged), dim); `depth` items are ranked at least.
     """
-    relevant = relevant_items(table, judged)
+    relevant, unknown = relevant_items(table, judged)
     scores: list[tuple[float, float, float, float]] = []
     limit = depth * SEGMENTS_PER_ITEM
     answerable = np.array([bool(wanted) for wanted in relevant], bool)
@@ -71,6 +70,7 @@ def evaluate(
     return Evaluation(
         queries=len(scores),
         unanswerable=len(judged) - len(scores),
+        unknown=unknown,
         ndcg_at_10=float(means[0]),
         recall_at_10=float(means[1]),
         recall_at_100=float(means[2]) if depth >= 100 else None,
@@ -83,25 +83,48 @@ def ranked_items(rows: pa.Table) -> list[str]:
     return list(dict.fromkeys(rows.column("media_id").to_pylist()))
 
 
-def relevant_items(table: "Table", judged: Sequence[Judged]) -> list[set[str]]:
-    """Media ids relevant to each query, of those that are in the table."""
-    by_key: dict[str, set[str]] = {}
-    by_label: dict[str, set[str]] = {}
-    keys = {key for query in judged for key in query.relevant}
-    if keys:
-        rows = read(table, ["media_id", "key"])
-        wanted = pa.array(sorted(keys), rows.schema.field("key").type)
-        for row in rows.filter(pc.is_in(rows["key"], wanted)).to_pylist():
-            by_key.setdefault(row["key"], set()).add(row["media_id"])
-    if any(query.relevant_labels for query in judged):
-        for row in read(table, ["media_id", "labels"]).to_pylist():
-            for label in row["labels"] or ():
-                by_label.setdefault(label, set()).add(row["media_id"])
+def relevant_items(table: "Table", judged: Sequence[Judged]) -> tuple[list[set[str]], tuple[str, ...]]:
+    """Media ids relevant to each query, of those that are in the table; and what of the judgements nothing there has.
+
+    A judged key is an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`. Keys and
+    labels are compared in NFC.
+    """
+    keys = {composed(key) for query in judged for key in query.relevant}
+    labels = {composed(label) for query in judged for label in query.relevant_labels}
+    by_key = _ids_by_key(table, keys) if keys else {}
+    by_label = _ids_by_label(table, labels) if labels else {}
     nothing: set[str] = set()
-    return [
+    found = [
         set().union(
-            *(by_key.get(key, nothing) for key in query.relevant),
-            *(by_label.get(label, nothing) for label in query.relevant_labels),
+            *(by_key.get(composed(key), nothing) for key in query.relevant),
+            *(by_label.get(composed(label), nothing) for label in query.relevant_labels),
         )
         for query in judged
     ]
+    named = [(key, by_key) for query in judged for key in query.relevant]
+    named += [(label, by_label) for query in judged for label in query.relevant_labels]
+    return found, tuple(dict.fromkeys(name for name, known in named if composed(name) not in known))
+
+
+def _ids_by_key(table: "Table", wanted: Collection[str]) -> dict[str, set[str]]:
+    """Media ids by the judged key that names them; by source and key only where no key is just so."""
+    found: dict[str, set[str]] = {}
+    qualified: dict[str, set[str]] = {}
+    rows = read(table, ["media_id", "source", "key"])
+    columns = (rows[name].to_pylist() for name in ("media_id", "source", "key"))
+    for media_id, source, key in zip(*columns, strict=True):
+        name = composed(key)
+        if name in wanted:
+            found.setdefault(name, set()).add(media_id)
+        if (whole := f"{source}/{name}") in wanted:
+            qualified.setdefault(whole, set()).add(media_id)
+    return qualified | found
+
+
+def _ids_by_label(table: "Table", wanted: Collection[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in read(table, ["media_id", "labels"]).to_pylist():
+        for label in map(composed, row["labels"] or ()):
+            if label in wanted:
+                found.setdefault(label, set()).add(row["media_id"])
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import SettingsError
+from embed_assets.media.composed import on_disk
 
 EMBEDDED = "embedded:"  # the demo's own query sets
 _FIELDS = {"query", "query_file", "relevant", "relevant_labels"}
@@ -60,7 +61,7 @@ def _judged(line: str, where: str, folder: Path) -> Judged:
     relevant, labels = (_texts(row.get(name, []), f"{where}: {name}") for name in ("relevant", "relevant_labels"))
     if not relevant and not labels:
         raise SettingsError(f"{where}: a query needs `relevant` (item keys) or `relevant_labels`.")
-    file = str(folder / row["query_file"]) if "query_file" in row else None
+    file = on_disk(str(folder / row["query_file"])) if "query_file" in row else None
     if file is not None and not Path(file).is_file():
         raise SettingsError(f"{where}: query_file: there is no file {file!r}.")
     return Judged(query=row.get("query", file), file=file, relevant=relevant, relevant_labels=labels)

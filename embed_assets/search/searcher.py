@@ -15,6 +15,7 @@ from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import decoders_of, limits_of
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
+from embed_assets.media.composed import composed
 from embed_assets.media.looking import look_at
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
@@ -156,7 +157,7 @@ def _checked(vector: np.ndarray, release: Release, version: str | None) -> np.nd
 def _where(sources: Sequence[str], label: str | None) -> str | None:
     parts = [one_of("source", list(sources))] if sources else []
     if label is not None:
-        parts.append(f"array_has(labels, {quoted(label)})")
+        parts.append(f"array_has(labels, {quoted(composed(label))})")
     return " AND ".join(parts) or None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from embed_assets.media.composed import composed
 from embed_assets.media.item import Annotation
 from embed_assets.media.tables import table_of
 from embed_assets.store.connection import Store
@@ -15,6 +16,7 @@ TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
 DECODERS = ""  # among the marks, where no table is called that: the decoder plugins that files were shown to
 OUT_OF_REACH = "/"  # among the marks: what could not be reached, by the latest refresh
+UNMATCHED = "//"  # among the marks: rows of the sidecar that name no item, by the latest refresh
 
 SCHEMA = pa.schema(
     [
@@ -151,6 +153,7 @@ class Manifest:
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:
-    """The manifest columns that an annotation fills."""
+    """The manifest columns that an annotation fills; labels in NFC, in which they are asked for."""
     extra = json.dumps(annotation.extra, sort_keys=True, default=str) if annotation.extra else None
-    return {"caption": annotation.caption, "labels": list(annotation.labels), "extra": extra}
+    labels = list(dict.fromkeys(map(composed, annotation.labels)))
+    return {"caption": annotation.caption, "labels": labels, "extra": extra}

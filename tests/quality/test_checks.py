@@ -221,7 +221,9 @@ def test_ann_recall_of_exact_search_passes_and_without_queries_fails():
 
 
 def test_labelled_retrieval_fails_under_either_floor():
-    seen = Evaluation(queries=10, unanswerable=0, ndcg_at_10=0.7, recall_at_10=0.8, recall_at_100=None, mrr=0.6)
+    seen = Evaluation(
+        queries=10, unanswerable=0, unknown=(), ndcg_at_10=0.7, recall_at_10=0.8, recall_at_100=None, mrr=0.6
+    )
     assert checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.7).passed
     assert not checks.check_retrieval(seen, min_recall=0.81, min_ndcg=0.7).passed
     assert not checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.71).passed
@@ -229,7 +231,7 @@ def test_labelled_retrieval_fails_under_either_floor():
 
 
 def test_labelled_retrieval_fails_where_no_query_has_an_answer_and_passes_without_a_query_set():
-    none = Evaluation(queries=0, unanswerable=9, ndcg_at_10=0, recall_at_10=0, recall_at_100=None, mrr=0)
+    none = Evaluation(queries=0, unanswerable=9, unknown=(), ndcg_at_10=0, recall_at_10=0, recall_at_100=None, mrr=0)
     assert not checks.check_retrieval(none, min_recall=0, min_ndcg=0).passed
     assert checks.check_retrieval(None, min_recall=1, min_ndcg=1).passed
 

@@ -127,7 +127,7 @@ def test_an_evaluation_ranks_items_by_their_best_segment(tmp_path):
         Judged(query="two", relevant_labels=("cat",)),
         Judged(query="three", relevant=("gone.txt",)),
     ]
-    assert relevant_items(table, judged) == [{"b"}, {"a", "c"}, set()]
+    assert relevant_items(table, judged) == ([{"b"}, {"a", "c"}, set()], ("gone.txt",))
     facts = {"space": "s", "encoder": "e", "encoder_version": "v", "table": "words__v1", "table_version": 2}
     release = Release(**facts, dim=3, distance="cosine", rows=4, ann=False)
     queries = np.array([[1, 0, 0]] * 3, dtype=np.float32)
