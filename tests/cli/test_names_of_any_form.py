@@ -15,18 +15,10 @@ from embed_assets.quality.queryset import Judged, load_queries
 from embed_assets.status import read_status
 from embed_assets.steps import Steps
 from embed_assets.store.saved import save_settings
-from tests.cli.conftest import command, pipeline_yaml  # noqa: F401  fixtures
+from tests.cli.conftest import Command
 from tests.support import pipeline, run_all
 
-NAMES = [
-    "café",
-    "Ångström",
-    "한국어",
-    "Việt",
-    "ἀρχή",
-    "ガギグ",
-    "Å",
-]  # é, Å, a Hangul syllable, ệ, ἀ, ガ, the Ångström sign
+NAMES = ["café", "Ångström", "한국어", "Việt", "ἀρχή", "ガギグ", "\u212b"]  # the last is the sign of the unit
 
 
 def nfc(text: str) -> str:
@@ -121,7 +113,7 @@ def test_what_names_nothing_is_told_by_name_and_all_else_is_found(steps: Steps, 
     assert captions[nfd("été/ambré.txt")] == "told"
 
 
-def test_run_status_and_plan_print_the_names(steps: Steps, command) -> None:  # noqa: F811  a fixture
+def test_run_status_and_plan_print_the_names(steps: Steps, command: Command) -> None:
     for line in ("run --store store", "status --store store", "run --store store", "plan --store store"):
         said = command(*line.split()).output
         assert "2 rows of the sidecar name no item: 'hiver/nothing.txt', 'naïve.txt'" in said, line
@@ -143,11 +135,8 @@ def test_rows_of_tables_are_named_in_any_form(tmp_path: Path, words: list) -> No
     (tmp_path / "notes" / nfd("é.csv")).write_text(f"id,body\n{nfd('ü')},amber\nb,birch\n")
     side = [{"file": f"{nfc('é.csv')}#{nfc('ü')}", "caption": "row"}, {"file": nfc("é.csv#gone"), "caption": "none"}]
     (tmp_path / "side.jsonl").write_text("\n".join(map(json.dumps, side)))
-    source = {
-        "uri": str(tmp_path / "notes"),
-        "sidecar": str(tmp_path / "side.jsonl"),
-        "table": {"text": "body", "id": "id"},
-    }
+    table = {"text": "body", "id": "id"}
+    source = {"uri": str(tmp_path / "notes"), "sidecar": str(tmp_path / "side.jsonl"), "table": table}
     steps = pipeline(tmp_path, sources={"notes": source})
     report = steps.refresh("notes")
     assert {row["key"].partition("#")[2]: row["caption"] for row in steps.manifest.rows("notes")} == {

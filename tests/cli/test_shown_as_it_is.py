@@ -71,7 +71,7 @@ def test_what_a_terminal_would_act_on_is_told_as_an_escape(text: str) -> None:
 
 
 def test_what_people_write_stays_as_it_is() -> None:
-    for text in ("שלום עולם", "مرحبا", "👩\u200d👧", "e\u0301", "Ελλάδα\u00a0日本", "می\u200cخواهم"):
+    for text in ("שלום עולם", "مرحبا", "👩\u200d👧", "e\u0301", "Ελλάδα\u00a0日本", "\u0645\u06cc\u200c\u062e\u0648"):
         assert harmless(text) == text
 
 
@@ -87,8 +87,7 @@ def troubled(tmp_path: Path) -> list[str]:
         (folder / "[" / "broken].png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
         names.append(text)
     not_utf8 = os.fsencode(tmp_path / "notes") + b"/caf\xe9 [i].txt"
-    with open(not_utf8, "wb") as file:
-        file.write(b"amber of a name that is not UTF-8")
+    Path(os.fsdecode(not_utf8)).write_bytes(b"amber of a name that is not UTF-8")
     return names
 
 

@@ -96,7 +96,7 @@ def test_an_edited_title_is_embedded_again_and_nothing_else(tmp_path: Path, word
 @pytest.mark.parametrize("text", [["title", "title"], ["title", ""]])
 def test_a_column_is_named_once(text: list[str]) -> None:
     values = {"store": "s", "encoders": {"a": {"model": "m"}}, "sources": {"n": {"uri": "n", "table": {"text": text}}}}
-    with pytest.raises(SettingsError, match="sources.n.table: text names a column twice"):
+    with pytest.raises(SettingsError, match=r"sources\.n\.table: text names a column twice"):
         make_settings(values)
 
 

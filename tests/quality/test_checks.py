@@ -221,9 +221,8 @@ def test_ann_recall_of_exact_search_passes_and_without_queries_fails():
 
 
 def test_labelled_retrieval_fails_under_either_floor():
-    seen = Evaluation(
-        queries=10, unanswerable=0, unknown=(), ndcg_at_10=0.7, recall_at_10=0.8, recall_at_100=None, mrr=0.6
-    )
+    facts: dict = {"unanswerable": 0, "unknown": (), "recall_at_100": None}
+    seen = Evaluation(queries=10, ndcg_at_10=0.7, recall_at_10=0.8, mrr=0.6, **facts)
     assert checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.7).passed
     assert not checks.check_retrieval(seen, min_recall=0.81, min_ndcg=0.7).passed
     assert not checks.check_retrieval(seen, min_recall=0.8, min_ndcg=0.71).passed
