@@ -49,7 +49,8 @@ def command(
     brought up to date for it, which reads new and changed files; nothing is encoded, registered or
     promoted, but for a sample, of which nothing is written. Then, on a terminal, it asks whether to run.
     """
-    settings = chosen_settings(media, settings_file, store, offline=offline, accept_deletions=accept_deletions)
+    told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
+    settings = chosen_settings(media, settings_file, store, **told)
     budget = budget or settings.compute.budget
     allowance = made_allowance(budget)
     plan = _planned(settings, sample=sample or 0, quiet=as_json)

@@ -45,5 +45,5 @@ def test_a_host_that_is_down_is_a_warning_of_run_plan_and_status(
 def test_encoders_of_a_folder_are_chosen_by_what_can_be_listed(unprivileged: Path) -> None:
     write_notes(unprivileged / "media", 1)
     write_notes(unprivileged / "media" / "locked", 1).chmod(0)
-    chosen = folder_settings(str(unprivileged / "media"), "store", offline=True)
+    chosen = folder_settings(str(unprivileged / "media"), str(unprivileged / "store"), offline=True)
     assert list(chosen.encoders) == ["minilm"]
