@@ -51,9 +51,13 @@ class TableSettings(Section):
         "10.0.0.0/8 or by the prefix itself.",
     )
     id: str | None = Field(None, description="Column that names a row; unset: rows are known by their content.")
-    caption: str | None = Field(None, description="Column with a row's title.")
-    labels: list[str] = Field(default_factory=list, description="Columns whose values are labels.")
-    extra: list[str] = Field(default_factory=list, description="Columns to keep beside the item.")
+    caption: str | None = Field(
+        None, description="Column with a row's caption, its title say: shown with hits, searched as text."
+    )
+    labels: list[str] = Field(
+        default_factory=list, description="Columns whose values are labels; lists too, also those written as JSON."
+    )
+    extra: list[str] = Field(default_factory=list, description="Columns that are kept with the item, as JSON.")
     updated: str | None = Field(
         None, description="Column with a row's time or version: while it stays as it is, the row is not read again."
     )
@@ -114,9 +118,17 @@ class SourceSettings(Section):
     )
     labels: Literal["none", "folder"] = Field("none", description="folder: the first folder is the label.")
     table: TableSettings = TableSettings()  # pyright: ignore[reportCallIssue]
-    storage_options: dict[str, Any] = Field(default_factory=dict, description="For fsspec; no secrets in YAML.")
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of fsspec for the source's protocol: key, secret, endpoint_url. They are never "
+        "written anywhere; set secrets by environment variables.",
+    )
     max_deleted_share: float = Field(
-        0.5, ge=0, le=1, description="A listing that lacks more than this share of known items stops the run."
+        0.5,
+        ge=0,
+        le=1,
+        description="Maximum share of known items that may be gone from a listing; above it, the run stops before "
+        "it writes.",
     )
 
     @property
@@ -159,10 +171,18 @@ class SourceSettings(Section):
 class SegmentSettings(Section):
     """How an item is cut into segments. Part of the encoder version."""
 
-    mode: Literal["chunks", "whole"] = Field("chunks", description="whole: one segment, cut at the model's limit.")
-    max_tokens: int | None = Field(None, ge=8, description="Tokens per chunk; unset: the encoder's own limit.")
-    overlap: int = Field(0, ge=0, description="Tokens that neighbouring chunks share.")
-    max_characters: int = Field(8000, ge=32, description="Bound where tokens do not bound the characters.")
+    mode: Literal["chunks", "whole"] = Field(
+        "chunks",
+        description="chunks: cut a text into chunks of at most max_tokens. whole: one segment per item, truncated "
+        "at the model's limit.",
+    )
+    max_tokens: int | None = Field(None, ge=8, description="Maximum tokens per chunk; unset: the encoder's own limit.")
+    overlap: int = Field(0, ge=0, description="Number of tokens that neighbouring chunks share.")
+    max_characters: int = Field(
+        8000,
+        ge=32,
+        description="Maximum characters per chunk, for scripts and files in which a token can be very long.",
+    )
 
 
 class EncoderSettings(Section):
@@ -173,24 +193,44 @@ class EncoderSettings(Section):
         description="Name of a known encoder, hub id, local folder, or embedded:NAME.",
     )
     sources: list[Name] | None = Field(None, description="Sources it reads; unset: all.")
-    media: list[Modality] | None = Field(None, description="Kinds of items it is fed; unset: the encoder's own.")
-    space: Name | None = Field(None, description="What search addresses; unset: the encoder's own.")
-    revision: str | None = Field(None, description="Pinned commit of a hub id.")
-    dim: int | None = Field(None, ge=1, description="Expected dim; the run stops where the model has another.")
-    unit_length: bool | None = Field(None, description="Scale vectors to length 1; unset: the encoder's own.")
-    truncate_dim: int | None = Field(None, ge=1, description="Matryoshka: keep the first numbers.")
-    query_prompt: str | None = Field(None, examples=["query: "], description="Before every query's text.")
-    document_prompt: str | None = Field(None, examples=["passage: "], description="Before every item's text.")
-    pooling: str | None = Field(None, description="cls or mean, where the model leaves it open.")
-    window_seconds: float | None = Field(None, gt=0, description="Length of an audio or video segment.")
-    hop_seconds: float | None = Field(None, gt=0, description="From one segment's start to the next.")
-    frames: int | None = Field(None, ge=1, description="Frames of a video segment.")
-    by_scene: bool = Field(False, description="End video segments at cuts as well.")
-    animated_frames: int | None = Field(
-        None, ge=1, description="Most frames of an animated picture that get a vector each; unset: its first one."
+    media: list[Modality] | None = Field(
+        None,
+        description="Kinds of items that it encodes: text, image, audio, video; unset: all that the model takes as "
+        "media.",
     )
-    generation: int = Field(1, ge=1, description="Raise it to embed again though nothing that can be seen changed.")
-    options: dict[str, Any] = Field(default_factory=dict, description="The family's own: base_url, image, …")
+    space: Name | None = Field(
+        None, description="Name of the vector space, which search asks for; unset: the encoder's own."
+    )
+    revision: str | None = Field(
+        None, description="Commit of a hub id to pin; unset: the latest of its default branch."
+    )
+    dim: int | None = Field(
+        None, ge=1, description="Expected number of dimensions; the run stops where the model's output has another."
+    )
+    unit_length: bool | None = Field(None, description="Scale vectors to length 1; unset: the encoder's own.")
+    truncate_dim: int | None = Field(None, ge=1, description="Keep so many leading dimensions, for Matryoshka models.")
+    query_prompt: str | None = Field(None, examples=["query: "], description="Text put before every query.")
+    document_prompt: str | None = Field(None, examples=["passage: "], description="Text put before every item's text.")
+    pooling: str | None = Field(None, description="cls or mean, for models whose files do not say which.")
+    window_seconds: float | None = Field(None, gt=0, description="Length of an audio or video segment in seconds.")
+    hop_seconds: float | None = Field(
+        None, gt=0, description="Seconds from the start of one segment to the start of the next."
+    )
+    frames: int | None = Field(None, ge=1, description="Number of frames sampled per video segment.")
+    by_scene: bool = Field(False, description="Whether video segments also end at scene cuts.")
+    animated_frames: int | None = Field(
+        None,
+        ge=1,
+        description="Maximum frames of an animated image that get a vector each; unset: its first frame alone.",
+    )
+    generation: int = Field(
+        1,
+        ge=1,
+        description="Raise it to embed everything again as a new version, though model and settings are unchanged.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the model's family: base_url, image, …"
+    )
     segment: SegmentSettings = SegmentSettings()  # pyright: ignore[reportCallIssue]
 
     @model_validator(mode="after")
@@ -204,61 +244,107 @@ class EncoderSettings(Section):
 class SpaceSettings(Section):
     """What is expected of a space."""
 
-    queries: str | None = Field(None, description="Query set: JSONL with query and relevant or relevant_labels.")
-    query_files: str | None = Field(None, description="Folder that query_file is taken from; unset: the query set's.")
-    min_recall: float = Field(0.0, ge=0, le=1, description="Floor of labelled recall@10; below: a warning.")
-    min_ndcg: float = Field(0.0, ge=0, le=1, description="Floor of labelled nDCG@10; below: a warning.")
+    queries: str | None = Field(
+        None,
+        description="Judged queries: a JSONL file with query or query_file, and relevant or relevant_labels "
+        "(docs/queries.md).",
+    )
+    query_files: str | None = Field(
+        None, description="Folder that query_file paths start from; unset: the folder of the query set."
+    )
+    min_recall: float = Field(
+        0.0, ge=0, le=1, description="Minimum recall@10 on the judged queries; below it, a warning."
+    )
+    min_ndcg: float = Field(0.0, ge=0, le=1, description="Minimum nDCG@10 on the judged queries; below it, a warning.")
     promotion: Literal["automatic", "manual"] = Field(
         "automatic", description="manual: a checked candidate waits for embed-assets promote, or the job in the UI."
     )
-    keep_previous: int = Field(1, ge=1, description="Versions that roll-back can return to; all are kept fresh.")
+    keep_previous: int = Field(
+        1, ge=1, description="Number of earlier versions that a roll-back can return to; all are kept up to date."
+    )
 
 
 class ComputeSettings(Section):
     """Where and how encoders run. Not part of the encoder version, but for dtype."""
 
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Of the model's numbers.")
-    batch_tokens: int | None = Field(None, ge=1, description="Padded tokens a batch; unset: by device.")
-    batch_pixels: int | None = Field(None, ge=1, description="Pixels a batch; unset: by device.")
-    readers: int = Field(2, ge=1, le=64, description="Threads that read, decode and tokenise ahead.")
-    buffer_mb: int = Field(256, ge=1, description="Most decoded media waiting for the encoder.")
+    device: str = Field("auto", description="Device of the models: auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Floating point type of the model's weights and activations; part of the encoder version.",
+    )
+    batch_tokens: int | None = Field(
+        None, ge=1, description="Maximum padded tokens per batch; unset: chosen by device."
+    )
+    batch_pixels: int | None = Field(None, ge=1, description="Maximum pixels per batch; unset: chosen by device.")
+    readers: int = Field(
+        2, ge=1, le=64, description="Number of threads that read, decode and tokenise ahead of the encoder."
+    )
+    buffer_mb: int = Field(256, ge=1, description="Maximum megabytes of decoded media that wait for the encoder.")
     cache_mb: int = Field(
         1024,
         ge=0,
-        description="Of a local folder (EMBED_ASSETS_CACHE, else below ~/.cache) that keeps what was read from object "
-        "stores, so that it is fetched once for all encoders; 0: keep nothing.",
+        description="Maximum megabytes of the local cache (EMBED_ASSETS_CACHE, else below ~/.cache) of files read from "
+        "object stores, so that each is fetched once for all encoders; 0: no cache.",
     )
-    flush_rows: int = Field(20_000, ge=1, description="Rows a commit.")
-    flush_seconds: float = Field(60.0, gt=0, description="Longest time between two commits.")
-    offline: bool = Field(False, description="Never ask a model hub.")
-    isolate_decoders: bool = Field(True, description="Decode media in processes that may crash or hang.")
-    keep_models: bool = Field(True, description="Keep copies of local model files, so that roll-back can load them.")
+    flush_rows: int = Field(20_000, ge=1, description="Rows per commit.")
+    flush_seconds: float = Field(60.0, gt=0, description="Maximum seconds between two commits.")
+    offline: bool = Field(
+        False, description="Use no model hub: models come from local folders and the local hub cache."
+    )
+    isolate_decoders: bool = Field(
+        True,
+        description="Whether media is decoded in separate processes, so that a crash or hang of a decoder costs "
+        "one item.",
+    )
+    keep_models: bool = Field(
+        True,
+        description="Whether the store keeps a copy of local model files, so that what serves can always be loaded.",
+    )
     budget: str = Field(
         "",
         examples=["10m", "1.5Mtokens", "2.50usd"],
-        description="What a run may spend on encoding: 10m, 1.5Mtokens, 2Gpixels, 2.50usd; empty: all it takes.",
+        description="Maximum that a run spends on encoding: 10m, 1.5Mtokens, 2Gpixels, 2.50usd; empty: unlimited.",
     )
 
 
 class IndexSettings(Section):
     """How vector tables are indexed. Not part of the encoder version."""
 
-    vector_dtype: Literal["float16", "float32"] = Field("float16", description="Of the stored vectors' numbers.")
-    min_rows: int = Field(20_000, ge=1, description="Fewer rows get no ANN index: exact search is as fast.")
-    rows_per_partition: int = Field(4096, ge=16, description="IVF cells: one for so many rows.")
-    num_bits: int = Field(5, ge=1, le=9, description="Bits a dimension of the RaBitQ code.")
+    vector_dtype: Literal["float16", "float32"] = Field(
+        "float16", description="Floating point type of the stored vectors."
+    )
+    min_rows: int = Field(
+        20_000, ge=1, description="Rows from which a table gets an ANN index; below, exact search is as fast."
+    )
+    rows_per_partition: int = Field(4096, ge=16, description="Rows per IVF partition of the ANN index.")
+    num_bits: int = Field(5, ge=1, le=9, description="Bits per dimension of the RaBitQ code.")
 
 
 class CheckSettings(Section):
     """Thresholds of the asset checks."""
 
-    min_ann_recall: float = Field(0.95, ge=0, le=1, description="Blocking: ANN recall@10 against exact search.")
-    recall_queries: int = Field(200, ge=1, description="Held-out queries that ANN recall is measured on.")
-    max_quarantined_share: float = Field(0.05, ge=0, le=1, description="More items set aside: a warning.")
-    max_mean_cosine: float = Field(0.9, ge=-1, le=1, description="Mean cosine of random pairs: above, collapsed.")
+    min_ann_recall: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="Minimum recall@10 of the ANN index against exact search; below it, promotion is blocked.",
+    )
+    recall_queries: int = Field(200, ge=1, description="Number of held-out queries on which ANN recall is measured.")
+    max_quarantined_share: float = Field(
+        0.05, ge=0, le=1, description="Maximum share of quarantined items; above it, a warning."
+    )
+    max_mean_cosine: float = Field(
+        0.9,
+        ge=-1,
+        le=1,
+        description="Maximum mean cosine of random pairs of vectors; above it, a warning that they have collapsed.",
+    )
     max_quality_loss: float = Field(
-        0.02, ge=0, le=1, description="Blocking: labelled nDCG@10 and recall@10 may be so far below live's."
+        0.02,
+        ge=0,
+        le=1,
+        description="Maximum loss of nDCG@10 and recall@10 on the judged queries against what is live; above it, "
+        "promotion is blocked.",
     )
 
 
@@ -271,7 +357,7 @@ class MaintenanceSettings(Section):
         description="Age below which no table version is removed; encoder versions that are neither current, live nor "
         "to go back to are retired so long after another became current.",
     )
-    seconds: float = Field(600.0, gt=0, description="Longest a maintenance run starts something new.")
+    seconds: float = Field(600.0, gt=0, description="Seconds after which a maintenance run starts nothing new.")
     keep_versions: int = Field(
         100, ge=1, description="Versions of a table that are kept at the most, though younger; runs remove older ones."
     )
@@ -279,9 +365,13 @@ class MaintenanceSettings(Section):
         200, ge=1, description="Finished runs that are kept of a store's own Dagster home, beside those assets show."
     )
     keep_run_days: float = Field(30.0, gt=0, description="Age at which finished runs of that home are deleted.")
-    max_small_fragments: int = Field(20, ge=2, description="More files of few rows in a table: it is compacted.")
-    max_deleted_share: float = Field(0.1, gt=0, le=1, description="More rows deleted: the table is compacted.")
-    max_unindexed_share: float = Field(0.05, gt=0, le=1, description="More rows that an index lacks: it gets them.")
+    max_small_fragments: int = Field(20, ge=2, description="Small fragments above which a table is compacted.")
+    max_deleted_share: float = Field(
+        0.1, gt=0, le=1, description="Share of deleted rows above which a table is compacted."
+    )
+    max_unindexed_share: float = Field(
+        0.05, gt=0, le=1, description="Share of unindexed rows above which an index is brought up to date."
+    )
 
 
 class AutomationSettings(Section):
@@ -290,7 +380,7 @@ class AutomationSettings(Section):
     enabled: bool = Field(False, description="Give the assets conditions, and the pipeline a sensor that acts on them.")
     running: bool = Field(False, description="That sensor is on from the start; else it is switched on in the UI.")
     cron: str = Field("0 * * * *", description="When sources are listed and encoders resolved.")
-    timezone: str = Field("UTC", description="Of cron, and of the nightly and weekly schedules.")
+    timezone: str = Field("UTC", description="Time zone of cron, and of the nightly and weekly schedules.")
     fresh_within_hours: float | None = Field(
         None, gt=0, description="Serving assets are overdue when they were not materialized for so long; unset: never."
     )
@@ -299,16 +389,18 @@ class AutomationSettings(Section):
 class LimitSettings(Section):
     """Bounds on one media item; over them it is quarantined."""
 
-    max_bytes: int = Field(512 * 1024 * 1024, ge=1, description="Of a file.")
-    max_pixels: int = Field(100_000_000, ge=1, description="Of a picture or a frame.")
-    max_characters: int = Field(10_000_000, ge=1, description="Of a text.")
-    max_pages: int = Field(5000, ge=1, description="Of a document.")
-    max_seconds: float = Field(4 * 3600, gt=0, description="Of a sound or a video.")
-    max_frames: int = Field(4096, ge=1, description="Taken from one video.")
-    decode_seconds: float = Field(20, gt=0, description="Of an isolated decoder, for each ten megabytes begun.")
-    decode_megabytes: int = Field(2048, ge=64, description="Of an isolated decoder.")
+    max_bytes: int = Field(512 * 1024 * 1024, ge=1, description="Maximum size of a file in bytes.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Maximum pixels of an image or a video frame.")
+    max_characters: int = Field(10_000_000, ge=1, description="Maximum characters of a text.")
+    max_pages: int = Field(5000, ge=1, description="Maximum pages of a PDF.")
+    max_seconds: float = Field(4 * 3600, gt=0, description="Maximum length of a sound or video in seconds.")
+    max_frames: int = Field(4096, ge=1, description="Maximum number of frames sampled from one video.")
+    decode_seconds: float = Field(
+        20, gt=0, description="Maximum seconds that a decoder process takes per ten megabytes of a file."
+    )
+    decode_megabytes: int = Field(2048, ge=64, description="Maximum megabytes of memory of a decoder process.")
     background: tuple[int, int, int] = Field(
-        (255, 255, 255), examples=[[255, 255, 255]], description="Under transparent pixels: red, green, blue."
+        (255, 255, 255), examples=[[255, 255, 255]], description="Colour behind transparent pixels: red, green, blue."
     )
 
 
@@ -328,7 +420,9 @@ class PipelineSettings(Section):
         examples=["data/store", "s3://bucket/store"],
         description="Folder or bucket prefix of the LanceDB store; a pipeline has its own.",
     )
-    storage_options: dict[str, Any] = Field(default_factory=dict, description="For the store; as fsspec's.")
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of fsspec for the store's protocol: key, secret, endpoint_url."
+    )
     sources: dict[Name, SourceSettings] = Field(
         min_length=1, examples=[{"photos": {"uri": "media/photos"}}], description="Name → where media items come from."
     )
@@ -340,7 +434,12 @@ class PipelineSettings(Section):
         examples=[{"text": {"queries": "queries.jsonl", "min_ndcg": 0.6}}],
         description="Name → what is expected of a space of vectors; an encoder names its space.",
     )
-    shards: int = Field(16, ge=1, le=5000, description="Stable buckets of media items: Dagster's partitions.")
+    shards: int = Field(
+        16,
+        ge=1,
+        le=5000,
+        description="Number of stable buckets that items are divided into; each is a partition in Dagster.",
+    )
     compute: ComputeSettings = ComputeSettings()  # pyright: ignore[reportCallIssue]
     index: IndexSettings = IndexSettings()  # pyright: ignore[reportCallIssue]
     checks: CheckSettings = CheckSettings()  # pyright: ignore[reportCallIssue]

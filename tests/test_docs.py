@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from embed_assets.media.sidecar import load_sidecar
+from embed_assets.quality.queryset import load_queries
 from tests import console
 from tests.support import REPOSITORY
 
@@ -29,3 +31,15 @@ def test_every_link_in_the_docs_is_there() -> None:
     for page in DOCS.glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_files_that_the_page_on_names_shows_are_read_as_it_says(tmp_path: Path) -> None:
+    page = (DOCS / "queries.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"```jsonl (\w+)\n(.*?)```", page, re.DOTALL))
+    for name, text in shown.items():
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    said = load_sidecar(str(tmp_path / "sidecar.jsonl"))
+    assert said["harbour/dawn.jpg"].labels == ("boat", "sea") and said["harbour/dawn.jpg"].extra == {"year": 1998}
+    assert said["articles.csv#a-17"].labels == ("news",)
+    first, second = load_queries(tmp_path / "queries.jsonl")
+    assert len(first.relevant) == 2 and second.relevant_labels == ("sea",)
