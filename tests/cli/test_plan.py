@@ -68,7 +68,7 @@ def test_the_document_is_one_json_and_never_asks(command: Command, pipeline_yaml
     assert (document["fresh"], document["total"]["items"]) == (False, 10)
     assert document["encoders"][0]["versions"][0]["sources"][0]["new"] == 10
     assert document["total"]["basis"] == ["sampled: 3 items on cpu"]
-    assert "run" not in document
+    assert document["run"] is None
 
 
 def test_yes_runs_what_was_planned(command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list) -> None:
