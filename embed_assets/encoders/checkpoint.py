@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.device import torch_dtype
-from embed_assets.encoders.model_files import check_tokenizer_files
+from embed_assets.encoders.model_files import check_config, check_tokenizer_files
 from embed_assets.errors import WeightsError
 
 
@@ -16,6 +16,7 @@ def load_model(model_class: Any, folder: Path, *, dtype: str, unused: tuple[str,
     transformers fills what a checkpoint lacks with RANDOM numbers and only logs it; here that is an
     error, save for the tensors under the `unused` prefixes, which no vector is read from.
     """
+    check_config(folder)
     try:
         with quiet():
             model, info = model_class.from_pretrained(

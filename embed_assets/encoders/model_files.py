@@ -22,7 +22,10 @@ _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
 def read_json(file: Path) -> Any:
     """The file's content. Raises WeightsError naming the file and what is wrong with it."""
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file} can't be read: {error.strerror}. Give this user access to it.") from error
     if data.startswith(_POINTER):
         raise _pointer(file)
     try:
@@ -82,8 +85,25 @@ def check_model_folder(folder: Path) -> None:
         read_modules(folder)
 
 
+def check_regular(file: Path) -> None:
+    """Raise WeightsError for a link to nothing, and for a pipe, which would be waited for."""
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "a link to nothing, or a pipe"
+        raise WeightsError(f"{file} is no file but {what}. Get the model again.")
+
+
+def check_config(folder: Path) -> None:
+    """Raise WeightsError where config.json is absent, or names no type of model."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise WeightsError(f"{file} is not there, which says what model this is. Get the whole folder again.")
+    if not read_config(file).get("model_type"):
+        raise WeightsError(f"{file} has no model_type, which says what model this is. Get it again.")
+
+
 def check_safetensors(file: Path) -> None:
     """Raise WeightsError where the header is none, or the file is not as long as its header says."""
+    check_regular(file)
     size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(8)

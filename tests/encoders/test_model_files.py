@@ -1,6 +1,7 @@
 """Damaged, incomplete and hostile model folders: one WeightsError that names the file and the reason."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,26 @@ def cut(file: str, size: int) -> Callable[[Path], None]:
     return change
 
 
+def replaced(file: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        (model / file).unlink()
+        make(model / file)
+
+    return change
+
+
+def link(file: str) -> Callable[[Path], None]:
+    return replaced(file, lambda place: place.symlink_to("blobs/0123"))
+
+
+def pipe(file: str) -> Callable[[Path], None]:
+    return replaced(file, os.mkfifo)
+
+
+def folder(file: str) -> Callable[[Path], None]:
+    return replaced(file, Path.mkdir)
+
+
 def modules(*entries: object) -> Callable[[Path], None]:
     return write("modules.json", json.dumps(list(entries)).encode())
 
@@ -82,7 +103,7 @@ _FAULTS = {
     "config is Latin-1": (write("config.json", b'{"a": "\xe9"}'), r"config\.json is no UTF-8 text"),
     "config is a pointer": (write("config.json", _POINTER), r"config\.json is a Git LFS pointer"),
     "config is nested": (write("config.json", b"[" * 100_000), r"config\.json is nested too deeply"),
-    "config is a list": (write("config.json", b"[]"), r"can't be loaded"),
+    "config is a list": (write("config.json", b"[]"), r"config\.json holds list"),
     "modules has a mark": (write("modules.json", b"\xef\xbb\xbf[]"), r"modules\.json is no JSON: Unexpected UTF-8 BOM"),
     "modules is empty": (modules(), r"modules\.json names no modules"),
     "modules has a text": (modules("Transformer"), r"modules\.json: each module needs a path and a type"),
@@ -104,7 +125,13 @@ _FAULTS = {
     "tokenizer is cut short": (cut("tokenizer.json", 200), r"tokenizer\.json is no JSON"),
     "tokenizer is of nothing": (write("tokenizer.json", b"{}"), "has no tokenizer that can be loaded"),
     "config of another size": (edit("config.json", hidden_size=48), "can't be loaded"),
-    "config without a type": (lambda m: write("config.json", b"{}")(m), "can't be loaded"),
+    "config without a type": (write("config.json", b"{}"), r"config\.json has no model_type"),
+    "config is gone": (lambda m: (m / "config.json").unlink(), r"config\.json is not there"),
+    "config links to nothing": (link("config.json"), r"config\.json is no file but a link to nothing"),
+    "tokenizer links to nothing": (link("tokenizer.json"), r"tokenizer\.json is no file but a link to nothing"),
+    "weights link to nothing": (link("model.safetensors"), r"model\.safetensors is no file but a link to nothing"),
+    "weights are a pipe": (pipe("model.safetensors"), r"model\.safetensors is no file but .* a pipe"),
+    "weights are a folder": (folder("model.safetensors"), r"model\.safetensors is no file but a folder"),
 }
 
 
