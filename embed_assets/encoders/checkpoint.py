@@ -55,13 +55,15 @@ def load_tokenizer(folder: Path) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of transformers in a run's log; restores what was set."""
+    """No progress bars of transformers in a run's log, nor its report of tensors; restores what was set."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()

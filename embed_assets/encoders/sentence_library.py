@@ -11,7 +11,7 @@ from embed_assets.encoders.model_files import check_tokenizer_files, read_module
 from embed_assets.encoders.sentence_chain import text_limit
 from embed_assets.encoders.tokens import BatchTokenizer
 from embed_assets.encoders.weights import PICKLES
-from embed_assets.errors import WeightsError
+from embed_assets.errors import WeightsError, in_one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ class Library:
                     model_kwargs={"use_safetensors": True, "dtype": torch_dtype(dtype)},
                 )
         except (OSError, ValueError, RuntimeError, ImportError) as error:
-            raise WeightsError(f"{folder} can't be loaded: {error}") from error
+            raise WeightsError(f"{folder} can't be loaded: {in_one_line(error)}") from error
         self.model.eval()
         self.model.truncate_dim = None  # the encoder truncates, and normalises after it
         self._check_complete(folder, dtype)
