@@ -240,7 +240,7 @@ class IndexSettings(Section):
     vector_dtype: Literal["float16", "float32"] = Field("float16", description="Of the stored vectors' numbers.")
     min_rows: int = Field(20_000, ge=1, description="Fewer rows get no ANN index: exact search is as fast.")
     rows_per_partition: int = Field(4096, ge=16, description="IVF cells: one for so many rows.")
-    num_bits: int = Field(5, ge=1, le=9, description="Bits a dimension of the RaBitQ code.")
+    num_bits: int = Field(5, ge=1, le=9, description="Bits a number of the index's codes, where 8 divides the dim.")
 
 
 class CheckSettings(Section):
