@@ -18,7 +18,7 @@ from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
 from embed_assets.media.looking import look_at
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
+from embed_assets.store.nearest import nearest_items, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import one_of, quoted, read
 from embed_assets.store.serving import Serving, live_release
@@ -107,19 +107,9 @@ class Searcher:
             raise SettingsError(f"k is {k}; it must be at least 1.")
         release = live_release(self._store, space)
         vector = self._vector(query, release, encoder_version)
-        where = _where(sources, label)
-        rows = nearest(
-            open_release(self._store, release),
-            vector,
-            release,
-            k=k * SEGMENTS_PER_ITEM,
-            columns=_COLUMNS,
-            where=where,
-        ).to_pylist()
-        best: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            best.setdefault(row["media_id"], row)
-        return [_hit(rank, row, release) for rank, row in enumerate(list(best.values())[:k], 1)]
+        table, where = open_release(self._store, release), _where(sources, label)
+        rows = nearest_items(table, vector, release, k=k, columns=_COLUMNS, where=where)
+        return [_hit(rank, row, release) for rank, row in enumerate(rows, 1)]
 
     def _vector(self, query: Any, release: Release, version: str | None) -> np.ndarray:
         if isinstance(query, np.ndarray):

@@ -219,3 +219,15 @@ def test_weights_that_are_the_same_under_another_path_are_one_version(tmp_path, 
         for name in ("one", "other")
     }
     assert len(versions) == 1
+
+
+def test_a_long_document_leaves_room_for_the_other_items(tmp_path, words):
+    """All of its 60 chunks are nearer to the query than any note: k is of items."""
+    write_notes(tmp_path / "notes", 8)
+    (tmp_path / "notes" / "book.txt").write_text("\n\n".join(f"walrus {note(7, length=24)}" for _ in range(60)))
+    steps = pipeline(tmp_path)
+    run_all(steps)
+    hits = searcher(steps).search(f"walrus {note(7, length=24)}", space="words", k=5)
+    assert (len(hits), hits[0].key, [hit.rank for hit in hits]) == (5, "book.txt", [1, 2, 3, 4, 5])
+    assert len({hit.key for hit in hits}) == 5
+    assert len(searcher(steps).search("walrus", space="words", k=50)) == 9
