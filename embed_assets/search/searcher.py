@@ -14,7 +14,7 @@ from embed_assets.embedding.loading import load_version
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import decoders_of, limits_of
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
+from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
 from embed_assets.media.looking import look_at
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
@@ -22,6 +22,7 @@ from embed_assets.store.nearest import nearest_items, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import one_of, quoted, read
 from embed_assets.store.serving import Serving, live_release
+from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 if TYPE_CHECKING:
@@ -101,13 +102,17 @@ class Searcher:
 
         A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
         the one that serves, StoreError where the space serves nothing, MediaError where a file can't be decoded,
-        SettingsError for a k below 1.
+        SettingsError for a k below 1, EncoderOutputError where the query's vector is none.
         """
         if k < 1:
             raise SettingsError(f"k is {k}; it must be at least 1.")
         release = live_release(self._store, space)
         vector = self._vector(query, release, encoder_version)
         table, where = open_release(self._store, release), _where(sources, label)
+        if reason := unstorable([vector], table.schema.field("vector").type.value_type):  # pyright: ignore[reportAttributeAccessIssue]
+            raise EncoderOutputError(
+                f"The query can't be asked: {reason}. Its numbers must be like those of the table."
+            )
         rows = nearest_items(table, vector, release, k=k, columns=_COLUMNS, where=where)
         return [_hit(rank, row, release) for rank, row in enumerate(rows, 1)]
 
