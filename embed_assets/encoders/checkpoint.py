@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.device import torch_dtype
-from embed_assets.encoders.model_files import check_config, check_tokenizer_files
+from embed_assets.encoders.model_files import check_config, check_tokenizer_files, check_vocabulary
 from embed_assets.errors import WeightsError
 
 
@@ -45,12 +45,14 @@ def load_tokenizer(folder: Path) -> Any:
 
     check_tokenizer_files(folder)
     try:
-        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except ImportError:
         raise
     except Exception as error:  # the parsers of tokenizers raise plain Exception, among others
         said = " ".join(str(error).split())
         raise WeightsError(f"{folder} has no tokenizer that can be loaded: {said}") from error
+    check_vocabulary(len(tokenizer), folder)
+    return tokenizer
 
 
 @contextmanager

@@ -17,6 +17,7 @@ _HEADER_BYTES = 100_000_000  # safetensors' own limit of its header
 _SMALL_JSON = 2**20  # of a folder's JSON files the larger ones are read by those who need them
 _NEEDS_CONFIG = ("Pooling", "Dense")  # modules whose defaults would change vectors without a word
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken")
+_LEAST_SHARE = 0.5  # of the model's tokens that a tokenizer has entries for
 _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
 
@@ -126,6 +127,21 @@ def check_tokenizer_files(folder: Path) -> None:
         raise WeightsError(
             f"{folder} has no tokenizer: none of {', '.join(_VOCABULARIES)} is there, so every word would be unknown. "
             "A copy that is half there? Get the whole folder again."
+        )
+
+
+def check_vocabulary(entries: int, folder: Path) -> None:
+    """Raise WeightsError where a tokenizer has far fewer entries than the model of the folder has for tokens.
+
+    Most words would be unknown. A few more or less are usual: tables are filled up to a round number.
+    """
+    config = read_config(folder / "config.json")
+    text = config.get("text_config")
+    wanted = (text if isinstance(text, dict) else config).get("vocab_size")
+    if isinstance(wanted, int) and entries < _LEAST_SHARE * wanted:
+        raise WeightsError(
+            f"{folder}: its tokenizer has {entries:,} entries, its model has {wanted:,}, so most words "
+            "would be unknown. Put the model's own tokenizer files there."
         )
 
 

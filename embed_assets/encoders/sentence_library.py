@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from embed_assets.encoders.checkpoint import load_model, quiet
 from embed_assets.encoders.device import torch_dtype
 from embed_assets.encoders.identity import hash_tokenizer
-from embed_assets.encoders.model_files import check_tokenizer_files, read_modules
+from embed_assets.encoders.model_files import check_tokenizer_files, check_vocabulary, read_modules
 from embed_assets.encoders.sentence_chain import text_limit
 from embed_assets.encoders.tokens import BatchTokenizer
 from embed_assets.encoders.weights import PICKLES
@@ -40,7 +40,7 @@ class Library:
         self._check_complete(folder, dtype)
         transformer = getattr(self.model[0], "auto_model", None)
         self.config = transformer.config.to_dict() if transformer is not None else {}
-        self.tokenizer = self._tokenizer(max_length)
+        self.tokenizer = self._tokenizer(folder / read_modules(folder)[0]["path"], max_length)
         self.steps = [_step(module) for module in self._modules()[1:]]
         if transformer is None:
             self.steps.insert(0, _step(self.model[0]))
@@ -79,11 +79,12 @@ class Library:
     def _modules(self) -> list[Any]:
         return list(self.model.children())
 
-    def _tokenizer(self, max_length: int | None) -> BatchTokenizer | None:
+    def _tokenizer(self, folder: Path, max_length: int | None) -> BatchTokenizer | None:
         first: Any = self.model[0]
         tokenizer = getattr(first, "tokenizer", None)
         if getattr(tokenizer, "backend_tokenizer", None) is None or not hasattr(first, "auto_model"):
             return None
+        check_vocabulary(len(tokenizer), folder)
         limit = text_limit(tokenizer, first.auto_model.config, self.model.max_seq_length, max_length)
         if limit is not None:
             self.model.max_seq_length = limit

@@ -135,6 +135,29 @@ _FAULTS = {
 }
 
 
+def with_tokenizer_of(model: Path, words: int) -> Path:
+    """The model with another tokenizer, of so many entries beside the special ones."""
+    from transformers import BertTokenizer
+
+    for pattern in ("tokenizer*", "vocab*"):
+        for file in model.glob(pattern):
+            file.unlink()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{number}" for number in range(words))]
+    BertTokenizer(vocab={token: place for place, token in enumerate(tokens)}).save_pretrained(model)
+    return model
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.0, False), (0.4, False), (0.6, True), (0.97, True)])
+def test_a_tokenizer_of_far_fewer_entries_than_the_models_is_refused(share: float, fits: bool, model: Path) -> None:
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    spec = spec_for(str(with_tokenizer_of(model, int(share * size))))
+    if fits:
+        load_encoder(spec, device="cpu")
+        return
+    with pytest.raises(WeightsError, match=r"its tokenizer has \d+ entries, its model has 2\d\d, so most words"):
+        load_encoder(spec, device="cpu")
+
+
 @pytest.mark.parametrize("fault", _FAULTS)
 def test_a_fault_of_a_model_folder_is_one_error_that_names_it(fault: str, model: Path) -> None:
     change, said = _FAULTS[fault]
