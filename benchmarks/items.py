@@ -117,7 +117,13 @@ def served(folder: Path, rows: int) -> tuple[Any, Release]:
             vector_rows(schema, vectors, text=["Some words of a chunk. " * 30] * rows, **told), replaced=()
         )
     report = build_indices(store, made.name, distance="cosine", settings=IndexSettings())  # pyright: ignore[reportCallIssue]
-    facts = {"space": "words", "encoder": "words", "encoder_version": "v1", "table": made.name, "distance": "cosine"}
+    facts: dict[str, Any] = {
+        "space": "words",
+        "encoder": "words",
+        "encoder_version": "v1",
+        "table": made.name,
+        "distance": "cosine",
+    }
     return store.open(made.name), Release(
         **facts, table_version=report.table_version, dim=DIM, rows=rows, ann=report.ann
     )

@@ -81,7 +81,7 @@ class Library:
 
     def _tokenizer(self, folder: Path, max_length: int | None) -> BatchTokenizer | None:
         first: Any = self.model[0]
-        tokenizer = getattr(first, "tokenizer", None)
+        tokenizer: Any = getattr(first, "tokenizer", None)
         if getattr(tokenizer, "backend_tokenizer", None) is None or not hasattr(first, "auto_model"):
             return None
         check_vocabulary(len(tokenizer), folder)

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import pytest
@@ -88,7 +89,12 @@ def another_kind_of_model(model: Path) -> None:
     from transformers import ViTConfig, ViTModel
 
     shutil.rmtree(model)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     ViTModel(ViTConfig(image_size=32, patch_size=8, **sizes)).save_pretrained(model)
 
 

@@ -161,9 +161,15 @@ def test_both_paths_have_one_identity_and_vector(tmp_path: Path) -> None:
 def test_an_encoder_decoder_of_another_kind_is_left_to_sentence_transformers(tmp_path: Path) -> None:
     from transformers import BartConfig, BartModel
 
-    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
-    tokens = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    sizes: dict[str, Any] = {
+        "d_model": 32,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_ffn_dim": 64,
+        "decoder_ffn_dim": 64,
+    }
+    heads: dict[str, Any] = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
+    tokens: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
     model = enliven(BartModel(BartConfig(vocab_size=len(tokenizer()), **sizes, **heads, **tokens)), 5)
     folder = st_folder(tmp_path, model)
     assert_same(encoded(folder), reference(folder))
