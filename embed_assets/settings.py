@@ -317,7 +317,9 @@ class IndexSettings(Section):
         20_000, ge=1, description="Rows from which a table gets an ANN index; below, exact search is as fast."
     )
     rows_per_partition: int = Field(4096, ge=16, description="Rows per IVF partition of the ANN index.")
-    num_bits: int = Field(5, ge=1, le=9, description="Bits per dimension of the RaBitQ code.")
+    num_bits: int = Field(
+        5, ge=1, le=9, description="Bits per dimension of the RaBitQ code, which is used where 8 divides the dim."
+    )
 
 
 class CheckSettings(Section):

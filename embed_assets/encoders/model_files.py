@@ -17,12 +17,16 @@ _HEADER_BYTES = 100_000_000  # safetensors' own limit of its header
 _SMALL_JSON = 2**20  # of a folder's JSON files the larger ones are read by those who need them
 _NEEDS_CONFIG = ("Pooling", "Dense")  # modules whose defaults would change vectors without a word
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken")
+_LEAST_SHARE = 0.5  # of the model's tokens that a tokenizer has entries for
 _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
 
 def read_json(file: Path) -> Any:
     """The file's content. Raises WeightsError naming the file and what is wrong with it."""
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file} can't be read: {error.strerror}. Give this user access to it.") from error
     if data.startswith(_POINTER):
         raise _pointer(file)
     try:
@@ -82,8 +86,25 @@ def check_model_folder(folder: Path) -> None:
         read_modules(folder)
 
 
+def check_regular(file: Path) -> None:
+    """Raise WeightsError for a link to nothing, and for a pipe, which would be waited for."""
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "a link to nothing, or a pipe"
+        raise WeightsError(f"{file} is no file but {what}. Get the model again.")
+
+
+def check_config(folder: Path) -> None:
+    """Raise WeightsError where config.json is absent, or names no type of model."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise WeightsError(f"{file} is not there, which says what model this is. Get the whole folder again.")
+    if not read_config(file).get("model_type"):
+        raise WeightsError(f"{file} has no model_type, which says what model this is. Get it again.")
+
+
 def check_safetensors(file: Path) -> None:
     """Raise WeightsError where the header is none, or the file is not as long as its header says."""
+    check_regular(file)
     size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(8)
@@ -106,6 +127,21 @@ def check_tokenizer_files(folder: Path) -> None:
         raise WeightsError(
             f"{folder} has no tokenizer: none of {', '.join(_VOCABULARIES)} is there, so every word would be unknown. "
             "A copy that is half there? Get the whole folder again."
+        )
+
+
+def check_vocabulary(entries: int, folder: Path) -> None:
+    """Raise WeightsError where a tokenizer has far fewer entries than the model of the folder has for tokens.
+
+    Most words would be unknown. A few more or less are usual: tables are filled up to a round number.
+    """
+    config = read_config(folder / "config.json")
+    text = config.get("text_config")
+    wanted = (text if isinstance(text, dict) else config).get("vocab_size")
+    if isinstance(wanted, int) and entries < _LEAST_SHARE * wanted:
+        raise WeightsError(
+            f"{folder}: its tokenizer has {entries:,} entries, its model has {wanted:,}, so most words "
+            "would be unknown. Put the model's own tokenizer files there."
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.checkpoint import load_model, load_tokenizer
+from embed_assets.encoders.model_files import read_config
 from embed_assets.encoders.pooling import pool
 from embed_assets.encoders.sentence_layout import Layout
 from embed_assets.encoders.tokens import BatchTokenizer, Encoding, position_limit
@@ -22,12 +23,11 @@ class Chain:
     """Transformer, pooling, dense layers, normalising: (len(batch), dim) float32."""
 
     def __init__(self, layout: Layout, *, max_length: int | None, device: str, dtype: str) -> None:
-        from transformers import AutoModel
+        import transformers
 
         self.layout, self.device = layout, device
-        self.model = load_model(AutoModel, layout.transformer, dtype=dtype, unused=("pooler.",)).to(device)
-        if self.model.config.is_encoder_decoder:
-            raise WeightsError(f"{layout.transformer}: an encoder-decoder is loaded by its modules.json only.")
+        model_class = getattr(transformers, layout.model_class)
+        self.model = load_model(model_class, layout.transformer, dtype=dtype, unused=("pooler.",)).to(device)
         self.config = self.model.config.to_dict()
         if hasattr(self.model.config, "use_cache"):
             self.model.config.use_cache = False
@@ -75,8 +75,10 @@ class Chain:
         if not file.is_file():
             raise WeightsError(f"{folder} has no model.safetensors; only safetensors are loaded.")
         tensors = {name: tensor.float().to(self.device) for name, tensor in load_file(file).items()}
-        if "linear.weight" not in tensors:
-            raise WeightsError(f"{file} lacks linear.weight.")
+        biased = read_config(folder / "config.json").get("bias", True)
+        for name in ("linear.weight", "linear.bias") if biased else ("linear.weight",):
+            if name not in tensors:
+                raise WeightsError(f"{file} lacks {name}. Get it again.")
         self.steps.append(["dense", activation])
         return tensors["linear.weight"], tensors.get("linear.bias"), activation
 

@@ -13,6 +13,13 @@ ACTIVATIONS = {
     "torch.nn.modules.activation.Tanh": "Tanh",
     "torch.nn.modules.linear.Identity": "Identity",
 }
+# Of encoder-decoders whose encoder alone is the model of texts; AutoModel would want the decoder's weights too.
+ENCODER_CLASSES = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "longt5": "LongT5EncoderModel",
+}
 STANDARD_KEYS = {
     "max_seq_length",
     "do_lower_case",
@@ -31,6 +38,7 @@ class Layout:
     normalize: bool = False
     max_length: int | None = None
     lower_case: bool = False
+    model_class: str = "AutoModel"  # of transformers
     transformer: Path
 
 
@@ -46,10 +54,16 @@ class Prompts:
 def read_layout(folder: Path, pooling: str = "") -> Layout | None:
     """The folder's chain Transformer, Pooling, Dense…, Normalize; None if it is built otherwise.
 
-    A plain transformer without modules.json is a chain with the given pooling, mean unless said.
+    A plain transformer without modules.json is a chain with the given pooling, mean unless said. Raises
+    WeightsError where it is an encoder-decoder of which no encoder is known.
     """
     if not (folder / "modules.json").is_file():
-        return Layout(modes=(pooling or "mean",), transformer=folder)
+        model_class = _model_class(folder)
+        if model_class is None:
+            raise WeightsError(
+                f"{folder} is an encoder-decoder, of which only a modules.json says how to pool. Add one."
+            )
+        return Layout(modes=(pooling or "mean",), model_class=model_class, transformer=folder)
     modules = read_modules(folder)
     kinds = [_kind(module["type"]) for module in modules]
     tail = kinds[2:-1] if kinds[-1] == "Normalize" else kinds[2:]
@@ -58,9 +72,11 @@ def read_layout(folder: Path, pooling: str = "") -> Layout | None:
     paths = [folder / module["path"] for module in modules]
     options = read_config(paths[0] / "sentence_bert_config.json")
     pooled = read_config(paths[1] / "config.json")
-    modes = _modes(pooled)
+    modes, model_class = _modes(pooled), _model_class(paths[0])
     dense = [_dense(path) for path, kind in zip(paths, kinds, strict=True) if kind == "Dense"]
-    if modes is None or None in dense or not _plain(options) or not pooled.get("include_prompt", True):
+    if modes is None or model_class is None or None in dense or not _plain(options):
+        return None
+    if not pooled.get("include_prompt", True):
         return None
     return Layout(
         modes=modes,
@@ -68,6 +84,7 @@ def read_layout(folder: Path, pooling: str = "") -> Layout | None:
         normalize=kinds[-1] == "Normalize",
         max_length=options.get("max_seq_length"),
         lower_case=bool(options.get("do_lower_case")),
+        model_class=model_class,
         transformer=paths[0],
     )
 
@@ -79,6 +96,14 @@ def read_prompts(folder: Path) -> Prompts:
     default = named.get(content.get("default_prompt_name"), "")
     document = next((named[name] for name in ("document", "passage", "corpus") if name in named), default)
     return Prompts(query=named.get("query", default), document=document, truncate_dim=content.get("truncate_dim"))
+
+
+def _model_class(folder: Path) -> str | None:
+    """The class of transformers that loads the folder; None for an encoder-decoder that is left to the library."""
+    config = read_config(folder / "config.json")
+    if (known := ENCODER_CLASSES.get(str(config.get("model_type")))) is not None:
+        return known
+    return None if config.get("is_encoder_decoder") else "AutoModel"
 
 
 def _kind(module_type: str) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from embed_assets.encoders.checkpoint import load_model, quiet
 from embed_assets.encoders.device import torch_dtype
 from embed_assets.encoders.identity import hash_tokenizer
-from embed_assets.encoders.model_files import check_tokenizer_files, read_modules
+from embed_assets.encoders.model_files import check_tokenizer_files, check_vocabulary, read_modules
 from embed_assets.encoders.sentence_chain import text_limit
 from embed_assets.encoders.tokens import BatchTokenizer
 from embed_assets.encoders.weights import PICKLES
-from embed_assets.errors import WeightsError
+from embed_assets.errors import WeightsError, in_one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +34,13 @@ class Library:
                     model_kwargs={"use_safetensors": True, "dtype": torch_dtype(dtype)},
                 )
         except (OSError, ValueError, RuntimeError, ImportError) as error:
-            raise WeightsError(f"{folder} can't be loaded: {error}") from error
+            raise WeightsError(f"{folder} can't be loaded: {in_one_line(error)}") from error
         self.model.eval()
         self.model.truncate_dim = None  # the encoder truncates, and normalises after it
         self._check_complete(folder, dtype)
         transformer = getattr(self.model[0], "auto_model", None)
         self.config = transformer.config.to_dict() if transformer is not None else {}
-        self.tokenizer = self._tokenizer(max_length)
+        self.tokenizer = self._tokenizer(folder / read_modules(folder)[0]["path"], max_length)
         self.steps = [_step(module) for module in self._modules()[1:]]
         if transformer is None:
             self.steps.insert(0, _step(self.model[0]))
@@ -79,11 +79,12 @@ class Library:
     def _modules(self) -> list[Any]:
         return list(self.model.children())
 
-    def _tokenizer(self, max_length: int | None) -> BatchTokenizer | None:
+    def _tokenizer(self, folder: Path, max_length: int | None) -> BatchTokenizer | None:
         first: Any = self.model[0]
-        tokenizer = getattr(first, "tokenizer", None)
+        tokenizer: Any = getattr(first, "tokenizer", None)
         if getattr(tokenizer, "backend_tokenizer", None) is None or not hasattr(first, "auto_model"):
             return None
+        check_vocabulary(len(tokenizer), folder)
         limit = text_limit(tokenizer, first.auto_model.config, self.model.max_seq_length, max_length)
         if limit is not None:
             self.model.max_seq_length = limit

@@ -6,9 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from embed_assets.encoders.model_files import check_model_folder, read_config, read_json
+from embed_assets.encoders.model_files import (
+    check_model_folder,
+    check_regular,
+    check_safetensors,
+    read_config,
+    read_json,
+)
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.errors import WeightsError
+from embed_assets.errors import WeightsError, in_one_line
 
 # What is fetched of a hub repository. Never *.bin or *.pt (pickle: loading runs code) and never *.py.
 ALLOWED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
@@ -54,9 +60,19 @@ class ResolvedModel:
 
 
 def resolve_model(spec: EncoderSpec, *, offline: bool = False) -> ResolvedModel:
-    """Files of the spec's model: a local folder or file as it is, else from the hub or torchvision."""
+    """Files of the spec's model: a local folder or file as it is, else from the hub or torchvision.
+
+    Raises WeightsError where there are none, or one of them is damaged or can't be read.
+    """
     if spec.model.startswith(FILELESS):
         return ResolvedModel(path=Path(spec.model), revision=None, files=())
+    try:
+        return _resolve(spec, offline=offline)
+    except OSError as error:  # its text names the file
+        raise WeightsError(f"Encoder {spec.name!r}: its model can't be read: {in_one_line(error)}") from error
+
+
+def _resolve(spec: EncoderSpec, *, offline: bool) -> ResolvedModel:
     local = Path(spec.model).expanduser()
     if local.exists():
         return _resolved(local.absolute(), revision=None)
@@ -78,8 +94,7 @@ def fetch_json(model: str, name: str, *, revision: str | None = None) -> object 
     """One small JSON file of a local folder or of a hub id, or None where the model has none."""
     local = Path(model).expanduser()
     if local.is_dir():
-        path = local / name
-        return read_json(path) if path.is_file() else None
+        return _local_json(local / name)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
@@ -100,6 +115,13 @@ def fetch_json(model: str, name: str, *, revision: str | None = None) -> object 
         return None
     except Exception as error:  # the client raises its own, httpx's and OSError
         raise _unreachable(model, revision, error) from error
+
+
+def _local_json(file: Path) -> object | None:
+    try:
+        return read_json(file) if file.is_file() else None
+    except OSError as error:
+        raise WeightsError(f"{file} can't be looked at: {error.strerror}. Give this user access to it.") from error
 
 
 def verify_published(file: Path) -> None:
@@ -193,6 +215,8 @@ def _torch_hub() -> Path:
 
 def _resolved(path: Path, *, revision: str | None) -> ResolvedModel:
     if path.is_file():
+        if path.suffix == ".safetensors":
+            check_safetensors(path)
         found = [path]
     else:
         _check_folder(path)
@@ -208,6 +232,7 @@ def _stat(file: Path, root: Path) -> tuple[str, str, int, int]:
 
 
 def _check_folder(folder: Path) -> None:
+    next(folder.iterdir(), None)  # raises where it may not be read: a pattern then fits nothing
     if next(folder.rglob("*.safetensors"), None) is None:
         pickle = next((file for pattern in PICKLES for file in folder.rglob(pattern)), None)
         what = f"only {pickle.name}, a pickle, which can run code" if pickle else "no weights"
@@ -220,6 +245,9 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is an adapter (PEFT), not a whole model. Merge it once: "
             "merge_and_unload(), then save_pretrained(new_folder)."
         )
+    for pattern in ALLOWED:
+        for file in folder.rglob(pattern):
+            check_regular(file)
     check_model_folder(folder)
     for index in folder.rglob("*.safetensors.index.json"):
         shards = read_config(index).get("weight_map")

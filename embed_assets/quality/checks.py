@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +69,8 @@ QUARANTINED = CheckSpec(
 COLLAPSED = CheckSpec(
     name="collapsed_vectors",
     blocking=False,
-    description="Mean cosine of random pairs: near 1, the encoder says the same of everything.",
+    description="Mean cosine of random pairs: near 1, the encoder says the same of everything. Blocks where live tells "
+    "the same items apart, or canary texts have one vector as well.",
 )
 COMPARED = CheckSpec(
     name="compared_with_live",
@@ -268,8 +269,11 @@ def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
     return _verdict(QUARANTINED, share <= max_share, summary, quarantined=aside, share=round(share, 5))
 
 
-def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000) -> CheckVerdict:
-    """Mean cosine of random pairs of rows of different items."""
+def check_collapsed(table: "Table", *, max_mean_cosine: float, useless: str = "", pairs: int = 2000) -> CheckVerdict:
+    """Mean cosine of random pairs of rows: a warning, for media may be alike.
+
+    `useless` says why the vectors are of no use, where it is not the media: that blocks.
+    """
     vectors = sample_vectors(table, 2000)
     if len(vectors) < 2:
         return _verdict(COLLAPSED, True, "fewer than two vectors")
@@ -277,11 +281,12 @@ def check_collapsed(table: "Table", *, max_mean_cosine: float, pairs: int = 2000
     left = draw.integers(0, len(vectors), pairs)
     right = (left + draw.integers(1, len(vectors), pairs)) % len(vectors)
     unit = vectors / np.maximum(norms(vectors), 1e-12)[:, None]
-    mean = float((unit[left] * unit[right]).sum(axis=1).mean())
+    mean = float(np.minimum(1, (unit[left] * unit[right]).sum(axis=1).mean()))
     passed = np.isfinite(mean) and mean <= max_mean_cosine
     summary = f"mean cosine of random pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
     figures = {"mean_cosine": round(mean, 4)} if np.isfinite(mean) else {}
-    return _verdict(COLLAPSED, bool(passed), summary, **figures)
+    verdict = _verdict(COLLAPSED, bool(passed) and not useless, useless or summary, **figures)
+    return replace(verdict, blocking=True) if useless else verdict
 
 
 def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:

@@ -9,11 +9,11 @@ import numpy as np
 
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, StoreError
 from embed_assets.quality.asked import Asked
-from embed_assets.quality.evaluation import ranked_items, relevant_items
+from embed_assets.quality.evaluation import relevant_items
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
+from embed_assets.store.nearest import nearest_items, open_release
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import read
@@ -150,9 +150,9 @@ def _answers(table: "Table", release: Release, vectors: np.ndarray) -> _Answers:
     items, seconds = [], []
     for vector in vectors:
         started = time.perf_counter()
-        rows = nearest(table, vector, release, k=_K * SEGMENTS_PER_ITEM, columns=["media_id"])
+        rows = nearest_items(table, vector, release, k=_K, columns=["media_id"])
         seconds.append(time.perf_counter() - started)
-        items.append(ranked_items(rows))
+        items.append([row["media_id"] for row in rows])
     return _Answers(items=items, median_ms=round(1000 * float(np.median(seconds)), 2) if seconds else 0.0)
 
 

@@ -1,17 +1,16 @@
 """Labelled retrieval: nDCG and recall of a release on judged queries, by item rather than by segment."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from embed_assets.media.composed import composed
 from embed_assets.quality.answers import ann_answers
 from embed_assets.quality.queryset import Judged
 from embed_assets.quality.ranking import ndcg_at, recall_at, reciprocal_rank
-from embed_assets.store.nearest import SEGMENTS_PER_ITEM, exact
+from embed_assets.store.nearest import SEGMENTS_PER_ITEM, exact, nearest_items
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import read
 
@@ -52,11 +51,17 @@ def evaluate(
     asked = vectors[answerable]
     if by_exact_search or not release.ann:
         found = exact(table, asked, k=limit, distance=release.distance, columns=["media_id"])
-        answers = [ranked_items(rows) for rows in found]
+        ids = [tuple(rows.column("media_id").to_pylist()) for rows in found]
     else:
         effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
         near = ann_answers(table, asked, k=limit, distance=release.distance, **effort)
-        answers = [list(dict.fromkeys(answer.media_ids)) for answer in near]
+        ids = [answer.media_ids for answer in near]
+    answers = [list(dict.fromkeys(found)) for found in ids]
+    as_asked = replace(release, ann=release.ann and not by_exact_search)
+    for place, found in enumerate(ids):
+        if len(answers[place]) < depth and len(found) == limit:  # a long document filled the rows
+            rows = nearest_items(table, asked[place], as_asked, k=depth, columns=["media_id"])
+            answers[place] = [row["media_id"] for row in rows]
     for ranked, wanted in zip(answers, filter(None, relevant), strict=True):
         scores.append(
             (
@@ -76,11 +81,6 @@ def evaluate(
         recall_at_100=float(means[2]) if depth >= 100 else None,
         mrr=float(means[3]),
     )
-
-
-def ranked_items(rows: pa.Table) -> list[str]:
-    """Media ids in the order of their nearest segment."""
-    return list(dict.fromkeys(rows.column("media_id").to_pylist()))
 
 
 def relevant_items(table: "Table", judged: Sequence[Judged]) -> tuple[list[set[str]], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from embed_assets.encoders.identity import canonical_hash
 from embed_assets.errors import SettingsError
 from embed_assets.quality import checks
 from embed_assets.quality.asked import Asked
+from embed_assets.quality.collapse import why_collapsed
 from embed_assets.quality.comparison import Comparison, compare, lost_items
 from embed_assets.quality.emptiness import why_empty
 from embed_assets.quality.evaluation import Evaluation, evaluate
@@ -162,5 +163,9 @@ class Gate:
                 max_lost_share=wanted.max_quarantined_share,
             ),
             checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
-            checks.COLLAPSED.name: lambda: checks.check_collapsed(table, max_mean_cosine=wanted.max_mean_cosine),
+            checks.COLLAPSED.name: lambda: checks.check_collapsed(
+                table,
+                max_mean_cosine=wanted.max_mean_cosine,
+                useless=why_collapsed(self._store, record, release, most=wanted.max_mean_cosine),
+            ),
         }

@@ -50,7 +50,7 @@ def measure(
     for answer, bound in zip(answers, truth, strict=True):
         distances = answer.distances[:k]
         wanted = min(k, table.count_rows()) if np.isinf(bound) else k
-        hits.append(np.count_nonzero(distances <= bound * (1 + _TIE) + 1e-6) / max(1, wanted))
+        hits.append(np.count_nonzero(distances <= bound + abs(bound) * _TIE + 1e-6) / max(1, wanted))
     return Recall(
         mean=float(np.mean(hits)) if hits else 0.0,
         lower=lower_bound(hits),

@@ -14,15 +14,16 @@ from embed_assets.embedding.loading import load_version
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import decoders_of, limits_of
 from embed_assets.encoders.spec import Modality
-from embed_assets.errors import EncoderVersionError, SettingsError, StoreError
+from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
 from embed_assets.media.composed import composed
 from embed_assets.media.looking import look_at
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, open_release
+from embed_assets.store.nearest import nearest_items, open_release
 from embed_assets.store.releases import Release
 from embed_assets.store.rows import one_of, quoted, read
 from embed_assets.store.serving import Serving, live_release
+from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 if TYPE_CHECKING:
@@ -102,25 +103,19 @@ class Searcher:
 
         A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
         the one that serves, StoreError where the space serves nothing, MediaError where a file can't be decoded,
-        SettingsError for a k below 1.
+        SettingsError for a k below 1, EncoderOutputError where the query's vector is none.
         """
         if k < 1:
             raise SettingsError(f"k is {k}; it must be at least 1.")
         release = live_release(self._store, space)
         vector = self._vector(query, release, encoder_version)
-        where = _where(sources, label)
-        rows = nearest(
-            open_release(self._store, release),
-            vector,
-            release,
-            k=k * SEGMENTS_PER_ITEM,
-            columns=_COLUMNS,
-            where=where,
-        ).to_pylist()
-        best: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            best.setdefault(row["media_id"], row)
-        return [_hit(rank, row, release) for rank, row in enumerate(list(best.values())[:k], 1)]
+        table, where = open_release(self._store, release), _where(sources, label)
+        if reason := unstorable([vector], table.schema.field("vector").type.value_type):  # pyright: ignore[reportAttributeAccessIssue]
+            raise EncoderOutputError(
+                f"The query can't be asked: {reason}. Its numbers must be like those of the table."
+            )
+        rows = nearest_items(table, vector, release, k=k, columns=_COLUMNS, where=where)
+        return [_hit(rank, row, release) for rank, row in enumerate(rows, 1)]
 
     def _vector(self, query: Any, release: Release, version: str | None) -> np.ndarray:
         if isinstance(query, np.ndarray):

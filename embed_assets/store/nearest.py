@@ -1,7 +1,7 @@
 """Nearest rows to vectors: by the ANN index with stated effort, or exactly."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +9,13 @@ import pyarrow as pa
 from embed_assets.errors import StoreError
 from embed_assets.store.connection import Store
 from embed_assets.store.releases import Release
+from embed_assets.store.rows import one_of
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
 SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
+_MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
 
 # Queries asked together: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
 _BATCH = 50
@@ -97,6 +99,41 @@ def nearest(
         where=where,
     )
     return found[0]
+
+
+def nearest_items(
+    table: "Table",
+    query: np.ndarray,
+    release: Release,
+    *,
+    k: int,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> list[dict[str, Any]]:
+    """The best row of each of the k nearest items, nearest first; fewer where there are no more.
+
+    `columns` include media_id. A long document may fill all rows that are fetched: the items that were found are
+    then left out, and more rows asked for. Every fetch finds another item, so there are at most k.
+    """
+    best: dict[str, dict[str, Any]] = {}
+    rows = k * SEGMENTS_PER_ITEM
+    while len(best) < k:
+        found = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
+        for row in found.to_pylist():
+            best.setdefault(row["media_id"], row)
+        if len(found) < rows:
+            break
+        rows = max(rows, min(4 * rows, _MOST_ROWS))
+    return sorted(best.values(), key=lambda row: row["_distance"])[:k]
+
+
+def _but(items: Iterable[str], where: str | None) -> str | None:
+    """The filter, and that a row is of none of the items."""
+    listed = list(items)
+    if not listed:
+        return where
+    others = f"NOT ({one_of('media_id', listed)})"
+    return f"({where}) AND {others}" if where else others
 
 
 def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
@@ -33,6 +34,11 @@ COLUMNS = {
     "encoder_version": "Identity of the encoder that made the vector.",
     "vector": "The vector.",
 }
+
+# Why an encoder's vector can't be stored: reasons that its item is set aside for.
+NOT_FINITE = "vector not finite"
+BEYOND_FLOAT16 = "vector beyond float16: set index.vector_dtype to float32"
+_MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
 
 _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
@@ -82,6 +88,25 @@ def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance:
         ],
         metadata=metadata,
     )
+
+
+def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
+    """Why vectors, (dim,) each, can't be kept as numbers of this kind: a reason; "" where they can.
+
+    float16 ends at 65,504, and what is below 3e-8 is zero in it. Encoders whose vectors have no unit length give such.
+    """
+    found = np.stack(vectors) if len(vectors) else np.zeros((0, 1), np.float32)
+    if not np.isfinite(found).all():
+        return NOT_FINITE
+    if kind != pa.float16():
+        return ""
+    with np.errstate(over="ignore"):
+        rounded = found.astype(np.float16).astype(found.dtype)
+    if not np.isfinite(rounded).all():
+        return BEYOND_FLOAT16
+    exact = found.astype(np.float64)  # the square of a small number is none in float32
+    lost = np.linalg.norm(rounded - exact, axis=1) > _MOST_LOST * np.linalg.norm(exact, axis=1)
+    return BEYOND_FLOAT16 if lost.any() else ""
 
 
 class VectorTable:

@@ -25,7 +25,7 @@ from embed_assets.media.hashing import text_hash
 from embed_assets.media.item import Segment
 from embed_assets.store.connection import Store
 from embed_assets.store.quarantine import Quarantine
-from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema
 from tests.support import DIM, NOT_ENCODABLE, WordEncoder, note
 
 SPEC = EncoderSpec(name="words", family="", model="", modalities=("text",), media=("text",), space="words")
@@ -34,10 +34,12 @@ SPEC = EncoderSpec(name="words", family="", model="", modalities=("text",), medi
 class Loop:
     """One vector table, and texts by key that a run encodes; `|` separates segments."""
 
-    def __init__(self, folder: Path, weights: Path, kind: type[WordEncoder] = WordEncoder) -> None:
+    def __init__(
+        self, folder: Path, weights: Path, kind: type[WordEncoder] = WordEncoder, *, dtype: str = "float32"
+    ) -> None:
         self.encoder = kind(SPEC, folder=weights, device="cpu", dtype="float32")
         self.table = VectorTable(Store(str(folder / "store")), "words", "v1")
-        self.schema = vector_schema(dim=DIM, dtype="float32", encoder="words", version="v1", distance="cosine")
+        self.schema = vector_schema(dim=DIM, dtype=dtype, encoder="words", version="v1", distance="cosine")
         self.table.create(self.schema)
         self.texts: dict[str, str] = {}
         self.report = EmbedReport(encoder="words", version="v1")
@@ -209,6 +211,25 @@ def test_an_item_whose_vector_is_not_finite_is_set_aside(tmp_path, weights):
     loop.run()
     assert [np.isfinite(vector).all() for vector in loop.rows().values()] == [True]
     assert loop.report.reasons == {"notes": {"vector not finite": 1}}
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e-9, 1e-6, 1e4, 1e6, 1e30])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_an_item_whose_vector_float16_cannot_hold_is_set_aside_with_the_way_out(dtype, factor, tmp_path, weights):
+    """An encoder whose vectors have no unit length; of one text they are far larger, or smaller."""
+
+    class Scaled(WordEncoder):
+        def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+            scales = [[factor if str(item.data).startswith("far") else 1.0] for item in batch]
+            return (super().encode(batch) * np.array(scales, dtype=np.float32)).astype(np.float32)
+
+    loop = Loop(tmp_path, weights, Scaled, dtype=dtype)
+    loop.texts = {"a.txt": "first", "b.txt": "second|far from it", "c.txt": "third"}
+    loop.run()
+    held = dtype == "float32" or factor == 1e4
+    assert len(loop.rows()) == (4 if held else 2)
+    assert loop.report.reasons == ({} if held else {"notes": {BEYOND_FLOAT16: 1}})
+    assert loop.report.total("embedded") == (3 if held else 2)
 
 
 def test_memory_that_runs_out_costs_no_item(tmp_path, weights):

@@ -1,6 +1,7 @@
 """Damaged, incomplete and hostile model folders: one WeightsError that names the file and the reason."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,26 @@ def cut(file: str, size: int) -> Callable[[Path], None]:
     return change
 
 
+def replaced(file: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        (model / file).unlink()
+        make(model / file)
+
+    return change
+
+
+def link(file: str) -> Callable[[Path], None]:
+    return replaced(file, lambda place: place.symlink_to("blobs/0123"))
+
+
+def pipe(file: str) -> Callable[[Path], None]:
+    return replaced(file, os.mkfifo)
+
+
+def folder(file: str) -> Callable[[Path], None]:
+    return replaced(file, Path.mkdir)
+
+
 def modules(*entries: object) -> Callable[[Path], None]:
     return write("modules.json", json.dumps(list(entries)).encode())
 
@@ -82,7 +103,7 @@ _FAULTS = {
     "config is Latin-1": (write("config.json", b'{"a": "\xe9"}'), r"config\.json is no UTF-8 text"),
     "config is a pointer": (write("config.json", _POINTER), r"config\.json is a Git LFS pointer"),
     "config is nested": (write("config.json", b"[" * 100_000), r"config\.json is nested too deeply"),
-    "config is a list": (write("config.json", b"[]"), r"can't be loaded"),
+    "config is a list": (write("config.json", b"[]"), r"config\.json holds list"),
     "modules has a mark": (write("modules.json", b"\xef\xbb\xbf[]"), r"modules\.json is no JSON: Unexpected UTF-8 BOM"),
     "modules is empty": (modules(), r"modules\.json names no modules"),
     "modules has a text": (modules("Transformer"), r"modules\.json: each module needs a path and a type"),
@@ -104,8 +125,37 @@ _FAULTS = {
     "tokenizer is cut short": (cut("tokenizer.json", 200), r"tokenizer\.json is no JSON"),
     "tokenizer is of nothing": (write("tokenizer.json", b"{}"), "has no tokenizer that can be loaded"),
     "config of another size": (edit("config.json", hidden_size=48), "can't be loaded"),
-    "config without a type": (lambda m: write("config.json", b"{}")(m), "can't be loaded"),
+    "config without a type": (write("config.json", b"{}"), r"config\.json has no model_type"),
+    "config is gone": (lambda m: (m / "config.json").unlink(), r"config\.json is not there"),
+    "config links to nothing": (link("config.json"), r"config\.json is no file but a link to nothing"),
+    "tokenizer links to nothing": (link("tokenizer.json"), r"tokenizer\.json is no file but a link to nothing"),
+    "weights link to nothing": (link("model.safetensors"), r"model\.safetensors is no file but a link to nothing"),
+    "weights are a pipe": (pipe("model.safetensors"), r"model\.safetensors is no file but .* a pipe"),
+    "weights are a folder": (folder("model.safetensors"), r"model\.safetensors is no file but a folder"),
 }
+
+
+def with_tokenizer_of(model: Path, words: int) -> Path:
+    """The model with another tokenizer, of so many entries beside the special ones."""
+    from transformers import BertTokenizer
+
+    for pattern in ("tokenizer*", "vocab*"):
+        for file in model.glob(pattern):
+            file.unlink()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{number}" for number in range(words))]
+    BertTokenizer(vocab={token: place for place, token in enumerate(tokens)}).save_pretrained(model)
+    return model
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.0, False), (0.4, False), (0.6, True), (0.97, True)])
+def test_a_tokenizer_of_far_fewer_entries_than_the_models_is_refused(share: float, fits: bool, model: Path) -> None:
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    spec = spec_for(str(with_tokenizer_of(model, int(share * size))))
+    if fits:
+        load_encoder(spec, device="cpu")
+        return
+    with pytest.raises(WeightsError, match=r"its tokenizer has \d+ entries, its model has 2\d\d, so most words"):
+        load_encoder(spec, device="cpu")
 
 
 @pytest.mark.parametrize("fault", _FAULTS)

@@ -1,6 +1,7 @@
 """Which files a model resolves to, and which are refused."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,9 @@ from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.weights import PUBLISHED, resolve_model
 from embed_assets.errors import WeightsError
+from tests import support
+
+unprivileged = support.unprivileged
 
 
 def spec_of(model, **facts):
@@ -117,3 +121,18 @@ def test_torchs_cache_is_where_torch_says(monkeypatch, tmp_path):
     assert str(_torch_hub()) == f"{torch.hub.get_dir()}/checkpoints"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert str(_torch_hub()) == f"{torch.hub.get_dir()}/checkpoints"
+
+
+@pytest.mark.parametrize("closed", [".", "model.safetensors", "config.json", "1_Pooling"])
+def test_what_may_not_be_read_is_one_error_that_names_it(closed: str, unprivileged: Path) -> None:
+    (unprivileged / "1_Pooling").mkdir()
+    for file, content in {"model.safetensors": b"", "config.json": b"{}", "1_Pooling/config.json": b"{}"}.items():
+        (unprivileged / file).write_bytes(content or (2).to_bytes(8, "little") + b"{}")
+    (unprivileged / "modules.json").write_text(
+        '[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]'
+    )
+    (unprivileged / closed).chmod(0)
+    with pytest.raises(WeightsError, match="Permission denied") as raised:
+        resolve_model(spec_of(unprivileged))
+    assert str((unprivileged / closed).resolve()) in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -7,7 +7,9 @@ import pytest
 from embed_assets.errors import PromotionError
 from embed_assets.steps import Steps
 from embed_assets.store.serving import Serving
-from tests.support import pipeline, run_all, write_notes
+from tests.support import NOT_ENCODABLE, pipeline, run_all, write_notes
+
+WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\0\0\0"
 
 
 def live_rows(steps: Steps) -> int | None:
@@ -65,3 +67,22 @@ def test_an_encoder_without_items_of_its_kind_serves_an_empty_space_beside_other
     audio = Serving(steps.store).pointer("audio").live
     assert audio is not None
     assert audio.rows == 0
+
+
+def test_an_encoder_whose_vectors_are_none_is_told_and_does_not_serve(tmp_path: Path, words: list) -> None:
+    """Weights of NaN: every item is set aside, and an index of nothing is what is left."""
+    for number in range(3):
+        (tmp_path / "notes").mkdir(exist_ok=True)
+        (tmp_path / "notes" / f"{number}.txt").write_text(f"{NOT_ENCODABLE} {number}")
+    said = why(pipeline(tmp_path))
+    assert "no vector of encoder 'words' can be stored: 3 vector not finite. Check the model's weights" in said
+    assert live_rows(pipeline(tmp_path)) is None
+
+
+def test_an_encoder_whose_items_are_all_broken_serves_beside_others(tmp_path: Path, words: list) -> None:
+    """It is the media that can't be used, not the encoder: one broken sound stops no texts."""
+    write_notes(tmp_path / "notes", 3)
+    (tmp_path / "notes" / "cut.wav").write_bytes(WAV)
+    steps = pipeline(tmp_path, encoders={"words": {"model": "words"}, "mel": {"model": "mel"}})
+    run_all(steps)
+    assert live_rows(steps) == 3

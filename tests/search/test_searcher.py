@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.errors import EncoderVersionError, MediaError, SettingsError, StoreError
+from embed_assets.errors import EncoderOutputError, EncoderVersionError, MediaError, SettingsError, StoreError
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import ComputeSettings
 from embed_assets.steps import Steps
@@ -219,3 +219,23 @@ def test_weights_that_are_the_same_under_another_path_are_one_version(tmp_path, 
         for name in ("one", "other")
     }
     assert len(versions) == 1
+
+
+def test_a_long_document_leaves_room_for_the_other_items(tmp_path, words):
+    """All of its 60 chunks are nearer to the query than any note: k is of items."""
+    write_notes(tmp_path / "notes", 8)
+    (tmp_path / "notes" / "book.txt").write_text("\n\n".join(f"walrus {note(7, length=24)}" for _ in range(60)))
+    steps = pipeline(tmp_path)
+    run_all(steps)
+    hits = searcher(steps).search(f"walrus {note(7, length=24)}", space="words", k=5)
+    assert (len(hits), hits[0].key, [hit.rank for hit in hits]) == (5, "book.txt", [1, 2, 3, 4, 5])
+    assert len({hit.key for hit in hits}) == 5
+    assert len(searcher(steps).search("walrus", space="words", k=50)) == 9
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6, 1e-9])
+def test_a_vector_that_the_table_cannot_be_asked_with_is_refused(served, value):
+    version = served.resolve("words").record.version
+    vector = np.full(32, value, np.float32)
+    with pytest.raises(EncoderOutputError, match="The query can't be asked: vector"):
+        searcher(served).search(vector, space="words", encoder_version=version)
