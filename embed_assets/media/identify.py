@@ -7,6 +7,7 @@ import warnings
 
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
+from embed_assets.media.demuxers import is_still
 
 # Pillow's kinds beside the usual ones, each by a signature of its own. Not among them: EPS, which starts
 # ghostscript; IPTC, which opens what is inside it as whatever kind that is; WMF, GRIB, BUFR, HDF5 and MPEG,
@@ -41,15 +42,13 @@ def picture_kind(data: bytes) -> str | None:
 
 
 def recording_kind(data: bytes) -> Modality | None:
-    """Whether FFmpeg finds sound or moving pictures in a file's beginning, and can decode the first of them."""
+    """Whether FFmpeg is sure of sound or moving pictures in a file's beginning, and can decode the first of them."""
     from embed_assets.media.container import frames_of, opened, picture_stream, sound_stream
 
     try:
-        with opened(data[:_SCANNED], "audio") as container:
-            if container.format.name == "mp3":  # whose signatures are known; FFmpeg sees it in time zone files
-                return None
+        with opened(data[:_SCANNED], "audio", sure=True) as container:
             stream = picture_stream(container) or sound_stream(container)
-            if stream is None:
+            if stream is None or is_still(container.format.name):
                 return None
             next(iter(frames_of(container, stream)))
             return "video" if stream.type == "video" else "audio"

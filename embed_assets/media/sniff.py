@@ -17,6 +17,7 @@ from embed_assets.plugins import warn_once
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
 _UNKNOWN = "application/octet-stream"
+_SHOWN_TO_FFMPEG = frozenset({_UNKNOWN, "application/x-shockwave-flash"})
 _READABLE_IMAGES = frozenset(
     f"image/{kind}"
     for kind in (
@@ -37,7 +38,7 @@ _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
 _SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
 _XPM = re.compile(r"\s*/\* XPM \*/")
 _XBM = re.compile(
-    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d++[^\n]*+\n"
+    r"\s*#define[ \t]+\S+_width[ \t]+\d+\s+#define[ \t]+\S+_height[ \t]+\d++[^\n]*+\n"
     r"(?:#define[^\n]*+\n)*+\s*+static[^\n{]*_bits\["
 )
 _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
@@ -70,7 +71,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
 def open_question(found: Sniffed) -> bool:
     """Whether `refine` would ask a decoder about it."""
     if found.modality is None or found.mime == PLAIN:
-        return found.mime == _UNKNOWN or bool(decoder_plugins().good)
+        return found.mime in _SHOWN_TO_FFMPEG or bool(decoder_plugins().good)
     return found.modality in ("audio", "video")
 
 
@@ -82,7 +83,7 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
     kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
     decodes a frame or two at most.
     """
-    if sniffed.mime == _UNKNOWN:
+    if sniffed.mime in _SHOWN_TO_FFMPEG:
         heard = recording_kind(data)
         if heard is not None:
             return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
@@ -90,19 +91,14 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
         return shown_to_plugins(data[:HEAD], sniffed, warn)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
-    from embed_assets.media.container import opened, picture_stream, sound_stream
+    from embed_assets.media.container import kind_of, opened
 
     try:
         with opened(data, sniffed.modality) as container:
-            if picture_stream(container) is not None:
-                found: Modality = "video"
-            elif sound_stream(container) is not None:
-                found = "audio"
-            else:
-                return sniffed
+            found = kind_of(container)
     except MediaError:
         return sniffed
-    if found == sniffed.modality:
+    if found is None or found == sniffed.modality:
         return sniffed
     return Sniffed(mime=f"{found}/{sniffed.mime.partition('/')[2]}", modality=found)
 
