@@ -9,6 +9,7 @@ from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
+from embed_assets.media.foreign import foreign_kind
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
 from embed_assets.media.text import byte_order_mark, guess_utf16
@@ -27,7 +28,7 @@ _READABLE_IMAGES = frozenset(
 )
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
-_NETPBM = re.compile(rb"P[1-6][\s#]")
+_NETPBM = re.compile(rb"P[1-6f][\s#]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 # Possessive where two parts could share out the same characters: that would take a second on 8 KiB made for it.
@@ -63,7 +64,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
     mime = _by_magic(head)
     text = _text_head(head, whole=len(data) <= HEAD)
     if mime is not None and (text is None or mime in _TEXT_BASED):
-        mime = _docx_or(mime, data)
+        mime = foreign_kind(data, _docx_or(mime, data)) or mime
         return Sniffed(mime=mime, modality=_modality(mime))
     return None if _NETPBM.match(head) else _by_head(head, text)
 
@@ -125,7 +126,7 @@ def _by_pillow(data: bytes) -> Sniffed:
     if found is not None:
         return found
     mime = picture_kind(data)
-    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
+    return Sniffed(mime=mime or foreign_kind(data, None) or _UNKNOWN, modality="image" if mime else None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:
