@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.container import (
-    CONVERT,
-    COPY,
     check_length,
     check_whole,
     container_end,
@@ -66,9 +64,7 @@ def extent_of(data: bytes, limits: Limits) -> Extent:
         base = stream.time_base
         ends = None if base is None else _ends(container, stream, base)
         if base is None or ends is None:
-            if container.format.no_timestamps:
-                return _counted(data, limits)
-            raise MediaError("broken video", f"its pictures have no time stamps; {COPY}, or {CONVERT['video']}")
+            return _counted(data, limits)
         whole = container_end(container)
         if declares_length(container) and ends.reached is not None:
             check_whole(ends.reached, whole, "video")
@@ -108,7 +104,7 @@ def _counted(data: bytes, limits: Limits) -> Extent:
     """Of a raw stream, which has frames one behind the other and at best says how many of them are a second."""
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
-        rate = stream.average_rate or stream.guessed_rate or _RATE
+        rate = stream.guessed_rate or stream.average_rate or _RATE  # the average is 25 to FFmpeg, whatever it is
         count = 0
         for _ in frames_of(container, stream):
             count += 1

@@ -10,8 +10,9 @@ from embed_assets.errors import MediaError
 from embed_assets.media.demuxers import is_still
 
 # Pillow's kinds beside the usual ones. Not among them: EPS, which starts ghostscript; IPTC, which opens what is inside
-# it as whatever kind that is; WMF, GRIB, BUFR, HDF5 and MPEG, of which Pillow has the header alone; FITS, whose
-# numbers it takes in the wrong order; and PCD, whose colours it makes too bright. Of 26,000 files in /usr that are neither text nor known, these take none.
+# it as whatever kind that is; WMF, GRIB, BUFR, HDF5 and MPEG, of which Pillow has the header alone; FITS, whose numbers
+# it takes in the wrong order; and PCD, whose colours it makes too bright. Of 26,000 files in /usr that are neither text
+# nor known, these take none.
 RARE_FORMATS = (
     *("JPEG2000", "PSD", "ICO", "CUR", "ICNS", "DDS", "PCX", "DCX", "SGI", "SUN", "FLI", "BLP", "QOI", "FTEX"),
     *("MSP", "PIXAR", "XVTHUMB", "DIB", "XBM", "XPM", "GBR", "IM", "IMT", "MCIDAS", "SPIDER"),
