@@ -74,7 +74,7 @@ def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
     except MemoryError as error:
         raise MediaError("out of memory", f"{len(data):,} bytes; raise the limit decode_megabytes") from error
     except Exception as error:
-        said = f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        said = f"Pillow fails on it: {str(error) or type(error).__name__}"
         raise MediaError("broken image", f"{said}; {COPY}, or {SAVE}") from error
 
 

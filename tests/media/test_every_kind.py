@@ -199,6 +199,9 @@ def test_pictures_of_every_kind_have_their_colours(mode: str) -> None:
             continue
         if kind in ("PDF", "EPS", "PALM", "SPIDER", "XBM", "MPO") or modality(out.getvalue()) is None:
             continue
+        if (kind, mode) == ("ICNS", "P"):  # whose palette Pillow loses
+            assert reason(out.getvalue()).startswith("broken image: Pillow fails on it")
+            continue
         assert looks_right(out.getvalue(), 30 if kind == "AVIF" else 14), (kind, mode)
         written.add(kind)
     assert {"TIFF"} <= written and (mode != "RGB" or len(written) >= 14)
