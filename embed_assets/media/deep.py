@@ -40,7 +40,7 @@ def _values(data: bytes, demuxer: str) -> "np.ndarray":
     """uint16, (height, width, 4). Raises what FFmpeg raises."""
     import av
 
-    with av.open(io.BytesIO(data), format=demuxer, container_options={"protocol_whitelist": ""}) as container:
+    with av.open(io.BytesIO(data), "r", format=demuxer, container_options={"protocol_whitelist": ""}) as container:
         frame = next(container.decode(video=0))
         return frame.reformat(format="rgba64le").to_ndarray()
 

@@ -20,17 +20,17 @@ def scene_cuts(
     reformatter = VideoReformatter()
     cuts: list[float] = []
     before: np.ndarray | None = None
+    last: float | None = None
     with opened(data, "video") as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError("no picture", f"{container.format.name} without a video stream")
         origin = origin_of(container)
-        last: float | None = None
         frames = frames_of(container, stream)
         for frame in frames if extent is None else extent.stamped(frames):
             if frame.time is None:
                 continue
-            time = frame.time - origin
+            time = float(frame.time - origin)
             last = time if last is None else last
             grey = reformatter.reformat(frame, width=64, height=36, format="gray", threads=1).to_ndarray()
             now = _histograms(grey)
