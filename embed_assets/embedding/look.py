@@ -10,6 +10,7 @@ from typing import Any
 from embed_assets.embedding import progress
 from embed_assets.errors import MediaError
 from embed_assets.media.added import media_hash
+from embed_assets.media.foreign import unsupported
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import ListedFile
@@ -137,7 +138,7 @@ def _look_at(listed: ListedSource, data: bytes) -> Look:
         kind = look_at(data, listed.workers)
     except MediaError as error:  # a decoder died of it, or would have gone on for ever
         return Look(content_hash(data), None, None, error.reason)
-    reason = "empty file" if not data else None if kind.modality else f"unsupported type: {kind.mime}"
+    reason = "empty file" if not data else None if kind.modality else unsupported(kind.mime)
     return Look(media_hash(data, kind.mime), kind.mime, kind.modality, reason)
 
 

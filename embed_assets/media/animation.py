@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
-from embed_assets.media.image import opened_image, upright_rgb
+from embed_assets.media.image import loaded_rgb, opened_image, upright_rgb
 from embed_assets.media.limits import Limits
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]
     with opened_image(data, limits) as image:
         count = int(getattr(image, "n_frames", 1))
         if image.format not in _ANIMATED or count < 2:
-            image.load()
-            yield None, None, upright_rgb(image, limits)
+            yield None, None, loaded_rgb(image, data, limits)
             return
         ends = list(accumulate(_shown_for(image, number) for number in range(count)))
         wanted = _on_screen(ends, most)
@@ -60,7 +59,9 @@ def _on_screen(ends: list[int], most: int) -> list[int]:
 
 def _check(count: int, size: tuple[int, int], limits: Limits) -> None:
     if count > limits.max_frames:
-        raise MediaError("too many frames", f"{count:,}; the limit max_frames is {limits.max_frames:,}")
+        said = f"{count:,}; the limit max_frames is {limits.max_frames:,}"
+        raise MediaError("too many frames", f"{said}: raise it, or ask for fewer animated_frames")
     taken = count * size[0] * size[1] * 3
     if taken > limits.decode_megabytes * 2**20 // 2:
-        raise MediaError("too many frames", f"they take {taken:,} bytes; ask for fewer")
+        said = f"they take {taken:,} bytes, over half of decode_megabytes ({limits.decode_megabytes:,})"
+        raise MediaError("too many frames", f"{said}: raise it, or ask for fewer animated_frames")

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.errors import MediaError
+from embed_assets.media.container import CONVERT
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _PLANES = 7  # PyAV reads on behind the eighth plane of a frame, and the process dies of it
 _RESAMPLED = 64  # channels that FFmpeg's resampler takes
+_MIXED = "mix them, for instance by ffmpeg -i IN -ac 2 OUT.flac"
 _AT_ONCE = 4_000_000  # numbers that the resampler makes of one call: a second of a wav of 1 Hz becomes 16,000
 
 
@@ -53,7 +55,7 @@ def _means(frames: "list[AudioFrame]") -> Iterator[np.ndarray]:
         channels = _channels(frame)
         block = channels[0] if len(channels) == 1 else channels.mean(axis=0, dtype=np.float32)
         if not np.isfinite(block).all():
-            raise MediaError("broken audio", "samples that are no numbers")
+            raise MediaError("broken audio", f"samples that are no numbers; {CONVERT['audio']}")
         yield block
 
 
@@ -63,7 +65,7 @@ def _channels(frame: "AudioFrame") -> np.ndarray:
     if not frame.format.is_planar:
         return frame.to_ndarray().reshape(-1, count).T
     if count > _PLANES:
-        raise MediaError("too many channels", f"{count:,}, in a codec that keeps them apart")
+        raise MediaError("too many channels", f"{count:,}, in a codec that keeps them apart; {_MIXED}")
     return frame.to_ndarray()
 
 

@@ -1,5 +1,6 @@
 """Extent: where a video's pictures begin and end, in its own ticks and in seconds of the file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from embed_assets.media.container import (
     check_whole,
     container_end,
     declares_length,
+    frames_of,
     opened,
     origin_of,
     packets_of,
@@ -19,7 +21,10 @@ from embed_assets.media.limits import Limits
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+_RATE = Fraction(25)  # frames a second of a raw stream that does not say how many
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +36,7 @@ class Extent:
     begun: int  # ticks, where the last frame begins
     origin: float  # the time stamp, in seconds, of the start of the file
     time_base: Fraction
+    counted: bool = False  # a raw stream, without time stamps: ticks are numbers of frames
 
     def ticks(self, seconds: float) -> int:
         """The time stamp of a moment."""
@@ -40,15 +46,25 @@ class Extent:
         """The moment of a time stamp."""
         return float(ticks * self.time_base - Fraction(self.origin))
 
+    def stamped(self, frames: "Iterator[VideoFrame]") -> "Iterator[VideoFrame]":
+        """The frames with their time stamps, in ticks."""
+        for number, frame in enumerate(frames):
+            if self.counted:
+                frame.pts, frame.time_base = number, self.time_base
+            yield frame
+
 
 def extent_of(data: bytes, limits: Limits) -> Extent:
-    """Reads all packets and decodes none: neither the header nor the last frame says when the last one ends."""
+    """Reads all packets and decodes none: neither the header nor the last frame says when the last one ends.
+
+    Of a stream without time stamps all frames are decoded and counted.
+    """
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
         base = stream.time_base
-        if base is None:
-            raise MediaError("broken video", "no time stamps")
-        ends = _ends(container, stream, base)
+        ends = None if base is None else _ends(container, stream, base)
+        if base is None or ends is None:
+            return _counted(data, limits)
         whole = container_end(container)
         if declares_length(container) and ends.reached is not None:
             check_whole(ends.reached, whole, "video")
@@ -63,7 +79,8 @@ def video_stream(container: "InputContainer", limits: Limits) -> "VideoStream":
     """The best video stream. Raises MediaError "no picture" or "too many pixels"."""
     stream = picture_stream(container)
     if stream is None:
-        raise MediaError("no picture", f"{container.format.name}, whose {len(container.streams)} streams are no video")
+        held = ", ".join(sorted({each.type for each in container.streams}))
+        raise MediaError("no picture", f"of {container.format.long_name}, with nothing in it but {held}")
     check_size(stream.codec_context.width, stream.codec_context.height, limits)
     return stream
 
@@ -71,7 +88,8 @@ def video_stream(container: "InputContainer", limits: Limits) -> "VideoStream":
 def check_size(width: int, height: int, limits: Limits) -> None:
     """Raises MediaError "too many pixels"."""
     if width * height > limits.max_pixels:
-        raise MediaError("too many pixels", f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}")
+        said = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
+        raise MediaError("too many pixels", f"{said}: raise it, or make the video smaller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +100,21 @@ class _Ends:
     reached: float | None  # seconds, the longest stream's end; None where a lone packet does not tell
 
 
-def _ends(container: "InputContainer", stream: "VideoStream", base: Fraction) -> _Ends:
+def _counted(data: bytes, limits: Limits) -> Extent:
+    """Of a raw stream, which has frames one behind the other and at best says how many of them are a second."""
+    with opened(data, "video") as container:
+        stream = video_stream(container, limits)
+        rate = stream.guessed_rate or stream.average_rate or _RATE  # the average is 25 to FFmpeg, whatever it is
+        count = 0
+        for _ in frames_of(container, stream):
+            count += 1
+            check_length(float(count / rate), "video", limits.max_seconds)
+    end = float(count / rate)
+    return Extent(start=0.0, end=end, begun=count - 1, origin=0.0, time_base=1 / Fraction(rate), counted=True)
+
+
+def _ends(container: "InputContainer", stream: "VideoStream", base: Fraction) -> _Ends | None:
+    """None where no packet of the stream has a time stamp."""
     first: int | None = None
     begun = last = count = 0
     reached = 0.0
@@ -95,7 +127,7 @@ def _ends(container: "InputContainer", stream: "VideoStream", base: Fraction) ->
             first = packet.pts if first is None else min(first, packet.pts)
             begun, last, count = max(begun, packet.pts), max(last, end), count + 1
     if first is None:
-        raise MediaError("broken video", "no packet of its video stream has a time stamp")
+        return None
     first = max(first, 0)
     if last > begun:
         return _Ends(first, begun, last, reached)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.errors import MediaError
-from embed_assets.media.container import alpha_decoder, check_whole, frames_of, opened
+from embed_assets.media.container import CONVERT, COPY, alpha_decoder, check_whole, frames_of, opened
 from embed_assets.media.extent import Extent, check_size, video_stream
 from embed_assets.media.limits import Limits
 
@@ -29,7 +29,7 @@ def frames_at(
         frame: VideoFrame | None = None
         shown = 0.0, np.empty(0)
         frames = frames_of(container, stream, decode=alpha_decoder(stream) if alpha else None)
-        for tick, found in _on_screen(frames, ticks, extent):
+        for tick, found in _on_screen(extent.stamped(frames), ticks, extent):
             if found is not frame:
                 frame, shown = found, (extent.seconds(found.pts or 0), shrink(found))
             taken[tick] = shown
@@ -53,7 +53,8 @@ def _on_screen(
         if at == len(order):
             break
     if previous is None or corrupt * 4 > count:
-        raise MediaError("broken video", f"{corrupt:,} of {count:,} frames are damaged or have no time stamp")
+        said = f"{corrupt:,} of {count:,} frames are damaged or have no time stamp"
+        raise MediaError("broken video", f"{said}; {COPY}, or {CONVERT['video']}")
     if at < len(order):  # all packets may be there, and frames stop decoding half way
         base = extent.time_base
         check_whole(float((previous.pts or 0) * base), float(extent.begun * base), "video")
@@ -89,7 +90,10 @@ class _Shrink:
         width, height = self._size
         self._bytes += width * height * 3
         if self._bytes > self._limits.decode_megabytes * 2**20 // 2:
-            raise MediaError("too many frames", f"they take {self._bytes:,} bytes; ask for fewer or smaller ones")
+            said = f"they take {self._bytes:,} bytes, over half of decode_megabytes"
+            raise MediaError(
+                "too many frames", f"{said} ({self._limits.decode_megabytes:,}): raise it, or cut the file"
+            )
         clear = self._alpha and frame.format.name.startswith("yuva")
         small = self._reformatter.reformat(
             frame,

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
+from embed_assets.media.container import COPY
+from embed_assets.media.deep import deep_picture
 from embed_assets.media.identify import RARE_FORMATS, TARGA, silence_pillow
 from embed_assets.media.limits import Limits
 from embed_assets.media.sniff import sniff
@@ -21,7 +23,11 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", *RARE_FOR
 # than a hundredth of that.
 MOST_PIXELS = 50_000_000
 
-_ORIENTATION = 0x0112
+# What a person can do.
+SAVE = "open it where it was made and save it as PNG"
+SMALLER = "make the picture smaller"
+
+_ORIENTATION, _BITS, _SAMPLES = 0x0112, 258, 339
 
 
 def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
@@ -34,8 +40,7 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     others through. May be called from several threads.
     """
     with opened_image(data, limits) as image:
-        image.load()
-        return upright_rgb(image, limits)
+        return loaded_rgb(image, data, limits)
 
 
 def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
@@ -59,14 +64,27 @@ def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
         raise
     except Image.UnidentifiedImageError as error:
         found = sniff(data)
-        reason = "broken image" if found.modality == "image" else "unsupported image"
-        raise MediaError(reason, f"{found.mime} of {len(data):,} bytes") from error
+        said = f"{found.mime} of {len(data):,} bytes"
+        if found.modality != "image":
+            raise MediaError("unsupported image", f"{said}, of which Pillow makes no picture; {SAVE}") from error
+        rare = "it is cut short, or of a rare form (floating point, 12 or 32 bits, lossless JPEG)"
+        raise MediaError("broken image", f"{said} that Pillow can't read: {rare}; {COPY}, or {SAVE}") from error
     except Image.DecompressionBombError as error:
-        raise MediaError("too many pixels", str(error)) from error
+        raise MediaError("too many pixels", f"{error}: {SMALLER}") from error
     except MemoryError as error:
-        raise MediaError("out of memory", f"{len(data):,} bytes") from error
+        raise MediaError("out of memory", f"{len(data):,} bytes; raise the limit decode_megabytes") from error
     except Exception as error:
-        raise MediaError("broken image", f"{type(error).__name__}: {error}") from error
+        said = f"Pillow fails on it: {str(error) or type(error).__name__}"
+        raise MediaError("broken image", f"{said}; {COPY}, or {SAVE}") from error
+
+
+def loaded_rgb(image: "Image.Image", data: bytes, limits: Limits) -> "Image.Image":
+    """The first frame of a picture that is opened, as `upright_rgb`."""
+    deep = deep_picture(image, data)
+    if deep is not None:
+        return _bounded(_upright(_rgb(deep, limits.background), _orientation(image)))
+    image.load()
+    return upright_rgb(image, limits)
 
 
 def checked_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
@@ -78,7 +96,10 @@ def checked_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
 
 def upright_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
     """The frame that is loaded: in mode RGB, on the background, upright by EXIF."""
-    made = _upright(_rgb(image, limits.background), _orientation(image))
+    return _bounded(_upright(_rgb(image, limits.background), _orientation(image)))
+
+
+def _bounded(made: "Image.Image") -> "Image.Image":
     parts = math.ceil(math.sqrt(made.width * made.height / MOST_PIXELS))
     return made if parts < 2 else made.reduce(parts)
 
@@ -87,9 +108,10 @@ def _check_size(image: "Image.Image", limits: Limits) -> None:
     """Reads the header alone: Image.open decodes nothing before load()."""
     width, height = image.size
     if width * height > limits.max_pixels:
-        raise MediaError("too many pixels", f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}")
+        said = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
+        raise MediaError("too many pixels", f"{said}: raise it, or {SMALLER}")
     if width < 1 or height < 1:
-        raise MediaError("broken image", f"{width} x {height} pixels")
+        raise MediaError("broken image", f"its header says {width} x {height} pixels; {COPY}")
 
 
 def _orientation(image: "Image.Image") -> int:
@@ -118,6 +140,8 @@ def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
 def _rgb(image: "Image.Image", background: tuple[int, int, int]) -> "Image.Image":
     from PIL import Image
 
+    if image.format == "XBM":  # whose ones are black, to X, and white to Pillow
+        image = image.point(lambda value: 255 - value)
     if image.mode.startswith("I") or image.mode == "F":
         return _to_8_bits(image).convert("RGB")
     if image.mode == "La":  # premultiplied grey, for which Pillow has no way to RGBA but this
@@ -139,6 +163,14 @@ def _to_8_bits(image: "Image.Image") -> "Image.Image":
     values = np.asarray(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return Image.fromarray((values.astype("u4") >> 8).astype("u1"))
+    if image.mode == "I" and image.format == "TIFF" and _unsigned(image):
+        values = values.view("u4")
     values = np.nan_to_num(values.astype("f8"), posinf=0.0, neginf=0.0)
     low, span = values.min(), values.max() - values.min()
     return Image.fromarray(((values - low) * (255 / span if span else 0)).round().astype("u1"))
+
+
+def _unsigned(image: "Image.Image") -> bool:
+    """Whether a TIFF's whole numbers of 32 bits have no sign, which to Pillow they all have."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_BITS) == (32,) and tags.get(_SAMPLES, (1,))[0] == 1

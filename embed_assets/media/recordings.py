@@ -24,7 +24,7 @@ def sound_segments(
         raise MediaError("unsupported kind", "no sample_rate, so that this encoder takes no sound")
     tape = sound_tape(data, rate=sampling.sample_rate, limits=limits)
     if not tape.reaches(1):
-        raise MediaError("no sound", "no stream of it is a sound track")
+        raise MediaError("no sound", "there is no sound track in it, and this encoder takes sounds alone")
     windows = sound_windows(
         tape,
         rate=sampling.sample_rate,
@@ -38,7 +38,7 @@ def sound_segments(
             found += 1
             yield make(start, end, part)
     if not found:
-        raise MediaError("silent", f"{tape.end / sampling.sample_rate:.1f} s without a sound in them")
+        raise MediaError("silent", f"{tape.end / sampling.sample_rate:.1f} s, of which no half second reaches -60 dB")
 
 
 def clip_segments(

@@ -4,9 +4,12 @@ import numpy as np
 
 from embed_assets.errors import MediaError
 from embed_assets.media.container import frames_of, opened, origin_of, picture_stream
+from embed_assets.media.extent import Extent
 
 
-def scene_cuts(data: bytes, *, threshold: float = 0.35, minimum: float = 0.5) -> list[float]:
+def scene_cuts(
+    data: bytes, *, extent: Extent | None = None, threshold: float = 0.35, minimum: float = 0.5
+) -> list[float]:
     """Seconds from the start of the file at which a new shot begins, at least `minimum` apart.
 
     Hard cuts score 0.5 and more, motion within a shot up to 0.2. Fades and dissolves are not found.
@@ -17,16 +20,17 @@ def scene_cuts(data: bytes, *, threshold: float = 0.35, minimum: float = 0.5) ->
     reformatter = VideoReformatter()
     cuts: list[float] = []
     before: np.ndarray | None = None
+    last: float | None = None
     with opened(data, "video") as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError("no picture", f"{container.format.name} without a video stream")
         origin = origin_of(container)
-        last: float | None = None
-        for frame in frames_of(container, stream):
+        frames = frames_of(container, stream)
+        for frame in frames if extent is None else extent.stamped(frames):
             if frame.time is None:
                 continue
-            time = frame.time - origin
+            time = float(frame.time - origin)
             last = time if last is None else last
             grey = reformatter.reformat(frame, width=64, height=36, format="gray", threads=1).to_ndarray()
             now = _histograms(grey)

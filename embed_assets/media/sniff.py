@@ -9,6 +9,7 @@ from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
+from embed_assets.media.foreign import foreign_kind
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
 from embed_assets.media.text import byte_order_mark, guess_utf16
@@ -17,6 +18,7 @@ from embed_assets.plugins import warn_once
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
 _UNKNOWN = "application/octet-stream"
+_SHOWN_TO_FFMPEG = frozenset({_UNKNOWN, "application/x-shockwave-flash"})
 _READABLE_IMAGES = frozenset(
     f"image/{kind}"
     for kind in (
@@ -26,7 +28,7 @@ _READABLE_IMAGES = frozenset(
 )
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
-_NETPBM = re.compile(rb"P[1-6][\s#]")
+_NETPBM = re.compile(rb"P[1-6f][\s#]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 # Possessive where two parts could share out the same characters: that would take a second on 8 KiB made for it.
@@ -37,7 +39,7 @@ _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.I)
 _SVG = re.compile(r"<(?:\w+:)?svg\b", re.I)
 _XPM = re.compile(r"\s*/\* XPM \*/")
 _XBM = re.compile(
-    r"\s*#define[ \t]+\w+_width[ \t]+\d+\s+#define[ \t]+\w+_height[ \t]+\d++[^\n]*+\n"
+    r"\s*#define[ \t]+\S+_width[ \t]+\d+\s+#define[ \t]+\S+_height[ \t]+\d++[^\n]*+\n"
     r"(?:#define[^\n]*+\n)*+\s*+static[^\n{]*_bits\["
 )
 _JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:["{\[\]]|-?\d|true\b|false\b|null\b))')
@@ -62,7 +64,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
     mime = _by_magic(head)
     text = _text_head(head, whole=len(data) <= HEAD)
     if mime is not None and (text is None or mime in _TEXT_BASED):
-        mime = _docx_or(mime, data)
+        mime = foreign_kind(data, _docx_or(mime, data)) or mime
         return Sniffed(mime=mime, modality=_modality(mime))
     return None if _NETPBM.match(head) else _by_head(head, text)
 
@@ -70,7 +72,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
 def open_question(found: Sniffed) -> bool:
     """Whether `refine` would ask a decoder about it."""
     if found.modality is None or found.mime == PLAIN:
-        return found.mime == _UNKNOWN or bool(decoder_plugins().good)
+        return found.mime in _SHOWN_TO_FFMPEG or bool(decoder_plugins().good)
     return found.modality in ("audio", "video")
 
 
@@ -82,7 +84,7 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
     kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
     decodes a frame or two at most.
     """
-    if sniffed.mime == _UNKNOWN:
+    if sniffed.mime in _SHOWN_TO_FFMPEG:
         heard = recording_kind(data)
         if heard is not None:
             return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
@@ -90,19 +92,14 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
         return shown_to_plugins(data[:HEAD], sniffed, warn)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
-    from embed_assets.media.container import opened, picture_stream, sound_stream
+    from embed_assets.media.container import kind_of, opened
 
     try:
         with opened(data, sniffed.modality) as container:
-            if picture_stream(container) is not None:
-                found: Modality = "video"
-            elif sound_stream(container) is not None:
-                found = "audio"
-            else:
-                return sniffed
+            found = kind_of(container)
     except MediaError:
         return sniffed
-    if found == sniffed.modality:
+    if found is None or found == sniffed.modality:
         return sniffed
     return Sniffed(mime=f"{found}/{sniffed.mime.partition('/')[2]}", modality=found)
 
@@ -129,7 +126,7 @@ def _by_pillow(data: bytes) -> Sniffed:
     if found is not None:
         return found
     mime = picture_kind(data)
-    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
+    return Sniffed(mime=mime or foreign_kind(data, None) or _UNKNOWN, modality="image" if mime else None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:

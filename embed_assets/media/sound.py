@@ -7,8 +7,11 @@ import numpy as np
 
 from embed_assets.errors import MediaError
 from embed_assets.media.container import (
+    CONVERT,
+    COPY,
     check_whole,
     container_end,
+    counts_packets,
     declared_end,
     declares_length,
     frames_of,
@@ -89,14 +92,14 @@ def _blocks(data: bytes, rate: int, limits: Limits) -> Iterator[np.ndarray]:
             return
         origin = origin_of(container) if picture_stream(container) is not None else None
         end = container_end(container) if declares_length(container) else None  # an estimate cuts nothing off
-        track = Track(rate, limits, origin=origin, end=end)
+        track = Track(rate, limits, origin=origin, end=end, gaps=not counts_packets(container))
         samples = 0
         for block in track.whole(_tracked(track, frames_of(container, stream))):
             samples += len(block)
             yield block
         check_whole(track.decoded_until, declared_end(container, stream), "audio")
         if not samples:
-            raise MediaError("broken audio", "its sound track has no samples")
+            raise MediaError("broken audio", f"its sound track is announced and has no samples; {COPY}")
 
 
 def _tracked(track: Track, frames: Iterator[Any]) -> Iterator[np.ndarray]:
@@ -106,7 +109,9 @@ def _tracked(track: Track, frames: Iterator[Any]) -> Iterator[np.ndarray]:
 
 
 def _check_riff(data: bytes) -> None:
-    """A wav cut short, which FFmpeg takes for a shorter one. Sizes near 2**31 and 2**32 mean unknown."""
+    """A wav or avi cut short, which FFmpeg takes for a shorter one. Sizes near 2**31 and 2**32 mean unknown."""
     size = int.from_bytes(data[4:8], "little") + 8
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE" and len(data) * 20 < size * 19 and size < 0x7FFF_0000:
-        raise MediaError("partial audio", f"{len(data):,} bytes; its header says {size:,}")
+    cut = len(data) * 20 < size * 19 and size < 0x7FFF_0000
+    if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"AVI ") and cut:
+        way = f"{COPY}, or keep what is left: {CONVERT['audio']}"
+        raise MediaError("partial audio", f"{len(data):,} bytes, its header says {size:,}; {way}")

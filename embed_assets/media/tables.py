@@ -14,6 +14,7 @@ from embed_assets.media.added import PLAIN, media_hash
 from embed_assets.media.cells import Names, spoken, unique
 from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
+from embed_assets.media.foreign import unsupported
 from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Annotation
@@ -231,7 +232,7 @@ class Tables:
             content_hash=media_hash(data, found.mime),
             mime=f"{mime}{_TABLE}{table}{mark}{more}",
             modality=found.modality,
-            reason=None if found.modality else f"unsupported type: {found.mime}",
+            reason=None if found.modality else unsupported(found.mime),
             annotation=annotation,
         )
 

@@ -21,14 +21,18 @@ class Track:
     """Blocks of float32, (n,), each frame's behind the last one's unless its time stamp leaves a gap.
 
     `origin` is the time stamp of sample 0, None where that is the first frame's. `end` is the file's, None
-    where it is not known. Raises MediaError "too long", and what `Mono` raises.
+    where it is not known. Without `gaps` the first time stamp alone is believed. Raises MediaError "too long", and
+    what `Mono` raises.
     """
 
-    def __init__(self, rate: int, limits: Limits, *, origin: float | None, end: float | None) -> None:
+    def __init__(
+        self, rate: int, limits: Limits, *, origin: float | None, end: float | None, gaps: bool = True
+    ) -> None:
         self._rate = rate
         self._limits = limits
         self._origin = origin
         self._end = end
+        self._gaps = gaps
         self._expected = origin  # the time stamp that follows without a gap
         self._mono = Mono(rate)
         self._length = 0
@@ -74,6 +78,8 @@ class Track:
         """Zeros where the time stamps have a gap; one that leads beyond the file's end is wrong."""
         if self._expected is None or self._origin is None:
             self._origin = self._expected = time
+        elif not self._gaps and self._length:
+            return
         elif time - self._expected > _GAP and (self._end is None or time <= self._end):
             yield from self._counted(self._mono.rest())
             yield from self._zeros(round((time - self._origin) * self._rate) - self._length)

@@ -40,16 +40,15 @@ def decode_clips(
     "too long", "too many pixels", "too many frames", "out of memory", or a reason of sound_tape.
     """
     extent = extent_of(data, limits)
-    edges = [extent.start, *(scene_cuts(data) if by_scene else ()), extent.end]
+    edges = [extent.start, *(scene_cuts(data, extent=extent) if by_scene else ()), extent.end]
     parts = [
         span
         for start, end in pairwise(edges)
         for span in spans(start, end, window=clip_seconds, hop=hop_seconds, minimum=(clip_seconds or 0) / 2)
     ]
     if len(parts) * frames > limits.max_frames:
-        raise MediaError(
-            "too many frames", f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
-        )
+        said = f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
+        raise MediaError("too many frames", f"{said}: raise it, or have longer clips")
     ticks = [_middles(part, frames, extent) for part in parts]
     wanted = sorted({tick for each in ticks for tick in each})
     taken = frames_at(data, wanted, extent, side=side, alpha=alpha, limits=limits)
