@@ -9,14 +9,15 @@ from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
+from embed_assets.media.encodings import byte_order_mark, guess_utf16
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
-from embed_assets.media.text import byte_order_mark, guess_utf16
+from embed_assets.media.pdf import is_late_pdf
 from embed_assets.plugins import warn_once
 
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
-_UNKNOWN = "application/octet-stream"
+UNKNOWN = "application/octet-stream"
 _READABLE_IMAGES = frozenset(
     f"image/{kind}"
     for kind in (
@@ -28,7 +29,6 @@ _READABLE_IMAGES = frozenset(
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
 _NETPBM = re.compile(rb"P[1-6][\s#]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 # Possessive where two parts could share out the same characters: that would take a second on 8 KiB made for it.
 _PROLOG = re.compile(
     r"\s*+(?:<\?.*?\?>\s*+|<!--.*?-->\s*+|<!DOCTYPE(?!\s+html)[^>\[]*+(?:\[[^\]]*+\])?+[^>]*+>\s*+)*", re.I | re.S
@@ -59,7 +59,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
     if not data:
         return Sniffed(mime="inode/x-empty", modality=None)
     head = data[:HEAD]
-    mime = _by_magic(head)
+    mime = PDF if is_late_pdf(data) else _by_magic(head)
     text = _text_head(head, whole=len(data) <= HEAD)
     if mime is not None and (text is None or mime in _TEXT_BASED):
         mime = _docx_or(mime, data)
@@ -70,7 +70,7 @@ def by_bytes(data: bytes) -> Sniffed | None:
 def open_question(found: Sniffed) -> bool:
     """Whether `refine` would ask a decoder about it."""
     if found.modality is None or found.mime == PLAIN:
-        return found.mime == _UNKNOWN or bool(decoder_plugins().good)
+        return found.mime == UNKNOWN or bool(decoder_plugins().good)
     return found.modality in ("audio", "video")
 
 
@@ -82,7 +82,7 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
     kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
     decodes a frame or two at most.
     """
-    if sniffed.mime == _UNKNOWN:
+    if sniffed.mime == UNKNOWN:
         heard = recording_kind(data)
         if heard is not None:
             return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
@@ -129,7 +129,7 @@ def _by_pillow(data: bytes) -> Sniffed:
     if found is not None:
         return found
     mime = picture_kind(data)
-    return Sniffed(mime=mime or _UNKNOWN, modality="image" if mime else None)
+    return Sniffed(mime=mime or UNKNOWN, modality="image" if mime else None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:
@@ -166,12 +166,35 @@ def _is_netpbm(head: bytes) -> bool:
 
 
 def _text_head(head: bytes, *, whole: bool) -> str | None:
-    """The head as text, or None where it is not text: control characters occur in binary files only."""
+    """The head as text, or None where it is not text.
+
+    Of 16,000 files in /usr with control characters and no signature all binary ones have NULs, five in 10,000 bytes at
+    least; all without NULs are UTF-8. A text in a code page, which any bytes may be, has none, and few of the others.
+    """
     text = _unicode_head(head, whole=whole)
     if text is not None:
-        return None if _CONTROL.search(text) else text
-    # Some code page: which one is the decoder's question, and neither tags nor braces depend on it.
-    return None if _CONTROL_BYTE.search(head) else head.decode("latin-1")
+        return text if _few(text, nuls=16, controls=2) else None
+    # Which code page is the decoder's question, and neither tags nor braces depend on it.
+    text = head.decode("latin-1")
+    return text if _few(text, nuls=HEAD + 1, controls=200) else None
+
+
+def is_text_in(encoding: str, data: bytes) -> bool:
+    """Whether bytes that are no text as they stand are one in the encoding that the settings name."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        return _few(decoder.decode(data[:HEAD], final=len(data) <= HEAD), nuls=HEAD + 1, controls=200)
+    except UnicodeError:
+        return False
+
+
+def _few(text: str, *, nuls: int, controls: int) -> bool:
+    """Whether at most one NUL is there, or one in a thousand, and not one control character in so many at least."""
+    found = len(_CONTROL.findall(text))
+    if not found:
+        return True
+    none = text.count("\0")
+    return none <= max(1, len(text) // 1000) and none * nuls <= len(text) and (found - 1) * controls <= len(text)
 
 
 def _unicode_head(head: bytes, *, whole: bool) -> str | None:
