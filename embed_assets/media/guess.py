@@ -23,12 +23,15 @@ _NEVER = frozenset(
 # They differ from Central European ones in a few quotation marks, and nobody has them.
 _UNHEARD_OF = frozenset({"iso8859-10", "iso8859-14", "iso8859-16"})
 
-_MANY_BYTES = frozenset(
-    {"cp932", "shift_jis", "euc-jp", "gb18030", "gbk", "gb2312", "big5", "big5hkscs", "cp949", "euc-kr"}
-)
+# Of two or more bytes a character.
+_EASTERN = frozenset(
+    ("cp932", "shift_jis", "euc-jp", "gb18030", "gbk", "gb2312", "big5", "big5hkscs", "cp949", "euc-kr")
+)  # fmt: skip
+_EASTERN_RUN = 2.5  # characters in a row, on average: what is read out of accented letters stands alone
 
 _BLANK = re.compile(rb"[ \n]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_RUNS = re.compile(r"[^\x00-\x7f]+")
 _REFUSED = re.compile("[\x80-\x9f\ufffd]")
 _WRITTEN = re.compile(r"\S+")
 
@@ -49,10 +52,15 @@ def guessed_codec(data: bytes) -> str | None:
     first = _Ranked(sample)
     if not first.sure:
         return None
-    if _MANY_BYTES.isdisjoint(first.names):  # bytes make characters of two or more only where all around them do
-        doubted = (_Ranked(each) for each in _without_rare(sample) if not each.isascii())
-        if not all(other.agrees(first.names) for other in doubted):
+    if _EASTERN.intersection(first.names):
+        runs = _RUNS.findall(first.texts[0])
+        if sum(map(len, runs)) < _EASTERN_RUN * len(runs):
             return None
+        doubted = _halves(first.texts[0], first.names[0])
+    else:
+        doubted = [*_halves(first.texts[0], first.names[0]), *_without_rare(sample)]
+    if not all(_Ranked(each).agrees(first.names) for each in doubted if not each.isascii()):
+        return None
     return first.believed
 
 
@@ -127,6 +135,12 @@ def _sample(data: bytes) -> bytes:
             if size >= _SAMPLE:
                 break
     return b"".join(lines) or data[:_SAMPLE]
+
+
+def _halves(text: str, codec: str) -> list[bytes]:
+    """The bytes of both halves of a text; one of them has no part in a single fault."""
+    middle = len(text) // 2
+    return [text[:middle].encode(codec), text[middle:].encode(codec)]
 
 
 def _without_rare(data: bytes) -> Iterator[bytes]:
