@@ -9,7 +9,7 @@ from typing import Any
 
 _SAMPLE = 8192  # bytes that are looked at, of lines that are not ASCII
 _SURE = 4.0  # by so much the next reading must be less like a language; wrong ones reach 3.4 (benchmarks/encodings.py)
-_WORDS, _BYTES = 3, 12  # beyond ASCII: fewer tell nothing
+_WORDS, _BYTES = 3, 8  # different words beyond ASCII, and bytes: fewer of both tell nothing
 _ODD = 0.1  # of the words beyond ASCII: more that nobody writes, and the reading is none
 _ONCE = 12  # bytes that occur once and are doubted one by one, each with
 _AROUND = 16  # bytes before and behind it, or its word
@@ -29,8 +29,16 @@ _EASTERN = frozenset(
 )  # fmt: skip
 _EASTERN_RUN = 2.5  # characters in a row, on average: what is read out of accented letters stands alone
 
+# Windows' dots, quotation marks and dashes: to models of language other systems' letters, as in English "donít".
+_ASCII = bytes(range(0x80))
+_TYPOGRAPHY = b"\x85\x91\x92\x93\x94\x96\x97"
+_EACH_MARK = [bytes([byte]) for byte in _TYPOGRAPHY]
+_MARKS = re.compile(
+    rb"(?<![^\s(\[-])[\x91\x93](?=\w)|(?<=[\w.,!?;:\x92])\x94(?!\w)|(?<=\w)\x92(?=(?:s|t|re|ve|ll|d|m)\b)"
+    rb"|(?<=\s)[\x96\x97](?=\s)|(?<=\d)\x96(?=\d)|(?<=[\w\s])\x85(?!\w)"
+)
+
 _BLANK = re.compile(rb"[ \n]")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 _RUNS = re.compile(r"[^\x00-\x7f]+")
 _REFUSED = re.compile("[\x80-\x9f\ufffd]")
 _WRITTEN = re.compile(r"\S+")
@@ -46,9 +54,11 @@ def guessed_codec(data: bytes) -> str | None:
     sample = _sample(data)
     if sample.isascii():
         return _seven_bits(sample)
-    found = _BEYOND_ASCII.findall(sample)
-    if len(found) < _WORDS and sum(map(len, found)) < _BYTES:
+    found = {word for word in sample.split() if not word.isascii()}
+    if len(found) < _WORDS and len({byte for word in found for byte in word if byte > 0x7F}) < _BYTES:
         return None
+    if not sample.translate(None, _ASCII + _TYPOGRAPHY):
+        return "cp1252" if _is_typography(sample) else None
     first = _Ranked(sample)
     if not first.sure:
         return None
@@ -58,10 +68,19 @@ def guessed_codec(data: bytes) -> str | None:
             return None
         doubted = _halves(first.texts[0], first.names[0])
     else:
-        doubted = [*_halves(first.texts[0], first.names[0]), *_without_rare(sample)]
+        doubted = list(_without_rare(sample))
+        if any(each.isascii() for each in doubted):  # all that there is may be one fault
+            return None
+        doubted += _halves(first.texts[0], first.names[0])
     if not all(_Ranked(each).agrees(first.names) for each in doubted if not each.isascii()):
         return None
     return first.believed
+
+
+def _is_typography(data: bytes) -> bool:
+    """Whether bytes that are quotation marks and dashes to all of Windows' code pages stand where such marks do."""
+    fitting = len(_MARKS.findall(data))
+    return fitting == sum(map(data.count, _EACH_MARK)) and data.count(b"\x93") == data.count(b"\x94")
 
 
 class _Ranked:
@@ -155,9 +174,9 @@ def _without_rare(data: bytes) -> Iterator[bytes]:
 @lru_cache(maxsize=4096)
 def _odd(word: str) -> bool:
     kinds = "".join(map(_kind, word))
-    if "!" in kinds or re.search(r"[a-y]s+[a-y]|[a-y]s+$|^s+[a-y]", kinds):
+    if "!" in kinds or re.search(r"[a-oq-y][sp]+[a-oq-y]|[a-oq-y]s+$|^s+[a-oq-y]", kinds):
         return True
-    return any(len(set(run) - {"m"}) > 1 for run in re.findall(r"[a-rt-z]+", kinds)) or _capital_inside(word)
+    return any(len(set(run) - {"m"}) > 1 for run in re.findall(r"[a-oqrt-z]+", kinds)) or _capital_inside(word)
 
 
 def _capital_inside(word: str) -> bool:
@@ -167,7 +186,7 @@ def _capital_inside(word: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _kind(character: str) -> str:
-    """A letter for each script, "s" for a sign that is no letter, "!" for what is in no text, a blank for all else."""
+    """A letter for each script; "s": signs, "p": marks that stand in no word, "!": what no text has; a blank: all else."""
     if character < "\x80":
         return "l" if character.isalpha() else " "
     category = unicodedata.category(character)
@@ -177,6 +196,8 @@ def _kind(character: str) -> str:
         return "m"
     if category[0] == "S":
         return "s"
+    if character in "¡¿«»§¶·":
+        return "p"
     if category[0] != "L" or character in "ªºµ":
         return " "
     script = unicodedata.name(character, "?").split()[0].split("-")[0]

@@ -52,8 +52,9 @@ def mended(data: bytes, codec: str, *, name: str | None = None) -> Decoded | Non
 
 def mended_ascii(data: bytes) -> Decoded | None:
     """ASCII with a byte in thousands that is none, too few to tell an encoding by; None for all else."""
-    found = mended(data, "ascii", name="UTF-8")
-    return found if len(data) >= _RARE else None
+    if len(data) < _RARE or b"\x1b$" in data or b"~{" in data:  # the escapes of ISO 2022 and HZ
+        return None
+    return mended(data, "ascii", name="UTF-8")
 
 
 def without_nuls(text: Decoded) -> Decoded:
