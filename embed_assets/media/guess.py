@@ -1,5 +1,6 @@
 """guessed_codec: the encoding of a text that does not say it, only where language leaves no doubt."""
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ _AROUND = 16  # bytes before and behind it, or its word
 _NEVER = frozenset(
     ("cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140", "cp720", "cp856", "cp864", "cp869", "cp1006",
      "cp1125", "hp-roman8", "kz1048", "koi8-t", "ptcp154", "iso8859-3", "maciceland", "macturkish", "macgreek", "johab",
-     "euc_jis_2004", "utf-7", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+     "big5hkscs", "euc_jis_2004",
+     "utf-7", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 )  # fmt: skip
 # They differ from Central European ones in a few quotation marks, and nobody has them.
 _UNHEARD_OF = frozenset({"iso8859-10", "iso8859-14", "iso8859-16"})
@@ -27,6 +29,7 @@ _UNHEARD_OF = frozenset({"iso8859-10", "iso8859-14", "iso8859-16"})
 _EASTERN = frozenset(
     ("cp932", "shift_jis", "euc-jp", "gb18030", "gbk", "gb2312", "big5", "big5hkscs", "cp949", "euc-kr")
 )  # fmt: skip
+_EASTERN_LIKE = 0.25  # at least so much like the language: kana are the same in EUC-JP and GBK, other signs are not
 _EASTERN_RUN = 2.5  # characters in a row, on average: what is read out of accented letters stands alone
 
 # Windows' dots, quotation marks and dashes: to models of language other systems' letters, as in English "donít".
@@ -38,9 +41,12 @@ _MARKS = re.compile(
     rb"|(?<=\s)[\x96\x97](?=\s)|(?<=\d)\x96(?=\d)|(?<=[\w\s])\x85(?!\w)"
 )
 
+_FOUR_BYTES = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")  # of GB 18030; other encodings have no such pairs
 _BLANK = re.compile(rb"[ \n]")
+_INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]+[a-z]")
 _RUNS = re.compile(r"[^\x00-\x7f]+")
 _REFUSED = re.compile("[\x80-\x9f\ufffd]")
+_ODD_KINDS = re.compile(r"!|[a-oq-y][sp]+[a-oq-y]|[a-oq-y]s+$|^s+[a-oq-y]|%[a-z]")
 _WRITTEN = re.compile(r"\S+")
 
 
@@ -59,15 +65,21 @@ def guessed_codec(data: bytes) -> str | None:
         return None
     if not sample.translate(None, _ASCII + _TYPOGRAPHY):
         return "cp1252" if _is_typography(sample) else None
+    if fours := len(_FOUR_BYTES.findall(sample)):
+        return "gb18030" if fours >= _WORDS and _decodes(sample, "gb18030") else None
     first = _Ranked(sample)
     if not first.sure:
         return None
     if _EASTERN.intersection(first.names):
         runs = _RUNS.findall(first.texts[0])
-        if sum(map(len, runs)) < _EASTERN_RUN * len(runs):
+        if len(_INSIDE.findall(first.texts[0])) * 10 > len(runs):
+            return None
+        if first.score < _EASTERN_LIKE or sum(map(len, runs)) < _EASTERN_RUN * len(runs):
             return None
         doubted = _halves(first.texts[0], first.names[0])
     else:
+        if _of_pairs(sample):
+            return None
         doubted = list(_without_rare(sample))
         if any(each.isascii() for each in doubted):  # all that there is may be one fault
             return None
@@ -75,6 +87,21 @@ def guessed_codec(data: bytes) -> str | None:
     if not all(_Ranked(each).agrees(first.names) for each in doubted if not each.isascii()):
         return None
     return first.believed
+
+
+def _decodes(data: bytes, codec: str) -> bool:
+    """Whether all of it is text; a last character may be cut."""
+    try:
+        codecs.getincrementaldecoder(codec)().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _of_pairs(data: bytes) -> bool:
+    """Whether one byte is a third of a text beyond ASCII: the first of many pairs, as of Greek in GBK, no letter."""
+    beyond = data.translate(None, _ASCII)
+    return len(beyond) * 2 > len(data) and max(map(beyond.count, set(beyond))) * 3 > len(beyond)
 
 
 def _is_typography(data: bytes) -> bool:
@@ -91,15 +118,15 @@ class _Ranked:
         self.names: list[str] = []
         self.sure = False
         self._size = len(data)
-        best = 0.0
+        self.score = 0.0
         for name, score, text in _readings(data):
             if self.texts and text == self.texts[0]:
                 self.names.append(name)
             elif _REFUSED.search(text) is None and odd_share(text) <= _ODD:
                 if self.texts:
-                    self.sure = (best - score) * self._size >= _SURE
+                    self.sure = (self.score - score) * self._size >= _SURE
                     return
-                best = score
+                self.score = score
                 self.texts.append(text)
                 self.names.append(name)
         self.sure = bool(self.texts)
@@ -174,7 +201,7 @@ def _without_rare(data: bytes) -> Iterator[bytes]:
 @lru_cache(maxsize=4096)
 def _odd(word: str) -> bool:
     kinds = "".join(map(_kind, word))
-    if "!" in kinds or re.search(r"[a-oq-y][sp]+[a-oq-y]|[a-oq-y]s+$|^s+[a-oq-y]", kinds):
+    if _ODD_KINDS.search(kinds):
         return True
     return any(len(set(run) - {"m"}) > 1 for run in re.findall(r"[a-oqrt-z]+", kinds)) or _capital_inside(word)
 
@@ -186,7 +213,7 @@ def _capital_inside(word: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _kind(character: str) -> str:
-    """A letter for each script; "s": signs, "p": marks that stand in no word, "!": what no text has; a blank: all else."""
+    """A letter for each script; "s": signs, "p", "%": marks in no word, "!": what no text has; a blank: all else."""
     if character < "\x80":
         return "l" if character.isalpha() else " "
     category = unicodedata.category(character)
@@ -199,7 +226,7 @@ def _kind(character: str) -> str:
     if character in "¡¿«»§¶·":
         return "p"
     if category[0] != "L" or character in "ªºµ":
-        return " "
+        return " " if character == "µ" else "%"
     script = unicodedata.name(character, "?").split()[0].split("-")[0]
     known = {"LATIN": "l", "CYRILLIC": "c", "GREEK": "g", "HEBREW": "b", "ARABIC": "a", "THAI": "t", "HANGUL": "k"}
     east = ("HIRAGANA", "KATAKANA", "CJK", "FULLWIDTH", "BOPOMOFO", "IDEOGRAPHIC")
