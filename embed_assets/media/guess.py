@@ -10,17 +10,18 @@ from typing import Any
 
 _SAMPLE = 8192  # bytes that are looked at, of lines that are not ASCII
 _SURE = 4.0  # by so much the next reading must be less like a language; wrong ones reach 3.4 (benchmarks/encodings.py)
+_SURE_KANA = 30.0  # of EUC-JP, whose kana GBK shares: a sentence of Japanese in GBK reaches 28
 _WORDS, _BYTES = 3, 8  # different words beyond ASCII, and bytes: fewer of both tell nothing
 _ODD = 0.1  # of the words beyond ASCII: more that nobody writes, and the reading is none
 _ONCE = 12  # bytes that occur once and are doubted one by one, each with
 _AROUND = 16  # bytes before and behind it, or its word
 
-# Readings that are weighed against others, but are too rare to be believed.
+# Readings that are weighed against others, but are too rare to be believed; MacLatin2 is what short French passes for.
 _NEVER = frozenset(
     ("cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140", "cp720", "cp856", "cp864", "cp869", "cp1006",
      "cp1125", "hp-roman8", "kz1048", "koi8-t", "ptcp154", "iso8859-3", "maciceland", "macturkish", "macgreek", "johab",
      "big5hkscs", "euc_jis_2004",
-     "utf-7", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+     "maclatin2", "utf-7", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 )  # fmt: skip
 # They differ from Central European ones in a few quotation marks, and nobody has them.
 _UNHEARD_OF = frozenset({"iso8859-10", "iso8859-14", "iso8859-16"})
@@ -29,7 +30,7 @@ _UNHEARD_OF = frozenset({"iso8859-10", "iso8859-14", "iso8859-16"})
 _EASTERN = frozenset(
     ("cp932", "shift_jis", "euc-jp", "gb18030", "gbk", "gb2312", "big5", "big5hkscs", "cp949", "euc-kr")
 )  # fmt: skip
-_EASTERN_LIKE = 0.25  # at least so much like the language: kana are the same in EUC-JP and GBK, other signs are not
+_EASTERN_LIKE = 0.25  # at least so much like the language
 _EASTERN_RUN = 2.5  # characters in a row, on average: what is read out of accented letters stands alone
 
 # Windows' dots, quotation marks and dashes: to models of language other systems' letters, as in English "donít".
@@ -117,14 +118,15 @@ class _Ranked:
         self.texts: list[str] = []
         self.names: list[str] = []
         self.sure = False
-        self._size = len(data)
+        self._size = sum(len(word) + 1 for word in set(data.split()))  # what is said again tells nothing more
         self.score = 0.0
         for name, score, text in _readings(data):
             if self.texts and text == self.texts[0]:
                 self.names.append(name)
             elif _REFUSED.search(text) is None and odd_share(text) <= _ODD:
                 if self.texts:
-                    self.sure = (self.score - score) * self._size >= _SURE
+                    least = _SURE_KANA if self.names[0] == "euc-jp" else _SURE
+                    self.sure = (self.score - score) * self._size >= least
                     return
                 self.score = score
                 self.texts.append(text)

@@ -91,7 +91,7 @@ def _cut_short(data: bytes, faults: list[int]) -> bool:
 
 def _decoded(data: bytes, codec: str) -> tuple[str, list[int]]:
     """The text, and the places of what was replaced in it."""
-    _noted.faults = []
+    _noted.faults, _noted.end = [], None
     return data.decode(codec, "embed_assets.replaced"), _noted.faults
 
 
@@ -103,7 +103,9 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
         high, high_low, low, low_low = (found[0] for found in pair.groups())
         point = 0x10000 + ((high & 15) << 16 | (high_low & 63) << 10 | (low & 15) << 6 | low_low & 63)
         return chr(point), pair.end()
-    _noted.faults.append(error.start)
+    if error.start != _noted.end:  # a byte that is lost leaves the others of its character alone: one place
+        _noted.faults.append(error.start)
+    _noted.end = error.end
     return "\ufffd", error.end
 
 

@@ -23,7 +23,7 @@ def is_late_pdf(data: bytes) -> bool:
     control characters somewhere, as compressed streams have.
     """
     found = _HEADER.search(data, 1, 1024 + len(b"%PDF-1.7"))
-    if found is None or _OBJECT.search(data, found.end()) is None:
+    if found is None or _OBJECT.search(data, found.end() - 1) is None:
         return False
     before = data[: found.start()]
     return not before.strip(b"\xef\xbb\xbf \t\r\n\f\0") or bool(_FIELDS.fullmatch(before) or _CONTROL.search(data))
