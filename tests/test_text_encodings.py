@@ -65,7 +65,7 @@ def test_a_setting_that_is_taken_back_leaves_what_the_texts_say(tmp_path, words)
 
 def test_tables_and_sidecars_are_read_in_the_encoding_of_their_source(tmp_path, words) -> None:
     made = folder(tmp_path)
-    (made / "t.csv").write_bytes(f"id,body\n1,\"{RUSSIAN}\"\n2,слова\n".encode("cp1251"))
+    (made / "t.csv").write_bytes(f'id,body\n1,"{RUSSIAN}"\n2,слова\n'.encode("cp1251"))
     (made / "t.jsonl").write_bytes(
         json.dumps({"id": "a", "body": RUSSIAN}, ensure_ascii=False).encode("cp1251") + b"\n"
     )
@@ -76,7 +76,7 @@ def test_tables_and_sidecars_are_read_in_the_encoding_of_their_source(tmp_path, 
     assert texts(steps)["t.csv#1"] == texts(steps)["t.jsonl#a"] == RUSSIAN
     assert {row["key"]: row["caption"] for row in steps.manifest.rows("notes")}["ascii.txt"] == "Подпись"
 
-    (made / "t.csv").write_bytes(f"id,body\n1,\"{RUSSIAN}\"\n2,слова\n".encode())
+    (made / "t.csv").write_bytes(f'id,body\n1,"{RUSSIAN}"\n2,слова\n'.encode())
     report = refresh_and_embed(steps)
     assert report.items["notes"]["embedded"] == 0  # another encoding of the file, the same texts
 
