@@ -173,7 +173,8 @@ def _text_head(head: bytes, *, whole: bool) -> str | None:
     """
     text = _unicode_head(head, whole=whole)
     if text is not None:
-        return text if _few(text, nuls=16, controls=2) else None
+        guessed = byte_order_mark(head) is None and guess_utf16(head) is not None  # by NULs, which binary files have
+        return text if _few(text, nuls=16, controls=200 if guessed else 2) else None
     # Which code page is the decoder's question, and neither tags nor braces depend on it.
     text = head.decode("latin-1")
     return text if _few(text, nuls=HEAD + 1, controls=200) else None
