@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from embed_assets.constants import POOL
 from embed_assets.encoders.spec import Modality
 from embed_assets.errors import SettingsError
 from embed_assets.media.allowed import Allowed, is_path
+from embed_assets.media.encodings import checked_encoding
 from embed_assets.media.shown import shown
 
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
@@ -117,6 +118,12 @@ class SourceSettings(Section):
         None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
     )
     labels: Literal["none", "folder"] = Field("none", description="folder: the first folder is the label.")
+    encoding: Annotated[str, AfterValidator(checked_encoding)] | None = Field(
+        None,
+        examples=["cp1251", "gb18030", "euc_kr"],
+        description="Of texts, tables and sidecars that have no byte order mark and are not UTF-8: their encoding, by "
+        "Python's name; above what a text declares of itself. Unset: as declared, or guessed where there is no doubt.",
+    )
     table: TableSettings = TableSettings()  # pyright: ignore[reportCallIssue]
     storage_options: dict[str, Any] = Field(
         default_factory=dict,

@@ -1,8 +1,8 @@
 """Status: what a store holds and how it got there, from the store alone."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from embed_assets.embedding.reach import OutOfReach, read_kept
@@ -30,6 +30,8 @@ class SourceStatus:
     quarantined: int = 0
     deleted: int = 0
     reasons: Mapping[str, int]
+    warnings: Mapping[str, int] = field(default_factory=dict)  # kind → items embedded in that run with it
+    warned: Sequence[str] = ()  # the first of these: "key: what, where"
 
     @property
     def items(self) -> int:
@@ -171,8 +173,8 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        reasons = event.get("reasons", {}).get(source, {})
-        found.append(SourceStatus(source=source, encoder=encoder, reasons=reasons, **counted))
+        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings", "warned")}
+        found.append(SourceStatus(source=source, encoder=encoder, **told, **counted))
     return found
 
 

@@ -87,6 +87,8 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
     for source in status.sources:
         for reason, count in source.reasons.items():
             console.tell(f"  quarantined in {source.source}: {count} {reason}", style="yellow")
+        for line in _warnings(source):
+            console.tell(f"  embedded with a warning, {source.source}: {line}", style="yellow")
     print_warnings(status, console)
     for source, kinds in status.unencoded.items():
         for kind, count in kinds.items():
@@ -129,6 +131,12 @@ def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = N
     if not hits:
         table.add_row("", "", "nothing found", "")
     console.print(table)
+
+
+def _warnings(source: SourceStatus) -> list[str]:
+    """Items that were embedded though something in them could not be read: the first by name."""
+    more = sum(source.warnings.values()) - len(source.warned)
+    return [*source.warned, *([f"and {more:,} more items"] if more > 0 else [])]
 
 
 def _sources_table(sources: Sequence[SourceStatus]) -> Table:

@@ -34,6 +34,7 @@ class ListedSource:
     tables: Tables | None = None  # None: tables are files like others
     max_deleted_share: float
     readers: int
+    encoding: str | None = None  # of texts that are not UTF-8, by the settings
     decoders: str = ""  # plugins that media is shown to
     workers: Decoders | None = None  # in which decoders look at files; None: in this process
     unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by their path
@@ -135,7 +136,7 @@ def _look(listed: ListedSource, file: ListedFile) -> Look:
 
 def _look_at(listed: ListedSource, data: bytes) -> Look:
     try:
-        kind = look_at(data, listed.workers)
+        kind = look_at(data, listed.workers, encoding=listed.encoding)
     except MediaError as error:  # a decoder died of it, or would have gone on for ever
         return Look(content_hash(data), None, None, error.reason)
     reason = "empty file" if not data else None if kind.modality else unsupported(kind.mime)

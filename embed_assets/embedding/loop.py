@@ -279,6 +279,8 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
     report.count("embedded" if item.encoded else "reused", source, shard)
     report.segments_reused += len(item.segments) - item.encoded
     report.shards[shard]["segments"] += len(item.segments)
+    for warning in (segment.warning for segment in item.segments if segment.warning is not None):
+        report.warn(source, item.row["key"], warning.kind, warning.where)
     if writer is not None:
         writer.put(Done(item.row, item.segments, item.vectors))
 

@@ -19,11 +19,12 @@ from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owne
 from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, still_shut, unread_folder
 from embed_assets.embedding.unmatched import Unmatched, unmatched, unmatched_as
 from embed_assets.media.added import PLAIN, decoded_by, installed
+from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.item import ListedFile
 from embed_assets.media.reach import KEPT, Away
 from embed_assets.media.shown import place_of
 from embed_assets.media.tables import row_id, table_of
-from embed_assets.store.manifest import DECODERS, OUT_OF_REACH, UNMATCHED, Manifest
+from embed_assets.store.manifest import DECODERS, ENCODING, OUT_OF_REACH, UNMATCHED, Manifest
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -73,6 +74,7 @@ class Change:
     known: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
     other_plugins: bool  # whether the files were shown to other decoder plugins before
+    other_encoding: bool  # whether texts that are not UTF-8 were read by another setting before
     beyond: Sequence[OutOfReach]  # what the listing could not get at
     still: Sequence[Away]  # what could not be read before, and can't be now
     beyond_before: str  # what the latest refresh could not get at, as it is kept
@@ -95,7 +97,14 @@ def find_change(listed: ListedSource, manifest: Manifest) -> Change:
     """
     marks = manifest.table_marks(listed.name)
     told, now = _decoders(marks)
-    return _compared(replace(listed, decoders=now), marks, manifest.table([listed.name]), other_plugins=told != now)
+    other_encoding = marks.get(ENCODING, "") != (listed.encoding or "")
+    return _compared(
+        replace(listed, decoders=now),
+        marks,
+        manifest.table([listed.name]),
+        other_plugins=told != now,
+        other_encoding=other_encoding,
+    )
 
 
 def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport:
@@ -128,7 +137,12 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     beyond = change.out_of_reach(found)
     marks = {key: mark for key, mark in change.marks.items() if key not in changes.unread_tables}
     unnamed = unmatched(listed, changes.live["key"].to_pylist()) if listed.annotations.named else None
-    noted = {DECODERS: now, OUT_OF_REACH: kept_as(beyond), UNMATCHED: unmatched_as(unnamed)}
+    noted = {
+        DECODERS: now,
+        ENCODING: listed.encoding or "",
+        OUT_OF_REACH: kept_as(beyond),
+        UNMATCHED: unmatched_as(unnamed),
+    }
     manifest.mark_tables(listed.name, marks | {name: mark for name, mark in noted.items() if mark})
     seconds = time.monotonic() - started
     return changes.report(files_read=len(change.fresh), seconds=seconds, beyond=beyond, unmatched=unnamed)
@@ -146,7 +160,14 @@ def _looked(change: Change) -> list[Entry]:
             listed.workers.rest()
 
 
-def _compared(listed: ListedSource, before: Mapping[str, str], table: pa.Table, *, other_plugins: bool) -> Change:
+def _compared(
+    listed: ListedSource,
+    before: Mapping[str, str],
+    table: pa.Table,
+    *,
+    other_plugins: bool,
+    other_encoding: bool,
+) -> Change:
     """What of the listing is not as in the manifest's rows; of unchanged tables no row is looked at."""
     rows, noted = table.filter(pc.not_equal(table["status"], "deleted")), before.get(OUT_OF_REACH, "")
     known = rows.num_rows
@@ -167,8 +188,10 @@ def _compared(listed: ListedSource, before: Mapping[str, str], table: pa.Table, 
     shut = still_shut(listed, [file for file in seen.touched if file.key in edited], noted)
     still += shut.values()
     fresh = {file.key: file for file in seen.touched if file.key not in shut} | tables
-    if other_plugins:
-        shown = {row["key"] for row in rows.select(["key", "mime", "status"]).to_pylist() if _for_plugins(row)}
+    if other_plugins or other_encoding:
+        told_now = rows.select(["key", "mime", "modality", "status"]).to_pylist()
+        shown = {row["key"] for row in told_now if other_plugins and _for_plugins(row)}
+        shown |= {row["key"] for row in told_now if other_encoding and _for_encodings(row)}
         fresh |= {file.key: file for file in files if file.key in shown and file.key not in shut}
     aside = rows.select(["key", "reason"]).filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string())))
     unread = {row["key"]: row["reason"] for row in aside.to_pylist() if row["key"] not in shut.keys() | fresh.keys()}
@@ -190,6 +213,7 @@ def _compared(listed: ListedSource, before: Mapping[str, str], table: pa.Table, 
         known=known,
         marks=marks,
         other_plugins=other_plugins,
+        other_encoding=other_encoding,
         beyond=beyond,
         still=still,
         beyond_before=noted,
@@ -252,6 +276,11 @@ def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
 def _for_plugins(row: Mapping[str, Any]) -> bool:
     """Whether other decoder plugins may see something else in a file."""
     return row["status"] == "quarantined" or row["mime"] == PLAIN or decoded_by(row["mime"]) != ""
+
+
+def _for_encodings(row: Mapping[str, Any]) -> bool:
+    """Whether another encoding in the settings may make another text of a file."""
+    return row["status"] == "quarantined" or (row["modality"] == "text" and row["mime"] not in (PDF, DOCX))
 
 
 class _Changes:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
+SHOWN = 5  # items of a source whose warnings are told with their places
 
 
 @dataclass(kw_only=True)
@@ -46,6 +47,8 @@ class EmbedReport:
     items: dict[str, Counter[str]] = field(default_factory=dict)  # source → outcome → items
     shards: dict[str, Counter[str]] = field(default_factory=dict)  # shard → outcome → items, "segments"
     reasons: dict[str, Counter[str]] = field(default_factory=dict)  # source → reason → items
+    warnings: dict[str, Counter[str]] = field(default_factory=dict)  # source → kind → items embedded with it
+    warned: dict[str, list[str]] = field(default_factory=dict)  # source → the first of these: "key: what, where"
     work: dict[str, dict[str, Work]] = field(default_factory=dict)  # source → modality → what was encoded
     left: Counter[str] = field(default_factory=Counter)  # shard → items still to encode
     stopped: str = ""  # "": nothing stopped it
@@ -67,6 +70,13 @@ class EmbedReport:
     def reason(self, source: str, reason: str, number: int = 1) -> None:
         """Note why items were quarantined."""
         self.reasons.setdefault(source, Counter())[reason] += number
+
+    def warn(self, source: str, key: str, kind: str, where: str) -> None:
+        """Note that an item was embedded, but not all of it is what was written."""
+        self.warnings.setdefault(source, Counter())[kind] += 1
+        told = self.warned.setdefault(source, [])
+        if len(told) < SHOWN:
+            told.append(f"{key}: {kind}, {where}")
 
     def work_of(self, source: str, modality: str) -> Work:
         """What items of one source and modality meant, to add to."""
@@ -123,6 +133,8 @@ class EmbedReport:
             "device": self.device,
             "items": _plain(self.items),
             "reasons": _plain(self.reasons),
+            "warnings": _plain(self.warnings),
+            "warned": self.warned,
             "shards": sorted(self.shards),
             "work": {
                 source: {modality: work.figures() for modality, work in modalities.items()}

@@ -52,7 +52,7 @@ def listed(
         found = _listed_dataset(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
-        return replace(found, workers=decoders)
+        return replace(found, workers=decoders, encoding=settings.encoding)
     began, uri = Manifest(store).version, _address(name, settings)
     source = _opened(name, settings, cache)
     listing = list_readable(
@@ -68,6 +68,7 @@ def listed(
         files=listing.files,
         unread={folder: Away(source.uri_of(folder), FOLDER, why) for folder, why in listing.unread.items()},
         annotations=_annotations(settings),
+        encoding=settings.encoding,
         read=lambda key: source.read(key, limits.max_bytes),
         tables=_table_files(settings, source, limits),
         max_deleted_share=settings.max_deleted_share,
@@ -185,7 +186,9 @@ def _annotations(settings: SourceSettings) -> Annotations:
     uri = settings.sidecar
     if "://" not in uri and not uri.startswith("/"):
         uri = f"{(settings.uri or '').rstrip('/')}/{uri}"
-    return Annotations(load_sidecar(uri, storage_options=settings.storage_options), by_folder=by_folder)
+    return Annotations(
+        load_sidecar(uri, storage_options=settings.storage_options, encoding=settings.encoding), by_folder=by_folder
+    )
 
 
 def _reader(
@@ -342,7 +345,13 @@ def _dataset_tables(
         landed = Landed(store, name)
         shown = f"what was landed of asset {settings.asset!r}"
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
-        return Tables(columns=replace(columns, id=ROW_ID), limits=limits, dataset=rows, workers=decoders)
+        return Tables(
+            columns=replace(columns, id=ROW_ID),
+            limits=limits,
+            dataset=rows,
+            workers=decoders,
+            encoding=settings.encoding,
+        )
     rows = open_dataset(
         _address(name, settings),
         kind,
@@ -355,11 +364,15 @@ def _dataset_tables(
         limits=limits,
     )
     whole = settings.table.uri is not None
-    return Tables(columns=columns, limits=limits, dataset=rows, workers=decoders, whole=whole)
+    return Tables(
+        columns=columns, limits=limits, dataset=rows, encoding=settings.encoding, workers=decoders, whole=whole
+    )
 
 
 def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Tables | None:
-    return None if not settings.table.text else Tables(source=source, columns=columns_of(settings), limits=limits)
+    if not settings.table.text:
+        return None
+    return Tables(source=source, columns=columns_of(settings), limits=limits, encoding=settings.encoding)
 
 
 def columns_of(settings: SourceSettings) -> Columns:

@@ -9,6 +9,7 @@ from typing import Any
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.decoder import Decoder
 from embed_assets.media.documents import checked_text
+from embed_assets.media.encodings import encoding_of
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.item import Segment, Sniffed
 from embed_assets.media.limits import Limits
@@ -57,8 +58,8 @@ def decoded_by(mime: str | None) -> str:
 
 
 def media_hash(data: bytes, mime: str | None) -> str:
-    """sha256 of a file's bytes, and of the decoder where a plugin's makes something of them."""
-    added = decoded_by(mime)
+    """sha256 of a file's bytes, with the plugin's decoder or the setting's encoding that changes what they are."""
+    added = decoded_by(mime) or encoding_of(mime)
     return content_hash(data + f"\0{added}".encode()) if added else content_hash(data)
 
 

@@ -1,7 +1,9 @@
 """document_text: the text of a file, whatever kind of document carries it."""
 
 from embed_assets.errors import MediaError
+from embed_assets.media.encodings import encoding_of, without_encoding
 from embed_assets.media.limits import Limits
+from embed_assets.media.mended import Decoded
 from embed_assets.media.text import decode_text
 
 HTML = "text/html"
@@ -13,27 +15,29 @@ PARSED = frozenset({HTML, PDF, DOCX})  # the others are text as they are
 FORMAT = 1
 
 
-def document_text(data: bytes, mime: str | None, *, limits: Limits) -> str:
+def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     """The text that a reader of the document sees, in its order; chunks count characters of this text.
 
-    HTML without scripts and styles, a PDF's text layer, the paragraphs and tables of a .docx; anything
-    else is decoded. Raises MediaError alone: "encrypted", "no text layer", "broken pdf", "broken
-    document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
+    What was replaced in it is told with it. HTML without scripts and styles, a PDF's text layer, the paragraphs
+    and tables of a .docx; anything else is decoded. Raises MediaError alone: "encrypted", "no text layer", "broken
+    pdf", "broken document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
     unpacked", or what decode_text raises. May be called from several threads.
     """
-    if mime == HTML:
+    kind, encoding = without_encoding(mime), encoding_of(mime)
+    if kind == HTML:
         from embed_assets.media.hypertext import html_text
 
-        return checked_text(html_text(data, limits=limits), "empty text", limits)
-    if mime == PDF:
+        page = html_text(data, limits=limits, encoding=encoding)
+        return Decoded(checked_text(page.text, "empty text", limits), page.warning)
+    if kind == PDF:
         from embed_assets.media.pdf import pdf_text
 
-        return checked_text(pdf_text(data, limits=limits), "no text layer", limits)
-    if mime == DOCX:
+        return Decoded(checked_text(pdf_text(data, limits=limits), "no text layer", limits))
+    if kind == DOCX:
         from embed_assets.media.word import docx_text
 
-        return checked_text(docx_text(data, limits=limits), "empty text", limits)
-    return decode_text(data, limits=limits)
+        return Decoded(checked_text(docx_text(data, limits=limits), "empty text", limits))
+    return decode_text(data, limits=limits, encoding=encoding)
 
 
 def checked_text(text: str, reason_if_empty: str, limits: Limits) -> str:

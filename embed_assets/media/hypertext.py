@@ -6,7 +6,8 @@ from typing import Any
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import byte_order_mark, decode_text
+from embed_assets.media.mended import Decoded
+from embed_assets.media.text import decode_text
 
 # The parser's time grows with the square of the depth: 0.02 s for 5,000, 16 s for 100,000.
 MAX_DEPTH = 2000
@@ -28,25 +29,22 @@ _FLAT = frozenset(
     )
 )
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
-# What pages that declare these are written in.
-_AS_BROWSERS: dict[str, str] = dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252")
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
 
 
-def html_text(data: bytes, *, limits: Limits) -> str:
+def html_text(data: bytes, *, limits: Limits, encoding: str | None = None) -> Decoded:
     """Text by blocks, tags that stand inside a line joined, white space as a browser shows it.
 
     Navigation and footers are part of the text. Raises MediaError "nested too deeply", "broken html",
     or what decode_text raises.
     """
-    source = _decoded(data, limits)
-    _check_depth(source)
+    source = decode_text(data, limits=limits, encoding=encoding, html=True)
+    _check_depth(source.text)
     from selectolax.lexbor import LexborHTMLParser
 
     try:
-        tree: Any = LexborHTMLParser(source)
+        tree: Any = LexborHTMLParser(source.text)
         tree.strip_tags(UNSEEN)
-        return "\n".join(_lines(tree.root)) if tree.root is not None else ""
+        return Decoded("\n".join(_lines(tree.root)) if tree.root is not None else "", source.warning)
     except MemoryError as error:
         raise MediaError("out of memory", f"{len(data):,} bytes") from error
     except Exception as error:  # the parser raises its own and ValueError
@@ -105,21 +103,3 @@ def _check_depth(source: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             raise MediaError("nested too deeply", f"more than {MAX_DEPTH:,} tags inside each other")
-
-
-def _decoded(data: bytes, limits: Limits) -> str:
-    """As the page declares, where its bytes are not UTF-8 and have no mark that says it."""
-    declared = _CHARSET.search(data[:4096])
-    name = declared[1].decode("latin-1").lower() if declared else ""
-    if name in ("", "utf-8") or name.startswith(("utf-16", "utf-32")) or byte_order_mark(data):
-        return decode_text(data, limits=limits)
-    if len(data) > limits.max_characters:
-        return decode_text(data, limits=limits)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        try:
-            return data.decode(_AS_BROWSERS.get(name, name))
-        except (LookupError, UnicodeError):  # a wrong declaration
-            pass
-    return decode_text(data, limits=limits)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from embed_assets.encoders.spec import Modality
+from embed_assets.media.mended import TextWarning
 
 Status = Literal["ok", "quarantined", "deleted"]
 
@@ -39,6 +40,7 @@ class Segment:
     text: str | None  # for full-text search: the chunk, or the caption
     content_hash: str  # sha256 of what goes into the encoder
     payload: Any  # str, PIL.Image.Image in RGB, Sound or Clip
+    warning: TextWarning | None = None  # of the first chunk: what was replaced in the text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from embed_assets.errors import MediaError
+from embed_assets.media.encodings import byte_order_mark, guess_utf16, needs_encoding
+from embed_assets.media.guess import guessed_codec
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import byte_order_mark, code_page, guess_utf16
+from embed_assets.media.text import UNSURE
 
 _HEAD = 2**20  # bytes by which the encoding is told
 _PIECE = 2**20  # characters that are read at a time
@@ -20,9 +23,11 @@ class Lines:
     takes four bytes of memory for each.
     """
 
-    def __init__(self, stream: BinaryIO, limits: Limits, *, ends: str) -> None:
-        """Raises MediaError "unknown encoding"."""
-        self._text = io.TextIOWrapper(stream, _codec(stream, limits), errors="surrogateescape", newline=ends)
+    def __init__(self, stream: BinaryIO, limits: Limits, *, ends: str, encoding: str | None = None) -> None:
+        """Raises MediaError "unknown encoding". `encoding` is what the settings say of files that are not UTF-8."""
+        codec = told_codec(stream, encoding)
+        self._not_codec = "not UTF-8" if codec.startswith("utf-8") else f"not {codec}"
+        self._text = io.TextIOWrapper(stream, codec, errors="surrogateescape", newline=ends)
         self._ends = ends or ("\n", "\r")
         self._limit = 4 * limits.max_characters
         self._piece = min(_PIECE, self._limit)
@@ -36,7 +41,7 @@ class Lines:
     def __iter__(self) -> Iterator[str]:
         while line := self._line():
             if not line.isascii() and NOT_UTF8.search(line):
-                self._fault = "not UTF-8"
+                self._fault = self._not_codec
             if len(line) >= self._most(line):
                 self._fault = "line too long"
                 self._pass_over(line)
@@ -64,17 +69,29 @@ class Lines:
             piece = self._text.readline(self._piece)
 
 
-def _codec(stream: BinaryIO, limits: Limits) -> str:
-    """As of a text, but told by the beginning, in which a few broken lines do not decide for all."""
+def told_codec(stream: BinaryIO, encoding: str | None) -> str:
+    """As of a text, but told by the beginning, in which a few broken lines do not decide for all.
+
+    Raises MediaError "unknown encoding".
+    """
     head = stream.read(_HEAD)
     stream.seek(0)
     if len(head) == _HEAD:
         head = head[: head.rfind(b"\n") + 1] or head
-    if codec := byte_order_mark(head) or guess_utf16(head):
+    if codec := byte_order_mark(head):
+        return codec
+    if encoding and (head.isascii() or encoding.startswith("utf")) and needs_encoding(head, encoding):
+        return encoding
+    if codec := guess_utf16(head):
         return codec
     other = [line for line in head.splitlines() if not line.isascii()]
     broken = sum(not _is_utf8(line) for line in other)
-    return "utf-8" if broken * 2 <= len(other) else code_page(head, limits)
+    if broken * 2 <= len(other):
+        return "utf-8"
+    codec = encoding or guessed_codec(head)
+    if codec is None:
+        raise MediaError("unknown encoding", UNSURE)
+    return codec
 
 
 def _is_utf8(line: bytes) -> bool:

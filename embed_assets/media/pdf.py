@@ -1,13 +1,32 @@
 """pdf_text: the text layer of a PDF, page after page."""
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 
+_HEADER = re.compile(rb"%PDF-[12]\.\d[^\r\n]{0,20}[\r\n]")
+_OBJECT = re.compile(rb"[\r\n]\s*\d+\s+\d+\s+obj\b")
+_FIELDS = re.compile(rb"(?:[A-Z]+/[\d.]+ \d+[^\r\n]*\r?\n)?(?:[\w-]+:[^\r\n]*\r?\n)+\r?\n\s*")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
 if TYPE_CHECKING:
     from pypdf import PdfReader
+
+
+def is_late_pdf(data: bytes) -> bool:
+    """Whether a PDF begins behind other bytes: the header may stand within the first 1024 (PDF 1.7, appendix H).
+
+    A text that shows a PDF is none: before the header there are blanks or lines of an HTTP or mail header alone, or
+    control characters somewhere, as compressed streams have.
+    """
+    found = _HEADER.search(data, 1, 1024 + len(b"%PDF-1.7"))
+    if found is None or _OBJECT.search(data, found.end() - 1) is None:
+        return False
+    before = data[: found.start()]
+    return not before.strip(b"\xef\xbb\xbf \t\r\n\f\0") or bool(_FIELDS.fullmatch(before) or _CONTROL.search(data))
 
 
 def pdf_text(data: bytes, *, limits: Limits) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.json_rows import too_many_values
 from embed_assets.media.limits import Limits
-from embed_assets.media.lines import NOT_UTF8
+from embed_assets.media.lines import NOT_UTF8, told_codec
 from embed_assets.media.parquet import ParquetFile
 from embed_assets.media.source import Source
 
@@ -20,12 +20,15 @@ _LINE = 2**24  # characters of a line, or of the lines of one record
 _FIELDS = 100_000  # of a record
 _CELL = 2**20  # bytes
 _ROWS = 1024  # of Parquet in memory
+_NOT_UTF8 = (
+    "is not UTF-8, nor what the source's setting encoding says; save the file as UTF-8, or name its encoding there"
+)
 
 
-def jsonl_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
+def jsonl_rows(uri: str, source: Source, key: str, encoding: str | None = None) -> Iterator[Row]:
     """One JSON object per line; empty lines are passed over."""
     # No other line ends: JSON strings may hold U+2028 and other characters that splitlines cuts at.
-    with _lines(uri, source, key, ends="\n") as lines:
+    with _lines(uri, source, key, ends="\n", encoding=encoding) as lines:
         for line in lines:
             place = f"line {lines.number}"
             lines.begin()
@@ -46,10 +49,10 @@ def _parsed(uri: str, place: str, text: str) -> Any:
         fail(uri, place, f"is not JSON ({error}); expected one object per line", error)
 
 
-def csv_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
+def csv_rows(uri: str, source: Source, key: str, encoding: str | None = None) -> Iterator[Row]:
     """Lines below a line of column names; every value is text, but a list in `labels`."""
     csv.field_size_limit(max(csv.field_size_limit(), Limits().max_characters))  # of the process; 131,072 at first
-    with _lines(uri, source, key, ends="") as lines:
+    with _lines(uri, source, key, ends="", encoding=encoding) as lines:
         reader = csv.reader(lines, strict=True)
         try:
             names = next(reader, [])
@@ -83,7 +86,7 @@ def _csv_labels(row: Mapping[str, str], uri: str, place: str) -> dict[str, Any]:
     fail(uri, place, f"field 'labels' begins like a list but is not JSON: {value[:200]!r}")
 
 
-def parquet_rows(uri: str, source: Source, key: str) -> Iterator[Row]:
+def parquet_rows(uri: str, source: Source, key: str, encoding: str | None = None) -> Iterator[Row]:
     """Rows as Python values, numbered from 1."""
     file = ParquetFile(source=source, key=key, limits=Limits())
     try:
@@ -111,13 +114,14 @@ def _check_names(uri: str, place: str, names: list[str]) -> None:
 
 
 @contextmanager
-def _lines(uri: str, source: Source, key: str, *, ends: str) -> "Iterator[_Lines]":
+def _lines(uri: str, source: Source, key: str, *, ends: str, encoding: str | None) -> "Iterator[_Lines]":
     with source.stream(key) as stream:
-        yield _Lines(uri, io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=ends))
+        codec = "utf-8-sig" if encoding is None else told_codec(stream, encoding)
+        yield _Lines(uri, io.TextIOWrapper(stream, codec, errors="surrogateescape", newline=ends))
 
 
 class _Lines:
-    """Lines of a file in UTF-8, of which one record has not more than memory can hold."""
+    """Lines of a file in UTF-8, or in the source's encoding, of which one record has not more than memory can hold."""
 
     def __init__(self, uri: str, text: io.TextIOWrapper) -> None:
         self._uri = uri
@@ -143,5 +147,5 @@ class _Lines:
         if self._left < 0 or self._fields < 0:
             fail(self._uri, place, f"is too long: one record has more than {_LINE:,} characters or {_FIELDS:,} commas")
         if not line.isascii() and NOT_UTF8.search(line):
-            fail(self._uri, place, "is not UTF-8; save the file as UTF-8")
+            fail(self._uri, place, _NOT_UTF8)
         return line

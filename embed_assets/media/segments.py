@@ -1,7 +1,7 @@
 """each_segment: the parts of one media item that get a vector each."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +12,13 @@ from embed_assets.media.added import added_sounds, decode_added, decoder_of
 from embed_assets.media.animation import Shown, picture_frames
 from embed_assets.media.chunks import Chunk, chunk_text
 from embed_assets.media.documents import FORMAT, PARSED, document_text
+from embed_assets.media.encodings import encoding_of, without_encoding
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.image import decode_image
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
+from embed_assets.media.mended import Decoded, TextWarning
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.text import is_utf8
 
@@ -93,9 +95,12 @@ def each_segment(
     elif modality != "text":
         yield from decode(_cutter(modality, sampling), **options)
     else:
-        texts = decode(decode_added, decoder=added.name) if added is not None else decode.text(mime)
-        for text in texts:
-            yield from text_segments(text, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
+        given: dict[str, Any] = {"tokenizer": tokenizer, "max_tokens": max_tokens, "segmenting": segmenting}
+        if added is not None:
+            for text in decode(decode_added, decoder=added.name):
+                yield from text_segments(text, **given)
+        for decoded in decode.text(mime) if added is None else ():
+            yield from _warned(text_segments(decoded.text, **given), decoded.warning)
 
 
 def shown_picture(data: bytes, *, decoder: str | None, most: int | None, limits: Limits) -> Iterator[Shown]:
@@ -148,11 +153,17 @@ class _Decode:
         made = task(data, limits=limits, **options)
         return made if isinstance(made, Iterator) else iter((made,))
 
-    def text(self, mime: str | None) -> Iterator[str]:
+    def text(self, mime: str | None) -> Iterator[Decoded]:
         """A document's text. Plain UTF-8 of a length that any text may have takes no parser."""
-        if mime not in PARSED and len(self.data) <= self.limits.max_characters and is_utf8(self.data):
+        short = len(self.data) <= self.limits.max_characters
+        if without_encoding(mime) not in PARSED and encoding_of(mime) is None and short and is_utf8(self.data):
             return iter((document_text(self.data, mime, limits=self.limits),))
         return self(document_text, mime=mime)
+
+
+def _warned(segments: list[Segment], warning: TextWarning | None) -> list[Segment]:
+    """The first of a text's segments carries what was replaced in it."""
+    return segments if warning is None or not segments else [replace(segments[0], warning=warning), *segments[1:]]
 
 
 def _picture_segment(shown: Shown, caption: str | None, media_hash: str) -> Segment:

@@ -16,12 +16,15 @@ _SHOWN = 200  # characters of a value or a name that a message has
 _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
 
 
-def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) -> dict[str, Annotation]:
+def load_sidecar(
+    uri: str, *, storage_options: Mapping[str, Any] | None = None, encoding: str | None = None
+) -> dict[str, Annotation]:
     """Annotations by key, from the fields `file`, `caption`, `label` or `labels`; others become `extra`.
 
     `file` is the key of a media item, its path below the source's folder. Labels are text, whole
-    numbers or a list of them; in CSV a list is written as JSON. Raises SourceError naming file, line
-    and field: a row that is left out would be an item without its caption, and nobody would notice.
+    numbers or a list of them; in CSV a list is written as JSON. `encoding` is that of text which is not UTF-8.
+    Raises SourceError naming file, line and field: a row that is left out would be an item without its caption,
+    and nobody would notice.
     """
     folder, _, name = (on_disk(uri) if is_local(uri) else uri).rpartition("/")
     readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
@@ -32,7 +35,7 @@ def load_sidecar(uri: str, *, storage_options: Mapping[str, Any] | None = None) 
     source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
     shown = source.uri_of(name)
     try:
-        return _annotations(shown, readers[kind](shown, source, name))
+        return _annotations(shown, readers[kind](shown, source, name, encoding))
     except MediaError as error:
         raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path, and the file.") from error
 

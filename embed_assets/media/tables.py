@@ -30,6 +30,7 @@ _TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what
 _IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
 _SAID = 2**20  # bytes of a cell that is not the content
+_FORMAT = 2  # of how lines are decoded: raised, all tables are read again, and what is another text is embedded again
 _AROUND = 4096  # bytes around those of a media, in a structure
 
 
@@ -90,6 +91,7 @@ class Tables:
     limits: Limits
     source: Source | None = None  # of files
     dataset: Rows | None = None
+    encoding: str | None = None  # of texts that are not UTF-8, by the settings
     workers: Decoders | None = None  # in which decoders look at rows of bytes; None: in this process
     whole: bool = False  # a part that can't be read is a SourceError
 
@@ -124,7 +126,7 @@ class Tables:
     def fingerprint(self) -> str:
         """What of the settings decides about rows: a table that was read with others is read again."""
         limits = self.limits
-        bounds = [limits.max_characters, limits.max_bytes, limits.code_pages]
+        bounds = [limits.max_characters, limits.max_bytes, _FORMAT, self.encoding]
         columns = {
             name: value
             for name, value in asdict(self.columns).items()
@@ -144,7 +146,7 @@ class Tables:
                 return
             required = [*columns.content, *([columns.id] if columns.id else [])] if kind == JSONL else columns.named()
             with self.source.stream(key) as stream:
-                yield from records(stream, kind, required=required, limits=self.limits)
+                yield from records(stream, kind, required=required, limits=self.limits, encoding=self.encoding)
 
     def _parquet(self, file: ParquetFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
         named = self.columns.named()
@@ -222,7 +224,7 @@ class Tables:
     def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
         """A row whose bytes are looked at as a file's are."""
         try:
-            found = look_at(data, self.workers)
+            found = look_at(data, self.workers, encoding=self.encoding)
         except MediaError as error:
             return _unusable(error.reason, name, self.kind("") or "", annotation, modality=None)
         mime, mark, more = found.mime.partition(";")

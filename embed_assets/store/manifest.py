@@ -15,8 +15,9 @@ from embed_assets.store.rows import COMMITTED, KEY, one_of, quoted, read, upsert
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
 DECODERS = ""  # among the marks, where no table is called that: the decoder plugins that files were shown to
+ENCODING = "//"  # among the marks: the encoding by which the settings had texts read that are not UTF-8
 OUT_OF_REACH = "/"  # among the marks: what could not be reached, by the latest refresh
-UNMATCHED = "//"  # among the marks: rows of the sidecar that name no item, by the latest refresh
+UNMATCHED = "///"  # among the marks: rows of the sidecar that name no item, by the latest refresh
 
 SCHEMA = pa.schema(
     [

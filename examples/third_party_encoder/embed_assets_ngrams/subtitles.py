@@ -19,7 +19,7 @@ def is_subrip(head: bytes) -> bool:
 
 def subrip_text(data: bytes, limits: Limits) -> str:
     """One line a cue. Raises MediaError "broken subtitles", or what decode_text raises."""
-    text = decode_text(data, limits=limits).replace("\r\n", "\n")
+    text = decode_text(data, limits=limits).text.replace("\r\n", "\n")
     lines = []
     for number, block in enumerate(re.split(r"\n\s*\n(?=\d+[ \t]*\n)", text.strip()), start=1):
         cue = _CUE.fullmatch(block)

@@ -1,0 +1,150 @@
+"""Encodings: what a text's first bytes, its NULs or its own declaration say of how its characters are written."""
+
+import codecs
+import difflib
+import re
+from encodings.aliases import aliases
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHARSET = "; charset="  # in the mime type
+_HEAD = 4096  # bytes in which a declaration stands
+
+# Standards, for which files use the supersets that systems really wrote; as browsers do (encoding.spec.whatwg.org).
+_WRITTEN_AS = {
+    "iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
+    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
+}  # fmt: skip
+# Labels of the web and of old systems that Python has no name for.
+_LABELS = {
+    "x-sjis": "cp932", "windows-31j": "cp932", "windows-932": "cp932", "x-gbk": "gb18030", "cn-gb": "gb18030",
+    "gb_2312-80": "gb18030", "windows-936": "gb18030", "ks_c_5601-1987": "cp949", "windows-949": "cp949",
+    "x-euc-jp": "euc_jp", "x-euc-kr": "cp949", "windows-874": "cp874", "macintosh": "mac_roman",
+    "x-mac-roman": "mac_roman", "x-mac-cyrillic": "mac_cyrillic", "x-mac-ukrainian": "mac_cyrillic",
+    "big5-hkscs": "big5hkscs", "iso-8859-8-i": "iso8859_8", "logical": "iso8859_8", "dos-866": "cp866",
+    "x-cp1250": "cp1250", "x-cp1251": "cp1251", "x-cp1252": "cp1252",
+}  # fmt: skip
+# Codecs of seven bits, by what a text that needs one has in it: to all others it is ASCII, which is UTF-8 too.
+_SEVEN_BITS = (("iso2022", b"\x1b"), ("hz", b"~{"), ("utf-7", b"+"))
+
+_NO_TEXT = ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem")
+
+_XML = re.compile(rb"<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([\w.:-]{2,40})[\"']")
+_CSS = re.compile(rb"@charset \"([\w.:-]{2,40})\";")
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
+# The comment of PEP 263, which is Emacs' and Vim's as well; and the header of a gettext catalogue.
+_COMMENT = re.compile(rb"(?:[^\n]*\n)?[ \t\f]*(?:#|//|;|%|--|\"|/\*)[^\n]*?(?:coding|encoding)[:=][ \t]*([-\w.]{2,40})")
+_CATALOGUE = re.compile(rb"\"Content-Type: text/plain; charset=([\w.:-]{2,40})\\n\"")
+
+
+def byte_order_mark(data: bytes) -> str | None:
+    """The codec that a byte order mark asks for, which also takes the mark off."""
+    return next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
+
+
+def guess_utf16(data: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark, by the NULs that Latin script leaves in the same bytes of its characters."""
+    head = data[:4096]
+    if len(data) % 4 == 0 and (wide := _guess_utf32(head)):
+        return wide
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    enough = max(1, len(head) // 8)  # a quarter of the characters
+    if odd >= enough and even * 10 <= odd:
+        return "utf-16-le"
+    if even >= enough and odd * 10 <= even:
+        return "utf-16-be"
+    return None
+
+
+def _guess_utf32(head: bytes) -> str | None:
+    """Every fourth byte is NUL, since there are 17 planes, and nearly all of those beside it."""
+    size = len(head) // 4
+    for codec, high, next_to_it in (("utf-32-le", 3, 2), ("utf-32-be", 0, 1)):
+        if size and head[high::4].count(0) == size and head[next_to_it::4].count(0) * 10 >= size * 9:
+            return codec if any(head) else None
+    return None
+
+
+def with_encoding(mime: str, encoding: str) -> str:
+    """The mime type of a text that the source's setting `encoding` decides about."""
+    return f"{mime}{_CHARSET}{encoding}"
+
+
+def encoding_of(mime: str | None) -> str | None:
+    """The setting that a mime type names; None where the text tells by itself how it is to be read."""
+    return (mime or "").partition(_CHARSET)[2] or None
+
+
+def without_encoding(mime: str | None) -> str | None:
+    """The mime type alone."""
+    return None if mime is None else mime.partition(_CHARSET)[0]
+
+
+def declared_encoding(data: bytes, *, html: bool = False) -> str | None:
+    """The codec that a text without a mark says of itself: XML's, CSS's or a comment's word; in HTML its meta tag's.
+
+    None where it says none, one that Python does not have, or one that can't be true of text in which that can be read.
+    """
+    head = data[:_HEAD]
+    found = _XML.match(head.lstrip()) or (_META.search(head) if html else _said_in_text(head))
+    codec = codec_named(found[1].decode("latin-1")) if found else None
+    return None if codec is None or codec.startswith(("utf-8", "utf-16", "utf-32", "utf-7")) else codec
+
+
+def _said_in_text(head: bytes) -> re.Match[bytes] | None:
+    return _CSS.match(head) or _COMMENT.match(head) or _CATALOGUE.search(head)
+
+
+def codec_named(label: str) -> str | None:
+    """Python's codec for the label of a declaration, the superset that is written under it; None for an unknown one."""
+    label = label.strip().lower()
+    try:
+        name = codecs.lookup(_LABELS.get(label, label)).name
+    except (LookupError, ValueError):
+        return None
+    return _WRITTEN_AS.get(name, name) if is_of_text(name) else None
+
+
+def is_of_text(name: str) -> bool:
+    """Whether Python's codec of this name makes text of bytes by a table of characters, rather than by an escape."""
+    if codecs.lookup(name).name.replace("-", "_") in _NO_TEXT:
+        return False
+    try:
+        return isinstance(b"A".decode(name, "replace"), str)
+    except (LookupError, ValueError):  # a codec from bytes to bytes
+        return False
+
+
+def checked_encoding(name: str) -> str:
+    """The name as Python writes it. Raises ValueError with the nearest name where it is none of a text's encoding."""
+    try:
+        found = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
+        if found and is_of_text(found):
+            return found
+    except (LookupError, ValueError):
+        pass
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " Examples: cp1251, gb18030, euc_kr, big5, iso8859_2."
+    raise ValueError(f"{name[:80]!r} is no encoding of text that Python knows.{hint}")
+
+
+def needs_encoding(data: bytes, encoding: str) -> bool:
+    """Whether a source's `encoding` decides about a text: it has no mark, and is not UTF-8 as it stands.
+
+    An encoding of seven bits decides where the text has its escapes, one of two or four bytes where it has NULs.
+    """
+    if not data or byte_order_mark(data):
+        return False
+    if encoding.startswith(("utf-16", "utf-32")) and b"\0" in data:
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return data.isascii() and any(encoding.startswith(kind) and mark in data for kind, mark in _SEVEN_BITS)

@@ -1,0 +1,112 @@
+"""Mended texts: U+FFFD for bytes that no character is made of, and what is told of it."""
+
+import codecs
+import re
+import threading
+from dataclasses import dataclass
+
+_PLACES = 3  # that are told
+_RARE = 1000  # bytes to one that may make no character, in an encoding that is known
+_PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
+_noted = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class TextWarning:
+    """What was replaced by U+FFFD in a text: `kind` is short and countable, `where` how often, and at which bytes."""
+
+    kind: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text, and what was replaced in it, if anything was."""
+
+    text: str
+    warning: TextWarning | None = None
+
+
+def mended_utf8(data: bytes) -> Decoded | None:
+    """UTF-8 but for a few bytes; None where it may be another encoding.
+
+    For each fault there are several whole characters beyond ASCII, which chance hardly ever makes of another encoding.
+    Pairs of halves that stand for one character (CESU-8, of Java and of databases) are that character, and no fault.
+    """
+    text, faults = _decoded(data, "utf-8")
+    whole = len(_BEYOND_ASCII.findall(text))
+    needed = 2 if len(faults) == 1 else 4 * len(faults)
+    if whole >= (1 if _cut_short(data, faults) else needed):
+        return Decoded(text, _warning("UTF-8", faults))
+    return None
+
+
+def mended(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
+    """The same of a text whose encoding is known; None where more bytes than one in a thousand make no character."""
+    text, faults = _decoded(data, codec)
+    if len(faults) > max(1, len(data) // _RARE):
+        return None
+    return Decoded(text, _warning(name or codec, faults))
+
+
+def mended_ascii(data: bytes) -> Decoded | None:
+    """ASCII with a byte in thousands that is none, too few to tell an encoding by; None for all else."""
+    if len(data) < _RARE or b"\x1b$" in data or b"~{" in data:  # the escapes of ISO 2022 and HZ
+        return None
+    return mended(data, "ascii", name="UTF-8")
+
+
+def without_nuls(text: Decoded) -> Decoded:
+    """Single NULs, which databases refuse, as U+FFFD."""
+    count = text.text.count("\0")
+    if not count:
+        return text
+    where = f"{_times(count)}, the first at character {text.text.index(chr(0)):,}"
+    return Decoded(text.text.replace("\0", "\ufffd"), text.warning or TextWarning("replaced NUL", where))
+
+
+def _warning(name: str, faults: list[int]) -> TextWarning | None:
+    if not faults:
+        return None
+    shown = ", ".join(f"{place:,}" for place in faults[:_PLACES])
+    more = ", …" if len(faults) > _PLACES else ""
+    return TextWarning(f"replaced what is not {name}", f"{_times(len(faults))}, at byte {shown}{more}")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _cut_short(data: bytes, faults: list[int]) -> bool:
+    """Whether the one fault is the beginning of a last character."""
+    if len(faults) != 1 or len(data) - faults[0] > 3:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data[faults[0] :])
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(data: bytes, codec: str) -> tuple[str, list[int]]:
+    """The text, and the places of what was replaced in it."""
+    _noted.faults, _noted.end = [], None
+    return data.decode(codec, "embed_assets.replaced"), _noted.faults
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    pair = _PAIR.match(error.object, error.start) if error.encoding == "utf-8" else None
+    if pair is not None:
+        high, high_low, low, low_low = (found[0] for found in pair.groups())
+        point = 0x10000 + ((high & 15) << 16 | (high_low & 63) << 10 | (low & 15) << 6 | low_low & 63)
+        return chr(point), pair.end()
+    if error.start != _noted.end:  # a byte that is lost leaves the others of its character alone: one place
+        _noted.faults.append(error.start)
+    _noted.end = error.end
+    return "\ufffd", error.end
+
+
+codecs.register_error("embed_assets.replaced", _replace)
