@@ -41,7 +41,7 @@ from shared_data import GROCERY, SCIFACT, abstracts, missing, pictures, write_te
 
 from embed_assets.embedding.report import EmbedReport
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.spec import Modality
+from embed_assets.media.item import Modality
 from embed_assets.settings import make_settings
 from embed_assets.steps import Steps
 from embed_assets.store.versions import VersionRecord

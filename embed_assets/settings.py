@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.fields import FieldInfo
 
 from embed_assets.constants import POOL
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import SettingsError
 from embed_assets.media.allowed import Allowed, is_path
 from embed_assets.media.encodings import checked_encoding
+from embed_assets.media.item import Modality
 from embed_assets.media.shown import shown
 
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option

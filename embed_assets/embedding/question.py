@@ -3,11 +3,11 @@
 from typing import Any
 
 from embed_assets.embedding.sources import sampling_of
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Sniffed
+from embed_assets.media.item import Modality, Sniffed
 from embed_assets.media.limits import Limits
 from embed_assets.media.looking import look_at
 from embed_assets.media.segments import Segmenting, each_segment

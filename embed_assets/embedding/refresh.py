@@ -18,9 +18,9 @@ from embed_assets.embedding.guard import guard
 from embed_assets.embedding.look import Entry, ListedSource, Look, entries, owner
 from embed_assets.embedding.reach import OutOfReach, beyond_listing, beyond_reading, kept_as, still_shut, unread_folder
 from embed_assets.embedding.unmatched import Unmatched, unmatched, unmatched_as
-from embed_assets.media.added import PLAIN, decoded_by, installed
+from embed_assets.media.added import decoded_by, installed
 from embed_assets.media.documents import DOCX, PDF
-from embed_assets.media.item import ListedFile
+from embed_assets.media.item import PLAIN, ListedFile
 from embed_assets.media.reach import KEPT, Away
 from embed_assets.media.shown import place_of
 from embed_assets.media.tables import row_id, table_of

@@ -10,8 +10,9 @@ import numpy as np
 
 from embed_assets.encoders.api_client import Answer, ApiOptions, EmbeddingsClient
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SettingsError
+from embed_assets.media.item import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.media.item import Modality
 from embed_assets.media.payload import Clip, Sound
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from embed_assets.encoders.media_encoder import (
     refuse_truncation,
     samples_of,
 )
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.tokens import BatchTokenizer
+from embed_assets.media.item import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

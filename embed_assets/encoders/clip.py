@@ -10,9 +10,10 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.device import inference, torch_dtype
 from embed_assets.encoders.identity import canonical_hash, hash_config, hash_tensors
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.tokens import BatchTokenizer
 from embed_assets.errors import EncoderOutputError, SettingsError, WeightsError
+from embed_assets.media.item import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,9 +11,10 @@ import numpy as np
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.device import inference, torch_dtype
 from embed_assets.encoders.identity import canonical_hash, hash_tensors
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.encoders.weights import TORCHVISION, default_weights, verify_published
 from embed_assets.errors import SettingsError, WeightsError
+from embed_assets.media.item import Modality
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.media_encoder import frames_of, one_modality
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

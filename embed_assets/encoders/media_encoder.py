@@ -11,8 +11,9 @@ import numpy as np
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.device import inference
 from embed_assets.encoders.identity import canonical_hash, hash_config
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SettingsError, WeightsError
+from embed_assets.media.item import Modality
 from embed_assets.media.payload import Clip, Sound
 
 PATCH = 256  # pixels that a transformer's token counts as: a patch of 16 x 16

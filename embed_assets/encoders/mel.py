@@ -10,7 +10,8 @@ import numpy as np
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.identity import canonical_hash
 from embed_assets.encoders.media_encoder import check_rate, one_modality, refuse_truncation, samples_of
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.media.item import Modality
 
 RATE = 16_000  # Hz
 WINDOW = 400  # samples: 25 ms, Hann

@@ -12,8 +12,9 @@ from embed_assets.encoders.checkpoint import load_model
 from embed_assets.encoders.device import torch_dtype
 from embed_assets.encoders.identity import canonical_hash, hash_config, hash_tensors
 from embed_assets.encoders.media_encoder import MediaEncoder, check_rate, frames_of, refuse_truncation, samples_of
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 RATE = 48_000  # Hz; 1,920 samples beside each frame at 25 frames a second
 SLACK = 1.5  # the last clip of a video may be so much longer: its frames are spread, its sound is cut

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 SIDE = 16
 

@@ -14,8 +14,9 @@ from embed_assets.encoders.pooling import MODES
 from embed_assets.encoders.sentence_chain import Chain
 from embed_assets.encoders.sentence_layout import read_layout, read_prompts
 from embed_assets.encoders.sentence_library import Library
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

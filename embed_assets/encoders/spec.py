@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Modality = Literal["text", "image", "audio", "video"]
+from embed_assets.media.item import Modality
+
 Distance = Literal["cosine", "l2", "dot"]
 
 

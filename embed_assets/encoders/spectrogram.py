@@ -22,8 +22,9 @@ from embed_assets.encoders.media_encoder import (
     samples_of,
 )
 from embed_assets.encoders.mel import FLOOR, HOP, RATE, log_mel, mel_hash
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 BANDS = 128  # of the picture
 SECONDS = 10.0  # of the picture, where `options["seconds"]` says nothing

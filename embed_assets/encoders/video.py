@@ -16,8 +16,9 @@ from embed_assets.encoders.media_encoder import (
     processing_hash,
     refuse_truncation,
 )
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
+from embed_assets.media.item import Modality
 
 
 class VideoEncoder(MediaEncoder):

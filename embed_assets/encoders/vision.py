@@ -10,8 +10,9 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.checkpoint import load_model
 from embed_assets.encoders.device import inference, torch_dtype
 from embed_assets.encoders.identity import hash_config, hash_tensors
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError, WeightsError
+from embed_assets.media.item import Modality
 
 Layout = Literal["tokens", "map"]
 

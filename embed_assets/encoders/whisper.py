@@ -18,7 +18,8 @@ from embed_assets.encoders.media_encoder import (
     samples_of,
 )
 from embed_assets.encoders.pooling import pool
-from embed_assets.encoders.spec import EncoderSpec, Modality
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.media.item import Modality
 
 
 class WhisperEncoder(MediaEncoder):

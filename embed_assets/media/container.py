@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError
 from embed_assets.media.demuxers import allowed, noting_doubts
+from embed_assets.media.item import Modality
 from embed_assets.media.sniff import sniff
 
 if TYPE_CHECKING:

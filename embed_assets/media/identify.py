@@ -1,13 +1,9 @@
-"""picture_kind and recording_kind: what a file is by those who would decode it, where its first bytes tell nothing."""
+"""picture_kind: what Pillow takes a file for whose first bytes tell nothing."""
 
 import io
 import re
 import struct
 import warnings
-
-from embed_assets.encoders.spec import Modality
-from embed_assets.errors import MediaError
-from embed_assets.media.demuxers import is_still
 
 # Pillow's kinds beside the usual ones. Not among them: EPS, which starts ghostscript; IPTC, which opens what is inside
 # it as whatever kind that is; WMF, GRIB, BUFR, HDF5 and MPEG, of which Pillow has the header alone; FITS, whose numbers
@@ -19,7 +15,7 @@ RARE_FORMATS = (
 )
 TARGA = "TGA"  # has no signature: `_is_targa` comes before Pillow is asked
 
-_MINIMUM, _SCANNED = 16, 2**20  # bytes: the least that a picture takes, and what of a file FFmpeg is shown
+_MINIMUM = 16  # bytes that a picture takes at least
 _QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _TARGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
 
@@ -40,21 +36,6 @@ def picture_kind(data: bytes) -> str | None:
     except Exception:  # Pillow's parsers raise what they like; any of it means no
         return None
     return Image.MIME.get(kind, f"image/x-{kind.lower()}")
-
-
-def recording_kind(data: bytes) -> Modality | None:
-    """Whether FFmpeg is sure of sound or moving pictures in a file's beginning, and can decode the first of them."""
-    from embed_assets.media.container import frames_of, opened, picture_stream, sound_stream
-
-    try:
-        with opened(data[:_SCANNED], "audio", sure=True) as container:
-            stream = picture_stream(container) or sound_stream(container)
-            if stream is None or is_still(container.format.name):
-                return None
-            next(iter(frames_of(container, stream)))
-            return "video" if stream.type == "video" else "audio"
-    except (MediaError, StopIteration):
-        return None
 
 
 def silence_pillow() -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from embed_assets.encoders.spec import Modality
 from embed_assets.media.mended import TextWarning
 
+Modality = Literal["text", "image", "audio", "video"]
 Status = Literal["ok", "quarantined", "deleted"]
+PLAIN = "text/plain"  # the mime type of every text without markup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

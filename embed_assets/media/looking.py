@@ -1,12 +1,19 @@
 """look_at: what a file is: by its bytes where they tell it, else by decoders, in a process of their own."""
 
-from embed_assets.media.added import PLAIN, decoded_by
+from collections.abc import Callable
+
+from embed_assets.errors import MediaError
+from embed_assets.media.added import decoded_by, decoder_plugins, shown_to_plugins
+from embed_assets.media.demuxers import is_still
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.encodings import needs_encoding, with_encoding
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Sniffed
-from embed_assets.media.sniff import UNKNOWN, by_bytes, is_text_in, open_question, refine, sniff
+from embed_assets.media.item import PLAIN, Modality, Sniffed
+from embed_assets.media.sniff import HEAD, UNKNOWN, by_bytes, is_text_in, sniff
 from embed_assets.plugins import warn_once
+
+_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, "application/x-shockwave-flash"})
+_SCANNED = 2**20  # bytes of a file that FFmpeg is shown
 
 
 def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = None) -> Sniffed:
@@ -25,13 +32,47 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     return Sniffed(mime=with_encoding(found.mime, encoding), modality="text")
 
 
+def looked_at(data: bytes) -> tuple[Sniffed, list[str]]:
+    """What decoders take a file for, and warnings of plugins, for the program that asks to give."""
+    warnings: list[str] = []
+    return refine(data, sniff(data), warn=warnings.append), warnings
+
+
+def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_once) -> Sniffed:
+    """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
+
+    A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. What
+    nothing built in decodes, and text without markup, is shown to decoders of plugins. Other
+    kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
+    decodes a frame or two at most.
+    """
+    if sniffed.mime in _SHOWN_TO_FFMPEG:
+        heard = _recording_kind(data)
+        if heard is not None:
+            return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
+    if sniffed.modality is None or sniffed.mime == PLAIN:
+        return shown_to_plugins(data[:HEAD], sniffed, warn)
+    if sniffed.modality not in ("audio", "video"):
+        return sniffed
+    from embed_assets.media.container import kind_of, opened
+
+    try:
+        with opened(data, sniffed.modality) as container:
+            found = kind_of(container)
+    except MediaError:
+        return sniffed
+    if found is None or found == sniffed.modality:
+        return sniffed
+    return Sniffed(mime=f"{found}/{sniffed.mime.partition('/')[2]}", modality=found)
+
+
 def _looked(data: bytes, known: Sniffed | None, decoders: Decoders | None) -> Sniffed:
     """As `refine(data, sniff(data))`. Text, documents, and pictures with a signature are not sent to a worker.
 
     Raises MediaError where a decoder crashes, hangs or takes too much memory as it looks: "decoder crashed",
     "decoder timed out", "decoder failed", "out of memory". Without `decoders` they look here, unguarded.
     """
-    if known is not None and not open_question(known):
+    if known is not None and not _open_question(known):
         return known
     if decoders is None:
         return refine(data, known or sniff(data))
@@ -41,7 +82,23 @@ def _looked(data: bytes, known: Sniffed | None, decoders: Decoders | None) -> Sn
     return found
 
 
-def looked_at(data: bytes) -> tuple[Sniffed, list[str]]:
-    """What decoders take a file for, and warnings of plugins, for the program that asks to give."""
-    warnings: list[str] = []
-    return refine(data, sniff(data), warn=warnings.append), warnings
+def _open_question(found: Sniffed) -> bool:
+    """Whether `refine` would ask a decoder about it."""
+    if found.modality is None or found.mime == PLAIN:
+        return found.mime in _SHOWN_TO_FFMPEG or bool(decoder_plugins().good)
+    return found.modality in ("audio", "video")
+
+
+def _recording_kind(data: bytes) -> Modality | None:
+    """Whether FFmpeg is sure of sound or moving pictures in a file's beginning, and can decode the first of them."""
+    from embed_assets.media.container import frames_of, opened, picture_stream, sound_stream
+
+    try:
+        with opened(data[:_SCANNED], "audio", sure=True) as container:
+            stream = picture_stream(container) or sound_stream(container)
+            if stream is None or is_still(container.format.name):
+                return None
+            next(iter(frames_of(container, stream)))
+            return "video" if stream.type == "video" else "audio"
+    except (MediaError, StopIteration):
+        return None

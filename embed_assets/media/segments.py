@@ -6,9 +6,8 @@ from importlib.metadata import version
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.added import added_sounds, decode_added, decoder_of
+from embed_assets.media.added import decoder_of
 from embed_assets.media.animation import Shown, picture_frames
 from embed_assets.media.chunks import Chunk, chunk_text
 from embed_assets.media.documents import FORMAT, PARSED, document_text
@@ -16,9 +15,10 @@ from embed_assets.media.encodings import encoding_of, without_encoding
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.image import decode_image
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Segment
+from embed_assets.media.item import Modality, Segment
 from embed_assets.media.limits import Limits
 from embed_assets.media.mended import Decoded, TextWarning
+from embed_assets.media.plugin_decoding import added_sounds, decode_added
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.text import is_utf8
 

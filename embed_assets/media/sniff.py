@@ -2,24 +2,18 @@
 
 import codecs
 import re
-from collections.abc import Callable
 from typing import Any
 
-from embed_assets.encoders.spec import Modality
-from embed_assets.errors import MediaError
-from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.encodings import byte_order_mark, guess_utf16
 from embed_assets.media.foreign import foreign_kind
-from embed_assets.media.identify import picture_kind, recording_kind
-from embed_assets.media.item import Sniffed
+from embed_assets.media.identify import picture_kind
+from embed_assets.media.item import PLAIN, Modality, Sniffed
 from embed_assets.media.pdf import is_late_pdf
-from embed_assets.plugins import warn_once
 
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
 UNKNOWN = "application/octet-stream"
-_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, "application/x-shockwave-flash"})
 _READABLE_IMAGES = frozenset(
     f"image/{kind}"
     for kind in (
@@ -67,41 +61,6 @@ def by_bytes(data: bytes) -> Sniffed | None:
         mime = foreign_kind(data, _docx_or(mime, data)) or mime
         return Sniffed(mime=mime, modality=_modality(mime))
     return None if _NETPBM.match(head) else _by_head(head, text)
-
-
-def open_question(found: Sniffed) -> bool:
-    """Whether `refine` would ask a decoder about it."""
-    if found.modality is None or found.mime == PLAIN:
-        return found.mime in _SHOWN_TO_FFMPEG or bool(decoder_plugins().good)
-    return found.modality in ("audio", "video")
-
-
-def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_once) -> Sniffed:
-    """The decoder's last word on sound and video, whose containers hold either: by the streams inside.
-
-    A music file's cover is no video. Of bytes that nothing knows FFmpeg is shown the beginning. What
-    nothing built in decodes, and text without markup, is shown to decoders of plugins. Other
-    kinds, and files that don't open, stay what they were sniffed as. Never raises; reads headers and
-    decodes a frame or two at most.
-    """
-    if sniffed.mime in _SHOWN_TO_FFMPEG:
-        heard = recording_kind(data)
-        if heard is not None:
-            return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
-    if sniffed.modality is None or sniffed.mime == PLAIN:
-        return shown_to_plugins(data[:HEAD], sniffed, warn)
-    if sniffed.modality not in ("audio", "video"):
-        return sniffed
-    from embed_assets.media.container import kind_of, opened
-
-    try:
-        with opened(data, sniffed.modality) as container:
-            found = kind_of(container)
-    except MediaError:
-        return sniffed
-    if found is None or found == sniffed.modality:
-        return sniffed
-    return Sniffed(mime=f"{found}/{sniffed.mime.partition('/')[2]}", modality=found)
 
 
 def _by_magic(head: bytes) -> str | None:

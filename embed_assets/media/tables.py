@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.added import PLAIN, media_hash
+from embed_assets.media.added import media_hash
 from embed_assets.media.cells import Names, spoken, unique
 from embed_assets.media.dataset_kinds import BATCH_ROWS, Unread
 from embed_assets.media.datasets import Rows
 from embed_assets.media.foreign import unsupported
 from embed_assets.media.hashing import content_hash, text_hash
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Annotation
+from embed_assets.media.item import PLAIN, Annotation, Modality
 from embed_assets.media.limits import Limits
 from embed_assets.media.looking import look_at
 from embed_assets.media.parquet import ParquetFile

@@ -15,9 +15,9 @@ from embed_assets.embedding.cutting import limits_as, sampling_as
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import media_reader
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.isolation import Decoders
+from embed_assets.media.item import Modality
 from embed_assets.media.limits import Limits
 from embed_assets.media.looking import look_at
 from embed_assets.media.regular import read_regular

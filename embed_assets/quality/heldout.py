@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embed_assets.encoders.spec import Modality
+from embed_assets.media.item import Modality
 from embed_assets.media.payload import Clip, Sound
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from embed_assets.embedding.cutting import limits_as
 from embed_assets.embedding.loading import load_version
 from embed_assets.embedding.question import question_of
 from embed_assets.embedding.sources import decoders_of, limits_of
-from embed_assets.encoders.spec import Modality
 from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
 from embed_assets.media.composed import composed
+from embed_assets.media.item import Modality
 from embed_assets.media.looking import look_at
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store

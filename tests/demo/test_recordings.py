@@ -15,8 +15,9 @@ from embed_assets.demo.sounds import KINDS, make_sound, query_sounds, sound_capt
 from embed_assets.encoders.catalog_sound_video import FRAMES
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.media.limits import Limits
+from embed_assets.media.looking import refine
 from embed_assets.media.payload import Clip, Sound
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.sniff import sniff
 from embed_assets.media.sound import decode_sound, silent
 from embed_assets.media.video import decode_clips
 from embed_assets.quality.queryset import load_queries

@@ -19,9 +19,10 @@ from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Segment
 from embed_assets.media.limits import Limits
+from embed_assets.media.looking import refine
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.sniff import sniff
 from embed_assets.testing import MediaContract, picture
 from tests.installing import install, uninstall
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, write_notes

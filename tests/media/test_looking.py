@@ -9,8 +9,8 @@ from PIL import Image
 from embed_assets import plugins
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation import Decoders
-from embed_assets.media.looking import look_at
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.looking import look_at, refine
+from embed_assets.media.sniff import sniff
 from tests import hostile
 from tests.installing import install
 from tests.media.made import clip_file, sound_file, tone

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from embed_assets.media.item import Sniffed
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.looking import refine
+from embed_assets.media.sniff import sniff
 from tests.media.made import clip_file, sound_file, tone
 
 

@@ -10,10 +10,11 @@ from embed_assets.errors import MediaError
 from embed_assets.media.image import decode_image
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.limits import Limits
+from embed_assets.media.looking import refine
 from embed_assets.media.recordings import clip_segments, sound_segments
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.scenes import scene_cuts
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.sniff import sniff
 
 LIMITS = Limits()
 SAMPLING = Sampling(sample_rate=16000, frames=8, side=224, window_seconds=5.0, with_sound=True)

@@ -10,9 +10,10 @@ import pytest
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.limits import Limits
+from embed_assets.media.looking import refine
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import refine, sniff
+from embed_assets.media.sniff import sniff
 
 SETS = ("malformed_pillow", "malformed_small")
 SOUND = Sampling(sample_rate=16000, window_seconds=5.0)
