@@ -29,14 +29,14 @@ from typing import Any
 
 from shared_data import SCIFACT, abstracts, missing, questions
 
-from embed_assets.cli.execute import run_pipeline
+from embed_assets.cli.shared.run_pipeline import run_pipeline
 from embed_assets.demo.encoders import minilm_folder
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings, make_settings
-from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 
 MOST_SECONDS = 1.0  # of a run with nothing to do, for 10,000 items
 MOST_SHARE = 0.02  # of the full run's time, with 1 % edited

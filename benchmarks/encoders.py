@@ -40,13 +40,14 @@ from encode import Round, machine, measure, save_resnet, settings_of
 from shared_data import DATA, SCIFACT, abstracts, pictures
 
 from embed_assets.demo.run import write_media
-from embed_assets.embedding import loading
 from embed_assets.encoders import registry
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.catalog import CATALOG, OPENAI
+from embed_assets.encoders.catalog import CATALOG
+from embed_assets.encoders.family_names import OPENAI
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import make_settings
-from embed_assets.steps import Steps
+from embed_assets.versions import load_version as loading
 
 ITEMS = {"text": 16, "image": 32, "audio": 8, "video": 8}
 SUFFIXES = {

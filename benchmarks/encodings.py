@@ -20,7 +20,7 @@ from pathlib import Path
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import decode_text
+from embed_assets.media.text.decode_text import decode_text
 
 TEXTS = Path(__file__).parent / "declaration"
 ENCODINGS = (

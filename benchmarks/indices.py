@@ -18,9 +18,9 @@ os.environ.setdefault("LANCE_LOG", "error")
 
 import numpy as np
 
-from embed_assets.quality.recall import LADDER, measure
+from embed_assets.quality.ann_recall import LADDER, measure
 from embed_assets.store.connection import Store
-from embed_assets.store.scan import kth_distances
+from embed_assets.store.serving.vector_scan import kth_distances
 from tests.support import vector_table
 
 QUERIES, CELL = 100, 4096

@@ -21,9 +21,9 @@ import numpy as np
 
 from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.index import build_indices
-from embed_assets.store.nearest import SEGMENTS_PER_ITEM, nearest, nearest_items
-from embed_assets.store.releases import Release
+from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, nearest, nearest_items
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.vectors import VectorTable, vector_schema
 from tests.support import vector_rows
 

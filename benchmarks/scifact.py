@@ -24,11 +24,11 @@ from typing import Any
 
 from shared_data import SCIFACT, Question, abstracts, missing, questions, write_texts
 
-from embed_assets.quality.evaluation import evaluate
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.labelled_retrieval import evaluate
 from embed_assets.settings import make_settings
-from embed_assets.steps import Steps
-from embed_assets.store.nearest import open_release
-from embed_assets.store.releases import Release
+from embed_assets.store.serving.nearest_rows import open_release
+from embed_assets.store.serving.releases import Release
 from embed_assets.store.versions import VersionRecord
 
 PUBLISHED_NDCG = 0.64508  # MTEB, sentence-transformers/all-MiniLM-L6-v2, SciFact, test split

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--model", default="embedded:minilm")
     arguments = parser.parse_args()
-    from embed_assets.cli.execute import run_pipeline
+    from embed_assets.cli.shared.run_pipeline import run_pipeline
     from embed_assets.settings import make_settings
 
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from embed_assets.assets.written import is_template, written_settings
+from embed_assets.assets.component.yaml_with_templates import is_template, written_settings
 from embed_assets.errors import SettingsError
 from embed_assets.settings import PipelineSettings, make_settings, mistake, overridden
 
@@ -20,7 +20,7 @@ class PipelineScaffolder(dg.Scaffolder):
 
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
         """Write the files of one component; nothing that is there is overwritten but the file asked for."""
-        from embed_assets.assets.scaffold import write_component
+        from embed_assets.assets.component.scaffold import write_component
 
         write_component(
             request.target_path, kind=request.type_name, form=request.scaffold_format, append=request.append

@@ -10,10 +10,10 @@ from pydantic.fields import FieldInfo
 
 from embed_assets.constants import POOL
 from embed_assets.errors import SettingsError
-from embed_assets.media.allowed import Allowed, is_path
-from embed_assets.media.encodings import checked_encoding
-from embed_assets.media.item import Modality
-from embed_assets.media.shown import shown
+from embed_assets.media.files.redacted_uri import shown
+from embed_assets.media.media_types import Modality
+from embed_assets.media.text.encodings import checked_encoding
+from embed_assets.media.uris.allowed_prefixes import Allowed, is_path
 
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
 

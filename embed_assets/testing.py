@@ -18,18 +18,18 @@ import numpy as np
 from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.canaries import canary_payloads
+from embed_assets.encoders.canary_inputs import canary_payloads
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.errors import MediaError
-from embed_assets.media.added import decoded_by, decoder_plugins
-from embed_assets.media.decoder import Decoder
-from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Modality
+from embed_assets.media.decode_with_plugins import decode_added
+from embed_assets.media.detect import refine
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins
+from embed_assets.media.kinds.sniff import HEAD, sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
+from embed_assets.media.media_types import Modality
 from embed_assets.media.payload import Clip, Sound
-from embed_assets.media.plugin_decoding import decode_added
-from embed_assets.media.sniff import HEAD, sniff
 
 TEXTS = (
     "a cat",

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.search.searcher import Searcher
-from embed_assets.steps import Steps
-from embed_assets.store.maintenance import maintain
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.upkeep.maintenance import maintain
 from embed_assets.store.versions import VersionRecord
 from tests.support import REPOSITORY, pipeline, run_all, write_notes
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import load_settings
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import REPOSITORY, note, write_notes, write_weights
 
 NEXT_SECONDS = 120.0  # that the command after a kill may take

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from embed_assets.cli.documents import DOCUMENTS, schema_of
+from embed_assets.cli.shared.json_documents import DOCUMENTS, schema_of
 from embed_assets.settings import PipelineSettings
 from tests.support import REPOSITORY
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from tests.support import note, pipeline, rewrite, run_all, write_notes
 
 COMPUTE = {"device": "cpu", "offline": True, "batch_tokens": 16, "flush_rows": 5}

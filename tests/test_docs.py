@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.media.sidecar import load_sidecar
-from embed_assets.quality.queryset import load_queries
+from embed_assets.media.tables.sidecar import load_sidecar
+from embed_assets.quality.labelled_queries import load_queries
 from tests import console
 from tests.support import REPOSITORY
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
 from tests.media.made import clip_file, sound_file, tone
 from tests.support import picture, run_all, settings
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from embed_assets.planning import EncoderPlan, plan_encoder, plan_pipeline, plan_tables
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Serving
+from embed_assets.pipeline.plan_report import EncoderPlan, plan_encoder, plan_pipeline, plan_tables
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.versions import EncoderVersions
 from tests import support
 from tests.support import pipeline, rewrite, run_all, table_versions, write_notes, write_weights

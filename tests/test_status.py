@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import PromotionError
-from embed_assets.planning import plan_pipeline
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Serving
+from embed_assets.pipeline.plan_report import plan_pipeline
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.serving.serving_pointer import Serving
 from tests import support
 from tests.support import (
     NOT_ENCODABLE,

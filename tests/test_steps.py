@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.embedding.refresh import shard_names
 from embed_assets.errors import SettingsError, SourceError, StoreError, UnknownEncoderError
+from embed_assets.manifest.refresh import shard_names
+from embed_assets.pipeline.status import SourceStatus, read_status
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.status import SourceStatus, read_status
-from embed_assets.steps import Steps
 from embed_assets.store.quarantine import Quarantine
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from tests import support
 from tests.support import (
     NOT_ENCODABLE,
@@ -434,7 +434,8 @@ def test_the_library_below_the_assets_imports_no_dagster():
 def test_importing_the_steps_loads_no_model_and_no_database():
     heavy = ("torch", "transformers", "sentence_transformers", "lancedb", "lance", "dagster", "PIL", "s3fs")
     heavy += ("http.client", "ssl")
-    code = f"import sys, embed_assets.steps, embed_assets.status; print([m for m in {heavy} if m in sys.modules])"
+    loaded = "embed_assets.pipeline.steps, embed_assets.pipeline.status"
+    code = f"import sys, {loaded}; print([m for m in {heavy} if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from embed_assets.assets.names import grid_range, known_versions
-from embed_assets.embedding import loading
-from embed_assets.planning import plan_encoder
+from embed_assets.pipeline.plan_report import plan_encoder
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import VectorTable
+from embed_assets.versions import load_version as loading
 from tests.assets.running import Running
 from tests.support import REPOSITORY, note, rewrite, settings, write_notes
 
@@ -27,7 +27,7 @@ NOTES = 40
 _CHILD = """
 import json, sys
 from embed_assets.settings import PipelineSettings
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 
 steps = Steps(PipelineSettings.model_validate(json.loads(sys.argv[1])))
 steps.embed(steps.current("words"))

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.errors import SettingsError, SourceError
-from embed_assets.steps import Steps
+from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.installing import install
 from tests.s3_server import S3Server
@@ -460,7 +460,7 @@ def test_a_row_of_bytes_that_a_decoder_dies_of_is_set_aside_alone(
 ) -> None:
     code = (
         "import os, signal\n"
-        "from embed_assets.media.decoder import Decoder\n"
+        "from embed_assets.media.kinds.decoder_plugin import Decoder\n"
         "def detect(head):\n"
         "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV)\n"
         "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"

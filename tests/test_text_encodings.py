@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.support import pipeline, refresh_and_embed, rows_by_key
 

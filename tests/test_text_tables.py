@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embed_assets.embedding.refresh import RefreshReport
 from embed_assets.errors import SettingsError, SourceError
-from embed_assets.steps import Steps
+from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.s3_server import S3Server
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, touch, write_notes

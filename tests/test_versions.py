@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embed_assets.embedding import loading
 from embed_assets.errors import EncoderVersionError, PromotionError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.steps import Steps
-from embed_assets.store.canaries import CanaryVectors
-from embed_assets.store.models import KeptModels
-from embed_assets.store.releases import Release
-from embed_assets.store.serving import Serving
+from embed_assets.store.canary_vectors import CanaryVectors
+from embed_assets.store.model_copies import KeptModels
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.versions import load_version as loading
 from tests.support import note, pipeline, rewrite, run_all, table_versions, write_notes
 
 

@@ -7,9 +7,9 @@ import dagster as dg
 
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.steps import Steps
-from embed_assets.store.releases import CheckVerdict
+from embed_assets.store.serving.releases import CheckVerdict
 from embed_assets.store.versions import VersionRecord
 
 

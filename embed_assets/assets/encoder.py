@@ -5,17 +5,17 @@ from typing import Any
 import dagster as dg
 
 from embed_assets import constants
-from embed_assets.assets.conditions import listing_condition
+from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.tables import in_markdown, preview
-from embed_assets.embedding.resolve import Resolved
-from embed_assets.encoders.catalog import OPENAI
+from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.encoders.family_names import CLASSES, OPENAI
+from embed_assets.encoders.loading.weights import BUILTIN, TORCHVISION
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.encoders.weights import BUILTIN, TORCHVISION
-from embed_assets.planning import plan_encoder, plan_tables
-from embed_assets.steps import Steps
-from embed_assets.store.saved import save_settings, sources_stand
+from embed_assets.pipeline.plan_report import plan_encoder, plan_tables
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.saved_settings import save_settings, sources_stand
+from embed_assets.versions.resolve_version import Resolved
 
 _PLAN_ROWS = 64  # of a table of the plan
 
@@ -61,10 +61,9 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
 def library_of(spec: EncoderSpec) -> str:
     """What an encoder runs on, by the badges of Dagster's UI; of a plugin only the language is known."""
-    module = spec.family.partition(":")[0]
     if spec.family == OPENAI:
         return "openai"
-    if not module.startswith("embed_assets.") or spec.model.startswith(BUILTIN):
+    if spec.family not in CLASSES or spec.model.startswith(BUILTIN):
         return "python"
     return "pytorch" if spec.model.startswith(TORCHVISION) else "huggingface"
 

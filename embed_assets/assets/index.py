@@ -5,16 +5,16 @@ from typing import Any
 import dagster as dg
 
 from embed_assets import constants
-from embed_assets.assets.conditions import index_condition
+from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.names import Names
-from embed_assets.assets.pictures import density_map, legend
 from embed_assets.assets.resources import make_steps
+from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.quality.projection import pca_plane
-from embed_assets.steps import Indexed, Steps
-from embed_assets.store.nearest import open_release
-from embed_assets.store.rows import spread
-from embed_assets.store.scan import matrix
+from embed_assets.pipeline.steps import Indexed, Steps
+from embed_assets.quality.pca_projection import pca_plane
+from embed_assets.store.serving.nearest_rows import open_release
+from embed_assets.store.serving.vector_scan import matrix
+from embed_assets.store.upsert import spread
 
 _POINTS = 5000
 

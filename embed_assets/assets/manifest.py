@@ -9,22 +9,22 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets import constants
-from embed_assets.assets.conditions import listing_condition
+from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
-from embed_assets.assets.pictures import THUMBNAIL, contact_sheet
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.tables import column_schema, counts, preview
+from embed_assets.assets.ui.pictures import THUMBNAIL, contact_sheet
+from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
-from embed_assets.embedding.refresh import RefreshReport
-from embed_assets.embedding.sources import media_reader
 from embed_assets.errors import EmbedAssetsError
-from embed_assets.media.image import thumbnail
-from embed_assets.media.process import NotStarted
-from embed_assets.quality.readable import unreadable
+from embed_assets.manifest.open_sources import media_reader
+from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.media.isolation.worker_process import NotStarted
+from embed_assets.media.pictures.decode_image import thumbnail
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.settings import SourceSettings
-from embed_assets.steps import Steps
 from embed_assets.store.manifest import SCHEMA
-from embed_assets.store.saved import save_settings
+from embed_assets.store.saved_settings import save_settings
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from embed_assets.embedding.refresh import shard_names
+from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
 

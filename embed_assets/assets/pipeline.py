@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from embed_assets.assets.automation.conditions import build_automation_sensor
+from embed_assets.assets.automation.jobs import EncoderJobs, build_jobs
+from embed_assets.assets.automation.schedules import build_schedules
+from embed_assets.assets.automation.sensors import build_sensors
+from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.checks import build_checks
-from embed_assets.assets.conditions import build_automation_sensor
 from embed_assets.assets.encoder import build_encoder_asset
 from embed_assets.assets.index import build_index_asset
-from embed_assets.assets.jobs import EncoderJobs, build_jobs
-from embed_assets.assets.maintenance import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import EncoderResource, StoreResource
-from embed_assets.assets.schedules import build_schedules
-from embed_assets.assets.sensors import build_sensors
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
-from embed_assets.embedding.loading import lacking, spec_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.plugins import warn_once
 from embed_assets.settings import PipelineSettings
+from embed_assets.versions.load_version import lacking, spec_of
 
 Until = Literal["vectors", "index", "serving"]
 

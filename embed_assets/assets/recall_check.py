@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets import constants
-from embed_assets.quality.ranking import lower_bound
+from embed_assets.quality.ranking_metrics import lower_bound
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import spread
-from embed_assets.store.scan import distances, matrix
+from embed_assets.store.serving.vector_scan import distances, matrix
+from embed_assets.store.upsert import spread
 
 _TIE = 1e-3  # relative: rows at equal distance are equally right
 

@@ -5,11 +5,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from embed_assets.assets.liveness import tag_run
 from embed_assets.assets.names import Names
-from embed_assets.embedding.allowance import Allowance
+from embed_assets.assets.runs.liveness import tag_run
+from embed_assets.embedding.run_budget import Allowance
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import ComputeSettings, PipelineSettings
-from embed_assets.steps import Steps
 
 
 class EncoderResource(dg.ConfigurableResource):

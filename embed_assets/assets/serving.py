@@ -5,14 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.conditions import freshness_policy, serving_condition
-from embed_assets.assets.kept import serve_kept
+from embed_assets.assets.automation.conditions import freshness_policy, serving_condition
+from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.names import Names, is_automatic
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.tables import preview
+from embed_assets.assets.ui.previews import preview
 from embed_assets.errors import PromotionError
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Pointer
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 
 _DATA_VERSION = "dagster/data_version"

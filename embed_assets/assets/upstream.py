@@ -7,8 +7,8 @@ import dagster as dg
 from embed_assets.assets.names import Names
 from embed_assets.constants import UPSTREAM
 from embed_assets.errors import SourceError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings, SourceSettings
-from embed_assets.steps import Steps
 
 
 def upstream_key(settings: SourceSettings) -> dg.AssetKey | None:

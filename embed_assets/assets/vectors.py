@@ -8,15 +8,15 @@ import dagster as dg
 import numpy as np
 
 from embed_assets import constants
-from embed_assets.assets.conditions import vectors_condition
+from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps
-from embed_assets.assets.tables import column_schema, counts, preview
-from embed_assets.embedding.allowance import Allowance, current
-from embed_assets.embedding.report import EmbedReport
+from embed_assets.assets.ui.previews import column_schema, counts, preview
+from embed_assets.embedding.embed_report import EmbedReport
+from embed_assets.embedding.run_budget import Allowance, current
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.vectors import COLUMNS
 from embed_assets.store.versions import VersionRecord
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
-from embed_assets.cli.console import PlainConsole, make_console
-from embed_assets.cli.execute import run_pipeline, timed
-from embed_assets.cli.options import short_path
-from embed_assets.cli.outcome import print_fresh
-from embed_assets.cli.show import print_hits, print_status
+from embed_assets.cli.shared.console import PlainConsole, make_console
+from embed_assets.cli.shared.options import short_path
+from embed_assets.cli.shared.run_outcome import print_fresh
+from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
+from embed_assets.cli.shared.status_tables import print_hits, print_status
 from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
 
 
 @click.command()

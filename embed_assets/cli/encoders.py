@@ -5,9 +5,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from embed_assets.cli.console import make_console
-from embed_assets.cli.options import json_option
-from embed_assets.cli.plain import say, say_json
+from embed_assets.cli.shared.console import make_console
+from embed_assets.cli.shared.options import json_option
+from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.encoders.registry import encoder_specs
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import UnknownEncoderError

@@ -6,9 +6,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from embed_assets.cli.console import make_console
-from embed_assets.cli.options import json_option, store_option
-from embed_assets.cli.plain import say_json
+from embed_assets.cli.shared.console import make_console
+from embed_assets.cli.shared.options import json_option, store_option
+from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.store.connection import Store
 from embed_assets.store.history import KINDS, MOVES, History
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from embed_assets import __version__
-from embed_assets.cli import stopping
-from embed_assets.cli.plain import harmless, let_everything_print, say
+from embed_assets.cli.shared import signals as stopping
+from embed_assets.cli.shared.plain_output import harmless, let_everything_print, say
 
 _COMMANDS = (
     "demo",
@@ -57,7 +57,7 @@ class _Commands(click.Group):
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:
-            from embed_assets.cli.explain import explained
+            from embed_assets.cli.shared.machine_errors import explained
 
             said = explained(error)
             if said is None:

@@ -2,14 +2,14 @@
 
 import click
 
-from embed_assets.cli.in_dagster import forget_partition, tell_moved
-from embed_assets.cli.moves import by
-from embed_assets.cli.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.plain import say, say_json
-from embed_assets.cli.show import Progress
-from embed_assets.embedding import progress
-from embed_assets.store.maintenance import MaintenanceReport
-from embed_assets.store.serving import Serving
+from embed_assets import progress
+from embed_assets.cli.shared.dagster_records import forget_partition, tell_moved
+from embed_assets.cli.shared.move_pointer import by
+from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
+from embed_assets.cli.shared.status_tables import Progress
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.upkeep.maintenance import MaintenanceReport
 
 
 @click.command()

@@ -4,16 +4,16 @@ import sys
 
 import click
 
-from embed_assets.cli.chosen import chosen_settings
-from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
-from embed_assets.cli.outcome import apply, made_allowance, print_outcome
-from embed_assets.cli.plain import say, say_json
-from embed_assets.cli.show import Progress
-from embed_assets.cli.show_plan import print_plan
-from embed_assets.embedding import progress
-from embed_assets.planning import PipelinePlan, plan_pipeline
+from embed_assets import progress
+from embed_assets.cli.shared.chosen_settings import chosen_settings
+from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
+from embed_assets.cli.shared.plan_tables import print_plan
+from embed_assets.cli.shared.run_outcome import apply, made_allowance, print_outcome
+from embed_assets.cli.shared.status_tables import Progress
+from embed_assets.pipeline.plan_report import PipelinePlan, plan_pipeline
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
-from embed_assets.steps import Steps
 
 _SAMPLE = 50
 _QUESTION = "Apply? [y]es, [n]o, [d]etails by shard, [s]ample first"

@@ -2,10 +2,10 @@
 
 import click
 
-from embed_assets.cli.moves import all_versions, by, move, named_version
-from embed_assets.cli.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.move_pointer import all_versions, by, move, named_version
+from embed_assets.cli.shared.options import json_option, steps_of, store_option
 from embed_assets.errors import StoreError
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.versions import VersionRecord
 
 

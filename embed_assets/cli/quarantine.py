@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from embed_assets.cli.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.plain import say, say_json
+from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import SettingsError
-from embed_assets.quarantined import Quarantined, quarantined
+from embed_assets.pipeline.quarantined_items import Quarantined, quarantined
 
 
 @click.command()

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from embed_assets.cli.options import json_option, short_path, store_option
-from embed_assets.cli.plain import say, say_json
+from embed_assets.cli.shared.options import json_option, short_path, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
 
 
 @click.command()
@@ -17,7 +17,7 @@ def command(store: str, as_json: bool) -> None:
     Nothing is deleted: what can't be read stays in the store under a name that ends in "damaged".
     """
     from embed_assets.store.connection import Store
-    from embed_assets.store.repair import repair
+    from embed_assets.store.upkeep.repair import repair
 
     opened = Store(store)
     found = repair(opened)

@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import click
 
-from embed_assets.cli.in_dagster import forget_partition
-from embed_assets.cli.moves import all_versions, by, named_version
-from embed_assets.cli.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.plain import say, say_json
+from embed_assets.cli.shared.dagster_records import forget_partition
+from embed_assets.cli.shared.move_pointer import all_versions, by, named_version
+from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
-from embed_assets.steps import Steps
-from embed_assets.store.retire import Retired
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.upkeep.retire_version import Retired
 from embed_assets.store.versions import EncoderVersions
 
 

@@ -2,8 +2,8 @@
 
 import click
 
-from embed_assets.cli.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.plain import say, say_json
+from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say, say_json
 
 
 @click.command()

@@ -2,8 +2,8 @@
 
 import click
 
-from embed_assets.cli.moves import by, move
-from embed_assets.cli.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.move_pointer import by, move
+from embed_assets.cli.shared.options import json_option, steps_of, store_option
 
 
 @click.command()

@@ -2,10 +2,10 @@
 
 import click
 
-from embed_assets.cli.chosen import chosen_settings
-from embed_assets.cli.options import accept_deletions_option, budget_option, json_option, store_option
-from embed_assets.cli.outcome import apply, made_allowance, print_outcome
-from embed_assets.cli.plain import say_json
+from embed_assets.cli.shared.chosen_settings import chosen_settings
+from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
+from embed_assets.cli.shared.plain_output import say_json
+from embed_assets.cli.shared.run_outcome import apply, made_allowance, print_outcome
 
 
 @click.command()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from embed_assets.cli.options import json_option, steps_of, store_option
-from embed_assets.cli.plain import say_json
-from embed_assets.cli.show import print_hits
+from embed_assets.cli.shared.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say_json
+from embed_assets.cli.shared.status_tables import print_hits
 from embed_assets.errors import SettingsError, StoreError
-from embed_assets.media.composed import composed
-from embed_assets.media.regular import read_regular
+from embed_assets.media.files.regular_file import read_regular
+from embed_assets.media.files.unicode_names import composed
 from embed_assets.search.searcher import Hit, Searcher
 
 _LABELS = 12  # that are named where one is unknown

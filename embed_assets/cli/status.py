@@ -2,10 +2,10 @@
 
 import click
 
-from embed_assets.cli.options import json_option, steps_of, store_option
-from embed_assets.cli.plain import say_json
-from embed_assets.cli.show import print_status
-from embed_assets.status import read_status
+from embed_assets.cli.shared.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say_json
+from embed_assets.cli.shared.status_tables import print_status
+from embed_assets.pipeline.status import read_status
 
 _STALE = 3  # exit code
 

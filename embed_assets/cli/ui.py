@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from embed_assets.cli.home import dagster_home
-from embed_assets.cli.options import steps_of, store_option
-from embed_assets.cli.plain import say
+from embed_assets.cli.shared.dagster_home import dagster_home
+from embed_assets.cli.shared.options import steps_of, store_option
+from embed_assets.cli.shared.plain_output import say
 from embed_assets.errors import MissingExtraError
 
 _END_SECONDS = 3.0  # for runs to end and servers to close

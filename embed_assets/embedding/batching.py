@@ -7,7 +7,7 @@ import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EncoderOutputError
-from embed_assets.media.item import Modality
+from embed_assets.media.media_types import Modality
 
 # Padded tokens and pixels a batch by kind of device. On a CPU small batches stay in the cache and are
 # the faster ones; a GPU needs large ones to be busy.

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from embed_assets.embedding import progress
-from embed_assets.embedding.allowance import Allowance, leading
+from embed_assets import progress
 from embed_assets.embedding.batching import Budget, encode
-from embed_assets.embedding.buffer import Buffer, Closed
-from embed_assets.embedding.known import KnownVectors
-from embed_assets.embedding.plan import Plan
-from embed_assets.embedding.report import EmbedReport
-from embed_assets.embedding.writer import Done, Failed, Writer
+from embed_assets.embedding.bounded_queue import Buffer, Closed
+from embed_assets.embedding.commit_writer import Done, Failed, Writer
+from embed_assets.embedding.embed_report import EmbedReport
+from embed_assets.embedding.run_budget import Allowance, leading
+from embed_assets.embedding.vectors_of_equal_input import KnownVectors
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
-from embed_assets.media.item import Segment
+from embed_assets.manifest.pending_items import Plan
+from embed_assets.media.media_types import Segment
 from embed_assets.store.vectors import NOT_FINITE
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.

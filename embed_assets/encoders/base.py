@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.media.item import Modality
+from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

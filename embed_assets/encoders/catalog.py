@@ -1,15 +1,8 @@
 """The encoders that come with the package: one declaration each, no imports of models."""
 
 from embed_assets.encoders.catalog_sound_video import SOUND_VIDEO
+from embed_assets.encoders.family_names import CLIP, CNN, OPENAI, PIXELS, SENTENCE, SIGLIP, VISION
 from embed_assets.encoders.spec import EncoderSpec
-
-SENTENCE = "embed_assets.encoders.sentence:SentenceEncoder"
-CLIP = "embed_assets.encoders.clip:ClipEncoder"
-SIGLIP = "embed_assets.encoders.siglip:SiglipEncoder"
-CNN = "embed_assets.encoders.cnn:CnnEncoder"
-VISION = "embed_assets.encoders.vision:VisionEncoder"
-PIXELS = "embed_assets.encoders.pixels:PixelEncoder"
-OPENAI = "embed_assets.encoders.api:ApiEncoder"
 
 CATALOG = (
     EncoderSpec(
@@ -254,7 +247,7 @@ CATALOG = (
         pooling="centred",
         license="Apache-2.0",
         download_mb=0.0,
-        source="Tiny images, Torralba et al. 2008, doi:10.1109/TPAMI.2008.128; embed_assets/encoders/pixels.py",
+        source="Tiny images, Torralba et al. 2008, doi:10.1109/TPAMI.2008.128; encoders/families/pixels.py",
         options={"side": 16},
     ),
     # On a server: nothing is downloaded, what is encoded is paid for.

@@ -2,17 +2,18 @@
 
 from typing import Any
 
+from embed_assets.encoders.family_names import (
+    AST,
+    CLAP,
+    FRAMES,
+    MEL,
+    MEL_CNN,
+    PERCEIVER,
+    VIDEOMAE,
+    VJEPA2,
+    WHISPER,
+)
 from embed_assets.encoders.spec import EncoderSpec
-
-WHISPER = "embed_assets.encoders.whisper:WhisperEncoder"
-AST = "embed_assets.encoders.spectrogram:SpectrogramEncoder"
-MEL_CNN = "embed_assets.encoders.spectrogram:MelCnnEncoder"
-MEL = "embed_assets.encoders.mel:MelEncoder"
-CLAP = "embed_assets.encoders.clap:ClapEncoder"
-PERCEIVER = "embed_assets.encoders.perceiver:PerceiverEncoder"
-VIDEOMAE = "embed_assets.encoders.video:VideoMAEEncoder"
-VJEPA2 = "embed_assets.encoders.video:VJepa2Encoder"
-FRAMES = "embed_assets.encoders.frames:FramesEncoder"
 
 SOUND: dict[str, Any] = {"modalities": ("audio",), "media": ("audio",), "space": "audio"}
 VIDEO: dict[str, Any] = {"modalities": ("video",), "media": ("video",), "space": "video"}

@@ -7,19 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.catalog import CATALOG, CLIP, CNN, OPENAI, PIXELS, SENTENCE, SIGLIP, VISION
-from embed_assets.encoders.catalog_sound_video import (
+from embed_assets.encoders.catalog import CATALOG
+from embed_assets.encoders.catalog_sound_video import PERCEIVER_CLASS, SOUND_VIDEO_DEFAULTS, SOUND_VIDEO_TYPES
+from embed_assets.encoders.families.torchvision_cnn import ARCHITECTURES
+from embed_assets.encoders.families.vision import LAYOUTS
+from embed_assets.encoders.family_names import (
+    CLASSES,
+    CLIP,
+    CNN,
     MEL,
+    OPENAI,
     PERCEIVER,
-    PERCEIVER_CLASS,
-    SOUND_VIDEO_DEFAULTS,
-    SOUND_VIDEO_TYPES,
+    PIXELS,
+    SENTENCE,
+    SIGLIP,
+    VISION,
 )
-from embed_assets.encoders.cnn import ARCHITECTURES
-from embed_assets.encoders.device import resolve_device
+from embed_assets.encoders.loading.device import resolve_device
+from embed_assets.encoders.loading.weights import (
+    API,
+    BUILTIN,
+    TORCHVISION,
+    ResolvedModel,
+    fetch_json,
+    is_hub_id,
+    resolve_model,
+)
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.encoders.vision import LAYOUTS
-from embed_assets.encoders.weights import API, BUILTIN, TORCHVISION, ResolvedModel, fetch_json, is_hub_id, resolve_model
 from embed_assets.errors import (
     EmbedAssetsError,
     EncoderOutputError,
@@ -174,8 +188,8 @@ def _is_the_machines(error: Exception) -> bool:
 
 
 def family_class(spec: EncoderSpec) -> Any:
-    """The class that the spec names as "module:Class"."""
-    module, _, name = spec.family.partition(":")
+    """The class of the spec's family, built in or "module:Class"."""
+    module, _, name = CLASSES.get(spec.family, spec.family).partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:  # a plugin's module may raise anything as it is imported

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from embed_assets.media.item import Modality
+from embed_assets.encoders.family_names import family_name
+from embed_assets.media.media_types import Modality
 
 Distance = Literal["cosine", "l2", "dot"]
 
@@ -12,7 +13,8 @@ Distance = Literal["cosine", "l2", "dot"]
 class EncoderSpec:
     """One encoder: which model, where its vector is tapped, and how it is made a row.
 
-    `family` names the class as text ("module:Class"), so that declaring an encoder imports no torch.
+    `family` is the name of a built-in family, or the class of another package as text ("module:Class"): declaring an
+    encoder imports no torch.
     `model` is a hub id or a local folder; `revision` the pinned commit of a hub id.
     `modalities` are those the encoder can encode, as segments or as queries; `media` those that it is
     fed from a source unless the settings say otherwise (an image-text encoder indexes pictures and
@@ -44,3 +46,6 @@ class EncoderSpec:
     extra: str | None = None  # the extra of embed-assets that has to be installed
     source: str = ""  # paper and model card
     options: dict[str, object] = field(default_factory=dict)  # a family's own settings, part of the identity
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "family", family_name(self.family))

@@ -7,20 +7,20 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.added import decoder_of
-from embed_assets.media.animation import Shown, picture_frames
-from embed_assets.media.chunks import Chunk, chunk_text
-from embed_assets.media.documents import FORMAT, PARSED, document_text
-from embed_assets.media.encodings import encoding_of, without_encoding
+from embed_assets.media.decode_with_plugins import added_sounds, decode_added
 from embed_assets.media.hashing import text_hash
-from embed_assets.media.image import decode_image
-from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Modality, Segment
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.decoder_plugins import decoder_of
 from embed_assets.media.limits import Limits
-from embed_assets.media.mended import Decoded, TextWarning
-from embed_assets.media.plugin_decoding import added_sounds, decode_added
+from embed_assets.media.media_types import Modality, Segment
+from embed_assets.media.pictures.animated_frames import Shown, picture_frames
+from embed_assets.media.pictures.decode_image import decode_image
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.text import is_utf8
+from embed_assets.media.text.chunks import Chunk, chunk_text
+from embed_assets.media.text.decode_text import is_utf8
+from embed_assets.media.text.documents import FORMAT, PARSED, document_text
+from embed_assets.media.text.encodings import encoding_of, without_encoding
+from embed_assets.media.text.replaced_bytes import Decoded, TextWarning
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -133,7 +133,7 @@ def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., Iter
     if sampling is None:
         raise MediaError("unsupported kind", f"{modality}, for which this encoder has no sampling")
     # numpy, 0.1 s, paid by those who have sounds or videos
-    from embed_assets.media.recordings import clip_segments, sound_segments
+    from embed_assets.media.recordings.recording_segments import clip_segments, sound_segments
 
     return clip_segments if modality == "video" and sampling.frames is not None else sound_segments
 

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.embedding.plan import Plan
-from embed_assets.quality.comparison import Comparison
-from embed_assets.quality.evaluation import Evaluation
-from embed_assets.quality.recall import Recall
-from embed_assets.store.releases import CheckVerdict, Release
-from embed_assets.store.rows import read
-from embed_assets.store.scan import norms, sample_vectors, vector_batches
+from embed_assets.manifest.pending_items import Plan
+from embed_assets.quality.ann_recall import Recall
+from embed_assets.quality.candidate_comparison import Comparison
+from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.store.serving.releases import CheckVerdict, Release
+from embed_assets.store.serving.vector_scan import norms, sample_vectors, vector_batches
+from embed_assets.store.upsert import read
 
 if TYPE_CHECKING:
     from lancedb.table import Table

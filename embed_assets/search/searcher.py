@@ -9,22 +9,22 @@ import numpy as np
 import pyarrow.compute
 
 from embed_assets.embedding.batching import Budget, encode
-from embed_assets.embedding.cutting import limits_as
-from embed_assets.embedding.loading import load_version
-from embed_assets.embedding.question import question_of
-from embed_assets.embedding.sources import decoders_of, limits_of
 from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
-from embed_assets.media.composed import composed
-from embed_assets.media.item import Modality
-from embed_assets.media.looking import look_at
+from embed_assets.manifest.open_sources import decoders_of, limits_of
+from embed_assets.media.detect import look_at
+from embed_assets.media.files.unicode_names import composed
+from embed_assets.media.media_types import Modality
 from embed_assets.settings import ComputeSettings, LimitSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import nearest_items, open_release
-from embed_assets.store.releases import Release
-from embed_assets.store.rows import one_of, quoted, read
-from embed_assets.store.serving import Serving, live_release
+from embed_assets.store.serving.nearest_rows import nearest_items, open_release
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.serving_pointer import Serving, live_release
+from embed_assets.store.upsert import one_of, quoted, read
 from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.versions.cutting_recipe import limits_as
+from embed_assets.versions.load_version import load_version
+from embed_assets.versions.query_input import question_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from embed_assets.media.composed import composed
-from embed_assets.media.item import Annotation
-from embed_assets.media.tables import table_of
+from embed_assets.media.files.unicode_names import composed
+from embed_assets.media.media_types import Annotation
+from embed_assets.media.tables.table_rows import table_of
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import COMMITTED, KEY, one_of, quoted, read, upsert
+from embed_assets.store.upsert import COMMITTED, KEY, one_of, quoted, read, upsert
 
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from embed_assets.errors import MediaError
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import KEY, quoted, read, upsert
+from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 TABLE = "quarantine"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import COMMITTED, KEY, quoted, read, upsert
+from embed_assets.store.upsert import COMMITTED, KEY, quoted, read, upsert
 
 SCHEMA = pa.schema(
     [

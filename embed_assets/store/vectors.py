@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.store.connection import Store
-from embed_assets.store.rows import KEY, one_of, read, upsert
+from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 if TYPE_CHECKING:
     from lancedb.table import Table

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from embed_assets.assets.automation.jobs import EncoderJobs, build_jobs
 from embed_assets.assets.encoder import register_version
-from embed_assets.assets.jobs import EncoderJobs, build_jobs
 from embed_assets.assets.names import Names, grid_range
 from embed_assets.assets.pipeline import build_definitions, build_names
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
-from embed_assets.steps import Steps
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -10,21 +10,25 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.assets.maintenance import build_upkeep_jobs
-from embed_assets.assets.names import AUTOMATIC, all_shards_of_run, grid_range, is_automatic, versions_of_run
-from embed_assets.assets.pipeline import build_names
-from embed_assets.assets.requests import reconcile_requests, requests_after_embed
-from embed_assets.assets.schedules import build_maintenance_schedule, build_nightly_schedule, build_recall_schedule
-from embed_assets.assets.sensors import (
+from embed_assets.assets.automation.run_requests import reconcile_requests, requests_after_embed
+from embed_assets.assets.automation.schedules import (
+    build_maintenance_schedule,
+    build_nightly_schedule,
+    build_recall_schedule,
+)
+from embed_assets.assets.automation.sensors import (
     build_new_media_sensor,
     build_promotion_sensor,
     build_reconcile_sensor,
     build_revision_sensor,
 )
-from embed_assets.encoders.revision import model_state
+from embed_assets.assets.automation.upkeep_jobs import build_upkeep_jobs
+from embed_assets.assets.names import AUTOMATIC, all_shards_of_run, grid_range, is_automatic, versions_of_run
+from embed_assets.assets.pipeline import build_names
+from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.assets.running import Running
 from tests.support import rewrite, settings, touch, write_notes, write_weights
 

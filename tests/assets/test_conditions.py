@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.assets.kept import serve_kept
+from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.names import AUTOMATIC
 from embed_assets.errors import PromotionError
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 

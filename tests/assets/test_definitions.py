@@ -22,11 +22,11 @@ from embed_assets.assets.pipeline import (
 )
 from embed_assets.assets.resources import EncoderResource, StoreResource, encoders_of_run
 from embed_assets.errors import SettingsError, UnknownEncoderError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
-from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
-from embed_assets.store.serving import live_release
+from embed_assets.store.serving.serving_pointer import live_release
 from tests.assets.running import QUIET, Running
 from tests.support import REPOSITORY, all_rows, settings, write_notes
 

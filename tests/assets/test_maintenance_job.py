@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.store.serving import Serving
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.assets.pruning import prune_runs
-from embed_assets.cli.home import dagster_home
+from embed_assets.assets.runs.pruning import prune_runs
+from embed_assets.cli.shared.dagster_home import dagster_home
 from tests.support import settings
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

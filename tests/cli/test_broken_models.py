@@ -11,12 +11,12 @@ import click.testing
 import pytest
 
 from embed_assets.cli.main import main
-from embed_assets.embedding import loading
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import load_settings
-from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
-from embed_assets.store.saved import save_settings
-from embed_assets.store.serving import Serving
+from embed_assets.store.saved_settings import save_settings
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.versions import load_version as loading
 from tests import support
 from tests.support import note, run_all, write_notes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from embed_assets.cli.chosen import folder_settings
+from embed_assets.cli.shared.chosen_settings import folder_settings
 from tests.cli.conftest import Command
 from tests.media.made import clip_file, sound_file, tone
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from embed_assets.steps import Steps
-from embed_assets.store.saved import save_settings
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.saved_settings import save_settings
 from tests.support import note, pipeline, rewrite, run_all, write_notes
 
 Command = Callable[..., click.testing.Result]
@@ -103,6 +103,6 @@ def test_a_damaged_table_is_named_with_the_command_that_repairs_it(
 
 
 def test_an_error_that_nobody_foresaw_stays_a_traceback() -> None:
-    from embed_assets.cli.explain import explained
+    from embed_assets.cli.shared.machine_errors import explained
 
     assert explained(ZeroDivisionError("division by zero")) is None

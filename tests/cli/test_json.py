@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from embed_assets.cli.documents import DOCUMENTS, schema_of
 from embed_assets.cli.main import main
+from embed_assets.cli.shared.json_documents import DOCUMENTS, schema_of
 from tests.cli.conftest import Command
 from tests.support import NOT_ENCODABLE, note, write_notes
 

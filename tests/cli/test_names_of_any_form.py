@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.media.composed import composed, on_disk
-from embed_assets.media.listing import list_readable
-from embed_assets.media.sidecar import Annotations, load_sidecar
-from embed_assets.quality.evaluation import relevant_items
-from embed_assets.quality.queryset import Judged, load_queries
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
-from embed_assets.store.saved import save_settings
+from embed_assets.media.files.listing import list_readable
+from embed_assets.media.files.unicode_names import composed, on_disk
+from embed_assets.media.tables.sidecar import Annotations, load_sidecar
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.labelled_queries import Judged, load_queries
+from embed_assets.quality.labelled_retrieval import relevant_items
+from embed_assets.store.saved_settings import save_settings
 from tests.cli.conftest import Command
 from tests.support import pipeline, run_all
 
@@ -42,7 +42,7 @@ def test_a_sidecar_names_a_file(tmp_path: Path, name: str, disk: Callable, typed
 
 
 def test_two_files_of_one_form_are_each_told_of_by_their_own_name() -> None:
-    from embed_assets.media.item import Annotation
+    from embed_assets.media.media_types import Annotation
 
     said = {nfc("é"): Annotation(caption="composed"), nfd("é"): Annotation(caption="decomposed")}
     both = Annotations(said, by_folder=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from embed_assets.cli.chosen import folder_settings
+from embed_assets.cli.shared.chosen_settings import folder_settings
 from tests import support
 from tests.cli.conftest import Command
 from tests.support import note, write_notes

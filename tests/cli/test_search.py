@@ -6,7 +6,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from embed_assets.store.saved import save_settings
+from embed_assets.store.saved_settings import save_settings
 from tests.support import note, pipeline, run_all, write_notes
 
 Command = Callable[..., click.testing.Result]

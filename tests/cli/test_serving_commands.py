@@ -9,10 +9,10 @@ from typing import Any
 import click.testing
 import pytest
 
-from embed_assets.steps import Steps
-from embed_assets.store.releases import CheckVerdict, Releases
-from embed_assets.store.saved import save_settings
-from embed_assets.store.serving import Serving
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.saved_settings import save_settings
+from embed_assets.store.serving.releases import CheckVerdict, Releases
+from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import table_name
 from tests.support import note, pipeline, refresh_and_embed, write_notes, write_weights
 
@@ -133,7 +133,7 @@ def test_retire_takes_the_partition_key_back(command: Command, steps: Steps, two
 
     from embed_assets.assets.encoder import register_version
     from embed_assets.assets.names import Names, known_versions
-    from embed_assets.cli.home import dagster_home
+    from embed_assets.cli.shared.dagster_home import dagster_home
 
     first, second = two
     names = Names(steps.settings, {})
@@ -213,7 +213,7 @@ def test_a_store_that_is_not_there_is_named(command: Command, name: str) -> None
 def test_moves_by_hand_show_on_the_serving_asset(command: Command, steps: Steps, two) -> None:
     import dagster as dg
 
-    from embed_assets.cli.home import dagster_home
+    from embed_assets.cli.shared.dagster_home import dagster_home
 
     home = dagster_home(steps.settings)
     shown = []

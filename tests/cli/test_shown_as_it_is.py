@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.assets.pictures import legend
-from embed_assets.cli.console import PlainConsole
-from embed_assets.cli.plain import harmless
-from embed_assets.cli.show import print_hits
+from embed_assets.assets.ui.pictures import legend
+from embed_assets.cli.shared.console import PlainConsole
+from embed_assets.cli.shared.plain_output import harmless
+from embed_assets.cli.shared.status_tables import print_hits
 from embed_assets.search.searcher import Hit
 from tests.cli.conftest import Command
 from tests.support import REPOSITORY
@@ -121,12 +121,12 @@ def calls(module: Path) -> Iterator[tuple[str, ast.Call]]:
 
 
 def test_only_two_modules_write_to_the_terminal_and_neither_parses_markup() -> None:
-    """What is printed goes through cli/console.py or cli/plain.py: there alone are rich's console and click's echo."""
+    """What is printed goes through cli/shared: there alone are rich's console and click's echo."""
     found = []
     for module in sorted((REPOSITORY / "embed_assets").rglob("*.py")):
         name = module.relative_to(REPOSITORY / "embed_assets").as_posix()
         source = module.read_text(encoding="utf-8")
-        if "from rich.console import Console" in source and name != "cli/console.py":
+        if "from rich.console import Console" in source and name != "cli/shared/console.py":
             found.append(f"{name} has a console of its own")
         if re.search(r"from_markup|rich\.markup|rich\.print|import print\b", source):
             found.append(f"{name} parses markup")
@@ -134,6 +134,6 @@ def test_only_two_modules_write_to_the_terminal_and_neither_parses_markup() -> N
             options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if options.get("markup", "False") != "False" or (called == "TextColumn" and "markup" not in options):
                 found.append(f"{name}:{node.lineno} has markup on")
-            if called in ("click.echo", "click.secho", "print") and name != "cli/plain.py":
+            if called in ("click.echo", "click.secho", "print") and name != "cli/shared/plain_output.py":
                 found.append(f"{name}:{node.lineno} calls {called}")
     assert not found

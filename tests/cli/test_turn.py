@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from embed_assets.assets.liveness import process_tags
-from embed_assets.cli.home import dagster_home, home_of
-from embed_assets.cli.stopping import SAID
+from embed_assets.assets.runs.liveness import process_tags
+from embed_assets.cli.shared.dagster_home import dagster_home, home_of
+from embed_assets.cli.shared.signals import SAID
 from embed_assets.errors import SettingsError
 from tests.assets.test_liveness import under_way
 from tests.support import REPOSITORY, settings, write_notes
@@ -22,7 +22,7 @@ from tests.support import REPOSITORY, settings, write_notes
 _MAIN = "from embed_assets.cli.main import main; main()"
 _DEAF = """
 import signal, sys, time
-from embed_assets.cli.stopping import end_on_signals
+from embed_assets.cli.shared.signals import end_on_signals
 end_on_signals()
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *_: None)  # as Dagster does while a run waits
@@ -110,12 +110,13 @@ def test_a_run_ends_a_dead_one_and_says_so(folder: Path, plugin_folder: Path, in
 
 
 def test_of_two_commands_one_waits_and_a_killed_one_keeps_nobody_waiting(folder: Path, tmp_path: Path) -> None:
-    from embed_assets.cli.turn import own_turn
+    from embed_assets.cli.shared.run_turn import own_turn
 
     home = Path(home_of(str(folder / "store")))
     dagster_home(settings(folder))
     code = (
-        "import sys, time; from pathlib import Path; import dagster as dg; from embed_assets.cli.turn import own_turn\n"
+        "import sys, time; from pathlib import Path; import dagster as dg\n"
+        "from embed_assets.cli.shared.run_turn import own_turn\n"
         "with dg.DagsterInstance.get() as instance, own_turn(instance, Path(sys.argv[1]), 'gpu', say=print):\n"
         "    print('mine', flush=True); time.sleep(300)"
     )
@@ -152,7 +153,7 @@ def test_a_command_whose_libraries_swallow_signals_is_ended(second: bool) -> Non
 
 
 def test_a_pool_without_room_for_any_run_is_told(instance: dg.DagsterInstance) -> None:
-    from embed_assets.cli.turn import await_room
+    from embed_assets.cli.shared.run_turn import await_room
 
     instance.event_log_storage.set_concurrency_slots("gpu", 0)
     with pytest.raises(SettingsError, match="Pool 'gpu' is limited to 0 runs"):

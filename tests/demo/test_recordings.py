@@ -12,16 +12,16 @@ from embed_assets.demo.corpus import write_corpus
 from embed_assets.demo.encoders import clip_folder
 from embed_assets.demo.sidecar import read_sidecar
 from embed_assets.demo.sounds import KINDS, make_sound, query_sounds, sound_caption, write_query_sounds, write_sounds
-from embed_assets.encoders.catalog_sound_video import FRAMES
+from embed_assets.encoders.family_names import FRAMES
 from embed_assets.encoders.registry import load_encoder, spec_for
+from embed_assets.media.detect import refine
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
 from embed_assets.media.payload import Clip, Sound
-from embed_assets.media.sniff import sniff
-from embed_assets.media.sound import decode_sound, silent
-from embed_assets.media.video import decode_clips
-from embed_assets.quality.queryset import load_queries
-from embed_assets.quality.ranking import ndcg_at, recall_at
+from embed_assets.media.recordings.decode_sound import decode_sound, silent
+from embed_assets.media.recordings.video_clips import decode_clips
+from embed_assets.quality.labelled_queries import load_queries
+from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
 
 RATE = 16_000
 

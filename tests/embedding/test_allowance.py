@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.allowance import Allowance, current, leading, limiting
+from embed_assets.embedding.run_budget import Allowance, current, leading, limiting
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import PromotionError, SettingsError
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.history import History
 from tests import support
 from tests.support import NOT_ENCODABLE, all_rows, note, picture, pipeline, refresh_and_embed, run_all, write_notes

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from embed_assets.embedding.buffer import Buffer, Closed
+from embed_assets.embedding.bounded_queue import Buffer, Closed
 
 
 def started(work) -> threading.Thread:

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.forecast import UNKNOWN, Rate, forecast, measured_rates, rates_of_sample, row_size, total
-from embed_assets.embedding.report import EmbedReport, Work
+from embed_assets.embedding.cost_forecast import (
+    UNKNOWN,
+    Rate,
+    forecast,
+    measured_rates,
+    rates_of_sample,
+    row_size,
+    total,
+)
+from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.store.history import History
 from embed_assets.store.versions import VersionRecord

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from embed_assets.embedding.look import ListedSource, entries
-from embed_assets.media.item import ListedFile
-from embed_assets.media.sidecar import Annotations
+from embed_assets.manifest.inspect_files import ListedSource, entries
+from embed_assets.media.media_types import ListedFile
+from embed_assets.media.tables.sidecar import Annotations
 
 
 def listed(sizes: list[int], read: Callable[[str], bytes]) -> ListedSource:

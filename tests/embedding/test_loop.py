@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from embed_assets.embedding import loop as embedding_loop
-from embed_assets.embedding.allowance import Allowance
 from embed_assets.embedding.batching import Budget
-from embed_assets.embedding.known import KnownVectors
+from embed_assets.embedding.commit_writer import Writer
+from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import embed
-from embed_assets.embedding.plan import Plan
-from embed_assets.embedding.report import EmbedReport
-from embed_assets.embedding.writer import Writer
+from embed_assets.embedding.run_budget import Allowance
+from embed_assets.embedding.vectors_of_equal_input import KnownVectors
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SourceError
+from embed_assets.manifest.pending_items import Plan
 from embed_assets.media.hashing import text_hash
-from embed_assets.media.item import Segment
+from embed_assets.media.media_types import Segment
 from embed_assets.store.connection import Store
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from tests.s3_server import S3Server
 from tests.support import note, pipeline, run_all
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from embed_assets.embedding.once import once, once_a_run
-from embed_assets.embedding.refresh import shard_names
+from embed_assets.manifest.refresh import shard_names
+from embed_assets.run_cache import once, once_a_run
 from tests.support import note, pipeline, refresh_and_embed, rewrite, write_notes
 
 

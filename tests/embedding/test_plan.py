@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.plan import Plan
-from embed_assets.steps import Steps
+from embed_assets.manifest.pending_items import Plan
+from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.support import NOT_ENCODABLE, note, picture, pipeline, refresh_and_embed, rewrite, write_notes
 

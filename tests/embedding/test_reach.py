@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embed_assets.embedding.once import once_a_run
-from embed_assets.embedding.reach import read_kept
 from embed_assets.errors import SourceError
-from embed_assets.status import read_status
-from embed_assets.steps import Steps
+from embed_assets.manifest.unreachable_items import read_kept
+from embed_assets.pipeline.status import read_status
+from embed_assets.pipeline.steps import Steps
+from embed_assets.run_cache import once_a_run
 from embed_assets.store.manifest import OUT_OF_REACH
 from tests import support
 from tests.support import note, pipeline, refresh_and_embed, rewrite, rows_by_key, run_all, table_versions, write_notes

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
 from embed_assets.errors import SourceError
-from embed_assets.steps import Steps
+from embed_assets.manifest.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.manifest import Manifest
 from tests.installing import install
 from tests.support import pipeline, rewrite, touch, write_notes
@@ -293,7 +293,7 @@ def test_shards_are_stable_and_named_in_order():
 def test_a_file_that_a_decoder_dies_of_is_set_aside_alone(tmp_path, words, monkeypatch):
     code = (
         "import os, signal, time\n"
-        "from embed_assets.media.decoder import Decoder\n"
+        "from embed_assets.media.kinds.decoder_plugin import Decoder\n"
         "def detect(head):\n"
         "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV) or head == b'hang' and time.sleep(600)\n"
         "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"

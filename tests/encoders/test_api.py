@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.encoders.api import MAX_INPUTS, MAX_REQUEST_TOKENS, ApiEncoder, request_slices
-from embed_assets.encoders.api_client import ApiOptions, asked_wait
 from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.families.embeddings_api import MAX_INPUTS, MAX_REQUEST_TOKENS, ApiEncoder, request_slices
+from embed_assets.encoders.families.embeddings_api_client import ApiOptions, asked_wait
+from embed_assets.encoders.loading.weights import resolve_model
 from embed_assets.encoders.registry import builtin_specs, load_encoder, spec_for
-from embed_assets.encoders.weights import resolve_model
 from embed_assets.errors import (
     EncoderOutputError,
     MediaError,
@@ -27,7 +27,7 @@ from embed_assets.errors import (
     UnknownEncoderError,
     WeightsError,
 )
-from embed_assets.media.chunks import chunk_text
+from embed_assets.media.text.chunks import chunk_text
 from embed_assets.testing import EncoderContract
 
 pytest.importorskip("openai")

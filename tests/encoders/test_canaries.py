@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from embed_assets.encoders.canaries import bound_of, canary_clip, canary_payloads, canary_picture, movement
+from embed_assets.encoders.canary_inputs import bound_of, canary_clip, canary_payloads, canary_picture, movement
 from embed_assets.encoders.registry import builtin_specs
 
 SPECS = builtin_specs()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.encoders.catalog_sound_video import CLAP
+from embed_assets.encoders.family_names import CLAP
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, SettingsError
 from embed_assets.testing import EncoderContract, sound

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from embed_assets.encoders.identity import (
+from embed_assets.encoders.loading.identity import (
     EncoderIdentity,
     cache_file,
     difference,
@@ -17,8 +17,8 @@ from embed_assets.encoders.identity import (
     hash_tensors,
     identify,
 )
+from embed_assets.encoders.loading.weights import resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
-from embed_assets.encoders.weights import resolve_model
 
 SEGMENTING = {"chunk_tokens": 254, "overlap": 0}
 
@@ -195,9 +195,9 @@ def test_a_cache_hit_loads_nothing_and_imports_no_torch(tiny_bert):
     expected = version(spec)
     code = f"""
 import sys
-from embed_assets.encoders.identity import identify
+from embed_assets.encoders.loading.identity import identify
 from embed_assets.encoders.registry import spec_for
-from embed_assets.encoders.weights import resolve_model
+from embed_assets.encoders.loading.weights import resolve_model
 spec = spec_for({str(tiny_bert)!r})
 def load():
     raise AssertionError("loaded")

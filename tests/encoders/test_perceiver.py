@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embed_assets.encoders.catalog_sound_video import PERCEIVER
+from embed_assets.encoders.family_names import PERCEIVER
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import MediaError, SettingsError, UnknownEncoderError
 from embed_assets.media.payload import Clip, Sound

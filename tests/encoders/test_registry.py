@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from embed_assets.encoders.catalog import CLIP, CNN, PIXELS, SENTENCE, SIGLIP, VISION
-from embed_assets.encoders.device import resolve_device, torch_dtype
+from embed_assets.encoders.family_names import CLIP, CNN, PIXELS, SENTENCE, SIGLIP, VISION
+from embed_assets.encoders.loading.device import resolve_device, torch_dtype
 from embed_assets.encoders.registry import builtin_specs, encoder_specs, family_class, load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
 from tests.installing import install
@@ -124,7 +124,7 @@ def test_devices_and_dtypes_are_checked():
 def test_float32_on_cuda_is_float32():
     import torch
 
-    from embed_assets.encoders.device import inference
+    from embed_assets.encoders.loading.device import inference
 
     before = torch.backends.cudnn.allow_tf32
     with inference("cuda:0"):

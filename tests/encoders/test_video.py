@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embed_assets.encoders.catalog_sound_video import FRAMES, VIDEOMAE, VJEPA2
+from embed_assets.encoders.family_names import FRAMES, VIDEOMAE, VJEPA2
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SettingsError, WeightsError
-from embed_assets.media.item import Modality
+from embed_assets.media.media_types import Modality
 from embed_assets.media.payload import Clip
 from embed_assets.testing import EncoderContract, clip, picture
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from embed_assets.encoders.catalog_sound_video import WHISPER
+from embed_assets.encoders.family_names import WHISPER
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import MediaError, SettingsError, WeightsError
 from embed_assets.media.payload import Sound

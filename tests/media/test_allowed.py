@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from embed_assets.errors import MediaError
-from embed_assets.media.allowed import Allowed, host_of, split_chain
-from embed_assets.media.connections import Connection
+from embed_assets.media.uris.allowed_prefixes import Allowed, host_of, split_chain
+from embed_assets.media.uris.http_connections import Connection
 
 ALLOWED = Allowed("/data/notes", ["https://cdn.example/pub/", "s3://bucket/photos", "/mnt/far", "http://[::1]:8080/"])
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embed_assets.embedding.sources import sampling_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.animation import picture_frames
+from embed_assets.manifest.open_sources import sampling_of
 from embed_assets.media.hashing import content_hash
-from embed_assets.media.image import decode_image
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
+from embed_assets.media.pictures.animated_frames import picture_frames
+from embed_assets.media.pictures.decode_image import decode_image
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from tests.support import all_rows, picture, refresh_and_embed, settings
 
 KINDS = ("GIF", "PNG", "WEBP")

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import SourceError
-from embed_assets.media.cells import plain, spoken
-from embed_assets.media.datasets import open_dataset
+from embed_assets.media.cells.arrow_cells import Untold, told
+from embed_assets.media.cells.cell_values import plain, spoken
+from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
-from embed_assets.media.sidecar import load_sidecar
-from embed_assets.media.source import open_source
-from embed_assets.media.tables import Columns, TableRow, Tables
-from embed_assets.media.told import Untold, told
+from embed_assets.media.tables.open_table import open_dataset
+from embed_assets.media.tables.sidecar import load_sidecar
+from embed_assets.media.tables.table_rows import Columns, TableRow, Tables
 from embed_assets.store.manifest import annotated
 from tests.media.arrow_types import columns
 from tests.media.test_tables import write

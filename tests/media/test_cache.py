@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.media.cache import MediaCache, cache_folder
+from embed_assets.media.files.download_cache import MediaCache, cache_folder
 
 
 def test_bytes_come_back_also_to_another_process_of_the_folder(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.channels import Mono
 from embed_assets.media.limits import Limits
-from embed_assets.media.sound import decode_sound
+from embed_assets.media.recordings.decode_sound import decode_sound
+from embed_assets.media.recordings.mono_mix import Mono
 from tests.hostile import wav
 from tests.media.made import sound_file, tone
 

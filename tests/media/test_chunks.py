@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.media.chunks import Chunk, chunk_text
+from embed_assets.media.text.chunks import Chunk, chunk_text
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, again and again. "
 ODD = {

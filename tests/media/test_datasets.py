@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import MediaError, MissingExtraError, SourceError
-from embed_assets.media.dataset_kinds import DatasetKind, Unread
-from embed_assets.media.datasets import Rows, open_dataset
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
-from embed_assets.media.places import Places
-from embed_assets.media.spool import Spool
-from embed_assets.media.tables import Columns, Tables, media_type, table_of
-from embed_assets.media.taken import Taken
+from embed_assets.media.tables.lance_and_delta import DatasetKind, Unread
+from embed_assets.media.tables.lance_row_lookup import Taken
+from embed_assets.media.tables.open_table import Rows, open_dataset
+from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.table_rows import Columns, Tables, media_type, table_of
+from embed_assets.media.uris.uri_reader import Places
 from tests.support import picture
 
 KINDS: list[DatasetKind] = ["lance", "parquet", "delta"]

@@ -13,16 +13,16 @@ from PIL import Image
 
 from embed_assets import plugins
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.added import decoded_by, decoder_plugins, media_hash
-from embed_assets.media.decoder import Decoder
+from embed_assets.media.detect import refine
 from embed_assets.media.hashing import content_hash
-from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Segment
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, media_hash
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
+from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import sniff
 from embed_assets.testing import MediaContract, picture
 from tests.installing import install, uninstall
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, write_notes
@@ -35,7 +35,7 @@ import os, struct, time
 import numpy as np
 from PIL import Image
 from embed_assets.errors import MediaError
-from embed_assets.media.decoder import Decoder
+from embed_assets.media.kinds.decoder_plugin import Decoder
 from embed_assets.media.payload import Sound
 
 

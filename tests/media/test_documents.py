@@ -7,11 +7,11 @@ import zipfile
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.documents import DOCX, HTML, PDF, document_text
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import sniff
+from embed_assets.media.text.documents import DOCX, HTML, PDF, document_text
 
 LIMITS = Limits()
 

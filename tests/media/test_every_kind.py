@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from embed_assets.errors import MediaError
-from embed_assets.media.demuxers import LEAD_ELSEWHERE, allowed
-from embed_assets.media.foreign import unsupported
-from embed_assets.media.image import decode_image
+from embed_assets.media.detect import looked_at
+from embed_assets.media.kinds.sniff import sniff
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import looked_at
-from embed_assets.media.sniff import sniff
-from embed_assets.media.sound import decode_sound
-from embed_assets.media.video import decode_clips
+from embed_assets.media.pictures.decode_image import decode_image
+from embed_assets.media.recordings.decode_sound import decode_sound
+from embed_assets.media.recordings.demuxers import LEAD_ELSEWHERE, allowed
+from embed_assets.media.recordings.video_clips import decode_clips
 from tests.media.made import level_frame, sound_file, tone, video_file
 
 LIMITS = Limits()

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from embed_assets.errors import MediaError
-from embed_assets.media.image import MOST_PIXELS, decode_image
 from embed_assets.media.limits import Limits
+from embed_assets.media.pictures.decode_image import MOST_PIXELS, decode_image
 
 LIMITS = Limits()
 

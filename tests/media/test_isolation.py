@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from embed_assets.errors import MediaError
-from embed_assets.media.image import decode_image
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
+from embed_assets.media.pictures.decode_image import decode_image
 from tests.media import tasks
 from tests.media.test_image import encoded
 
@@ -144,7 +144,7 @@ def test_a_worker_whose_program_is_gone_ends() -> None:
     import signal
 
     code = (
-        "from embed_assets.media.isolation import Decoders\n"
+        "from embed_assets.media.isolation.decoder_pool import Decoders\n"
         "from tests.media import tasks\n"
         "decoders = Decoders()\n"
         "print(decoders.run(tasks.process, b''), flush=True)\n"
@@ -286,8 +286,8 @@ def test_no_item_is_blamed_where_no_worker_can_start() -> None:
     pytest.importorskip("resource")
     code = (
         "import resource\n"
-        "from embed_assets.media.isolation import Decoders\n"
-        "from embed_assets.media.process import NotStarted\n"
+        "from embed_assets.media.isolation.decoder_pool import Decoders\n"
+        "from embed_assets.media.isolation.worker_process import NotStarted\n"
         "from tests.media import tasks\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
         "try:\n"

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.media.datasets import open_dataset
 from embed_assets.media.limits import Limits
-from embed_assets.media.tables import Columns, Tables
+from embed_assets.media.tables.open_table import open_dataset
+from embed_assets.media.tables.table_rows import Columns, Tables
 from embed_assets.settings import make_settings
 from tests.media.test_tables import KINDS, rows, write
 from tests.support import pipeline, run_all
@@ -102,7 +102,7 @@ def test_a_column_is_named_once(text: list[str]) -> None:
 
 def test_one_column_in_a_list_is_that_column(tmp_path: Path) -> None:
     source = {"uri": str(tmp_path), "table": {"text": ["body"]}}
-    from embed_assets.embedding.sources import columns_of
+    from embed_assets.manifest.open_sources import columns_of
 
     settings = make_settings({"store": "s", "encoders": {"a": {"model": "m"}}, "sources": {"n": source}})
     assert columns_of(settings.sources["n"]) == Columns(text="body")

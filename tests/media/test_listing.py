@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.listing import list_readable, list_source, look_up
-from embed_assets.media.source import open_source
+from embed_assets.media.files.listing import list_readable, list_source, look_up
+from embed_assets.media.files.source import open_source
 from tests import support
 from tests.s3_server import S3Server
 

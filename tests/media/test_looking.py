@@ -8,9 +8,9 @@ from PIL import Image
 
 from embed_assets import plugins
 from embed_assets.errors import MediaError
-from embed_assets.media.isolation import Decoders
-from embed_assets.media.looking import look_at, refine
-from embed_assets.media.sniff import sniff
+from embed_assets.media.detect import look_at, refine
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.sniff import sniff
 from tests import hostile
 from tests.installing import install
 from tests.media.made import clip_file, sound_file, tone
@@ -18,7 +18,7 @@ from tests.media.test_image import encoded
 
 CODE = """
 import os, signal, time
-from embed_assets.media.decoder import Decoder
+from embed_assets.media.kinds.decoder_plugin import Decoder
 
 def detect(head):
     if head.startswith(b"crash"):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embed_assets.media.pattern import Selection, compile_pattern
+from embed_assets.media.files.glob_pattern import Selection, compile_pattern
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embed_assets.errors import MediaError
-from embed_assets.media.addressed import AddressedFiles, Addresses, list_addressed
-from embed_assets.media.cache import MediaCache
-from embed_assets.media.datasets import open_dataset
+from embed_assets.media.files.download_cache import MediaCache
+from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import content_hash
-from embed_assets.media.hosts import Hosts
 from embed_assets.media.limits import Limits
-from embed_assets.media.places import Places
-from embed_assets.media.source import open_source
-from embed_assets.media.tables import Columns, TableRow, Tables
+from embed_assets.media.tables.open_table import open_dataset
+from embed_assets.media.tables.table_rows import Columns, TableRow, Tables
+from embed_assets.media.uris.host_health import Hosts
+from embed_assets.media.uris.uri_column import AddressedFiles, Addresses, list_addressed
+from embed_assets.media.uris.uri_reader import Places
 from tests.s3_server import S3Server
 from tests.web_server import Answer, WebServer, web_server
 

@@ -3,9 +3,9 @@ import io
 import pytest
 from PIL import Image
 
-from embed_assets.media.item import Sniffed
-from embed_assets.media.looking import refine
-from embed_assets.media.sniff import sniff
+from embed_assets.media.detect import refine
+from embed_assets.media.kinds.sniff import sniff
+from embed_assets.media.media_types import Sniffed
 from tests.media.made import clip_file, sound_file, tone
 
 

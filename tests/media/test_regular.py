@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.regular import read_regular
-from embed_assets.media.source import open_source
+from embed_assets.media.files.regular_file import read_regular
+from embed_assets.media.files.source import open_source
 
 
 def a_socket(path: Path) -> None:

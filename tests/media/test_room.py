@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from embed_assets.media.room import Room
+from embed_assets.media.isolation.memory_limit import Room
 
 MEGA = 2**20
 

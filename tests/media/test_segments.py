@@ -6,10 +6,10 @@ from PIL import Image
 
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.hashing import content_hash, text_hash
-from embed_assets.media.isolation import Decoders
-from embed_assets.media.item import Segment
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.isolation.worker_process import NotStarted
 from embed_assets.media.limits import Limits
-from embed_assets.media.process import NotStarted
+from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
 from tests.media.test_image import encoded

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.image import decode_image
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.detect import refine
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
-from embed_assets.media.recordings import clip_segments, sound_segments
+from embed_assets.media.pictures.decode_image import decode_image
+from embed_assets.media.recordings.recording_segments import clip_segments, sound_segments
+from embed_assets.media.recordings.scene_cuts import scene_cuts
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.scenes import scene_cuts
-from embed_assets.media.sniff import sniff
 
 LIMITS = Limits()
 SAMPLING = Sampling(sample_rate=16000, frames=8, side=224, window_seconds=5.0, with_sound=True)

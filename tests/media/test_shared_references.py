@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.detect import refine
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting, segments_of
-from embed_assets.media.sniff import sniff
 
 SETS = ("malformed_pillow", "malformed_small")
 SOUND = Sampling(sample_rate=16000, window_seconds=5.0)

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embed_assets.media.shown import brief, credentials, has_hidden, identity, place_of, shown, without_user
+from embed_assets.media.files.redacted_uri import (
+    brief,
+    credentials,
+    has_hidden,
+    identity,
+    place_of,
+    shown,
+    without_user,
+)
 
 
 @pytest.mark.parametrize(

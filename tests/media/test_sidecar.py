@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import SourceError
-from embed_assets.media.item import Annotation
-from embed_assets.media.sidecar import folder_labels, load_sidecar
+from embed_assets.media.media_types import Annotation
+from embed_assets.media.tables.sidecar import folder_labels, load_sidecar
 from tests.s3_server import S3Server
 
 

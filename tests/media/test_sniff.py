@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from embed_assets.media.image import decode_image
+from embed_assets.media.detect import refine
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.looking import refine
-from embed_assets.media.sniff import sniff
+from embed_assets.media.pictures.decode_image import decode_image
 from tests.media.made import sound_file, tone
 
 
@@ -86,7 +86,7 @@ def test_sound_in_forms_without_a_known_signature_is_heard(kind: str) -> None:
 
 def test_text_is_told_without_pillow_or_ffmpeg() -> None:
     code = (
-        "import sys; from embed_assets.media.looking import refine; from embed_assets.media.sniff import sniff; "
+        "import sys; from embed_assets.media.detect import refine; from embed_assets.media.kinds.sniff import sniff; "
         "[refine(d, sniff(d)) for d in (b'words', '\u65e5\u672c'.encode(), b'{\"a\": 1}')]; "
         "print(sorted({'PIL', 'av'} & set(sys.modules)))"
     )

@@ -8,9 +8,9 @@ import pytest
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Sound
-from embed_assets.media.sound import decode_sound, silent, sound_windows
-from embed_assets.media.spans import spans
-from embed_assets.media.tape import Tape
+from embed_assets.media.recordings.decode_sound import decode_sound, silent, sound_windows
+from embed_assets.media.recordings.sample_buffer import Tape
+from embed_assets.media.recordings.time_windows import spans
 from tests.media.made import clip_file, sound_file, tone
 
 LIMITS = Limits()

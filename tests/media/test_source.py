@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.listing import list_source
-from embed_assets.media.source import open_source
+from embed_assets.media.files.listing import list_source
+from embed_assets.media.files.source import open_source
 from tests.s3_server import S3Server
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.media.spans import spans
+from embed_assets.media.recordings.time_windows import spans
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import MediaError
+from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
-from embed_assets.media.parquet import ParquetFile
-from embed_assets.media.parquet_pages import answer
-from embed_assets.media.source import open_source
-from embed_assets.media.spool import Spool
+from embed_assets.media.tables.parquet_file import ParquetFile
+from embed_assets.media.tables.parquet_worker import answer
+from embed_assets.media.tables.row_cache import Spool
 from tests.media import tasks
 from tests.media.test_tables import reasons, rows, tables
 

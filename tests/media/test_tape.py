@@ -1,6 +1,6 @@
 import numpy as np
 
-from embed_assets.media.tape import Tape
+from embed_assets.media.recordings.sample_buffer import Tape
 
 
 def blocks(*sizes: int) -> Tape:

@@ -4,7 +4,7 @@ import pytest
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import decode_text
+from embed_assets.media.text.decode_text import decode_text
 
 LIMITS = Limits()
 GERMAN = "Die Stra\u00dfe ist f\u00fcr Fu\u00dfg\u00e4nger gesperrt, weil B\u00e4ume gef\u00e4llt wurden. "

@@ -6,8 +6,8 @@ import pytest
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip
-from embed_assets.media.scenes import scene_cuts
-from embed_assets.media.video import decode_clips
+from embed_assets.media.recordings.scene_cuts import scene_cuts
+from embed_assets.media.recordings.video_clips import decode_clips
 from tests.media.made import clip_file, level_frame, sound_file, tone, transparent_file, video_file
 
 LIMITS = Limits()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import MediaError
-from embed_assets.media.allowed import Allowed
-from embed_assets.media.hosts import Hosts, Trouble
-from embed_assets.media.web import Web
+from embed_assets.media.uris.allowed_prefixes import Allowed
+from embed_assets.media.uris.host_health import Hosts, Trouble
+from embed_assets.media.uris.http_files import Web
 from tests.web_server import Answer, WebServer, web_server
 
 

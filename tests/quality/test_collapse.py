@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from embed_assets.errors import PromotionError
-from embed_assets.quality.collapse import mean_cosine
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Serving
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.collapsed_vectors import mean_cosine
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import pipeline, rewrite, run_all, write_notes, write_weights
 
 Swap = Callable[..., None]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from embed_assets.errors import PromotionError
-from embed_assets.steps import Steps
-from embed_assets.store.releases import CheckVerdict
-from embed_assets.store.serving import Serving, live_release
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.serving.releases import CheckVerdict
+from embed_assets.store.serving.serving_pointer import Serving, live_release
 from tests.support import (
     DIM,
     NOT_ENCODABLE,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import PromotionError
-from embed_assets.steps import Steps
-from embed_assets.store.serving import Serving
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import NOT_ENCODABLE, pipeline, run_all, write_notes
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\0\0\0"

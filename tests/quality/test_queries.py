@@ -12,10 +12,10 @@ from PIL import Image
 
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.limits import Limits
-from embed_assets.quality.asked import _query_id
-from embed_assets.quality.heldout import crop_of, evenly, span_of
-from embed_assets.quality.queryset import Judged, load_queries
-from embed_assets.store.queries import QueryVectors
+from embed_assets.quality.evaluation_queries import _query_id
+from embed_assets.quality.held_out_queries import crop_of, evenly, span_of
+from embed_assets.quality.labelled_queries import Judged, load_queries
+from embed_assets.store.query_vectors import QueryVectors
 from tests.support import all_rows, note, picture, pipeline, run_all, write_notes
 
 

@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from embed_assets.cli.main import main
-from embed_assets.embedding.question import question_of
 from embed_assets.encoders.registry import encoder_specs
 from embed_assets.errors import MediaError
-from embed_assets.media.isolation import Decoders
+from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import LimitSettings
-from embed_assets.steps import Steps
-from embed_assets.store.saved import save_settings
+from embed_assets.store.saved_settings import save_settings
+from embed_assets.versions.query_input import question_of
 from tests import hostile
 from tests.installing import install
 from tests.media.made import sound_file, tone
@@ -27,7 +27,7 @@ EIGHT = {"rate": 48000, "layout": "7.1"}
 
 PLUGIN = """
 import os, signal, time
-from embed_assets.media.decoder import Decoder
+from embed_assets.media.kinds.decoder_plugin import Decoder
 
 def decode(data, limits):
     if b"hang" in data:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from embed_assets.errors import EncoderOutputError, EncoderVersionError, MediaError, SettingsError, StoreError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import ComputeSettings
-from embed_assets.steps import Steps
 from tests.support import note, picture, pipeline, refresh_and_embed, rewrite, run_all, write_notes
 
 CPU = ComputeSettings(device="cpu", offline=True)  # pyright: ignore[reportCallIssue]

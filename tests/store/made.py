@@ -9,8 +9,8 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.releases import CheckVerdict, Release
-from embed_assets.store.serving import Pointer, Serving
+from embed_assets.store.serving.releases import CheckVerdict, Release
+from embed_assets.store.serving.serving_pointer import Pointer, Serving
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import EncoderVersions, VersionRecord
 from tests.support import vector_rows

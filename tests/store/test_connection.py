@@ -10,7 +10,7 @@ import pytest
 
 from embed_assets.errors import StoreError
 from embed_assets.store.connection import Store, lance_options
-from embed_assets.store.rows import read
+from embed_assets.store.upsert import read
 
 SCHEMA = pa.schema([pa.field("key", pa.string())])
 

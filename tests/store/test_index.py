@@ -7,8 +7,8 @@ import pytest
 
 from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.index import IndexReport, build_indices
-from embed_assets.store.nearest import approximate, exact
+from embed_assets.store.serving.nearest_rows import approximate, exact
+from embed_assets.store.serving.vector_index import IndexReport, build_indices
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"

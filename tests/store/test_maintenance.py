@@ -16,14 +16,14 @@ from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import IndexSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.history import History
-from embed_assets.store.index import build_indices
-from embed_assets.store.maintenance import MaintenanceReport, maintain
-from embed_assets.store.nearest import nearest, open_release
 from embed_assets.store.quarantine import Quarantine
-from embed_assets.store.queries import QueryVectors
-from embed_assets.store.releases import Release, Releases, release_tag
-from embed_assets.store.retire import drop_leftovers, forget, retirable, retire
-from embed_assets.store.serving import Pointer, Serving, live_release, move_event
+from embed_assets.store.query_vectors import QueryVectors
+from embed_assets.store.serving.nearest_rows import nearest, open_release
+from embed_assets.store.serving.releases import Release, Releases, release_tag
+from embed_assets.store.serving.serving_pointer import Pointer, Serving, live_release, move_event
+from embed_assets.store.serving.vector_index import build_indices
+from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
+from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
 from embed_assets.store.versions import EncoderVersions
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
@@ -263,7 +263,7 @@ def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):
         promote(store, waiting)
         forget(*arguments, **named)
 
-    monkeypatch.setattr("embed_assets.store.retire.forget", forget_late)
+    monkeypatch.setattr("embed_assets.store.upkeep.retire_version.forget", forget_late)
     with pytest.raises(StoreError, match="serves space"):
         retire(store, "words", "v1", current="v2")
     assert traces(store, "v1") == ["record", "release", "words__v1"]

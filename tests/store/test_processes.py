@@ -12,10 +12,10 @@ import pytest
 
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.connection import Store
-from embed_assets.store.maintenance import maintain
-from embed_assets.store.nearest import nearest, open_release
-from embed_assets.store.releases import Release, Releases
-from embed_assets.store.serving import Serving, live_release
+from embed_assets.store.serving.nearest_rows import nearest, open_release
+from embed_assets.store.serving.releases import Release, Releases
+from embed_assets.store.serving.serving_pointer import Serving, live_release
+from embed_assets.store.upkeep.maintenance import maintain
 from tests.store.made import promote, register, release, upkeep
 from tests.support import REPOSITORY
 
@@ -25,7 +25,7 @@ import json, sys
 from embed_assets.errors import PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.connection import Store
-from embed_assets.store.releases import Releases
+from embed_assets.store.serving.releases import Releases
 from tests.store.made import Late
 
 store = Store(sys.argv[1])
@@ -48,9 +48,9 @@ from datetime import timedelta
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.connection import Store
-from embed_assets.store.maintenance import maintain
-from embed_assets.store.releases import Releases
-from embed_assets.store.serving import Serving
+from embed_assets.store.upkeep.maintenance import maintain
+from embed_assets.store.serving.releases import Releases
+from embed_assets.store.serving.serving_pointer import Serving
 
 store = Store(sys.argv[1])
 serving = Serving(store)

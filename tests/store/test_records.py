@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.history import History
 from embed_assets.store.versions import EncoderVersions
 from tests.support import pipeline, write_notes

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import StoreError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.steps import Steps
 from embed_assets.store.connection import Store
-from embed_assets.store.repair import find_damage, repair
+from embed_assets.store.upkeep.repair import find_damage, repair
 from tests.support import all_rows, note, pipeline, rewrite, run_all, write_notes
 
 TABLES = ("canaries", "encoder_versions", "history", "manifest", "releases", "serving", "words__")

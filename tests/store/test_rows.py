@@ -8,7 +8,7 @@ from embed_assets.store.connection import Store
 from embed_assets.store.history import History
 from embed_assets.store.manifest import SCHEMA, Manifest
 from embed_assets.store.records import Records
-from embed_assets.store.rows import first, one_of, quoted, read, upsert
+from embed_assets.store.upsert import first, one_of, quoted, read, upsert
 from tests.support import vector_rows, vector_table
 
 NASTY = ["it's", "' OR '1' = '1", "a'; DELETE", "''", 'say "hi"', "back\\slash", "percent % _", "x\ny", "図書館", ""]

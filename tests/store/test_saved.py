@@ -5,9 +5,9 @@ import resource
 import pytest
 
 from embed_assets.errors import SourceError, StoreError
-from embed_assets.steps import Steps
+from embed_assets.pipeline.steps import Steps
 from embed_assets.store.connection import Store
-from embed_assets.store.saved import save_settings, saved_settings, sources_stand
+from embed_assets.store.saved_settings import save_settings, saved_settings, sources_stand
 from tests.support import settings
 
 

@@ -13,9 +13,17 @@ import pytest
 from embed_assets.errors import PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.connection import Store
-from embed_assets.store.nearest import open_release
-from embed_assets.store.releases import CheckVerdict, Release, Releases, from_document, release_tag
-from embed_assets.store.serving import SCHEMA, Pointer, Serving, live_release, move_event, protect, releases_named
+from embed_assets.store.serving.nearest_rows import open_release
+from embed_assets.store.serving.releases import CheckVerdict, Release, Releases, from_document, release_tag
+from embed_assets.store.serving.serving_pointer import (
+    SCHEMA,
+    Pointer,
+    Serving,
+    live_release,
+    move_event,
+    protect,
+    releases_named,
+)
 from tests.store.made import PASSED, Late, files, promote, release, versions
 from tests.support import vector_rows
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.history import History
-from embed_assets.store.releases import Releases
-from embed_assets.store.serving import Serving
-from embed_assets.store.tidy import tidy
+from embed_assets.store.serving.releases import Releases
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.upkeep.after_run_cleanup import tidy
 from tests.support import note, pipeline, rewrite, run_all, write_notes
 
 

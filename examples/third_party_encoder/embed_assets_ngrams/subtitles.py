@@ -4,7 +4,7 @@ import re
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text import decode_text
+from embed_assets.media.text.decode_text import decode_text
 
 _TIME = r"\d+:\d\d:\d\d[,.]\d{1,3}"
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\d+[ \t]*\r?\n" + _TIME.encode() + rb" *--> *\d")

@@ -1,0 +1,1 @@
+"""Automation: conditions, jobs, run requests, schedules, sensors and upkeep."""

@@ -1,0 +1,143 @@
+"""Sensors: new media, a moved model, promotion after embedding, work that was left; all off until switched on."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from embed_assets.assets.automation.jobs import EncoderJobs
+from embed_assets.assets.automation.run_requests import (
+    embed_requests,
+    reconcile_requests,
+    requests_after_embed,
+    resolve_request,
+)
+from embed_assets.assets.names import Names
+from embed_assets.assets.upstream import news_of_upstream
+from embed_assets.encoders.loading.revision import model_state
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import WeightsError
+from embed_assets.manifest.open_sources import limits_of, listed
+from embed_assets.pipeline.steps import Steps
+from embed_assets.settings import PipelineSettings
+
+_STOPPED = dg.DefaultSensorStatus.STOPPED
+
+
+def build_sensors(
+    names: Names, specs: Mapping[str, EncoderSpec], jobs: Mapping[str, EncoderJobs]
+) -> list[dg.SensorDefinition]:
+    """All of a pipeline: one a source, two an encoder, and one that looks for what was left."""
+    media = [build_new_media_sensor(names, source, jobs) for source in names.settings.sources]
+    moved = [build_revision_sensor(names, encoder, spec, jobs[encoder]) for encoder, spec in specs.items()]
+    promotion = [build_promotion_sensor(names, encoder, own) for encoder, own in jobs.items()]
+    return [*media, *moved, *promotion, build_reconcile_sensor(names, jobs)]
+
+
+def build_new_media_sensor(
+    names: Names, source: str, jobs: Mapping[str, EncoderJobs], *, seconds: int = 300
+) -> dg.SensorDefinition:
+    """Lists a source; where the listing is not the one of the last tick, starts the embed jobs that read it.
+
+    So it does where the source's asset was materialized after its manifest; of a source that is an asset's value
+    that is all it looks at. Without run keys: a listing that comes back (a file removed and restored) is another
+    change.
+    """
+    readers = [encoder for encoder in names.spaces_of if source in names.settings.sources_of(encoder)]
+
+    @dg.sensor(
+        name=names.named(f"{source}_new_media"),
+        jobs=[jobs[encoder].embed for encoder in readers],
+        minimum_interval_seconds=seconds,
+        default_status=_STOPPED,
+        description=f"Look for new, edited and deleted media in {names.settings.sources[source].address}.",
+    )
+    def new_media(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        before, _, told = (context.cursor or "").partition("@")
+        by_listing = names.settings.sources[source].kind != "value"
+        digest = listing_digest(names.settings, source) if by_listing else ""
+        news = news_of_upstream(names, source, context.instance)
+        if digest == before and news in ("", told):
+            return dg.SkipReason(f"nothing changed in {source}")
+        cursor = f"{digest}@{news or told}" if news or told else digest
+        requests = [one for name in readers for one in embed_requests(names, name, jobs[name], context.instance)]
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+    return new_media
+
+
+def build_revision_sensor(
+    names: Names, encoder: str, spec: EncoderSpec, jobs: EncoderJobs, *, seconds: int = 3600
+) -> dg.SensorDefinition:
+    """Asks where the encoder's model stands; where it moved, resolves the encoder. Loads no model."""
+
+    @dg.sensor(
+        name=names.named(f"{encoder}_new_revision"),
+        jobs=[jobs.embed],
+        minimum_interval_seconds=seconds,
+        default_status=_STOPPED,
+        description=f"Look for other weights of {spec.model}: a hub's commit, or a local folder's files.",
+    )
+    def new_revision(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            state = model_state(spec, offline=names.settings.compute.offline)
+        except WeightsError as error:
+            return dg.SkipReason(str(error))
+        if state == context.cursor:
+            return dg.SkipReason(f"{spec.model} is where it was: {state}")
+        known = Steps(names.settings).current(encoder)
+        if known is not None and known.revision == state:  # resolved since, or before the sensor was switched on
+            return dg.SensorResult(cursor=state, skip_reason=f"{spec.model} is resolved at {state}")
+        return dg.SensorResult(run_requests=[resolve_request(names, encoder, jobs)], cursor=state)
+
+    return new_revision
+
+
+def build_promotion_sensor(names: Names, encoder: str, jobs: EncoderJobs) -> dg.SensorDefinition:
+    """After a successful embed run: promote its versions. A version that was only registered is embedded."""
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        name=names.named(f"{encoder}_promotion"),
+        monitored_jobs=[jobs.embed, jobs.reembed],
+        request_jobs=[jobs.promote, jobs.embed],
+        default_status=_STOPPED,
+        description=f"Index, check and serve what {encoder} has embedded; embed a version that is new.",
+    )
+    def promotion(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
+        yield from requests_after_embed(names, encoder, jobs, context.dagster_run, context.instance)
+
+    return promotion
+
+
+def build_reconcile_sensor(names: Names, jobs: Mapping[str, EncoderJobs], *, seconds: int = 900) -> dg.SensorDefinition:
+    """Compares manifest, vector tables, candidates and pointers; remembers nothing, so that nothing is lost."""
+
+    @dg.sensor(
+        name=names.named("reconcile"),
+        jobs=[job for encoder in jobs.values() for job in (encoder.embed, encoder.promote)],
+        minimum_interval_seconds=seconds,
+        default_status=_STOPPED,
+        description="Look in the store for vectors that are missing or stale, and for releases that lag behind them.",
+    )
+    def reconcile(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        requests = [
+            request
+            for encoder, encoder_jobs in jobs.items()
+            for request in reconcile_requests(names, encoder, encoder_jobs, context.instance)
+        ]
+        if not requests:
+            return dg.SkipReason("vectors, releases and pointers are as the manifests say")
+        return dg.SensorResult(run_requests=requests)
+
+    return reconcile
+
+
+def listing_digest(settings: PipelineSettings, source: str) -> str:
+    """Hash of a source's listing: keys, sizes, times and etags; no bytes are read."""
+    store = Steps(settings).store
+    found = listed(source, settings.sources[source], limits=limits_of(settings.limits), readers=1, store=store)
+    digest = hashlib.sha256()
+    for file in found.files:
+        digest.update(f"{file.key}\0{file.size}\0{file.mtime}\0{file.etag}\n".encode())
+    return digest.hexdigest()

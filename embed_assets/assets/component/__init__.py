@@ -1,0 +1,1 @@
+"""Component: the settings as YAML with templates, and what is scaffolded."""

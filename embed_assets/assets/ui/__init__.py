@@ -1,0 +1,1 @@
+"""UI: pictures and tables in the metadata of assets."""

@@ -1,0 +1,91 @@
+"""Pictures for the UI: contact sheets and projections, as markdown with the picture inside."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+
+from embed_assets.assets.ui.previews import in_markdown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Dagster shows markdown inline when it is shorter than this; longer hides behind a button.
+_INLINE = 1000
+_COLOURS = (
+    (76, 120, 168), (245, 133, 24), (84, 162, 75), (228, 87, 86),
+    (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
+)  # fmt: skip
+_OTHERS = (150, 150, 150)
+THUMBNAIL = 68  # pixels of a side on a contact sheet
+
+
+def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = THUMBNAIL + 4) -> str:
+    """Thumbnails in a grid, as markdown with a JPEG inside; some 20 kB for 24 pictures."""
+    from PIL import Image
+
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * side, max(1, rows) * side), (255, 255, 255))
+    for place, picture in enumerate(pictures):
+        small = picture.copy()
+        small.thumbnail((side - 4, side - 4))
+        sheet.paste(small, ((place % columns) * side + 2, (place // columns) * side + 2))
+    data = io.BytesIO()
+    sheet.save(data, "JPEG", quality=75)
+    return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()})"
+
+
+def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
+    """Points on a plane as coloured cells: the colour is the cell's commonest group. Short enough to be inline."""
+    for cells in (48, 40, 32, 24):
+        markdown = _map(_grid(points, groups, cells), cells)
+        if len(markdown) < _INLINE:
+            return markdown
+    return _map(_grid(points, groups, 16), 16)
+
+
+def legend(groups: Sequence[str]) -> str:
+    """Which colour is which group, as a markdown table."""
+    names = ("blue", "orange", "green", "red", "teal", "purple", "brown", "yellow")
+    common = [group for group, _ in Counter(groups).most_common(len(_COLOURS))]
+    lines = [f"| {name} | {in_markdown(group)} |" for name, group in zip(names, common, strict=False)]
+    others = len(set(groups)) - len(common)
+    return "\n".join(["| colour | group |", "|---|---|", *lines, *([f"| grey | {others} others |"] if others else [])])
+
+
+def _grid(points: np.ndarray, groups: Sequence[str], cells: int) -> np.ndarray:
+    """Palette index of each cell: uint8, (cells, cells); 0 is empty."""
+    grid = np.zeros((cells, cells), dtype=np.uint8)
+    if not len(points):
+        return grid
+    common = [group for group, _ in Counter(groups).most_common(len(_COLOURS))]
+    codes = np.array([common.index(g) + 1 if g in common else len(_COLOURS) + 1 for g in groups])
+    low, high = np.quantile(points, 0.005, axis=0), np.quantile(points, 0.995, axis=0)
+    places = ((points - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
+    columns, rows = (np.minimum((places * cells).astype(int), cells - 1)).T
+    counts = np.zeros((cells, cells, len(_COLOURS) + 2), dtype=int)
+    np.add.at(counts, (rows, columns, codes), 1)
+    filled = counts.sum(axis=2) > 0
+    grid[filled] = counts.argmax(axis=2)[filled]
+    return grid
+
+
+def _map(grid: np.ndarray, cells: int) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(grid, mode=None).convert("P")
+    palette = [(255, 255, 255), *_COLOURS, _OTHERS]
+    picture.putpalette([part for colour in palette for part in colour])
+    data = io.BytesIO()
+    picture.save(data, "PNG", optimize=True, bits=4)
+    png = base64.b64encode(data.getvalue()).decode()
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='400' height='400' viewBox='0 0 {cells} {cells}' "
+        f"style='image-rendering:pixelated'><image width='{cells}' height='{cells}' "
+        f"href='data:image/png;base64,{png}'/></svg>"
+    )
+    return "![map](data:image/svg+xml," + quote(svg, safe="='/:;,+") + ")"

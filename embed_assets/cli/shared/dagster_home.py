@@ -1,0 +1,86 @@
+"""A store's Dagster home: where its runs are kept, and how its instance is set up."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embed_assets.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+HOME = ".embed-assets"
+
+_HEAD = """\
+# Written by embed-assets; edit as you like.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+_DAGSTER_YAML = f"""\
+{_HEAD}concurrency:
+  pools:
+    default_limit: 1 # one encoder on the accelerator at a time
+    granularity: run # a run waits in the queue, where it costs nothing
+run_launcher: # Dagster's own, and a look whether the processes of runs are there
+  module: embed_assets.assets.runs.launcher
+  class: LocalRunLauncher
+run_monitoring: # ends runs whose process is gone
+  enabled: true
+  poll_interval_seconds: 20
+  free_slots_after_run_end_seconds: 5
+"""
+# As earlier releases wrote it; replaced where nobody edited it.
+_EARLIER = (
+    f"""\
+{_HEAD}concurrency:
+  pools:
+    default_limit: 1 # one encoder on the accelerator at a time
+run_monitoring:
+  enabled: true
+  free_slots_after_run_end_seconds: 60
+""",
+)
+
+
+def dagster_home(settings: PipelineSettings) -> Path:
+    """The store's DAGSTER_HOME, made and set: beside a local store, unless the environment names one."""
+    named = os.environ.get("DAGSTER_HOME")
+    home = Path(named) if named else home_of(settings.store)
+    home.mkdir(parents=True, exist_ok=True)
+    _write_configuration(home / "dagster.yaml", own=home == home_of(settings.store))
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+@contextmanager
+def dagster_instance(home: Path) -> "Iterator[dg.DagsterInstance]":
+    """The instance of a Dagster home. Of processes that make its databases at the same time one waits for the other."""
+    import dagster as dg
+
+    with (home / "instance.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        instance = dg.DagsterInstance.get()
+    with instance:
+        yield instance
+
+
+def home_of(store: str) -> Path:
+    """Where the Dagster history of a store is kept: beside a folder, by name for a bucket."""
+    if "://" not in store:
+        return Path(store).absolute().parent / "dagster"
+    return Path(HOME).absolute() / f"dagster-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
+
+
+def _write_configuration(file: Path, *, own: bool) -> None:
+    """Whole or not at all: every command reads it. In a store's own home an empty one is what a full disk leaves."""
+    if file.exists() and not (own and file.read_text(encoding="utf-8") in ("", *_EARLIER)):
+        return
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    part.write_text(_DAGSTER_YAML, encoding="utf-8")
+    part.replace(file)

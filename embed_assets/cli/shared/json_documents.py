@@ -1,0 +1,217 @@
+"""What each command prints with --json, as types; `schema_of` makes the JSON Schemas of docs/json/ from them."""
+
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic's demand below Python 3.12
+
+from embed_assets.embedding.cost_forecast import Forecast
+from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.manifest.unmatched_sidecar_rows import Unmatched
+from embed_assets.manifest.unreachable_items import OutOfReach
+from embed_assets.pipeline.plan_report import Change
+from embed_assets.pipeline.quarantined_items import Quarantined
+from embed_assets.pipeline.status import EncoderStatus, SourceStatus
+from embed_assets.search.searcher import Hit
+from embed_assets.store.upkeep.repair import Damage
+from embed_assets.store.upkeep.retire_version import Retired
+
+
+class StatusDocument(TypedDict):
+    """embed-assets status."""
+
+    store: str
+    fresh: bool
+    sources: list[SourceStatus]
+    encoders: list[EncoderStatus]
+    unencoded: dict[str, dict[str, int]]  # source → kind → items
+    unresolved: list[str]
+    unusable: dict[str, str]
+    out_of_reach: dict[str, list[OutOfReach]]
+    unmatched: dict[str, Unmatched]
+
+
+class RunDocument(StatusDocument):
+    """embed-assets run."""
+
+    changed: bool
+    stopped: str | None
+    left: int
+    held_back: str | None
+
+
+class ItemCounts(TypedDict):
+    """Items of a plan by what became of them."""
+
+    new: int
+    edited: int
+    stale: int
+    renamed: int
+    deleted: int
+    errored: int
+    unchanged: int
+
+
+class SourceCounts(ItemCounts):
+    """The same of one source."""
+
+    source: str
+
+
+class ShardCounts(SourceCounts):
+    """The same of one shard."""
+
+    shard: str
+
+
+class VersionPlanDocument(TypedDict):
+    """The work of one encoder version."""
+
+    version: str
+    role: str
+    fresh: bool
+    settled: bool
+    sources: list[SourceCounts]
+    shards: list[ShardCounts]
+    errors: dict[str, dict[str, int]]
+    forecast: list[Forecast]
+    total: Forecast
+
+
+class GateDocument(TypedDict):
+    """What stands between a candidate and serving."""
+
+    promotion: str
+    by_hand: str
+    held: bool
+    blocking: list[str]
+    judged: int
+
+
+class EncoderPlanDocument(TypedDict):
+    """All kept versions of an encoder."""
+
+    encoder: str
+    space: str
+    fresh: bool
+    version: str
+    live: str | None
+    against: str | None
+    changes: list[Change]
+    same: list[str]
+    gate: GateDocument
+    versions: list[VersionPlanDocument]
+
+
+class PlanDocument(TypedDict):
+    """embed-assets plan; `run` is null unless --yes ran it."""
+
+    store: str
+    fresh: bool
+    refreshed: list[RefreshReport]
+    encoders: list[EncoderPlanDocument]
+    total: Forecast
+    budget: str | None
+    run: "RunDocument | None"
+
+
+class ReleaseDocument(TypedDict):
+    """A table version that a pointer names."""
+
+    encoder: str
+    version: str
+    table: str
+    table_version: int
+    rows: int
+
+
+class MoveDocument(TypedDict):
+    """embed-assets promote and rollback."""
+
+    space: str
+    generation: int
+    live: ReleaseDocument | None
+    earlier: list[ReleaseDocument]
+    held: list[str]
+    by: str
+    at: str
+    moved: bool
+    milliseconds: float
+
+
+class RetryDocument(TypedDict):
+    """embed-assets retry."""
+
+    items: int
+
+
+class MaintenanceDocument(TypedDict):
+    """embed-assets maintain."""
+
+    compacted: dict[str, int]
+    indexed: dict[str, int]
+    cleaned: dict[str, int]
+    bytes_removed: int
+    tagged: list[str]
+    untagged: list[str]
+    retired: list[tuple[str, str]]
+    dropped: list[str]
+    skipped: dict[str, str]
+    left: list[str]
+    seconds: float
+    changed: list[str]
+    versions_removed: int
+
+
+class EncoderFacts(TypedDict):
+    """embed-assets encoders."""
+
+    name: str
+    model: str
+    media: str
+    queries: str
+    space: str
+    dim: int | None
+    tap: str
+    pooling: str
+    license: str
+    download_mb: float | None
+    extra: str
+    source: str
+
+
+DOCUMENTS: dict[str, Any] = {
+    "encoders": list[EncoderFacts],
+    "history": list[dict[str, Any]],  # each has kind and at; what else, the kind decides
+    "maintain": MaintenanceDocument,
+    "plan": PlanDocument,
+    "promote": MoveDocument,
+    "quarantine": list[Quarantined],
+    "repair": list[Damage],
+    "retire": list[Retired],
+    "retry": RetryDocument,
+    "rollback": MoveDocument,
+    "run": RunDocument,
+    "search": dict[str, list[Hit]],
+    "status": StatusDocument,
+}
+
+
+def schema_of(command: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what a command prints: all fields are there, and no others."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(DOCUMENTS[command]).json_schema(mode="serialization")
+    _close(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"embed-assets {command}", **schema}
+
+
+def _close(schema: Any) -> None:
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+            schema["required"] = sorted(schema["properties"])
+        for part in schema.values():
+            _close(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _close(part)

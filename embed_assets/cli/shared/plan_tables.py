@@ -1,0 +1,162 @@
+"""What a plan looks like on a terminal: items by source, what they cost, why, and what gates the promotion."""
+
+from rich.table import Table
+
+from embed_assets.cli.shared.console import PlainConsole, make_console
+from embed_assets.embedding.cost_forecast import Forecast, total
+from embed_assets.embedding.run_budget import Allowance
+from embed_assets.manifest.pending_items import CLASSES
+from embed_assets.pipeline.plan_report import Change, EncoderPlan, PipelinePlan
+
+_UNKNOWN = "?"
+
+
+def print_plan(
+    plan: PipelinePlan,
+    *,
+    details: bool = False,
+    allowance: Allowance | None = None,
+    console: PlainConsole | None = None,
+) -> None:
+    """Every encoder: a table, why it is to be done, what it is reckoned from, and the gate."""
+    console = console or make_console()
+    for encoder in plan.encoders:
+        console.print(_table(encoder, by_shard=details))
+        for line in _lines(encoder):
+            console.tell(f"  {line}")
+    for refreshed in plan.refreshed:
+        for each in refreshed.out_of_reach:
+            told = f"{refreshed.source}: {each.told()}"
+            console.tell(told, style="yellow")
+        if refreshed.unmatched:
+            console.tell(f"{refreshed.source}: {refreshed.unmatched.told()}", style="yellow")
+    if plan.total.items:
+        console.tell(f"Together: {_told(plan.total)}")
+    if allowance is not None and plan.total.items:
+        console.tell(_budget(plan, allowance))
+
+
+def count(number: float | None, unit: str = "") -> str:
+    """1,234 or 1.2M; "?" where it is not known."""
+    if number is None:
+        return _UNKNOWN
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            shown = number / (1e3 if letter == "k" else size)
+            return f"{shown:.3g}{letter}{unit}" if shown < 100 else f"{shown:.0f}{letter}{unit}"
+    return f"{number:,.0f}{unit}"
+
+
+def duration(seconds: float | None) -> str:
+    """3 s, 41 min or 2.1 h."""
+    if seconds is None:
+        return _UNKNOWN
+    if seconds < 1:
+        return "<1 s"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _table(plan: EncoderPlan, *, by_shard: bool) -> Table:
+    title = f"{plan.encoder}, space {plan.space}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("version", no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for name in (*(["shard"] if by_shard else []), *CLASSES, *([] if by_shard else _costs(plan))):
+        table.add_column(name, justify="right", no_wrap=True)
+    for version in plan.versions:
+        name = f"{version.record.version} {version.role}"
+        if by_shard:
+            for (source, shard), counts in version.plan.classes.items():
+                table.add_row(name, source, shard, *(f"{counts[kind]:,}" if counts[kind] else "" for kind in CLASSES))
+            continue
+        for source, counts in version.plan.by_source().items():
+            own = [each for each in version.forecasts if each.source == source]
+            costs = _cost_cells(total(own), plan) if own else []
+            table.add_row(name, source, *(f"{counts[kind]:,}" for kind in CLASSES), *costs)
+    return table
+
+
+def _costs(plan: EncoderPlan) -> list[str]:
+    """Columns of what it costs: none where nothing is to be encoded."""
+    forecasts = [each for version in plan.versions for each in version.forecasts]
+    units = {each.unit for each in forecasts}
+    if not forecasts:
+        return []
+    priced = any(each.usd is not None for each in forecasts)
+    return ["segments", units.pop() if len(units) == 1 else "cost", "encoding", "bytes", *(["usd"] if priced else [])]
+
+
+def _cost_cells(found: Forecast, plan: EncoderPlan) -> list[str]:
+    cells = [count(found.segments), count(found.cost), duration(found.seconds), count(found.bytes)]
+    return [*cells, money(found.usd)] if "usd" in _costs(plan) else cells
+
+
+def money(usd: float | None) -> str:
+    """Cents where there are some, else as many digits as it takes."""
+    if usd is None:
+        return ""
+    return f"{usd:.2f}" if usd >= 1 or not usd else f"{usd:.2g}"
+
+
+def _lines(plan: EncoderPlan) -> list[str]:
+    lines = [f"live: {plan.live or 'nothing serves yet'}"]
+    if plan.versions[0].role != "live":
+        lines += [_why(change, plan) for change in plan.changes]
+        equal = [part for part in plan.same if not part.startswith("file ")]
+        lines += [f"equal: {', '.join(equal)}"] if plan.changes and equal else []
+    for version in plan.versions:
+        for source, reasons in version.plan.quarantined.items():
+            told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+            lines.append(f"errored in {source}, not tried again before they change: {told}")
+        lines += [f"{version.record.version} is reckoned from: {basis}" for basis in version.total.basis]
+        if version.plan.fresh and not version.settled:
+            lines.append(f"{version.record.version} has all its vectors; it is to be indexed, checked and served")
+    return [*dict.fromkeys(lines), *([] if plan.fresh else [_gate(plan)])]
+
+
+def _why(change: Change, plan: EncoderPlan) -> str:
+    return f"why: {change.part}: {_short(change.before)} → {_short(change.after)} (against {plan.against})"
+
+
+def _gate(plan: EncoderPlan) -> str:
+    gate = plan.gate
+    how = f"by hand (embed-assets promote): {gate.by_hand}" if gate.by_hand else "automatic"
+    judged = f"{gate.judged:,} labelled queries" if gate.judged else "no labelled queries"
+    return f"gate: {', '.join(gate.blocking)} must pass; {judged}; promotion {how}"
+
+
+def _told(found: Forecast) -> str:
+    parts = [f"{found.items:,} items to encode", f"{count(found.segments)} segments"]
+    if found.cost is not None:
+        parts.append(count(found.cost, f" {found.unit}"))
+    parts += [f"about {duration(found.seconds)} of encoding", f"{count(found.bytes, 'B')} more in the store"]
+    if found.usd is not None:
+        parts.append(f"{money(found.usd)} usd")
+    return ", ".join(parts)
+
+
+def _budget(plan: PipelinePlan, allowance: Allowance) -> str:
+    """Whether the budget is likely to be enough."""
+    needed = 0.0
+    for encoder in plan.encoders:
+        for version in encoder.versions:
+            for each in version.forecasts:
+                value = {"seconds": each.seconds, "usd": each.usd}.get(allowance.unit, each.cost)
+                if not allowance.counts(version.record.spec, each.modality):
+                    continue
+                if value is None:
+                    return f"Budget of {allowance}: it is not known whether that is enough."
+                needed += value
+    if needed <= allowance.limit:
+        return f"Budget of {allowance}: enough."
+    return f"Budget of {allowance}: enough for about {allowance.limit / needed:.0%}; the rest waits for another run."
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "none"
+    if len(value) >= 40 and set(value) <= set("0123456789abcdef"):
+        return f"{value[:8]}…"
+    return value if len(value) <= 60 else f"{value[:59]}…"

@@ -1,0 +1,98 @@
+"""Run a pipeline within an allowance, and tell what came of it."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from embed_assets.cli.shared.options import short_path
+from embed_assets.cli.shared.plain_output import say
+from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
+from embed_assets.cli.shared.status_tables import print_status, print_warnings
+from embed_assets.embedding.run_budget import Allowance, BudgetReached, limiting
+from embed_assets.errors import PromotionError
+from embed_assets.pipeline.status import Status, read_status
+from embed_assets.pipeline.steps import Steps
+from embed_assets.settings import PipelineSettings
+
+_BUDGET_REACHED = 4  # exit code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    status: Status
+    changed: bool  # whether there was something to do
+    stopped: str | None  # why it ended before all was done, and what is left
+    left: int  # items that a budget left
+    held_back: str | None  # what was not promoted, and why
+    started: float
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of a budget that was reached."""
+        return _BUDGET_REACHED if self.stopped else 0
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return self.status.document() | {
+            "changed": self.changed,
+            "stopped": self.stopped,
+            "left": self.left,
+            "held_back": self.held_back,
+        }
+
+
+def apply(settings: PipelineSettings, *, quiet: bool, allowance: Allowance | None = None) -> Outcome:
+    """Run the pipeline within an allowance. Raises what stopped it, but for the end of the allowance."""
+    started = time.monotonic()
+    changed, held_back = True, None
+    try:
+        with limiting(allowance):
+            changed = run_pipeline(settings, quiet=quiet)
+    except BudgetReached:
+        pass  # said below
+    except PromotionError as error:  # what is not complete is not promoted
+        if allowance is None or not allowance.left:
+            raise
+        held_back = str(error)
+    left = allowance.left if allowance else 0
+    return Outcome(
+        status=read_status(Steps(settings)),
+        changed=changed,
+        stopped=str(allowance.reached()) if allowance and left else None,
+        left=left,
+        held_back=held_back,
+        started=started,
+    )
+
+
+def print_fresh(status: Status, *, started: float) -> None:
+    """Say in one line that there was nothing to do."""
+    items = sum(encoder.vectors for encoder in status.encoders)
+    say(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
+    print_warnings(status)
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """Tables and the next command; exits with the outcome's code."""
+    if not outcome.changed:
+        print_fresh(outcome.status, started=outcome.started)
+        return
+    print_status(outcome.status)
+    if outcome.stopped:
+        if outcome.held_back:
+            say(outcome.held_back, err=True, lines=True)
+        say(outcome.stopped)
+        click.get_current_context().exit(outcome.exit_code)
+    say(
+        f'Done in {timed(outcome.started)}. Next: embed-assets search "a query" '
+        f"--store {short_path(outcome.status.store)}"
+    )
+
+
+def made_allowance(budget: str | None) -> Allowance | None:
+    """The allowance of --budget, its clock started."""
+    return Allowance.parse(budget) if budget else None

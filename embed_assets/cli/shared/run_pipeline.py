@@ -1,0 +1,201 @@
+"""Run a pipeline from the command line: the same assets as in the UI, in this process, with progress."""
+
+import gc
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embed_assets import progress
+from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, home_of
+from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
+from embed_assets.cli.shared.status_tables import Progress
+from embed_assets.embedding.run_budget import BudgetReached
+from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.checks import REQUIRED
+from embed_assets.run_cache import forget_once, once_a_run
+from embed_assets.settings import PipelineSettings
+from embed_assets.store.saved_settings import is_saved, save_settings
+from embed_assets.store.serving.releases import Releases
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.versions import VersionRecord
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from embed_assets.assets.names import Names
+
+_WAITED = 0.4  # seconds: less than one look at what is waited for takes
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def is_fresh(steps: Steps) -> bool:
+    """Whether sources, encoders, vectors and pointers are all as they should be; encodes nothing."""
+    if any(steps.listing_differs(source) for source in steps.settings.sources):
+        return False
+    for encoder in steps.settings.encoders:
+        if steps.resolve(encoder).is_new:
+            return False
+        if not all(steps.plan(record, again=True).fresh and steps.settled(record) for record in steps.kept(encoder)):
+            return False
+    return True
+
+
+def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
+    """Materialize what is not fresh; True where there was something to do.
+
+    Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
+    """
+    steps = Steps(settings)
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), once_a_run(), _imports_at_rest():
+        if not is_saved(steps.store):
+            save_settings(steps.store, settings)
+        if is_fresh(steps):
+            save_settings(steps.store, settings)
+            return False
+        _materialize(steps, shown)
+    return True
+
+
+@contextmanager
+def _imports_at_rest() -> Iterator[None]:
+    """What was imported is no garbage: collections that walk it cost a second in every 60,000 items."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # libraries tell of leaks at the end of a process where it stays frozen
+
+
+def _materialize(steps: Steps, shown: Progress) -> None:
+    """Each encoder's two jobs, in this process: embed all shards of its version, then promote it."""
+    shown.say("starting Dagster")
+    import dagster as dg
+
+    from embed_assets.assets.automation.jobs import build_jobs
+    from embed_assets.assets.encoder import register_version
+    from embed_assets.assets.names import AUTOMATIC, grid_range
+    from embed_assets.assets.pipeline import build_definitions, build_names
+
+    _quiet_libraries()
+    home, pool = dagster_home(steps.settings), steps.settings.pool
+    own_home = home == home_of(steps.settings.store)  # of another home others decide
+    names, _ = build_names(steps.settings)
+    jobs = build_jobs(names)
+    definitions = build_definitions(steps.settings, jobs=jobs)
+    problems: list[str] = []
+
+    def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
+        with _found_out_anew():
+            await_room(instance, pool, own_home=own_home, say=shown.tell)
+        _execute(job, instance, tags=tags, partition_key=partition_key)
+
+    with ExitStack() as stack:
+        instance = stack.enter_context(dagster_instance(home))
+        with _found_out_anew():
+            stack.enter_context(own_turn(instance, home, pool, say=shown.tell))
+        end_dead(instance, own_home=own_home, say=shown.tell)
+        for encoder in steps.settings.encoders:
+            steps.resolve(encoder)
+            embed = definitions.resolve_job_def(jobs[encoder].embed.name)
+            promote = definitions.resolve_job_def(jobs[encoder].promote.name)
+            current, *others = steps.kept(encoder)
+            for record in (*others, current):  # what serves is brought up to date before a candidate is built
+                register_version(instance, names, encoder, record.version)
+                try:
+                    tags = grid_range(record.version, steps.settings.shards) | AUTOMATIC
+                    execute(embed, tags=tags)
+                    execute(promote, tags=AUTOMATIC, partition_key=record.version)
+                except BudgetReached:  # what it does not bound goes on
+                    continue
+                except PromotionError as error:  # the other versions and encoders go on
+                    problems.append(_why(steps, record) or str(error))
+                except EncoderVersionError as error:
+                    if record is current:
+                        raise
+                    problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+        if own_home:
+            _prune(instance, home, names)
+    if problems:
+        raise PromotionError("\n".join(problems))
+
+
+def _quiet_libraries() -> None:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+
+
+def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
+    """Delete finished runs that are old or too many, by the settings."""
+    from embed_assets.assets.runs.pruning import prune_runs
+
+    kept = names.settings.maintenance
+    older_than = timedelta(days=kept.keep_run_days)
+    prune_runs(instance, home, checks=names.check_keys, keep=kept.keep_runs, older_than=older_than)
+
+
+@contextmanager
+def _found_out_anew() -> Iterator[None]:
+    """A wait inside may have been for a run that changed what this one has found out."""
+    began = time.monotonic()
+    yield
+    if time.monotonic() - began > _WAITED:
+        forget_once()
+
+
+def _why(steps: Steps, record: VersionRecord) -> str:
+    """The blocking checks that hold a candidate back, with their figures."""
+    release = Releases(steps.store).candidate(record.encoder, record.version)
+    failures = release.failures(REQUIRED) if release else []
+    if release is None or not failures:
+        return ""
+    live = Serving(steps.store).pointer(release.space).live
+    serves = f"{live.key} goes on serving" if live else "nothing serves yet"
+    return f"{release.key} stays a candidate of space {release.space!r}, {serves}: " + "; ".join(failures)
+
+
+def _execute(
+    job: "dg.JobDefinition",
+    instance: "dg.DagsterInstance",
+    *,
+    tags: Mapping[str, str],
+    partition_key: str | None = None,
+) -> None:
+    from embed_assets.assets.runs.liveness import process_tags
+
+    with _own_errors():
+        result = job.execute_in_process(
+            instance=instance, run_config=_QUIET, tags={**tags, **process_tags()}, partition_key=partition_key
+        )
+    if not result.success:
+        raise PromotionError(f"Job {job.name} failed; see its run {result.run_id} in the UI.")
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Bring the error of ours that is inside Dagster's up, so that its message is what is seen."""
+    from dagster import DagsterError, Failure
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    try:
+        yield
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
+    except (DagsterError, Failure) as error:
+        chain: BaseException | None = error
+        while chain is not None and not isinstance(chain, EmbedAssetsError):
+            chain = chain.__cause__ or chain.__context__
+        if chain is None:
+            if "blocking" in str(error):
+                raise PromotionError(str(error)) from error
+            raise
+        raise chain from error
+
+
+def timed(started: float) -> str:
+    """Seconds since `started`, for people."""
+    return f"{time.monotonic() - started:.1f} s"

@@ -1,0 +1,195 @@
+"""What the commands print: progress while it works, tables a person wants to read."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from embed_assets.cli.shared.console import PlainConsole, make_console
+from embed_assets.cli.shared.options import short_path
+from embed_assets.cli.shared.plain_output import harmless
+from embed_assets.pipeline.status import EncoderStatus, SourceStatus, Status
+from embed_assets.progress import Step
+from embed_assets.search.searcher import Hit
+
+_STAGES = {
+    "list": "listing",
+    "load": "loading",
+    "encode": "encoding",
+    "sample": "sampling",
+    "index": "indexing",
+    "check": "checking",
+}
+
+
+_PLACES = 10  # out of reach, of one source
+
+
+class Progress:
+    """Shows steps: bars in a terminal, a line each now and then elsewhere; on stderr, so that stdout is data."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = PlainConsole(stderr=True)
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._told: dict[str, int] = {}
+
+    def __enter__(self) -> "Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def step(self, step: Step) -> None:
+        """Show one step; several of one stage and name are one bar."""
+        text = harmless(f"{_STAGES.get(step.stage, step.stage)} {step.name}")
+        if not self._bars.disable:
+            if text not in self._tasks:
+                self._tasks[text] = self._bars.add_task(text, total=step.total)
+            self._bars.update(self._tasks[text], completed=step.done, total=step.total)
+            return
+        tenth = 10 * step.done // step.total if step.total else 0
+        if self._told.get(text) != tenth:
+            self._told[text] = tenth
+            self.say(f"{text} {step.done}/{step.total}" if step.total else text)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self._quiet and self._bars.disable:
+            self._console.print(f"· {text}", style="dim")
+
+    def tell(self, text: str) -> None:
+        """One line that matters, for quiet ones too: what a command waits for, or what it found dead."""
+        self._console.tell(f"· {text}")
+
+
+def print_status(status: Status, console: PlainConsole | None = None) -> None:
+    """Sources and encoders as two tables, with what went wrong beneath."""
+    console = console or make_console()
+    console.print(_sources_table(status.sources))
+    console.print(_encoders_table(status.encoders))
+    for source in status.sources:
+        for reason, count in source.reasons.items():
+            console.tell(f"  quarantined in {source.source}: {count} {reason}", style="yellow")
+        for line in _warnings(source):
+            console.tell(f"  embedded with a warning, {source.source}: {line}", style="yellow")
+    print_warnings(status, console)
+    for source, kinds in status.unencoded.items():
+        for kind, count in kinds.items():
+            told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
+            console.tell(told, style="yellow")
+    if status.unencoded or any(source.reasons for source in status.sources):
+        console.tell(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
+    for name in status.unresolved:
+        console.tell(f"  {name}: no version yet; the next run makes one", style="yellow")
+    for encoder in status.encoders:
+        for line in _versions_told(encoder):
+            console.tell(f"  {encoder.encoder}: {line}")
+        for failure in encoder.failures:
+            console.tell(f"  {encoder.encoder}: {failure}", style="yellow")
+
+
+def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
+    """What could not be reached or read, and names in sidecars and judgements that nothing has."""
+    console = console or make_console()
+    lines = [f"{source}: {told}" for source, told in status.unusable.items()]
+    for source, found in status.out_of_reach.items():
+        lines += [f"{source}: {each.told()}" for each in found[:_PLACES]]
+        if len(found) > _PLACES:
+            lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
+    lines += [f"{source}: {found.told()}" for source, found in status.unmatched.items()]
+    lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
+    for line in lines:
+        console.tell(f"  {line}", style="yellow")
+
+
+def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:
+    """One search's results."""
+    console = console or make_console()
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
+        table.add_column(name, style=style, no_wrap=name == "score", overflow="ellipsis")
+    for hit in hits:
+        what = " ".join((hit.text or ", ".join(hit.labels)).split())
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", f"{hit.source}/{hit.key}", _cut(what, 72))
+    if not hits:
+        table.add_row("", "", "nothing found", "")
+    console.print(table)
+
+
+def _warnings(source: SourceStatus) -> list[str]:
+    """Items that were embedded though something in them could not be read: the first by name."""
+    more = sum(source.warnings.values()) - len(source.warned)
+    return [*source.warned, *([f"and {more:,} more items"] if more > 0 else [])]
+
+
+def _sources_table(sources: Sequence[SourceStatus]) -> Table:
+    table = Table(title="Media items", title_justify="left", title_style="bold")
+    for name in ("source", "encoder"):
+        table.add_column(name)
+    for name in ("embedded", "unchanged", "quarantined", "deleted", "items"):
+        table.add_column(name, justify="right")
+    for row in sources:
+        unchanged = row.unchanged + row.reused
+        numbers = (row.embedded, unchanged, row.quarantined, row.deleted, row.items)
+        table.add_row(row.source, row.encoder or "none", *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _encoders_table(encoders: Sequence[EncoderStatus]) -> Table:
+    table = Table(title="Encoders", title_justify="left", title_style="bold")
+    for name in ("encoder", "space", "version", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("dim", "vectors", "items/s", "checks", "recall@10", "nDCG@10"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in encoders:
+        recall = "" if row.recall_at_10 is None else f"{row.recall_at_10:.3f}" if row.ann else "exact"
+        table.add_row(
+            row.encoder,
+            row.space,
+            row.version,
+            row.state,
+            str(row.dim),
+            f"{row.vectors:,}",
+            f"{row.items_per_second:,.0f}" if row.items_per_second else "",
+            f"{row.checks_passed}/{row.checks}" if row.checks else "",
+            recall,
+            "" if row.ndcg_at_10 is None else f"{row.ndcg_at_10:.3f}",
+        )
+    return table
+
+
+def _versions_told(encoder: EncoderStatus) -> list[str]:
+    """What serves where it is another version, what is kept beside it, what is held."""
+    lines = [
+        f"version {kept.version} is {kept.state}, {kept.vectors:,} vectors"
+        + (f", {kept.stale:,} items behind" if kept.stale else "")
+        for kept in encoder.kept
+    ]
+    served_here = [encoder.version, *(kept.version for kept in encoder.kept)]
+    if encoder.live and encoder.live.rpartition("/")[2] not in served_here:
+        lines.append(f"space {encoder.space} serves {encoder.live}")
+    lines += [f"version {version} was rolled back from: it is promoted by hand only" for version in encoder.held]
+    if encoder.stale:
+        lines.append(f"{encoder.stale:,} items to encode, rewrite or remove")
+    return lines
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

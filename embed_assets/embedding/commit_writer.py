@@ -1,0 +1,183 @@
+"""Writer: commits finished items behind the encoder, by rows or by time; whole items, one commit a flush."""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from embed_assets.errors import MediaError
+from embed_assets.media.files.unreachable import KEPT
+from embed_assets.media.media_types import Segment
+from embed_assets.store.quarantine import Quarantine
+from embed_assets.store.upsert import one_of, upsert
+from embed_assets.store.vectors import VectorTable, unstorable
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An item with a vector for every segment."""
+
+    row: Mapping[str, Any]
+    segments: Sequence[Segment]
+    vectors: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An item to set aside."""
+
+    row: Mapping[str, Any]
+    error: MediaError
+
+
+class Writer:
+    """Takes finished items from the loop and commits them on a thread of its own.
+
+    At most one flush is being written while the next one fills. An error of the thread is raised by the
+    next `put` or by `close`.
+    """
+
+    def __init__(
+        self,
+        table: VectorTable,
+        schema: pa.Schema,
+        *,
+        version: str,
+        replaced: frozenset[str],
+        flush_rows: int,
+        flush_seconds: float,
+    ) -> None:
+        self._table = table
+        self._schema = schema
+        self._version = version
+        self._replaced = replaced
+        self._flush_rows = flush_rows
+        self._flush_seconds = flush_seconds
+        self._quarantine = Quarantine(table.store, table.name)
+        self._pending: list[Done | Failed] = []
+        self._rows = 0
+        self._since = time.monotonic()
+        self._queue: queue.Queue[list[Done | Failed] | None] = queue.Queue(maxsize=1)
+        self._error: BaseException | None = None
+        self.seconds = 0.0
+        self.commits = 0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def refusal(self, vectors: Sequence[np.ndarray]) -> MediaError | None:
+        """Why an item's vectors can't be written, or None."""
+        reason = unstorable(vectors, self._schema.field("vector").type.value_type)
+        return MediaError(reason) if reason else None
+
+    def put(self, item: Done | Failed) -> None:
+        """Add one finished item; flushes when there are enough rows or enough time went by."""
+        self._raise()
+        self._pending.append(item)
+        self._rows += len(item.segments) if isinstance(item, Done) else 0
+        if self._rows >= self._flush_rows or time.monotonic() - self._since >= self._flush_seconds:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left and wait for it."""
+        if self._error is None and self._pending:
+            self._flush()
+        self._queue.put(None)
+        self._thread.join()
+        self._raise()
+
+    def _flush(self) -> None:
+        self._queue.put(self._pending)
+        self._pending, self._rows, self._since = [], 0, time.monotonic()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (items := self._queue.get()) is not None:
+            if self._error is None:
+                started = time.monotonic()
+                try:
+                    self._write(items)
+                except BaseException as error:  # raised where the loop is, on its next put
+                    self._error = error
+                self.seconds += time.monotonic() - started
+
+    def _write(self, items: Sequence[Done | Failed]) -> None:
+        done = [item for item in items if isinstance(item, Done)]
+        failed = [item for item in items if isinstance(item, Failed)]
+        if failed:
+            self._quarantine.add((item.row, item.error) for item in failed)
+            lost = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
+            spoiled = [media_id for media_id in lost if media_id in self._replaced]
+            self._table.delete_items(spoiled)
+        if done:
+            replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
+            self._table.replace_items(self._arrow(done), replaced=replaced)
+            self.commits += 1
+
+    def _arrow(self, items: Sequence[Done]) -> pa.Table:
+        """Rows of the vector table for complete items."""
+        now = datetime.now(UTC)
+        columns: dict[str, list[Any]] = {name: [] for name in self._schema.names if name != "vector"}
+        vectors: list[np.ndarray] = []
+        for item in items:
+            for segment, vector in zip(item.segments, item.vectors, strict=True):
+                vectors.append(vector)
+                for name, value in self._values(item, segment).items():
+                    columns[name].append(value)
+                columns["embedded_at"].append(now)
+        arrays = [
+            _vector_array(vectors, field.type) if field.name == "vector" else pa.array(columns[field.name], field.type)
+            for field in self._schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    def _values(self, item: Done, segment: Segment) -> dict[str, Any]:
+        row = item.row
+        start = "" if segment.start is None else f":{segment.start}"
+        return {
+            **{name: row[name] for name in ("media_id", "source", "shard", "modality", "key", "uri", "meta_hash")},
+            "segment_id": f"{row['media_id']}:{segment.kind}{start}",
+            "kind": segment.kind,
+            "media_hash": row["content_hash"],
+            "content_hash": segment.content_hash,
+            "segment_count": len(item.segments),
+            "start": segment.start,
+            "end": segment.end,
+            "text": segment.text,
+            "labels": row["labels"],
+            "encoder_version": self._version,
+        }
+
+
+def _vector_array(vectors: Sequence[np.ndarray], kind: pa.DataType) -> pa.Array:
+    number = np.float16 if kind.value_type == pa.float16() else np.float32
+    flat = np.concatenate(vectors).astype(number)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind.value_type), kind.list_size)
+
+
+def rewrite_metadata(table: VectorTable, rows: Sequence[Mapping[str, Any]], *, chunk: int = 2000) -> None:
+    """Bring URI, labels and caption of items up to date; vectors are kept as they are."""
+    for start in range(0, len(rows), chunk):
+        by_id = {row["media_id"]: row for row in rows[start : start + chunk]}
+        schema = table.store.open(table.name).schema
+        old = table.read(schema.names, where=one_of("media_id", list(by_id)))
+        if old is None or not old.num_rows:
+            continue
+        owners = [by_id[media_id] for media_id in old.column("media_id").to_pylist()]
+        for name in ("key", "uri", "meta_hash", "labels"):
+            index = schema.get_field_index(name)
+            old = old.set_column(
+                index, schema.field(name), pa.array([o[name] for o in owners], schema.field(name).type)
+            )
+        kinds, texts = old.column("kind").to_pylist(), old.column("text").to_pylist()
+        new = [text if kind == "chunk" else o["caption"] for kind, text, o in zip(kinds, texts, owners, strict=True)]
+        old = old.set_column(schema.get_field_index("text"), schema.field("text"), pa.array(new, pa.string()))
+        upsert(table.store.open(table.name), old.select(schema.names).cast(schema), key="segment_id")

@@ -1,0 +1,188 @@
+"""Forecast: what encoding some items will mean, reckoned from what earlier runs or a sample measured."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embed_assets.embedding.embed_report import EmbedReport, Work
+from embed_assets.embedding.run_budget import price_of
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.store.versions import VersionRecord
+
+UNKNOWN = "unknown: nothing like it was measured yet; take a sample"
+
+# Bytes of a row beside its vector: hashes, keys, times. Known better where a table was indexed before.
+_ROW_BYTES = 350
+_NUMBER_BYTES = {"float16": 2, "float32": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """What was measured of one modality, and where."""
+
+    work: Work
+    basis: str
+    scale: float = 1.0  # seconds of this encoder for each second of the one that was measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What some items will mean. None: not known."""
+
+    items: int
+    segments: int | None
+    cost: int | None  # tokens of texts, pixels of everything else
+    unit: str
+    seconds: float | None  # of reading, encoding and writing; not of loading the model
+    bytes: int | None  # that the store grows by
+    usd: float | None  # None as well where the encoder has no price
+    source: str = ""
+    modality: str = ""
+    basis: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self) | {"basis": list(self.basis)}
+
+
+def forecast(
+    rows: Iterable[Mapping[str, Any]], record: VersionRecord, rates: Mapping[str, Rate], *, row_bytes: float | None
+) -> list[Forecast]:
+    """For manifest rows to encode: one forecast a source and modality.
+
+    Texts, sounds and videos go by the bytes of their files, pictures by their number. `row_bytes`: of a
+    row of this version's table.
+    """
+    wanted: dict[tuple[str, str], Work] = {}
+    for row in rows:
+        work = wanted.setdefault((row["source"], row["modality"]), Work())
+        work.items += 1
+        work.bytes += row["size"] or 0
+    return [
+        _forecast(source, modality, work, record, rates.get(modality), row_bytes)
+        for (source, modality), work in wanted.items()
+    ]
+
+
+def _forecast(
+    source: str, modality: str, wanted: Work, record: VersionRecord, rate: Rate | None, row_bytes: float | None
+) -> Forecast:
+    unit = "tokens" if modality == "text" else "pixels"
+    found: dict[str, Any] = dict.fromkeys(("segments", "cost", "seconds", "bytes", "usd"))
+    if rate is not None:
+        known = rate.work
+        by_bytes = modality != "image" and known.bytes and wanted.bytes
+        factor = wanted.bytes / known.bytes if by_bytes else wanted.items / known.items
+        segments = max(wanted.items, round(known.segments * factor))
+        tokens = (known.billed or known.cost) * factor  # a server's count is what is billed
+        price = price_of(record.spec)
+        found = {
+            "segments": segments,
+            "cost": round(tokens),
+            "seconds": round(known.seconds * factor * rate.scale, 3),
+            "bytes": round(segments * (row_bytes or row_size(record, None))),
+            "usd": None if price is None else round(tokens * price / 1e6, 6),
+        }
+    basis = rate.basis if rate else UNKNOWN
+    return Forecast(source=source, modality=modality, items=wanted.items, unit=unit, basis=(basis,), **found)
+
+
+def total(forecasts: Sequence[Forecast]) -> Forecast:
+    """All together: a figure that one of them lacks is not known of the whole."""
+
+    def summed(name: str) -> Any:
+        values = [getattr(each, name) for each in forecasts]
+        return None if any(value is None for value in values) else sum(values)
+
+    units = dict.fromkeys(each.unit for each in forecasts)
+    return Forecast(
+        items=sum(each.items for each in forecasts),
+        segments=summed("segments"),
+        cost=summed("cost") if len(units) < 2 else None,  # tokens and pixels can't be added
+        unit=" and ".join(units),
+        seconds=summed("seconds"),
+        bytes=summed("bytes"),
+        usd=summed("usd") if forecasts else None,
+        basis=tuple(dict.fromkeys(basis for each in forecasts for basis in each.basis)),
+    )
+
+
+def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
+    """Modality → rate, as a sample measured it."""
+    found: dict[str, Work] = {}
+    for modalities in report.work.values():
+        for modality, work in modalities.items():
+            found.setdefault(modality, Work()).add(work)
+    return {
+        modality: Rate(work=work, basis=f"sampled: {work.items:,} items on {report.device}")
+        for modality, work in found.items()
+        if work.items and work.seconds
+    }
+
+
+def measured_rates(
+    events: Sequence[Mapping[str, Any]], record: VersionRecord, others: Sequence[VersionRecord]
+) -> dict[str, Rate]:
+    """Modality → rate from earlier embed events, oldest first: of this version, else of another version of
+    the encoder, else of another encoder, by the sizes of the two models.
+
+    `others` are the versions that the events may be of.
+    """
+    records = {(each.encoder, each.version): each for each in others}
+    found: dict[str, Rate] = {}
+    for modality in record.spec.media:
+        measured = [event for event in events if _work(event, modality).seconds and _work(event, modality).encoded]
+        own = [event for event in measured if event["encoder"] == record.encoder]
+        same = [event for event in own if event["version"] == record.version]
+        if best := same or _of_latest(own) or _of_latest(measured):
+            other = records.get((best[-1]["encoder"], best[-1]["version"]))
+            found[modality] = _rate(best, modality, record, other)
+    return found
+
+
+def _of_latest(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the version that was measured last."""
+    latest = [(event["encoder"], event["version"]) for event in events][-1:]
+    return [event for event in events if (event["encoder"], event["version"]) in latest]
+
+
+def _rate(
+    events: Sequence[Mapping[str, Any]], modality: str, record: VersionRecord, other: VersionRecord | None
+) -> Rate:
+    last = events[-1]
+    alike = [event for event in events if event["device"] == last["device"]]
+    work = Work()
+    for event in alike:
+        work.add(_work(event, modality))
+    scale, whose = 1.0, ""
+    if last["encoder"] != record.encoder:
+        scale = _size_ratio(record.spec, other.spec if other else None)
+        whose = f" with encoder {last['encoder']}" + (f", times {scale:.2g} by model size" if scale != 1 else "")
+    elif last["version"] != record.version:
+        whose = f" with version {last['version']}"
+    basis = f"measured{whose}: {work.items:,} items on {last['device']}, {str(last['at'])[:10]}"
+    return Rate(work=work, basis=basis, scale=scale)
+
+
+def _work(event: Mapping[str, Any], modality: str) -> Work:
+    """What an event says of a modality, over all sources."""
+    found = Work()
+    for modalities in event.get("work", {}).values():
+        if modality in modalities:
+            found.add(Work(**modalities[modality]))
+    return found
+
+
+def _size_ratio(one: EncoderSpec, other: EncoderSpec | None) -> float:
+    if other is None or not one.download_mb or not other.download_mb:
+        return 1.0
+    return one.download_mb / other.download_mb
+
+
+def row_size(record: VersionRecord, indexed: Mapping[str, Any] | None, *, dim: int | None = None) -> float:
+    """Bytes of a row of a version's table. `indexed`: an index event of a table whose vectors have `dim` numbers."""
+    number = _NUMBER_BYTES.get(record.vector_dtype, 4)
+    if indexed is None or not indexed.get("rows") or not indexed.get("bytes"):
+        return record.dim * number + _ROW_BYTES
+    measured = indexed["bytes"] / indexed["rows"]
+    return max(measured + (record.dim - (dim or record.dim)) * number, record.dim * number)

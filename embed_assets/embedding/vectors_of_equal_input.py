@@ -1,0 +1,60 @@
+"""KnownVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from embed_assets.store.upsert import one_of
+from embed_assets.store.vectors import VectorTable
+
+_CHUNK = 1000  # hashes in one filter
+
+
+class KnownVectors:
+    """Vectors that exist already, in the table or in this run's unwritten rows.
+
+    Holds eight bytes a known hash, and the vectors of the latest `remembered` segments: what is older
+    has been written and is read from the table.
+    """
+
+    def __init__(self, table: VectorTable, *, remembered: int = 100_000) -> None:
+        self._table = table
+        self._capacity = remembered
+        self._recent: dict[str, np.ndarray] = {}
+        hashes = table.read(["content_hash"])
+        values = [] if hashes is None else hashes.column("content_hash").to_pylist()
+        self._written = np.sort(np.fromiter(map(_short, values), dtype=np.uint64, count=len(values)))
+
+    def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
+        """Content hash → float32 vector, for those that are known."""
+        found = {key: self._recent[key] for key in hashes if key in self._recent}
+        wanted = [key for key in hashes if key not in found]
+        likely = [key for key, hit in zip(wanted, self._maybe(wanted), strict=True) if hit]
+        for start in range(0, len(likely), _CHUNK):
+            found |= self._from_table(likely[start : start + _CHUNK])
+        return found
+
+    def remember(self, vectors: Mapping[str, np.ndarray]) -> None:
+        """Keep what was just encoded; the oldest go first, to be encoded again at worst."""
+        self._recent.update(vectors)
+        while len(self._recent) > self._capacity:
+            self._recent.pop(next(iter(self._recent)))
+
+    def _maybe(self, hashes: Collection[str]) -> np.ndarray:
+        short = np.fromiter(map(_short, hashes), dtype=np.uint64, count=len(hashes))
+        if not len(self._written):
+            return np.zeros(len(short), dtype=bool)
+        place = np.searchsorted(self._written, short)
+        return self._written[np.minimum(place, len(self._written) - 1)] == short
+
+    def _from_table(self, hashes: list[str]) -> dict[str, np.ndarray]:
+        rows = self._table.read(["content_hash", "vector"], where=one_of("content_hash", hashes))
+        if rows is None or not rows.num_rows:  # replaced since this run began
+            return {}
+        vectors = rows.column("vector").combine_chunks()
+        values = np.asarray(vectors.flatten()).reshape(len(rows), -1).astype(np.float32)
+        return dict(zip(rows.column("content_hash").to_pylist(), values, strict=True))
+
+
+def _short(content_hash: str) -> int:
+    return int(content_hash[:16], 16)

@@ -1,0 +1,101 @@
+"""ClapEncoder: sounds and text in one space, by any CLAP checkpoint of transformers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.encoders.base import Prepared
+from embed_assets.encoders.families.media_encoder import (
+    MediaEncoder,
+    check_rate,
+    load_processor,
+    processing_hash,
+    refusal,
+    refuse_truncation,
+    samples_of,
+)
+from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
+from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
+from embed_assets.encoders.sentence.tokens import BatchTokenizer
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.media.media_types import Modality
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+class ClapEncoder(MediaEncoder):
+    """The projected vectors of both towers.
+
+    Wu et al. 2022, arXiv:2211.06687; card laion/clap-htsat-unfused. Hears 10 s at most: of longer
+    sounds the extractor takes a random crop, or, for fused checkpoints, fuses random crops. Shorter
+    sounds are repeated to 10 s, as the extractor's `padding` says.
+    """
+
+    def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
+        from transformers import AutoFeatureExtractor, ClapModel
+
+        super().__init__(spec, device=device, dtype=dtype)
+        refuse_truncation(spec)
+        self._model = load_model(ClapModel, folder, dtype=dtype).to(device)
+        self._extractor = load_processor(AutoFeatureExtractor, folder)
+        check_rate(spec, self._extractor.sampling_rate)
+        # An extractor that fuses gives 4 channels, a model that doesn't takes 1: the model's word counts.
+        self._fused = bool(self._model.config.audio_config.enable_fusion)
+        tokenizer = load_tokenizer(folder)
+        text = self._model.config.text_config
+        places = text.max_position_embeddings - text.pad_token_id - 1  # RoBERTa counts from behind the padding id
+        limits = (tokenizer.model_max_length, places, spec.max_tokens)
+        self._tokenizer = BatchTokenizer(tokenizer, limit=min(limit for limit in limits if limit is not None))
+        self.dim = int(self._model.config.projection_dim)
+
+    def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
+        """Log-mel picture of 10 s (cost in its pixels), or token ids (cost in tokens)."""
+        if modality == "text" and isinstance(payload, str):
+            prompt = self.spec.query_prompt if query else self.spec.document_prompt
+            encoding = self._tokenizer.encode(prompt + payload)
+            return Prepared(modality="text", cost=len(encoding[0]), data=encoding)
+        if modality != "audio":
+            raise refusal(self.spec, modality, payload, "audio as Sound and text as str")
+        extractor = self._extractor
+        samples = samples_of(self.spec, modality, payload, rate=extractor.sampling_rate, most=extractor.nb_max_samples)
+        truncation = "fusion" if self._fused else "rand_trunc"  # of sounds of up to 10 s neither draws at random
+        found = extractor(samples, truncation=truncation, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        features = found["input_features"][0]
+        return Prepared(modality="audio", cost=features.shape[-2] * features.shape[-1], data=features)
+
+    def identity(self) -> Mapping[str, str]:
+        """Hashes of what was loaded and the short values that shape a vector."""
+        return {
+            "weights": hash_tensors(self._model.state_dict().items()),
+            "config": hash_config(self._model.config.to_dict()),
+            "tokenizer": canonical_hash([self._tokenizer.identity(), self._tokenizer.pad_id]),
+            "preprocessing": processing_hash(self._extractor),
+            "prompts": canonical_hash([self.spec.query_prompt, self.spec.document_prompt]),
+            "truncation": str(self._tokenizer.limit),
+            **self._shape_of_vector(tap="audio_embeds, text_embeds", pooling="model"),
+        }
+
+    def tokenizer(self) -> "Tokenizer | None":
+        """A new copy, without truncation and padding."""
+        return self._tokenizer.bare()
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Room for a text beside special tokens and the document prompt."""
+        return self._tokenizer.room(self.spec.document_prompt)
+
+    def _vectors(self, modality: Modality, items: list[Any]) -> Any:
+        import torch
+
+        if modality == "text":
+            inputs = self._tokenizer.pad(items)
+            ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
+            output = self._model.get_text_features(input_ids=ids, attention_mask=mask)
+        else:
+            features = torch.stack(items).to(self.device, torch_dtype(self.dtype))
+            # The extractor calls one sound of each batch longer, at random, when it fuses; here none is.
+            longer = torch.zeros((len(items), 1), dtype=torch.bool, device=self.device)
+            output = self._model.get_audio_features(input_features=features, is_longer=longer)
+        return getattr(output, "pooler_output", output)  # transformers 4 returned the vector itself

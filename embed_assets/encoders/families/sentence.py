@@ -1,0 +1,113 @@
+"""SentenceEncoder: text to one vector, by any sentence-transformers model or BERT-like transformer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.loading.device import inference
+from embed_assets.encoders.loading.identity import hash_config, hash_tensors
+from embed_assets.encoders.sentence.chain import Chain
+from embed_assets.encoders.sentence.layout import read_layout, read_prompts
+from embed_assets.encoders.sentence.library import Library
+from embed_assets.encoders.sentence.pooling import MODES
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import SettingsError
+from embed_assets.media.media_types import Modality
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+class SentenceEncoder(Encoder):
+    """Tokenises in `prepare`, pads to the longest of the batch in `encode`.
+
+    The standard chain of modules runs on transformers alone; any other, and any spec with
+    `options={"library": True}`, on sentence-transformers, to the same vectors and the same identity.
+    Prompts are the spec's, or the model's own where the spec has none. Pooling and normalising run in
+    float32 whatever the model's dtype.
+    """
+
+    def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
+        self.spec, self.device, self.dtype = spec, device, dtype
+        pooling = spec.pooling if spec.pooling in MODES else ""
+        layout = None if spec.options.get("library") else read_layout(folder, pooling)
+        if layout is not None:
+            self._model = Chain(layout, max_length=spec.max_tokens, device=device, dtype=dtype)
+        else:
+            self._model = Library(folder, max_length=spec.max_tokens, device=device, dtype=dtype)
+        own = read_prompts(folder)
+        self._query_prompt = spec.query_prompt or own.query
+        self._document_prompt = spec.document_prompt or own.document
+        self._kept = spec.truncate_dim or own.truncate_dim
+        whole = self._vectors([self.prepare("text", "a").data], kept=None).shape[1]
+        if self._kept is not None and not 0 < self._kept <= whole:
+            raise SettingsError(f"Encoder {spec.name!r}: truncate_dim={self._kept} of vectors with dim {whole}.")
+        self.dim = self._kept or whole
+        self._check_pooling(pooling)
+
+    def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
+        """Token ids of the prompt and the text, cut to the model's limit; cost in tokens."""
+        if modality != "text" or not isinstance(payload, str):
+            raise SettingsError(
+                f"Encoder {self.spec.name!r} takes text as str, not {modality} as {type(payload).__name__}."
+            )
+        prompt = self._query_prompt if query else self._document_prompt
+        tokenizer = self._model.tokenizer
+        if tokenizer is None:  # a model of word vectors: a word is as good a unit of cost
+            return Prepared(modality="text", cost=max(1, len(payload.split())), data=(prompt, payload))
+        encoding = tokenizer.encode(prompt + payload)
+        data = encoding if isinstance(self._model, Chain) else (prompt, payload)
+        return Prepared(modality="text", cost=len(encoding[0]), data=data)
+
+    def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+        """float32, (len(batch), dim)."""
+        if not batch:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return self._vectors([prepared.data for prepared in batch], kept=self._kept)
+
+    def identity(self) -> Mapping[str, str]:
+        """Hashes of what was loaded and the short values that shape a vector."""
+        tokenizer = self._model.tokenizer
+        return {
+            "weights": hash_tensors(self._model.tensors()),
+            "config": hash_config(self._model.config),
+            "tokenizer": self._model.tokenizer_identity(),
+            "tap": "last_hidden_state",
+            "pooling": json.dumps(self._model.steps, sort_keys=True, default=str),
+            "unit_length": str(self.spec.unit_length),
+            "prompts": json.dumps([self._query_prompt, self._document_prompt], ensure_ascii=False),
+            "truncation": str(tokenizer.limit if tokenizer else self.spec.max_tokens),
+            "truncate_dim": str(self._kept),
+            "dtype": self.dtype,
+        }
+
+    def tokenizer(self) -> "Tokenizer | None":
+        """A new copy, without truncation and padding."""
+        return self._model.tokenizer.bare() if self._model.tokenizer else None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Room for a segment beside special tokens and the document prompt."""
+        return self._model.tokenizer.room(self._document_prompt) if self._model.tokenizer else None
+
+    def _vectors(self, items: list[Any], *, kept: int | None) -> np.ndarray:
+        import torch
+
+        with inference(self.device):
+            vectors = self._model.encode(items).float()[:, :kept]
+            if self.spec.unit_length:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+            return vectors.contiguous().cpu().numpy()
+
+    def _check_pooling(self, declared: str) -> None:
+        """A spec that names another pooling than the folder's would be either ignored or wrong."""
+        pooled = [step[1] for step in self._model.steps if step[0] == "pooling"]
+        if declared and pooled and pooled != [[declared]]:
+            raise SettingsError(
+                f"Encoder {self.spec.name!r}: the spec says pooling={declared!r}, the model is saved with "
+                f"{'+'.join(pooled[0])!r}. Leave the spec's pooling empty to take the model's own."
+            )

@@ -1,0 +1,1 @@
+"""Loading: the files of a model, checked, and the identity of what was loaded."""

@@ -1,0 +1,1 @@
+"""Parts of the sentence-transformers family: layout of a folder, tokens, pooling."""

@@ -1,0 +1,100 @@
+"""The standard chain of sentence-transformers, run on transformers alone.
+
+`import sentence_transformers` costs 1 to 2 s more than this; a test holds both to one vector.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
+from embed_assets.encoders.loading.model_files import read_config
+from embed_assets.encoders.sentence.layout import Layout
+from embed_assets.encoders.sentence.pooling import pool
+from embed_assets.encoders.sentence.tokens import BatchTokenizer, Encoding, position_limit
+from embed_assets.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Chain:
+    """Transformer, pooling, dense layers, normalising: (len(batch), dim) float32."""
+
+    def __init__(self, layout: Layout, *, max_length: int | None, device: str, dtype: str) -> None:
+        import transformers
+
+        self.layout, self.device = layout, device
+        model_class = getattr(transformers, layout.model_class)
+        self.model = load_model(model_class, layout.transformer, dtype=dtype, unused=("pooler.",)).to(device)
+        self.config = self.model.config.to_dict()
+        if hasattr(self.model.config, "use_cache"):
+            self.model.config.use_cache = False
+        tokenizer = load_tokenizer(layout.transformer)
+        if layout.lower_case:
+            lower_case(tokenizer)
+        limit = text_limit(tokenizer, self.model.config, layout.max_length, max_length)
+        self.tokenizer = BatchTokenizer(tokenizer, limit=limit)
+        self.steps: list[Any] = [["pooling", list(layout.modes)]]
+        self.dense = [self._load_dense(folder, activation) for folder, activation in layout.dense]
+        self.steps += [["normalize"]] if layout.normalize else []
+        self._accepted = set(inspect.signature(self.model.forward).parameters)
+
+    def encode(self, batch: Sequence[Encoding]) -> "Tensor":
+        """Vectors of one padded batch."""
+        import torch
+
+        inputs = {name: ids.to(self.device) for name, ids in self.tokenizer.pad(batch).items()}
+        accepted = {name: ids for name, ids in inputs.items() if name in self._accepted}
+        tokens = self.model(**accepted).last_hidden_state
+        vectors = pool(tokens, inputs["attention_mask"], self.layout.modes)
+        for weight, bias, activation in self.dense:
+            vectors = torch.nn.functional.linear(vectors, weight, bias)
+            vectors = vectors.tanh() if activation == "Tanh" else vectors
+        return torch.nn.functional.normalize(vectors, dim=1) if self.layout.normalize else vectors
+
+    def tensors(self) -> "Iterator[tuple[str, Tensor]]":
+        """What was loaded, without the pooler: no vector passes it, and a checkpoint may lack it."""
+        for name, tensor in self.model.state_dict().items():
+            if not name.startswith("pooler."):
+                yield f"0.{name}", tensor
+        for index, (weight, bias, _) in enumerate(self.dense, start=2):
+            yield f"{index}.linear.weight", weight
+            if bias is not None:
+                yield f"{index}.linear.bias", bias
+
+    def tokenizer_identity(self) -> str:
+        """Hash of what turns a text into ids."""
+        return self.tokenizer.identity()
+
+    def _load_dense(self, folder: Path, activation: str) -> "tuple[Tensor, Tensor | None, str]":
+        from safetensors.torch import load_file
+
+        file = folder / "model.safetensors"
+        if not file.is_file():
+            raise WeightsError(f"{folder} has no model.safetensors; only safetensors are loaded.")
+        tensors = {name: tensor.float().to(self.device) for name, tensor in load_file(file).items()}
+        biased = read_config(folder / "config.json").get("bias", True)
+        for name in ("linear.weight", "linear.bias") if biased else ("linear.weight",):
+            if name not in tensors:
+                raise WeightsError(f"{file} lacks {name}. Get it again.")
+        self.steps.append(["dense", activation])
+        return tensors["linear.weight"], tensors.get("linear.bias"), activation
+
+
+def text_limit(tokenizer: Any, config: Any, declared: int | None, asked: int | None) -> int | None:
+    """Tokens a text is cut to: the folder's or the tokenizer's word, the position table, the spec's wish."""
+    own = declared if declared is not None else tokenizer.model_max_length
+    limits = [limit for limit in (own, position_limit(config), asked) if limit is not None]
+    limit = min(limits)
+    return limit if limit < 10**9 else None  # tokenizers without a limit say 1e30
+
+
+def lower_case(tokenizer: Any) -> None:
+    """Lower-case before anything else, as sentence-transformers does for `do_lower_case`."""
+    from tokenizers.normalizers import Lowercase, Sequence
+
+    backend = tokenizer.backend_tokenizer
+    if '"Lowercase"' not in backend.to_str() and '"lowercase":true' not in backend.to_str():
+        backend.normalizer = Sequence([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])

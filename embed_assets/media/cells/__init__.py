@@ -1,0 +1,1 @@
+"""Cells of tables as text, labels, JSON and Python values."""

@@ -1,0 +1,163 @@
+"""Told: cells of Arrow as values that Python and JSON can hold; one that can't be told costs itself alone."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.media.cells.iso_times import iso_duration, iso_interval, iso_moment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DEEPEST = 64  # levels of lists and structures in one cell
+
+_PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """Stands where a cell can't be told; `why` goes before "in column …" in the reason of its row."""
+
+    why: str
+
+
+def told(array: "pa.Array") -> list[Any]:
+    """The cells of a column, each a value of Python or `Untold`.
+
+    Times of nanoseconds are cut to microseconds, of zones that nobody knows told in UTC, and beyond the years that
+    Python counts told as ISO text; so are durations and intervals.
+    """
+    import pyarrow as pa
+
+    array = plainer(array)
+    if pa.types.is_dictionary(array.type):
+        array = plainer(array.dictionary_decode())
+    if _easy(array.type):
+        try:
+            return array.to_pylist()
+        except Exception:  # one cell of it: the others are told below
+            pass
+    return [_told(scalar) for scalar in array]
+
+
+def plainer(array: "pa.Array") -> "pa.Array":
+    """The column without types that Python, or Arrow itself, can do little with."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.call_function("run_end_decode", [array])
+    kind = plainer_type(array.type)
+    return array if kind == array.type else array.cast(kind, safe=False)
+
+
+def plainer_type(kind: Any) -> Any:
+    """Microseconds for nanoseconds, for which Python has a value only with pandas; and no views."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        zone = "UTC" if kind.tz and not _known(kind.tz) else kind.tz
+        return pa.timestamp("us" if kind.unit == "ns" else kind.unit, tz=zone)
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if kind == pa.string_view():
+        return pa.large_string()
+    return pa.large_binary() if kind == pa.binary_view() else kind
+
+
+def _easy(kind: Any) -> bool:
+    """Whether Arrow's own conversion says all that there is to say of every value of the type."""
+    import pyarrow as pa
+
+    types = pa.types
+    if plainer_type(kind) != kind or isinstance(kind, pa.BaseExtensionType):
+        return False
+    if types.is_duration(kind) or types.is_interval(kind) or types.is_union(kind):
+        return False
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return _easy(kind.value_type)
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    if types.is_struct(kind) and len({each.name for each in fields}) < len(fields):
+        return False
+    return all(_easy(each.type) for each in fields)
+
+
+def _told(scalar: Any) -> Any:
+    try:
+        return _value(scalar, 0)
+    except UnicodeDecodeError:
+        return Untold("not UTF-8")
+    except RecursionError:
+        return Untold("nested too deep")
+    except Exception:
+        return Untold("a value out of range")
+
+
+def _value(scalar: Any, depth: int) -> Any:
+    """One value, whatever is in it. Raises what Arrow raises where it can't be told."""
+    import pyarrow as pa
+
+    if not scalar.is_valid:
+        return None
+    if depth > DEEPEST:
+        raise RecursionError
+    kind, types = scalar.type, pa.types
+    if types.is_dictionary(kind) or types.is_union(kind):
+        return _value(scalar.value, depth + 1)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _extension(scalar, depth)
+    if types.is_struct(kind):
+        return _structure(scalar, depth)
+    if types.is_map(kind):
+        return [(_value(each[0], depth + 1), _value(each[1], depth + 1)) for each in scalar.values]
+    if types.is_nested(kind) and hasattr(scalar, "values"):
+        return [_value(each, depth + 1) for each in scalar.values]
+    return _single(scalar)
+
+
+def _single(scalar: Any) -> Any:
+    import pyarrow as pa
+
+    kind = scalar.type
+    if pa.types.is_duration(kind):
+        return iso_duration(scalar.value, _PER_SECOND[kind.unit])
+    if pa.types.is_interval(kind):
+        return iso_interval(*scalar.as_py())
+    plain = plainer_type(kind)
+    try:
+        return (scalar if plain == kind else pa.array([scalar], kind).cast(plain, safe=False)[0]).as_py()
+    except (ValueError, OverflowError):
+        if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise
+        unit = "D" if kind == pa.date32() else "ms" if kind == pa.date64() else kind.unit
+        return iso_moment(scalar.value, unit, day=pa.types.is_date(kind), zone=bool(getattr(kind, "tz", None)))
+
+
+def _structure(scalar: Any, depth: int) -> Any:
+    """A dictionary, or where two fields have one name their pairs."""
+    kind = scalar.type
+    names = [kind.field(place).name for place in range(kind.num_fields)]
+    pairs = [(name, _value(scalar[place], depth + 1)) for place, name in enumerate(names)]
+    return dict(pairs) if len(set(names)) == len(names) else pairs
+
+
+def _extension(scalar: Any, depth: int) -> Any:
+    """What an extension makes of its value, where JSON may hold it; else the value that it is stored as."""
+    from uuid import UUID
+
+    value = scalar.as_py()
+    if isinstance(value, UUID):
+        return str(value)
+    return value if isinstance(value, (str, bool, int, float)) else _value(scalar.value, depth + 1)
+
+
+@lru_cache(maxsize=256)
+def _known(zone: str) -> bool:
+    """Whether this machine has the zone, by its name or as an offset."""
+    import pyarrow as pa
+
+    try:
+        pa.lib.string_to_tzinfo(zone)  # pyright: ignore[reportAttributeAccessIssue]
+    except Exception:
+        return False
+    return True

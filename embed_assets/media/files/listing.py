@@ -1,0 +1,183 @@
+"""Listing: every media item's key, size, time and etag in one listing, local or in an object store."""
+
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from embed_assets.errors import SourceError
+from embed_assets.media.files.directory_walk import Walked, walk_listed, walk_local
+from embed_assets.media.files.glob_pattern import Selection
+from embed_assets.media.files.source import Source, open_source
+from embed_assets.media.media_types import ListedFile
+
+_TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Files sorted by key, and folders that could not be listed: of what is in them nothing is known."""
+
+    files: list[ListedFile]
+    unread: Mapping[str, str] = field(default_factory=dict)  # path with a slash at its end → why
+
+
+def list_readable(
+    uri: str,
+    *,
+    pattern: str = "**/*",
+    storage_options: Mapping[str, Any] | None = None,
+    exclude: Collection[str] = (),
+    follow_links: bool = False,
+) -> Listing:
+    """The files below a folder whose key matches the pattern, as far as its folders can be read.
+
+    `exclude` holds keys or patterns, of files or of folders with all that is in them. Folders that the pattern does
+    not lead into are not entered. Names that begin with a dot are left out, and so are links to folders, which may
+    lead out of the source or in a circle; a link to a file counts as the file, and where it leads out of the source
+    reading it tells so. Raises SourceError where the folder itself can't be listed.
+    """
+    source = open_source(uri, storage_options)
+    chosen = Selection(pattern, exclude)
+    if source.fs is None:
+        walked = _walk(source, chosen, follow_links=follow_links)
+        files = [_found(source, key, told) for key, told in walked.files.items()]
+    else:
+        walked = _list_remote(source, chosen)
+        files = [_listed(source, key, info) for key, info in walked.files.items()]
+    return Listing(files=sorted(files, key=lambda file: file.key), unread=walked.unread)
+
+
+def list_source(uri: str, **chosen: Any) -> list[ListedFile]:
+    """As `list_readable`, whose arguments it takes, of a source that is of use as a whole alone.
+
+    Raises SourceError rather than returning half a listing: what is missing from one counts as deleted.
+    """
+    listing = list_readable(uri, **chosen)
+    if listing.unread:
+        folder, reason = next(iter(listing.unread.items()))
+        where = open_source(uri, chosen.get("storage_options")).uri_of(folder)
+        raise SourceError(
+            f"Can't list folder {where!r}: {reason}. Check what may be listed and read, or leave it out by exclude."
+        )
+    return listing.files
+
+
+def look_up(source: Source, key: str) -> ListedFile:
+    """Size, time and etag of one file. Raises MediaError where it is not there, SourceError as a listing does."""
+    try:
+        if source.fs is None:
+            found = source.local(key).stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise FileNotFoundError(f"{key} is no file")
+            uri = source.uri_of(key)
+            return ListedFile(key=key, uri=uri, size=found.st_size, mtime=found.st_mtime, etag="")
+        info = source.fs.info(f"{source.root}/{key}")
+        if info.get("type") == "directory":
+            raise FileNotFoundError(f"{key} is no file")
+        return _listed(source, key, info)
+    except Exception as error:
+        failure = source.refusal(key, error)
+        raise failure from failure.__cause__
+
+
+def _missing(source: Source) -> SourceError:
+    return SourceError(
+        f"Source folder {source.uri!r} does not exist; create it, or correct the source's uri in the settings."
+    )
+
+
+def _is_a_file(source: Source) -> SourceError:
+    return SourceError(
+        f"Source {source.uri!r} is a file, where a folder was expected; name its folder as uri and the file as pattern."
+    )
+
+
+def _walk(source: Source, chosen: Selection, *, follow_links: bool) -> Walked:
+    root = Path(source.root or "/")
+    try:
+        if not root.exists():
+            raise _missing(source)
+        if not root.is_dir():
+            raise _is_a_file(source)
+        return walk_local(str(root), chosen, follow_links=follow_links)
+    except OSError as error:
+        raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
+
+
+def _found(source: Source, key: str, told: Any) -> ListedFile:
+    return ListedFile(key=key, uri=source.uri_of(key), size=told.st_size, mtime=told.st_mtime, etag="")
+
+
+def _list_remote(source: Source, chosen: Selection) -> Walked:
+    try:
+        return _by_folder(source, chosen) if _lists_by_folder(source.fs) else _at_once(source, chosen)
+    except FileNotFoundError:
+        raise _missing(source) from None
+    except SourceError:
+        raise
+    except Exception as error:
+        raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
+
+
+def _lists_by_folder(fs: Any) -> bool:
+    """Whether the file system has no listing of its own of all that is below a folder.
+
+    The one that it inherits leaves out, without a word, what it may not read.
+    """
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    if isinstance(fs, AsyncFileSystem):
+        return type(fs)._find is AsyncFileSystem._find
+    return type(fs).find is AbstractFileSystem.find
+
+
+def _by_folder(source: Source, chosen: Selection) -> Walked:
+    fs = source.fs
+    fs.invalidate_cache()  # fsspec keeps one file system for all who ask for it
+    if not fs.isdir(source.root):
+        raise _is_a_file(source) if fs.exists(source.root) else FileNotFoundError(source.root)
+    return walk_listed(lambda folder: fs.ls(folder, detail=True), source.root, chosen)
+
+
+def _at_once(source: Source, chosen: Selection) -> Walked:
+    found = source.fs.find(source.root, detail=True)
+    if not found and not source.fs.exists(source.root):
+        raise FileNotFoundError(source.root)
+    if source.root in found and found[source.root].get("type") == "file":
+        raise _is_a_file(source)
+    below = f"{source.root}/"
+    files = ((path.removeprefix(below), info) for path, info in found.items() if path.startswith(below))
+    # S3 keeps a folder without files as an empty object whose key ends in a slash.
+    named = ((key, info) for key, info in files if info.get("type") == "file" and key and not key.endswith("/"))
+    return Walked(files={key: info for key, info in named if not _hidden(key) and chosen.file(key)})
+
+
+def _hidden(key: str) -> bool:
+    return key.startswith(".") or "/." in key
+
+
+def _listed(source: Source, key: str, info: Mapping[str, Any]) -> ListedFile:
+    return ListedFile(
+        key=key,
+        uri=source.uri_of(key),
+        size=int(info.get("size") or 0),
+        mtime=_mtime(info),
+        etag=str(info.get("ETag") or info.get("etag") or "").strip('"'),
+    )
+
+
+def _mtime(info: Mapping[str, Any]) -> float:
+    """Seconds since the epoch; 0.0 where the file system has no time, or none that can be read."""
+    value = next((info[name] for name in _TIMES if info.get(name) is not None), None)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return 0.0
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, (int, float)) else 0.0

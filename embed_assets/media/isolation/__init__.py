@@ -1,0 +1,1 @@
+"""Isolation: decoders in worker processes, bounded in time and memory."""

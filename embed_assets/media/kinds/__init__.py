@@ -1,0 +1,1 @@
+"""Kinds: what a file is, by its bytes and by the decoders of installed packages."""

@@ -1,0 +1,89 @@
+"""Added decoders: file types of installed packages, asked of files that nothing built in knows."""
+
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+
+from embed_assets.errors import SettingsError
+from embed_assets.media.hashing import content_hash
+from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.media_types import PLAIN, Sniffed
+from embed_assets.media.text.encodings import encoding_of
+from embed_assets.plugins import Plugins, find_plugins, warn_once
+
+ENTRY_POINTS = "embed_assets.decoders"
+
+_MARK = "; decoder="
+
+
+def decoder_plugins() -> Plugins[Decoder]:
+    """The decoders that installed packages declare, found once a process; a package added later is not seen."""
+    return _found(tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _found(path: tuple[str, ...]) -> Plugins[Decoder]:
+    return find_plugins(ENTRY_POINTS, Decoder)
+
+
+def installed() -> str | None:
+    """All usable decoders in one line, "" for none; None where one is broken, so that it can't be told."""
+    found = decoder_plugins()
+    return None if found.broken else ", ".join(sorted(each.id for each in found.good.values()))
+
+
+def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
+    """What a plugin takes a file for that nothing built in decodes, or that is a text without markup.
+
+    Types that are known stay what they are. Of several decoders that want a file the first by name gets
+    it. One whose `detect` fails is passed over with a warning. The mime type says who decodes the file.
+    """
+    if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
+        return sniffed
+    for _, decoder in sorted(decoder_plugins().good.items()):
+        if _detects(decoder, head, warn):
+            return Sniffed(mime=f"{decoder.mime}{_MARK}{decoder.id}", modality=decoder.modality)
+    return sniffed
+
+
+def decoded_by(mime: str | None) -> str:
+    """Name and version of the decoder that a manifest's mime type names; "" for types of ours."""
+    return (mime or "").partition(_MARK)[2]
+
+
+def media_hash(data: bytes, mime: str | None) -> str:
+    """sha256 of a file's bytes, with the plugin's decoder or the setting's encoding that changes what they are."""
+    added = decoded_by(mime) or encoding_of(mime)
+    return content_hash(data + f"\0{added}".encode()) if added else content_hash(data)
+
+
+def decoder_of(mime: str | None) -> Decoder | None:
+    """The decoder that a mime type names; None for types of ours.
+
+    Raises SettingsError where it can't be used: to set its files aside would cost them their vectors.
+    """
+    wanted = decoded_by(mime)
+    if not wanted:
+        return None
+    plugins, name = decoder_plugins(), wanted.partition("-")[0]
+    plugins.refuse_broken(name)
+    found = plugins.good.get(name)
+    if found is not None and found.id == wanted:
+        return found
+    there = f"{found.id} is installed" if found is not None else "it is not installed"
+    said = " ".join(
+        [
+            f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {wanted}, but {there}.",
+            "Install the package that it came with, or refresh the source: what is installed then decides.",
+            *(each.said for each in plugins.broken),
+        ]
+    )
+    raise SettingsError(said)
+
+
+def _detects(decoder: Decoder, head: bytes, warn: Callable[[str], None]) -> bool:
+    try:
+        return bool(decoder.detect(head))
+    except Exception as error:  # another's code: it must not stop the listing of a source
+        warn(f"Decoder {decoder.id}: its detect raised {type(error).__name__}: {error}. It is passed over.")
+        return False

@@ -1,0 +1,52 @@
+"""ListedFile and Segment: one file as a listing tells of it, and the part of an item that gets a vector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from embed_assets.media.text.replaced_bytes import TextWarning
+
+Modality = Literal["text", "image", "audio", "video"]
+Status = Literal["ok", "quarantined", "deleted"]
+PLAIN = "text/plain"  # the mime type of every text without markup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedFile:
+    """One file of a listing. `key` is its path below the source's folder, with forward slashes."""
+
+    key: str
+    uri: str
+    size: int
+    mtime: float  # seconds since the epoch; 0.0 where the file system has none
+    etag: str  # "" where the file system has none
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Annotation:
+    """What a sidecar or the folder's name says of a file."""
+
+    caption: str | None = None
+    labels: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)  # user columns, JSON-able
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """The part of a media item that gets one vector."""
+
+    kind: str  # "chunk", "image", "frame" of an animated one, "window" of a sound, "clip" of a video
+    start: int | None  # of a text in characters, of sounds, videos and frames in milliseconds; None for an image
+    end: int | None
+    text: str | None  # for full-text search: the chunk, or the caption
+    content_hash: str  # sha256 of what goes into the encoder
+    payload: Any  # str, PIL.Image.Image in RGB, Sound or Clip
+    warning: TextWarning | None = None  # of the first chunk: what was replaced in the text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sniffed:
+    """What the first bytes say a file is. `modality` is None for a kind that nothing here can use."""
+
+    mime: str
+    modality: Modality | None

@@ -1,0 +1,1 @@
+"""Pictures: decoded upright in RGB, and frames of animated ones."""

@@ -1,0 +1,1 @@
+"""Recordings: sounds as mono samples, videos as clips of frames."""

@@ -1,0 +1,73 @@
+"""sound_segments and clip_segments: the parts of a sound or a video that get a vector each."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from embed_assets.errors import MediaError
+from embed_assets.media.hashing import text_hash
+from embed_assets.media.limits import Limits
+from embed_assets.media.media_types import Segment
+from embed_assets.media.recordings.decode_sound import silent, sound_tape, sound_windows
+from embed_assets.media.recordings.video_clips import decode_clips
+from embed_assets.media.sampling import Sampling
+
+
+def sound_segments(
+    data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
+) -> Iterator[Segment]:
+    """The windows of a sound or of a video's sound track that are not silent, each as soon as it is decoded.
+
+    Raises MediaError "no sound", "silent", or a reason of sound_tape, also behind some windows.
+    """
+    if sampling.sample_rate is None:
+        raise MediaError("unsupported kind", "no sample_rate, so that this encoder takes no sound")
+    tape = sound_tape(data, rate=sampling.sample_rate, limits=limits)
+    if not tape.reaches(1):
+        raise MediaError("no sound", "there is no sound track in it, and this encoder takes sounds alone")
+    windows = sound_windows(
+        tape,
+        rate=sampling.sample_rate,
+        window_seconds=sampling.window_seconds,
+        hop_seconds=sampling.hop_seconds,
+        minimum=(sampling.window_seconds or 0) / 2,
+    )
+    make, found = _maker("window", caption, media_hash, sampling), 0
+    for start, end, part in windows:
+        if not silent(part):
+            found += 1
+            yield make(start, end, part)
+    if not found:
+        raise MediaError("silent", f"{tape.end / sampling.sample_rate:.1f} s, of which no half second reaches -60 dB")
+
+
+def clip_segments(
+    data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
+) -> Iterator[Segment]:
+    """The clips of a video, silent or not. Raises MediaError with a reason of decode_clips, also behind some."""
+    if sampling.frames is None:
+        raise MediaError("unsupported kind", "no number of frames, so that this encoder takes no video")
+    clips = decode_clips(
+        data,
+        frames=sampling.frames,
+        clip_seconds=sampling.window_seconds,
+        hop_seconds=sampling.hop_seconds,
+        sound_rate=sampling.sample_rate if sampling.with_sound else None,
+        side=sampling.side,
+        by_scene=sampling.by_scene,
+        alpha=sampling.alpha,
+        limits=limits,
+    )
+    make = _maker("clip", caption, media_hash, sampling)
+    yield from (make(start, end, clip) for start, end, clip in clips)
+
+
+def _maker(kind: str, caption: str | None, media_hash: str, sampling: Sampling) -> Any:
+    identity = sampling.identity()
+
+    def make(start: float, end: float, payload: object) -> Segment:
+        first, last = round(start * 1000), round(end * 1000)
+        said = json.dumps([media_hash, kind, first, last, identity], sort_keys=True)
+        return Segment(kind=kind, start=first, end=last, text=caption, content_hash=text_hash(said), payload=payload)
+
+    return make

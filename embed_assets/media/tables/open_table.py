@@ -1,0 +1,139 @@
+"""Datasets: the rows of tables that are read by columns, as records; opened on first use."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embed_assets.errors import EmbedAssetsError, MediaError, SourceError
+from embed_assets.media.cells.cell_values import media_bytes
+from embed_assets.media.cells.column_names import missing_column, twice
+from embed_assets.media.files.source import Source, is_local, unopened
+from embed_assets.media.limits import Limits
+from embed_assets.media.tables.lance_and_delta import (
+    BATCH_ROWS,
+    Cells,
+    Dataset,
+    DatasetKind,
+    DeltaTable,
+    LanceTable,
+    Unread,
+    Wanted,
+)
+from embed_assets.media.tables.parquet_folder import ParquetFolder
+
+_WAYS_OUT = {
+    "lance": "Check the uri: a Lance dataset is a folder with _versions in it.",
+    "delta": "Check the uri: a Delta table is a folder with _delta_log in it.",
+    "parquet": "Check the uri and the files below it.",
+}
+
+
+class Rows:
+    """A dataset's rows as records, opened on first use; whatever goes wrong is a SourceError that names it."""
+
+    def __init__(self, opened: Callable[[], Dataset], *, kind: DatasetKind, shown: str, about: Source) -> None:
+        self._opened = opened
+        self._shown = shown
+        self._about = about
+        self.kind = kind
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        try:
+            return self._opened()
+        except EmbedAssetsError:
+            raise
+        except Exception as error:
+            failure = self._about.error(f"Can't open {self._shown} as {self.kind}", error)
+            raise SourceError(f"{failure} {_WAYS_OUT[self.kind]}") from failure.__cause__
+
+    def version(self) -> str:
+        """Equal where the rows are equal."""
+        dataset = self._dataset
+        try:
+            return dataset.version()
+        except Exception as error:
+            raise self._failure(error) from error.__cause__
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raise SourceError where a column is not there."""
+        names = self._names()
+        said = missing_column(columns, names) or twice(columns, names)
+        if said:
+            raise SourceError(f"{self._shown}: {said}. Correct the columns of the source's table.")
+
+    def records(
+        self, columns: Sequence[str], *, caps: Mapping[str, int] | None = None, rows: int = BATCH_ROWS
+    ) -> Iterator[tuple[int, Cells | Unread]]:
+        """All rows in order, each with its number from 1; a cell of more bytes than its cap is `Untold`."""
+        return self._guarded(lambda dataset: dataset.records(columns, caps=caps or {}, rows=rows))
+
+    def picked(
+        self,
+        told: Sequence[str],
+        columns: Sequence[str],
+        wanted: Wanted,
+        *,
+        caps: Mapping[str, int] | None = None,
+        rows: int = BATCH_ROWS,
+    ) -> Iterator[tuple[int, Cells | Unread]]:
+        """The rows that are wanted, by the columns `told`, which `wanted` is asked with; numbered from 1."""
+        return self._guarded(lambda dataset: dataset.picked(told, columns, wanted, caps=caps or {}, rows=rows))
+
+    def value_at(self, place: int, column: str) -> bytes | None:
+        """The bytes of one row, by its place from 0; of a Lance dataset alone."""
+        dataset = self._dataset
+        assert isinstance(dataset, LanceTable)
+        try:
+            return media_bytes(dataset.value_at(place, column))
+        except Exception as error:
+            raise self._failure(error) from error.__cause__
+
+    def _guarded(self, opened: Callable[[Dataset], Iterator[Cells | Unread]]) -> Iterator[tuple[int, Cells | Unread]]:
+        dataset = self._dataset
+        try:
+            yield from enumerate(opened(dataset), start=1)
+        except EmbedAssetsError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error.__cause__
+
+    def _names(self) -> list[str]:
+        try:
+            return self._dataset.columns()
+        except MediaError as error:
+            raise SourceError(f"Can't read {self._shown}: {error}. {_WAYS_OUT[self.kind]}") from error
+
+    def _failure(self, error: Exception) -> SourceError:
+        return self._about.error(f"Can't read {self._shown}", error)
+
+
+def open_dataset(
+    uri: str,
+    kind: DatasetKind,
+    *,
+    shown: str,
+    pattern: str = "**/*",
+    exclude: Sequence[str] = (),
+    follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    store_options: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+) -> Rows:
+    """The table at a uri, at the version that is its latest when it is first used.
+
+    `store_options` are the storage options in Lance's words. Reading raises SourceError where there is no such
+    table, MissingExtraError where the package for it is not installed.
+    """
+    place = str(Path(uri.removeprefix("file://")).expanduser().absolute()) if is_local(uri) else uri
+
+    def opened() -> Dataset:
+        if kind == "lance":
+            return LanceTable(place, store_options)
+        if kind == "delta":
+            return DeltaTable(place, store_options)
+        chosen = {"pattern": pattern, "exclude": exclude, "follow_links": follow_links}
+        return ParquetFolder(uri, storage_options=storage_options, limits=limits or Limits(), **chosen)
+
+    return Rows(opened, kind=kind, shown=shown, about=unopened(uri, storage_options))

@@ -1,0 +1,104 @@
+"""Spool: the contents of tables, each table read once and they kept in a temporary file by content hash."""
+
+import os
+import tempfile
+import threading
+from array import array
+from collections import OrderedDict
+from typing import Any
+
+from embed_assets.errors import MediaError
+from embed_assets.media.kinds.decoder_plugins import media_hash
+from embed_assets.media.tables.table_rows import Tables
+
+_LARGE = 4096  # bytes of a content that is kept once, however many rows have it
+_OPEN = 4  # tables spooled at one time; the one used longest ago goes first
+
+
+class Spool:
+    """Contents by table and content hash, in any order, without parsing a table once for each of its rows.
+
+    Takes 20 bytes of memory a row, and the contents' size in the folder for temporary files (TMPDIR). May
+    be used from several threads.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._files: OrderedDict[str, _Contents | MediaError] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def text(self, key: str, content_hash: str) -> str:
+        """The text of this hash. Raises MediaError "vanished", or why the table can't be read."""
+        return self.data(key, content_hash).decode()
+
+    def data(self, key: str, content_hash: str, *, mime: str | None = None) -> bytes:
+        """The bytes of this hash; `mime` is the row's. Raises as `text`."""
+        found = self._opened(key)
+        if isinstance(found, MediaError):
+            raise MediaError(found.reason, f"{key}: {found}")
+        data = found.get(content_hash, mime)
+        if data is None:
+            raise MediaError(
+                "vanished", f"{key} has no row of that content any more; a refresh tells what became of it"
+            )
+        return data
+
+    def _opened(self, key: str) -> "_Contents | MediaError":
+        with self._lock:
+            if key not in self._files:
+                try:
+                    self._files[key] = _Contents(self._tables, key)
+                except MediaError as error:  # kept as well: every row of the table would find it again
+                    self._files[key] = error
+            self._files.move_to_end(key)
+            while len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+            return self._files[key]
+
+
+class _Contents:
+    """One table's contents; the file goes when nothing refers to it any more."""
+
+    def __init__(self, tables: Tables, key: str) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as it is asked for something
+        shorts, starts, sizes = array("Q"), array("Q"), array("I")
+        at, large = 0, set[int]()
+        for content_hash, data in tables.contents(key):
+            short = _short(content_hash)
+            if short in large:
+                continue
+            if len(data) >= _LARGE:
+                large.add(short)
+            self._file.write(data)
+            shorts.append(short)
+            starts.append(at)
+            sizes.append(len(data))
+            at += len(data)
+        self._file.flush()
+        self._sort(shorts, starts, sizes)
+
+    def _sort(self, shorts: Any, starts: Any, sizes: Any) -> None:
+        import numpy as np
+
+        numbers = np.frombuffer(shorts, np.uint64) if shorts else np.empty(0, np.uint64)
+        order = np.argsort(numbers, kind="stable")
+        self._shorts = numbers[order]
+        self._starts = np.array(starts, np.uint64)[order]
+        self._sizes = np.array(sizes, np.uint32)[order]
+
+    def get(self, content_hash: str, mime: str | None) -> bytes | None:
+        """The content, or None; compares the whole hash, for two may share the part that is kept."""
+        import numpy as np
+
+        short = np.uint64(_short(content_hash))
+        place = int(np.searchsorted(self._shorts, short))
+        while place < len(self._shorts) and self._shorts[place] == short:
+            data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
+            if media_hash(data, mime) == content_hash:
+                return data
+            place += 1
+        return None
+
+
+def _short(content_hash: str) -> int:
+    return int(content_hash[:16], 16)

@@ -1,0 +1,1 @@
+"""Text: what a text, a web page, a PDF or a Word document says, and its chunks."""

@@ -1,0 +1,81 @@
+"""decode_text: a file's bytes as text, in the encoding that they are in, or not at all."""
+
+from embed_assets.errors import MediaError
+from embed_assets.media.limits import Limits
+from embed_assets.media.text.encodings import byte_order_mark, declared_encoding, guess_utf16, needs_encoding
+from embed_assets.media.text.guess_encoding import guessed_codec
+from embed_assets.media.text.replaced_bytes import Decoded, mended, mended_ascii, mended_utf8, without_nuls
+
+_NULS = 1000  # characters to one that may be NUL
+_WAY_OUT = "name it as the source's encoding (sources.NAME.encoding)"
+UNSURE = f"not UTF-8, and no other one is sure; {_WAY_OUT}"
+
+
+def decode_text(data: bytes, *, limits: Limits, encoding: str | None = None, html: bool = False) -> Decoded:
+    """The text, with line ends as they are, so that characters can be counted into it, and what was replaced in it.
+
+    A byte order mark decides; then strict UTF-8; then `encoding`, what the settings say of the source; then what the
+    text declares of itself, of `html` its meta tag; then UTF-16 by its pattern of NULs; then UTF-8 with few faults;
+    then a guess, where there is no doubt. A few bytes that are none of the encoding are U+FFFD, and told.
+    Raises MediaError "unknown encoding", "not text", "empty text" or "too many characters".
+    """
+    if len(data) > 4 * limits.max_characters + 4:
+        raise _too_long(f"{len(data):,} bytes", limits)
+    decoded = _decoded(data, encoding, html=html)
+    text = decoded.text
+    if not text.strip().strip("\0"):
+        raise MediaError("empty text", f"{len(data):,} bytes, none of them more than white space")
+    if text.count("\0") > max(1, len(text) // _NULS):
+        raise MediaError("not text", f"{text.count(chr(0)):,} NULs, the first at character {text.index(chr(0)):,}")
+    if len(text) > limits.max_characters:
+        raise _too_long(f"{len(text):,} characters", limits)
+    return without_nuls(decoded)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether these are UTF-8 without a mark and without NULs: what is read by one call and no guess."""
+    if byte_order_mark(data) or b"\0" in data or b"\x1b" in data or b"~{" in data:
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(data: bytes, encoding: str | None, *, html: bool) -> Decoded:
+    if codec := byte_order_mark(data):
+        return _known(data, codec, f"begins with a byte order mark of {codec}")
+    if encoding is not None and needs_encoding(data, encoding):
+        return _known(data, encoding, f"is to be read as {encoding}, by the source's setting encoding")
+    if codec := guess_utf16(data):  # before UTF-8, in which a NUL is a character too
+        return _known(data, codec, f"has the NULs of {codec}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _otherwise(data, html=html)
+    seven_bits = guessed_codec(data) if data.isascii() else None
+    return Decoded(text if seven_bits is None else data.decode(seven_bits))
+
+
+def _otherwise(data: bytes, *, html: bool) -> Decoded:
+    """What is not UTF-8 as it stands."""
+    codec = declared_encoding(data, html=html)
+    found = (mended(data, codec) if codec else None) or mended_utf8(data)
+    if found is None and (codec := guessed_codec(data)):
+        found = mended(data, codec)
+    found = found or mended_ascii(data)
+    if found is None:
+        raise MediaError("unknown encoding", UNSURE)
+    return found
+
+
+def _known(data: bytes, codec: str, sign: str) -> Decoded:
+    found = mended(data, codec)
+    if found is None:
+        raise MediaError("unknown encoding", f"it {sign}, but more than one byte in a thousand is none; {_WAY_OUT}")
+    return found
+
+
+def _too_long(found: str, limits: Limits) -> MediaError:
+    return MediaError("too many characters", f"{found}; the limit max_characters is {limits.max_characters:,}")

@@ -1,0 +1,109 @@
+"""Hosts: what is known of those that were asked: who has to wait how long, and who is not asked any more."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TypeVar
+
+from embed_assets.errors import MediaError
+from embed_assets.media.files.unreachable import UNREACHABLE
+
+_TRIES = 3
+_PAUSE = 0.3  # seconds before the second try; twice as long before each further one
+_SILENT = 5  # requests in a row to a host that does not answer at all: it is down
+_TROUBLED = 50  # requests in a row that a host has answered with trouble of its own
+_LONGEST_WAIT = 20.0  # seconds that a host may ask for at one time
+_MOST_WAITING = 60.0  # seconds that a host is waited for altogether
+
+Found = TypeVar("Found")
+
+
+class Trouble(Exception):
+    """A request that failed, though the file may be there. `silent`: there was no answer at all."""
+
+    def __init__(self, why: str, *, silent: bool = False, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.silent = silent
+        self.wait = wait  # seconds that the host asks for
+
+
+class Hosts:
+    """Asks hosts with patience, and none for ever. For as long as one listing, or one run's reading, takes."""
+
+    def __init__(self, *, pause: float = _PAUSE) -> None:
+        self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
+        self._lock = threading.Lock()
+        self._pause = pause
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Nobody waits any more: who asks again is told that the host is unreachable."""
+        self._stopped.set()
+
+    def patiently(self, place: str, ask: Callable[[], Found], *, tries: int = _TRIES) -> Found:
+        """What `ask` returns, tried again where it raises Trouble.
+
+        Raises MediaError "unreachable" where that does not help; of a host that was given up, without asking.
+        """
+        with self._lock:
+            host = self._hosts[place]
+        tried = 0
+        while True:
+            self._ready(host)
+            try:
+                found = ask()
+            except Trouble as trouble:
+                tried += trouble.wait is None
+                host.failed(trouble, last=tried >= tries)
+                if tried >= tries:
+                    raise MediaError(UNREACHABLE, trouble.why, again=True) from trouble
+                if trouble.wait is None:
+                    self._stopped.wait(self._pause * 2 ** (tried - 1))
+            except MediaError:
+                host.answered()
+                raise
+            else:
+                host.answered()
+                return found
+
+    def _ready(self, host: "_Host") -> None:
+        """Waits as long as the host asked for. Raises MediaError of one that was given up."""
+        while not self._stopped.is_set():
+            if host.given_up:
+                raise MediaError(UNREACHABLE, host.given_up, again=True)
+            left = host.not_before - time.monotonic()
+            if left <= 0:
+                return
+            self._stopped.wait(left)
+        raise MediaError(UNREACHABLE, "stopped", again=True)
+
+
+class _Host:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_row = 0  # requests that failed
+        self._waited = 0.0
+        self.not_before = 0.0
+        self.given_up = ""  # why
+
+    def answered(self) -> None:
+        with self._lock:
+            self._in_row = 0
+
+    def failed(self, trouble: Trouble, *, last: bool) -> None:
+        with self._lock:
+            self._in_row += last
+            if trouble.wait is not None:
+                self._wait(trouble.wait, trouble.why)
+            if self._in_row >= (_SILENT if trouble.silent else _TROUBLED):
+                self.given_up = trouble.why
+
+    def _wait(self, seconds: float, why: str) -> None:
+        now = time.monotonic()
+        until = now + max(seconds, 0.1)
+        self._waited += max(0.0, until - max(now, self.not_before))  # several threads wait for one thing
+        self.not_before = max(self.not_before, until)
+        if seconds > _LONGEST_WAIT or self._waited > _MOST_WAITING:
+            self.given_up = f"{why}, asks to wait {seconds:,.0f} s" if seconds > _LONGEST_WAIT else why

@@ -1,0 +1,1 @@
+"""Pipeline: what each asset does, plans and status, without Dagster."""

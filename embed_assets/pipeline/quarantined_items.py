@@ -1,0 +1,77 @@
+"""What is not in the index, item by item: set aside with a reason, or of a kind that no encoder takes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from embed_assets.pipeline.steps import Steps
+from embed_assets.store.quarantine import Quarantine
+from embed_assets.store.versions import VersionRecord
+
+NOT_TAKEN = "no encoder takes it"  # the reason of items that can be read, and are of a kind that nothing is fed with
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantined:
+    """One item that has no vectors, and why. `encoder` is "" where it has none of any encoder."""
+
+    source: str
+    key: str
+    encoder: str
+    kind: str  # text, image, audio, video; "" where it is not known
+    reason: str  # short, the same for all items of one fault
+    detail: str  # what was found in this very item; "" where the reason says all
+
+
+def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantined]:
+    """By source and key, from the store alone: by the latest refresh, and the latest run of each current version."""
+    chosen = [name for name in steps.settings.sources if not sources or name in sources]
+    columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash")
+    rows = steps.manifest.table(chosen, columns=columns).to_pylist()
+    records = [record for name in steps.settings.encoders if (record := steps.current(name))]
+    found = [*_refused(rows), *_not_taken(rows, steps, records)]
+    for record in records:
+        found += _failed(rows, steps, record)
+    return sorted(found, key=lambda each: (each.source, each.key, each.encoder))
+
+
+def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
+    for row in rows:
+        if row["status"] == "quarantined":
+            yield _item(row, reason=row["reason"] or "")
+
+
+def _not_taken(
+    rows: Sequence[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
+) -> Iterator[Quarantined]:
+    fed: dict[str, set[str]] = {}
+    for record in records:
+        for source in steps.settings.sources_of(record.encoder):
+            fed.setdefault(source, set()).update(record.spec.media)
+    for row in rows:
+        if row["status"] == "ok" and row["modality"] not in fed.get(row["source"], ()):
+            yield _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
+
+
+def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
+    """What one encoder version could not decode or encode, as long as it is the same bytes."""
+    aside = Quarantine(steps.store, record.table)
+    hashes = aside.hashes()
+    details = {row["media_id"]: row["detail"] for row in aside.rows(["media_id", "detail"])} if hashes else {}
+    read = set(steps.settings.sources_of(record.encoder))
+    for row in rows:
+        failed, reason = hashes.get(row["media_id"], ("", ""))
+        if row["status"] == "ok" and row["source"] in read and failed == row["content_hash"]:
+            detail = (details[row["media_id"]] or "").removeprefix(reason).removeprefix(": ")
+            yield _item(row, encoder=record.encoder, reason=reason, detail=detail)
+
+
+def _item(row: Mapping[str, Any], *, reason: str, encoder: str = "", detail: str = "") -> Quarantined:
+    return Quarantined(
+        source=row["source"],
+        key=row["key"],
+        encoder=encoder,
+        kind=row["modality"] or "",
+        reason=reason,
+        detail=detail,
+    )

@@ -1,0 +1,243 @@
+"""Status: what a store holds and how it got there, from the store alone."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from embed_assets.embedding.embed_report import OUTCOMES
+from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
+from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.unreadable_share import unreadable
+from embed_assets.store.history import History
+from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
+from embed_assets.store.serving.releases import Release, Releases
+from embed_assets.store.serving.releases import newest as newest_releases
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceStatus:
+    """A source as one encoder saw it in its latest run that changed something."""
+
+    source: str
+    encoder: str  # "" for items of no known kind, which no encoder takes
+    embedded: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    reasons: Mapping[str, int]
+    warnings: Mapping[str, int] = field(default_factory=dict)  # kind → items embedded in that run with it
+    warned: Sequence[str] = ()  # the first of these: "key: what, where"
+
+    @property
+    def items(self) -> int:
+        """Items of the account, deleted ones included."""
+        return self.embedded + self.reused + self.unchanged + self.quarantined + self.deleted
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptStatus:
+    """A version that is kept fresh beside the current one: live, or one to go back to."""
+
+    version: str
+    state: str  # live, previous
+    vectors: int
+    stale: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderStatus:
+    """The current version of an encoder, and whether it serves."""
+
+    encoder: str
+    space: str
+    version: str
+    dim: int
+    vectors: int
+    items_per_second: float
+    checks_passed: int
+    checks: int
+    recall_at_10: float | None
+    ann: bool
+    ndcg_at_10: float | None
+    state: str  # live, candidate; before it is indexed: not embedded, in part, not indexed
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
+    stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
+    live: str | None = None  # what the space serves: encoder/version
+    kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
+    held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
+    settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a run has nothing to do for it."""
+        return self.settled and not self.stale and not any(each.stale for each in self.kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Sources and encoders of a store."""
+
+    store: str
+    sources: tuple[SourceStatus, ...]
+    encoders: tuple[EncoderStatus, ...]
+    unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
+    unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
+    unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
+    out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
+    unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a run would find nothing to do, by the manifests as they were last refreshed.
+
+        A candidate that waits to be promoted by hand, or that was rolled back from, leaves nothing to a run.
+        """
+        return not self.unresolved and all(encoder.fresh for encoder in self.encoders)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self) | {"fresh": self.fresh}
+
+
+def read_status(steps: Steps) -> Status:
+    """The status of a pipeline's store; neither lists sources nor loads models."""
+    newest = {name: record for name in steps.settings.encoders if (record := steps.current(name))}
+    events = History(steps.store).all("embed")
+    releases = newest_releases(Releases(steps.store).all())
+    sources: list[SourceStatus] = []
+    unknown: dict[str, Mapping[str, int]] = {}
+    encoders: list[EncoderStatus] = []
+    for name, record in newest.items():
+        own = [event for event in events if (event["encoder"], event["version"]) == (name, record.version)]
+        plan = steps.plan(record, again=True)  # as a run does
+        sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
+        unknown |= plan.unknown
+        encoders.append(_encoder(steps, record, own, plan.items, releases))
+    sources.extend(
+        SourceStatus(source=source, encoder="", quarantined=sum(reasons.values()), reasons=dict(reasons))
+        for source, reasons in unknown.items()
+    )
+    return Status(
+        store=steps.store.uri,
+        sources=tuple(sources),
+        encoders=tuple(encoders),
+        unencoded=_unencoded(steps, list(newest.values())),
+        unresolved=tuple(name for name in steps.settings.encoders if name not in newest),
+        unusable=_unusable(steps),
+        out_of_reach=_out_of_reach(steps),
+        unmatched=_unmatched(steps),
+    )
+
+
+def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
+    marks = {source: steps.manifest.table_marks(source).get(OUT_OF_REACH, "") for source in steps.settings.sources}
+    return {source: read_kept(mark) for source, mark in marks.items() if mark}
+
+
+def _unmatched(steps: Steps) -> dict[str, Unmatched]:
+    marks = {source: steps.manifest.table_marks(source).get(UNMATCHED, "") for source in steps.settings.sources}
+    return {source: found for source, mark in marks.items() if (found := read_unmatched(mark))}
+
+
+def _unusable(steps: Steps) -> dict[str, str]:
+    """Files of no known kind belong to no encoder: their share of the source is told once, here."""
+    most = steps.settings.checks.max_quarantined_share
+    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.told() for source, each in found.items() if not each.passed}
+
+
+def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
+    """Usable items of kinds that no encoder of their source takes: neither lost nor searchable."""
+    fed = {source: set[str]() for source in steps.settings.sources}
+    for record in records:
+        for source in steps.settings.sources_of(record.encoder):
+            fed[source].update(record.spec.media)
+    found: dict[str, Counter[str]] = {}
+    table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
+    for row in table.to_pylist():
+        if row["status"] == "ok" and row["modality"] not in fed[row["source"]]:
+            found.setdefault(row["source"], Counter())[row["modality"]] += 1
+    return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
+
+
+def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:
+    found = []
+    for source in names:
+        items = event.get("items", {}).get(source, {})
+        counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
+        if not any(counted.values()):
+            continue
+        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings", "warned")}
+        found.append(SourceStatus(source=source, encoder=encoder, **told, **counted))
+    return found
+
+
+def _encoder(
+    steps: Steps,
+    record: VersionRecord,
+    events: list[dict[str, Any]],
+    stale: int,
+    releases: Mapping[tuple[str, str], Release],
+) -> EncoderStatus:
+    release = releases.get((record.encoder, record.version))
+    pointer = Serving(steps.store).pointer(record.spec.space)
+    live = pointer.live
+    kept = steps.kept(record.encoder)
+    own = {each.version for each in EncoderVersions(steps.store).of(record.encoder)}
+    figures = {check.name: check.figures for check in release.checks} if release else {}
+    speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
+    passed = [check for check in release.checks if check.passed] if release else []
+    failed = [f"{check.name}: {check.summary}" for check in release.checks if not check.passed] if release else []
+    return EncoderStatus(
+        encoder=record.encoder,
+        space=record.spec.space,
+        version=record.version,
+        dim=record.dim,
+        vectors=release.rows if release else _rows(steps, record),
+        items_per_second=speeds[-1] if speeds else 0.0,
+        checks_passed=len(passed),
+        checks=len(release.checks) if release else 0,
+        recall_at_10=figures.get("ann_recall", {}).get("recall_at_10"),
+        ann=bool(release and release.ann),
+        ndcg_at_10=figures.get("labelled_retrieval", {}).get("ndcg_at_10"),
+        state=_state(release, live, rows=_rows(steps, record), stale=stale),
+        failures=tuple(failed),
+        notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
+        stale=stale,
+        live=f"{live.encoder}/{live.encoder_version}" if live else None,
+        kept=tuple(_kept(steps, each, live, releases) for each in kept if each.version != record.version),
+        held=tuple(version for version in pointer.held if version in own),
+        settled=all(steps.settled(each) for each in kept),
+    )
+
+
+def _kept(
+    steps: Steps, record: VersionRecord, live: Release | None, releases: Mapping[tuple[str, str], Release]
+) -> KeptStatus:
+    release = releases.get((record.encoder, record.version))
+    serves = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
+    return KeptStatus(
+        version=record.version,
+        state="live" if serves else "previous",
+        vectors=release.rows if release else 0,
+        stale=steps.plan(record, again=True).items,
+    )
+
+
+def _rows(steps: Steps, record: VersionRecord) -> int:
+    table = steps.vectors(record).open()
+    return table.count_rows() if table is not None else 0
+
+
+def _state(release: Release | None, live: Release | None, *, rows: int, stale: int) -> str:
+    if release is None and not rows:
+        return "not embedded"
+    if release is None:
+        return "in part" if stale else "not indexed"
+    return "live" if live is not None and live.key == release.key else "candidate"

@@ -1,0 +1,88 @@
+"""ANN recall@k: what share of the exact nearest the index returns, on queries held out of the table."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embed_assets.quality.ann_answer_cache import ann_answers
+from embed_assets.quality.ranking_metrics import lower_bound
+from embed_assets.store.serving.vector_scan import kth_distances
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+# Effort, cheapest first: cells searched at least, and candidates re-ranked exactly as a multiple of k.
+LADDER = ((10, 2), (20, 2), (20, 5), (40, 5), (80, 10), (200, 20))
+_TIE = 1e-3  # relative: float16 vectors give equal distances to different rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Mean recall@k over queries, with the effort that gave it."""
+
+    mean: float
+    lower: float  # 2.5 % bootstrap bound
+    queries: int
+    k: int
+    nprobes: int
+    refine_factor: int
+
+
+def measure(
+    table: "Table",
+    queries: np.ndarray,
+    truth: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    nprobes: int,
+    refine_factor: int,
+    rows: int | None = None,
+) -> Recall:
+    """Recall@k of the index at one effort. `truth` is from `kth_distances`.
+
+    `rows` are asked for, of which the first k count: as many as search asks for. A returned row counts if it
+    is as near as the exact k-th: rows at equal distance are equally right.
+    """
+    hits = []
+    answers = ann_answers(table, queries, k=rows or k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
+    for answer, bound in zip(answers, truth, strict=True):
+        distances = answer.distances[:k]
+        wanted = min(k, table.count_rows()) if np.isinf(bound) else k
+        hits.append(np.count_nonzero(distances <= bound + abs(bound) * _TIE + 1e-6) / max(1, wanted))
+    return Recall(
+        mean=float(np.mean(hits)) if hits else 0.0,
+        lower=lower_bound(hits),
+        queries=len(hits),
+        k=k,
+        nprobes=nprobes,
+        refine_factor=refine_factor,
+    )
+
+
+def tune(
+    table: "Table",
+    queries: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    target: float,
+    start: tuple[int, int] = LADDER[0],
+    rows: int | None = None,
+) -> Recall:
+    """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen.
+
+    `start` is the first that is tried: what an index needed before, when its rows have hardly changed.
+    """
+    truth = kth_distances(table, queries, k=k, distance=distance)
+    best: Recall | None = None
+    for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
+        effort = {"nprobes": nprobes, "refine_factor": refine_factor}
+        seen = measure(table, queries, truth, k=k, distance=distance, rows=rows, **effort)
+        if best is None or seen.mean > best.mean:
+            best = seen
+        if seen.lower >= target:
+            return seen
+    assert best is not None
+    return best

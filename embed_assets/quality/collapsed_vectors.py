@@ -1,0 +1,79 @@
+"""Collapse: an encoder that says the same of everything, told apart from media that are all alike."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from embed_assets.errors import StoreError
+from embed_assets.store.canary_vectors import CanaryVectors
+from embed_assets.store.connection import Store
+from embed_assets.store.serving.nearest_rows import open_release
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.serving.vector_scan import matrix, norms
+from embed_assets.store.upsert import one_of, read, spread
+from embed_assets.store.versions import VersionRecord
+
+_ONE = 0.995  # mean cosine from which vectors are nearly one; of words that are all unknown it is 1.000
+_SAME = 0.999  # of canary texts, which have little in common
+_FEWEST = 3  # items: of two, live may only tell small letters from capitals
+_SAMPLE = 500  # rows
+
+_WAY_OUT = "Restore the model's weights and tokenizer, or set checks.max_mean_cosine to 1 to have it all the same"
+
+
+def mean_cosine(vectors: np.ndarray) -> float:
+    """Of all pairs of different rows of float (n, dim), n > 1; NaN where one of them is."""
+    unit = vectors / np.maximum(norms(vectors), 1e-12)[:, None]
+    total, count = unit.sum(axis=0, dtype=np.float64), len(unit)
+    return float(np.minimum(1, (total @ total - count) / (count * (count - 1))))
+
+
+def why_collapsed(store: Store, record: VersionRecord, release: Release, *, most: float) -> str:
+    """Why a release of nearly one vector must not go live, in words; "" where it may, or its vectors differ.
+
+    It must not where live tells the same items apart, by at most `most`, the mean cosine that the settings allow;
+    nor where the encoder has one vector for canary texts as well. Items of equal content do not count, and a version
+    that was live before is not stopped: its media may have become alike.
+    """
+    own = _items(release, store)
+    vectors = np.array(list(own.values()))
+    if most >= 1 or len(own) < 2 or not mean_cosine(vectors) >= _ONE:
+        return ""
+    pointer = Serving(store).pointer(release.space)
+    if pointer.names(release.encoder, release.encoder_version):
+        return ""
+    said = f"all items have nearly one vector (mean cosine {mean_cosine(vectors):.3f})"
+    if pointer.live is not None and len(own) >= _FEWEST:
+        theirs = _vectors_of(pointer.live, store, own)
+        if len(theirs) >= _FEWEST and (mean := mean_cosine(theirs)) <= most:
+            return f"{said}, where {pointer.live.key}, which serves, tells them apart ({mean:.3f}). {_WAY_OUT}"
+    return f"{said}, and so have texts with nothing in common. {_WAY_OUT}" if _one_for_all(store, record) else ""
+
+
+def _items(release: Release, store: Store) -> dict[str, np.ndarray]:
+    """Media id → vector of a segment, of a sample of items of different content."""
+    rows = spread(open_release(store, release), ["media_id", "media_hash", "vector"], _SAMPLE)
+    vectors, seen = matrix(rows.column("vector").combine_chunks()), set[str]()
+    found: dict[str, np.ndarray] = {}
+    for name, content, vector in zip(*(rows[c].to_pylist() for c in ("media_id", "media_hash")), vectors, strict=True):
+        if content not in seen:
+            seen.add(content)
+            found[name] = vector
+    return found
+
+
+def _vectors_of(live: Release, store: Store, items: Iterable[str]) -> np.ndarray:
+    """Of those items that live has, a vector each: float32, (n, dim)."""
+    try:
+        rows = read(open_release(store, live), ["media_id", "vector"], where=one_of("media_id", list(items)))
+    except StoreError:
+        return np.empty((0, live.dim), np.float32)
+    _, first = np.unique(np.asarray(rows["media_id"].to_pylist(), dtype=str), return_index=True)
+    return matrix(rows["vector"].combine_chunks())[first]
+
+
+def _one_for_all(store: Store, record: VersionRecord) -> bool:
+    kept = CanaryVectors(store).get(record.encoder, record.version)
+    texts = kept[0].get("text") if kept and "text" in record.spec.media else None
+    return texts is not None and len(texts) > 1 and mean_cosine(texts) >= _SAME

@@ -1,0 +1,1 @@
+"""Releases: indices, candidates, serving pointers, and the nearest rows of one."""

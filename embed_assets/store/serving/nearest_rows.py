@@ -1,0 +1,150 @@
+"""Nearest rows to vectors: by the ANN index with stated effort, or exactly."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from embed_assets.errors import StoreError
+from embed_assets.store.connection import Store
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.upsert import one_of
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
+_MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
+
+# Queries asked together: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
+_BATCH = 50
+
+
+def open_release(store: Store, release: Release) -> "Table":
+    """The release's table at its very version. Raises StoreError where a clean-up has removed it."""
+    table = store.open(release.table)
+    try:
+        table.checkout(release.table_version)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise StoreError(f"Release {release.key} can't be read: {error}. Roll back or promote another.") from error
+    return table
+
+
+def exact(
+    table: "Table",
+    queries: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> list[pa.Table]:
+    """The k nearest rows of each query, without the ANN index: the ground truth."""
+    found: list[pa.Table] = []
+    for batch in _batches(queries):
+        query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
+        query = query.bypass_vector_index().select([*columns, "_distance"]).limit(k)
+        rows = (query.where(where) if where else query).to_arrow()
+        found.extend(_by_query(rows, len(batch)))
+    return found
+
+
+def approximate(
+    table: "Table",
+    queries: np.ndarray,
+    *,
+    k: int,
+    distance: str,
+    nprobes: int,
+    refine_factor: int,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> list[pa.Table]:
+    """The k nearest rows of each query by the ANN index, distances exact.
+
+    At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
+    result short.
+    """
+    found: list[pa.Table] = []
+    for batch in _batches(queries):
+        search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
+        search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
+        search = search.select([*columns, "_distance"]).limit(k)
+        rows = (search.where(where) if where else search).to_arrow()
+        found.extend(_by_query(rows, len(batch)))
+    return found
+
+
+def nearest(
+    table: "Table",
+    query: np.ndarray,
+    release: Release,
+    *,
+    k: int,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> pa.Table:
+    """The k nearest rows of a release, asked as it was checked."""
+    if not release.ann:
+        return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
+    found = approximate(
+        table,
+        query[None, :],
+        k=k,
+        distance=release.distance,
+        nprobes=release.nprobes,
+        refine_factor=release.refine_factor,
+        columns=columns,
+        where=where,
+    )
+    return found[0]
+
+
+def nearest_items(
+    table: "Table",
+    query: np.ndarray,
+    release: Release,
+    *,
+    k: int,
+    columns: Sequence[str],
+    where: str | None = None,
+) -> list[dict[str, Any]]:
+    """The best row of each of the k nearest items, nearest first; fewer where there are no more.
+
+    `columns` include media_id. A long document may fill all rows that are fetched: the items that were found are
+    then left out, and more rows asked for. Every fetch finds another item, so there are at most k.
+    """
+    best: dict[str, dict[str, Any]] = {}
+    rows = k * SEGMENTS_PER_ITEM
+    while len(best) < k:
+        found = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
+        for row in found.to_pylist():
+            best.setdefault(row["media_id"], row)
+        if len(found) < rows:
+            break
+        rows = max(rows, min(4 * rows, _MOST_ROWS))
+    return sorted(best.values(), key=lambda row: row["_distance"])[:k]
+
+
+def _but(items: Iterable[str], where: str | None) -> str | None:
+    """The filter, and that a row is of none of the items."""
+    listed = list(items)
+    if not listed:
+        return where
+    others = f"NOT ({one_of('media_id', listed)})"
+    return f"({where}) AND {others}" if where else others
+
+
+def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH].astype(np.float32)
+        yield batch[0] if len(queries) == 1 else batch  # a single one is answered without query_index
+
+
+def _by_query(rows: pa.Table, count: int) -> list[pa.Table]:
+    """What was found for each query of a batch, nearest first."""
+    if "query_index" not in rows.column_names:
+        return [rows]
+    index = np.asarray(rows.column("query_index"))
+    return [rows.filter(pa.array(index == number)).sort_by("_distance") for number in range(count)]

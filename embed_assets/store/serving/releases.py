@@ -1,0 +1,116 @@
+"""Releases: a Lance version of a vector table that may become live, with how it is asked and its checks."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from embed_assets.store.connection import Store
+from embed_assets.store.records import Records
+from embed_assets.store.upsert import one_of
+
+TABLE = "releases"
+TAG = "release-"  # tags of table versions begin with it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckVerdict:
+    """Outcome of one check on one release."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    summary: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Everything a reader needs, in one record: which rows, whose vectors, how to ask."""
+
+    space: str
+    encoder: str
+    encoder_version: str
+    table: str
+    table_version: int
+    dim: int
+    distance: str
+    rows: int
+    ann: bool  # whether there is an ANN index; without one every search is exact
+    nprobes: int = 20
+    refine_factor: int = 2
+    recall_at_10: float | None = None  # that this effort reached when it was chosen; None: search is exact
+    checks: tuple[CheckVerdict, ...] = ()
+    indexed_by: str = ""  # hash of the settings that its indices were built by
+    checked_by: str = ""  # hash of the settings and judgements that all its checks ran by; "": not all ran
+    at: str = ""
+
+    @property
+    def key(self) -> str:
+        """Unique name: table and its Lance version."""
+        return f"{self.table}@{self.table_version}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells releases apart: the table version, and the settings that it was indexed and checked by."""
+        return self.key, self.indexed_by, self.checked_by
+
+    def failures(self, required: frozenset[str]) -> list[str]:
+        """Why it may not become live: failed blocking checks, and required ones without a verdict."""
+        seen = {check.name for check in self.checks}
+        failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
+        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - seen)]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self)
+
+
+class Releases:
+    """All releases of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._records = Records(store, TABLE)
+
+    def put(self, release: Release) -> None:
+        """Record it, or replace the record of the same table version."""
+        document = {k: v for k, v in release.document().items() if k != "at"}
+        self._records.put(release.key, release.space, document)
+
+    def get(self, key: str) -> Release | None:
+        """By `table@version`, or None."""
+        document = self._records.get(key)
+        return None if document is None else from_document(document)
+
+    def all(self) -> list[Release]:
+        """All releases, in the order in which they were recorded last."""
+        return [from_document(document) for document in self._records.all()]
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Forget releases, in one commit."""
+        table = self._store.open_or_none(TABLE)
+        if keys and table is not None:
+            table.delete(one_of("key", list(keys)))
+
+    def candidate(self, encoder: str, version: str) -> Release | None:
+        """The newest release of an encoder version, or None."""
+        return newest(self.all()).get((encoder, version))
+
+
+def newest(releases: Iterable[Release]) -> dict[tuple[str, str], Release]:
+    """(encoder, version) → its newest release: the candidate."""
+    found: dict[tuple[str, str], Release] = {}
+    for release in sorted(releases, key=lambda release: release.table_version):
+        found[release.encoder, release.encoder_version] = release
+    return found
+
+
+def release_tag(release: Release) -> str:
+    """The tag that keeps the release's table version from clean-ups."""
+    return f"{TAG}{release.space}-{release.table_version}"
+
+
+def from_document(document: Mapping[str, Any]) -> Release:
+    """The inverse of `Release.document`."""
+    checks = tuple(CheckVerdict(**check) for check in document["checks"])
+    return Release(**{**document, "checks": checks})

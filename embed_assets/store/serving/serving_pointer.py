@@ -1,0 +1,325 @@
+"""Serving pointers: which release of a space search reads; moved by one atomic write, and back by one."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, StoreError
+from embed_assets.store.connection import Store
+from embed_assets.store.serving.nearest_rows import open_release
+from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
+from embed_assets.store.upsert import ALL_ROWS, KEY, quoted
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+TABLE = "serving"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("space", pa.string(), nullable=False, metadata=KEY),
+        pa.field("generation", pa.int64(), nullable=False),
+        pa.field("live", pa.string()),
+        pa.field("previous", pa.string()),  # a list of releases; in older stores a single one
+        pa.field("by", pa.string()),
+        pa.field("at", pa.timestamp("us", tz="UTC")),
+        pa.field("held", pa.string()),  # a list of encoder versions; older stores lack the column
+    ]
+)
+
+
+_ATTEMPTS = 5  # of a renewal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pointer:
+    """What a space serves. `generation` counts the moves; 0 is before the first."""
+
+    space: str
+    generation: int
+    live: Release | None
+    earlier: tuple[Release, ...] = ()  # to go back to, newest first
+    held: tuple[str, ...] = ()  # encoder versions that were rolled back from: only promoted by hand
+    by: str = ""
+    at: str = ""
+
+    @property
+    def previous(self) -> Release | None:
+        """The release that a roll-back goes to."""
+        return self.earlier[0] if self.earlier else None
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """All that it names, the live one first."""
+        return self.earlier if self.live is None else (self.live, *self.earlier)
+
+    def names(self, encoder: str, version: str) -> bool:
+        """Whether a release of this encoder version is live or can be gone back to."""
+        return any(_is_of(release, encoder, version) for release in self.releases)
+
+
+class Serving:
+    """Reads and moves the pointers of a store. Of two moves at once one wins; the other is told."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def pointer(self, space: str) -> Pointer:
+        """Where the space stands; generation 0 where nothing was ever promoted."""
+        found = self._pointers(f"space = {quoted(space)}")
+        return found[0] if found else Pointer(space=space, generation=0, live=None)
+
+    def pointers(self) -> list[Pointer]:
+        """Of all spaces that were set up, by name."""
+        return self._pointers(None)
+
+    def spaces(self) -> list[str]:
+        """Spaces that were set up."""
+        return [pointer.space for pointer in self.pointers()]
+
+    def set_up(self, space: str) -> None:
+        """Make the row that later moves compare against; a second call changes nothing.
+
+        The first insert of a key is not protected by the condition on `generation`, so it happens here.
+        """
+        table = self._table()
+        if self._pointers(f"space = {quoted(space)}"):
+            return
+        merge = table.merge_insert("space").when_not_matched_insert_all()
+        merge.execute(_row(Pointer(space=space, generation=0, live=None)))
+
+    def promote(self, release: Release, *, required: frozenset[str], by: str, keep: int = 1) -> Pointer:
+        """Make a release live, if every blocking check passed on this very table version.
+
+        `keep` releases stay to go back to. Another release of the live encoder version takes its place and
+        leaves those as they are. Raises PromotionError where a check failed or is missing, or where another
+        move came first.
+        """
+        _require(release, required)
+        now = self.pointer(release.space)
+        held = tuple(version for version in now.held if version != release.encoder_version)
+        same = now.live is not None and now.live.identity == release.identity
+        if same and held == now.held and len(now.earlier) <= keep:
+            return now
+        earlier = now.earlier
+        if now.live is not None and not _same_version(now.live, release):
+            earlier = (now.live, *earlier)
+        earlier = tuple(one for one in earlier if not _same_version(one, release))[:keep]
+        return self._protected_move(now, replace(now, live=release, earlier=earlier, held=held), release, by=by)
+
+    def renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
+        """Put a newer release in the place of the one of its encoder version, live or earlier; the order stays.
+
+        Where another move comes first it tries again: renewals of two versions do not contradict each other.
+        Raises PromotionError as `promote`, and where the pointer names no release of this version.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._renew(release, required=required, by=by)
+            except MovedError:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def _renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
+        now = self.pointer(release.space)
+        own = [one for one in now.releases if _same_version(one, release)]
+        if not own:
+            raise PromotionError(
+                f"Space {now.space!r} serves no release of {release.encoder} {release.encoder_version}, "
+                f"nor goes back to one: there is nothing to renew. Promote {release.key} instead."
+            )
+        if own[0].table_version > release.table_version or own[0].identity == release.identity:
+            return now
+        _require(release, required)
+        live, *earlier = (release if _same_version(one, release) else one for one in now.releases)
+        return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
+
+    def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
+        """Back to the previous release, or to the earlier one of version `to`; nothing is encoded or rebuilt.
+
+        One write: what the pointer can go back to was tagged when it went live. The version that is left is
+        held: only a promotion by hand makes it live again.
+        """
+        now = self.pointer(space)
+        if now.live is None or not now.earlier:
+            raise PromotionError(f"Space {space!r} has no previous release to roll back to.")
+        chosen = _earlier(now, to)
+        earlier = (now.live, *(one for one in now.earlier if one.key != chosen.key))
+        left = now.live.encoder_version
+        held = dict.fromkeys((*now.held, left) if left != chosen.encoder_version else now.held)
+        held.pop(chosen.encoder_version, None)
+        return self._move(now, replace(now, live=chosen, earlier=earlier, held=tuple(held)), by=by)
+
+    def _protected_move(self, now: Pointer, then: Pointer, release: Release, *, by: str) -> Pointer:
+        """Move to a release that is tagged before, and still whole after, in one conditional write.
+
+        A retirement or a clean-up that had decided on the release before it was tagged shows after the
+        write; then the pointer goes back to where it was.
+        """
+        protect(self._store, release)
+        releases = Releases(self._store)
+        recorded = releases.get(release.key) is not None
+        moved = self._move(now, then, by=by)
+        try:
+            protect(self._store, release)
+            if recorded and releases.get(release.key) is None:  # a retirement begins with it
+                raise StoreError("its version is retired")
+        except EmbedAssetsError as error:
+            self._move(moved, now, by=f"{by}, undone")
+            raise PromotionError(f"{release.key} was removed while it was promoted: {error}") from error
+        return moved
+
+    def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
+        if now.generation == 0:
+            self.set_up(now.space)
+            if self.pointer(now.space).generation:  # somebody was faster since `now` was read
+                raise self._lost(now)
+        moved = replace(then, generation=now.generation + 1, by=by, at=datetime.now(UTC).isoformat())
+        table = self._table()
+        merge = table.merge_insert("space").when_matched_update_all(where=f"target.generation = {now.generation}")
+        try:
+            result = merge.execute(_row(moved))
+        except (OSError, RuntimeError, ValueError) as error:
+            if "conflict" not in str(error).lower():
+                raise
+            raise self._lost(now) from error
+        # A store that is older than the primary key may hold the row twice: both were updated alike.
+        if result.num_updated_rows < 1:
+            raise self._lost(now)
+        return moved
+
+    def _lost(self, now: Pointer) -> MovedError:
+        winner = self.pointer(now.space)
+        serves = winner.live.key if winner.live else "nothing"
+        return MovedError(
+            f"Space {now.space!r} was moved by someone else meanwhile: by {winner.by or 'another process'}, "
+            f"it serves {serves} since {winner.at or 'now'} (generation {winner.generation}). "
+            "Look at its status, then try again."
+        )
+
+    def _table(self) -> "Table":
+        """The table, with the columns that a move writes."""
+        table = self._store.open_or_create(TABLE, SCHEMA)
+        if "held" in table.schema.names:
+            return table
+        try:
+            table.add_columns(SCHEMA.field("held"))
+        except (OSError, RuntimeError, ValueError):  # another process adds it at this moment
+            table = self._store.open(TABLE)
+            if "held" not in table.schema.names:
+                raise
+        return self._store.open(TABLE)
+
+    def _pointers(self, where: str | None) -> list[Pointer]:
+        table = self._store.open_or_none(TABLE)
+        if table is None:
+            return []
+        query = table.search().limit(ALL_ROWS)
+        rows = (query.where(where) if where else query).to_list()
+        rows.sort(key=lambda row: row["generation"])
+        latest = {row["space"]: row for row in rows}  # of a space that is there twice, the one that was moved
+        return [_pointer(latest[space]) for space in sorted(latest)]
+
+
+def live_release(store: Store, space: str) -> Release:
+    """The release that search reads. Raises StoreError where nothing was promoted yet."""
+    serving = Serving(store)
+    release = serving.pointer(space).live
+    if release is None:
+        live = [pointer.space for pointer in serving.pointers() if pointer.live is not None]
+        known = f"Spaces that serve: {', '.join(live)}." if live else "No space serves yet: run the pipeline first."
+        raise StoreError(f"Space {space!r} serves nothing. {known}")
+    return release
+
+
+def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
+    """Key → release, of all that pointers name: what no maintenance may touch."""
+    return {release.key: release for pointer in pointers for release in pointer.releases}
+
+
+def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, Any]:
+    """The history event of a move: kind "promote", "roll back" or "renew". `release`: what it was about."""
+    about = release or pointer.live
+    checks = about.checks if about else ()
+    return {
+        "space": pointer.space,
+        "release": about.key if about else None,
+        "encoder": about.encoder if about else None,
+        "version": about.encoder_version if about else None,
+        "live": pointer.live.key if pointer.live else None,
+        "earlier": [one.key for one in pointer.earlier],
+        "held": list(pointer.held),
+        "generation": pointer.generation,
+        "by": pointer.by,
+        "checks": {check.name: {"passed": check.passed, **check.figures} for check in checks},
+    }
+
+
+def protect(store: Store, release: Release) -> None:
+    """Tag the release's table version, so that no clean-up removes it. Raises StoreError where it is gone."""
+    table, tag = open_release(store, release), release_tag(release)
+    try:
+        table.tags.create(tag, release.table_version)
+    except (OSError, RuntimeError, ValueError) as error:
+        # The tag's name says which version it is of. Tags are not listed: that fails while others go.
+        if "already exists" not in str(error):
+            raise StoreError(f"Release {release.key} can't be tagged: {error}") from error
+
+
+def _require(release: Release, required: frozenset[str]) -> None:
+    if failures := release.failures(required):
+        raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
+
+
+def _earlier(now: Pointer, to: str | None) -> Release:
+    """The release to go back to."""
+    if to is None:
+        return now.earlier[0]
+    found = [release for release in now.earlier if release.encoder_version.startswith(to) or release.key == to]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.earlier)
+    raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {known}.")
+
+
+def _is_of(release: Release, encoder: str, version: str) -> bool:
+    return (release.encoder, release.encoder_version) == (encoder, version)
+
+
+def _same_version(one: Release, other: Release) -> bool:
+    return _is_of(one, other.encoder, other.encoder_version)
+
+
+def _row(pointer: Pointer) -> pa.Table:
+    row = {
+        "space": pointer.space,
+        "generation": pointer.generation,
+        "live": None if pointer.live is None else _text(pointer.live.document()),
+        "previous": _text([release.document() for release in pointer.earlier]),
+        "by": pointer.by,
+        "at": datetime.fromisoformat(pointer.at) if pointer.at else datetime.now(UTC),
+        "held": _text(list(pointer.held)),
+    }
+    return pa.Table.from_pylist([row], schema=SCHEMA)
+
+
+def _text(document: Mapping[str, Any] | Sequence[Any]) -> str:
+    return json.dumps(document, sort_keys=True)
+
+
+def _pointer(row: Mapping[str, Any]) -> Pointer:
+    earlier = json.loads(row["previous"]) if row["previous"] else []
+    return Pointer(
+        space=row["space"],
+        generation=row["generation"],
+        live=from_document(json.loads(row["live"])) if row["live"] else None,
+        earlier=tuple(map(from_document, earlier if isinstance(earlier, list) else [earlier])),
+        held=tuple(json.loads(row.get("held") or "[]")),
+        by=row["by"],
+        at=row["at"].isoformat() if row["at"] else "",
+    )

@@ -1,0 +1,130 @@
+"""Indices on a vector table: ANN where it pays, full-text and scalar; built or refreshed, then measured."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embed_assets.settings import IndexSettings
+from embed_assets.store.connection import Store
+from embed_assets.store.upsert import retried
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+ANN = "vector_idx"
+MOST_SEGMENTS = 8  # of an index; with more it is folded into one
+_CODED = 8  # what divides the dim of vectors that RaBitQ encodes
+_SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels": "LABEL_LIST"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexReport:
+    """What the table looks like after indexing."""
+
+    rows: int
+    table_version: int
+    ann: bool
+    ann_kind: str
+    rows_not_indexed: int
+    bytes: int
+
+
+def build_indices(
+    store: Store, name: str, *, distance: str, settings: IndexSettings, retrain: bool = False
+) -> IndexReport:
+    """Compact, then build the indices that are missing and bring the others up to date.
+
+    Idempotent: a table whose rows are all indexed is left at its Lance version. `retrain` builds the ANN
+    index anew, for data that has moved away from what it was trained on.
+    """
+    table = store.open(name)
+    rows = table.count_rows()
+    present = {index.name: index for index in table.list_indices()}
+    if _fragments(store, name) > 1 and _unindexed(table, present) > 0:
+        retried(lambda: store.dataset(name).optimize.compact_files())
+        table = store.open(name)
+    wants_ann = rows >= settings.min_rows
+    if present and _unindexed(table, present) > 0:
+        for index in present:
+            retried(lambda index=index: refresh_index(store, name, index))
+        table = store.open(name)
+    if wants_ann and (ANN not in present or retrain):
+        retried(lambda: _build_ann(store.open(name), rows, distance=distance, settings=settings))
+    if rows:
+        retried(lambda: _build_scalars(store.open(name)))
+    return report(store, name)
+
+
+def refresh_index(store: Store, name: str, index: str) -> None:
+    """Bring rows that an index lacks into it: as a segment of their own, or where it has many, all folded into one.
+
+    A segment costs as much as the new rows; folding a full-text index costs as much as the whole.
+    """
+    stats: Any = store.open(name).index_stats(index)
+    segments = (stats.num_indices or 1) if stats else 1
+    merged = segments if segments >= MOST_SEGMENTS else 0
+    store.dataset(name).optimize.optimize_indices(index_names=[index], num_indices_to_merge=merged)
+
+
+def report(store: Store, name: str) -> IndexReport:
+    """Rows, indices and bytes of a table as it stands."""
+    table = store.open(name)
+    table.checkout(table.version)  # others may write on
+    rows = table.count_rows()
+    present = {index.name: index for index in table.list_indices()}
+    ann = ANN in present
+    stats: Any = table.index_stats(ANN) if ann else None
+    return IndexReport(
+        rows=rows,
+        table_version=table.version,
+        ann=ann,
+        ann_kind=str(present[ANN].index_type) if ann else "none",
+        rows_not_indexed=stats.num_unindexed_rows if stats else 0,
+        bytes=_size(store, name),
+    )
+
+
+def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSettings) -> None:
+    """IVF with RaBitQ codes where the dim allows them, else with a byte a number.
+
+    Lance's codes want a dim that 8 divides. At the other dims scalar quantisation reached recall@10 1.000 in
+    0.2 s where product quantisation took 125 s (benchmarks/indices.py).
+    """
+    from lancedb.index import IvfRq, IvfSq
+
+    kind: Any = table.schema.field("vector").type
+    wanted: dict[str, Any] = {
+        "distance_type": distance,
+        "num_partitions": max(1, math.ceil(rows / settings.rows_per_partition)),
+    }
+    coded = kind.list_size % _CODED == 0
+    config = IvfRq(num_bits=settings.num_bits, **wanted) if coded else IvfSq(**wanted)
+    table.create_index("vector", config=config, name=ANN, replace=True)
+
+
+def _build_scalars(table: "Table") -> None:
+    from lancedb.index import FTS, Bitmap, LabelList
+
+    present = {index.name for index in table.list_indices()}
+    kinds = {"BITMAP": Bitmap, "LABEL_LIST": LabelList}
+    for column, kind in _SCALARS.items():
+        if f"{column}_idx" not in present:
+            table.create_index(column, config=kinds[kind](), name=f"{column}_idx")
+    if "text_idx" not in present and table.count_rows("text IS NOT NULL"):
+        table.create_index("text", config=FTS(with_position=True), name="text_idx")
+
+
+def _unindexed(table: "Table", present: dict[str, Any]) -> int:
+    counts = [getattr(table.index_stats(name), "num_unindexed_rows", 0) or 0 for name in present]
+    return max(counts, default=0) if present else table.count_rows()
+
+
+def _fragments(store: Store, name: str) -> int:
+    return len(store.dataset(name).get_fragments())
+
+
+def _size(store: Store, name: str) -> int:
+    """Bytes of the data files of the current version."""
+    return sum(
+        file.file_size_bytes or 0 for fragment in store.dataset(name).get_fragments() for file in fragment.data_files()
+    )

@@ -1,0 +1,1 @@
+"""Upkeep: maintenance, repair and retirement of what a store holds."""

@@ -1,0 +1,108 @@
+"""Retire: drop an encoder version's vectors and everything that is kept for them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from embed_assets.errors import StoreError
+from embed_assets.store.canary_vectors import CanaryVectors
+from embed_assets.store.connection import Store
+from embed_assets.store.quarantine import Quarantine
+from embed_assets.store.query_vectors import queries_table
+from embed_assets.store.serving.releases import Release, Releases
+from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.vectors import table_name
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retired:
+    """What went."""
+
+    encoder: str
+    version: str
+    rows: int
+    releases: int
+
+
+def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
+    """Versions of an encoder that are neither current, nor live, nor to go back to; oldest first."""
+    pointers = Serving(store).pointers()
+    return [
+        record
+        for record in EncoderVersions(store).of(encoder)
+        if record.version != current and not any(pointer.names(encoder, record.version) for pointer in pointers)
+    ]
+
+
+def retire(store: Store, encoder: str, version: str, *, current: str | None) -> Retired:
+    """Drop a version: its vectors, query vectors, releases, quarantine, canaries and record.
+
+    `current` is the version that the encoder's settings mean; None where the settings do not name the
+    encoder. Killed in the middle, a second call or a maintenance run finishes it. Raises StoreError where
+    the version is current, live or to go back to.
+    """
+    record, table = EncoderVersions(store).get(encoder, version), table_name(encoder, version)
+    if record is None and table not in store.table_names():
+        known = ", ".join(known.version for known in EncoderVersions(store).of(encoder)) or "none"
+        raise StoreError(f"Encoder {encoder!r} has no version {version!r}. Its versions: {known}.")
+    if version == current:
+        raise StoreError(
+            f"Version {version} of encoder {encoder!r} is what its settings mean now: the next run would embed it "
+            "again. Change or remove the encoder in the settings first."
+        )
+    _require_unnamed(store, encoder, version)
+    opened = store.open_or_none(table)
+    rows = opened.count_rows() if opened else 0
+    releases = _releases(store, table)
+    forget(store, encoder, version, releases=releases)
+    try:
+        _require_unnamed(store, encoder, version)  # a promotion may have come between
+    except StoreError:
+        _remember(store, record, releases)
+        raise
+    drop_leftovers(store, encoder, version)
+    return Retired(encoder=encoder, version=version, rows=rows, releases=len(releases))
+
+
+def forget(store: Store, encoder: str, version: str, *, releases: Iterable[Release]) -> None:
+    """Remove the record and the releases: from here on the version can be neither loaded nor promoted."""
+    EncoderVersions(store).remove(encoder, version)
+    Releases(store).remove([release.key for release in releases])
+
+
+def drop_leftovers(store: Store, encoder: str, version: str) -> None:
+    """Drop what an unregistered version left; its vector table last, since maintenance finds the rest by it."""
+    table = table_name(encoder, version)
+    Releases(store).remove([release.key for release in _releases(store, table)])
+    CanaryVectors(store).remove(encoder, version)
+    Quarantine(store, table).clear()
+    store.drop(queries_table(table))
+    store.drop(table)
+
+
+def _releases(store: Store, table: str) -> list[Release]:
+    return [release for release in Releases(store).all() if release.table == table]
+
+
+def _remember(store: Store, record: VersionRecord | None, releases: Iterable[Release]) -> None:
+    """Undo `forget`. The version comes back as the encoder's latest: the next run sets right what is current."""
+    if record is not None:
+        EncoderVersions(store).put(record)
+    for release in releases:
+        Releases(store).put(release)
+
+
+def _require_unnamed(store: Store, encoder: str, version: str) -> None:
+    for pointer in Serving(store).pointers():
+        if not pointer.names(encoder, version):
+            continue
+        live = pointer.live
+        if live is not None and (live.encoder, live.encoder_version) == (encoder, version):
+            raise StoreError(
+                f"Version {version} of encoder {encoder!r} serves space {pointer.space!r}. Promote another version "
+                f"or roll back first: embed-assets rollback {pointer.space}"
+            )
+        raise StoreError(
+            f"Space {pointer.space!r} can go back to version {version} of encoder {encoder!r}. Promote "
+            f"{pointer.space}'s candidate first, or lower spaces.{pointer.space}.keep_previous and promote."
+        )

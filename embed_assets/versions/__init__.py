@@ -1,0 +1,1 @@
+"""Encoder versions: resolved from settings, loaded again, checked by canaries."""

