@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from embed_assets.media.text.replaced_bytes import TextWarning
-
 Modality = Literal["text", "image", "audio", "video"]
 Status = Literal["ok", "quarantined", "deleted"]
 PLAIN = "text/plain"  # the mime type of every text without markup
@@ -29,6 +27,14 @@ class Annotation:
     caption: str | None = None
     labels: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)  # user columns, JSON-able
+
+
+@dataclass(frozen=True, slots=True)
+class TextWarning:
+    """What was replaced by U+FFFD in a text: `kind` is short and countable, `where` how often, and at which bytes."""
+
+    kind: str
+    where: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

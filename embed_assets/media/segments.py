@@ -12,7 +12,7 @@ from embed_assets.media.hashing import text_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder_plugins import decoder_of
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality, Segment
+from embed_assets.media.media_types import Modality, Segment, TextWarning
 from embed_assets.media.pictures.animated_frames import Shown, picture_frames
 from embed_assets.media.pictures.decode_image import decode_image
 from embed_assets.media.sampling import Sampling
@@ -20,7 +20,7 @@ from embed_assets.media.text.chunks import Chunk, chunk_text
 from embed_assets.media.text.decode_text import is_utf8
 from embed_assets.media.text.documents import FORMAT, PARSED, document_text
 from embed_assets.media.text.encodings import encoding_of, without_encoding
-from embed_assets.media.text.replaced_bytes import Decoded, TextWarning
+from embed_assets.media.text.replaced_bytes import Decoded
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -5,19 +5,13 @@ import re
 import threading
 from dataclasses import dataclass
 
+from embed_assets.media.media_types import TextWarning
+
 _PLACES = 3  # that are told
 _RARE = 1000  # bytes to one that may make no character, in an encoding that is known
 _PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 _noted = threading.local()
-
-
-@dataclass(frozen=True, slots=True)
-class TextWarning:
-    """What was replaced by U+FFFD in a text: `kind` is short and countable, `where` how often, and at which bytes."""
-
-    kind: str
-    where: str
 
 
 @dataclass(frozen=True, slots=True)
