@@ -3,6 +3,7 @@
 from embed_assets.media.added import PLAIN, decoded_by
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.encodings import needs_encoding, with_encoding
+from embed_assets.media.foreign import WITH_NULS
 from embed_assets.media.isolation import Decoders
 from embed_assets.media.item import Sniffed
 from embed_assets.media.sniff import UNKNOWN, by_bytes, is_text_in, open_question, refine, sniff
@@ -17,7 +18,7 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     known = by_bytes(data)
     if encoding is None or not needs_encoding(data, encoding) or (known is not None and known.mime in (PDF, DOCX)):
         return _looked(data, known, decoders)
-    if known is None or known.mime == UNKNOWN:
+    if known is None or known.mime in (UNKNOWN, WITH_NULS):
         known = Sniffed(mime=PLAIN, modality="text") if is_text_in(encoding, data) else known
     found = _looked(data, known, decoders)
     if found.modality != "text" or decoded_by(found.mime):

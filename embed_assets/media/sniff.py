@@ -10,7 +10,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.added import PLAIN, decoder_plugins, shown_to_plugins
 from embed_assets.media.documents import DOCX, PDF
 from embed_assets.media.encodings import byte_order_mark, guess_utf16
-from embed_assets.media.foreign import foreign_kind
+from embed_assets.media.foreign import WITH_NULS, foreign_kind
 from embed_assets.media.identify import picture_kind, recording_kind
 from embed_assets.media.item import Sniffed
 from embed_assets.media.pdf import is_late_pdf
@@ -19,7 +19,7 @@ from embed_assets.plugins import warn_once
 HEAD = 8192  # bytes that are looked at; the decoder has the last word
 
 UNKNOWN = "application/octet-stream"
-_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, "application/x-shockwave-flash"})
+_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, WITH_NULS, "application/x-shockwave-flash"})
 _READABLE_IMAGES = frozenset(
     f"image/{kind}"
     for kind in (
@@ -125,8 +125,9 @@ def _by_pillow(data: bytes) -> Sniffed:
     found = _by_head(head, _text_head(head, whole=len(data) <= HEAD))
     if found is not None:
         return found
-    mime = picture_kind(data)
-    return Sniffed(mime=mime or foreign_kind(data, None) or UNKNOWN, modality="image" if mime else None)
+    if mime := picture_kind(data):
+        return Sniffed(mime=mime, modality="image")
+    return Sniffed(mime=foreign_kind(data, None) or (WITH_NULS if _is_text_with_nuls(head) else UNKNOWN), modality=None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:
@@ -175,6 +176,12 @@ def _text_head(head: bytes, *, whole: bool) -> str | None:
     # Which code page is the decoder's question, and neither tags nor braces depend on it.
     text = head.decode("latin-1")
     return text if _few(text, nuls=HEAD + 1, controls=200) else None
+
+
+def _is_text_with_nuls(head: bytes) -> bool:
+    """Whether it is a text but for its NULs: filled up to some length, or one string behind the other."""
+    text = _unicode_head(head.replace(b"\0", b""), whole=len(head) < HEAD)
+    return bool(text and text.strip()) and _few(text, nuls=1, controls=200)
 
 
 def is_text_in(encoding: str, data: bytes) -> bool:

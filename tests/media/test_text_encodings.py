@@ -8,6 +8,7 @@ from benchmarks.encodings import cases, outcome
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.documents import PDF, document_text
 from embed_assets.media.encodings import checked_encoding, codec_named, needs_encoding
+from embed_assets.media.foreign import unsupported
 from embed_assets.media.guess import guessed_codec
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation import Decoders
@@ -230,6 +231,23 @@ def test_texts_full_of_control_characters_are_texts() -> None:
     fix = b"8=FIX.4.2\x019=65\x0135=A\x0149=SERVER\x0156=CLIENT\x01"
     struck = b"".join(b"%c\x08%c" % (each, each) for each in b"NAME and more of it")
     assert sniff(fix).modality == sniff(struck).modality == sniff(b"\x1b[1;31mred\x1b[0m\n" * 50).modality == "text"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a line of text" + bytes(40),
+        b"one\0two\0three\0four\0",
+        bytes(30) + b"text",
+        "\u6f22\u5b57".encode() + bytes(512),
+        b"a\n" + bytes(9000),
+    ],
+)
+def test_texts_with_many_nuls_are_set_aside_for_their_nuls(data: bytes) -> None:
+    found = sniff(data)
+    assert found.modality is None
+    assert unsupported(found.mime).endswith("(a text with NULs in it: save it without them)")
+    assert sniff(data.replace(b"\0", b"")).modality == "text"
 
 
 @pytest.mark.parametrize(
