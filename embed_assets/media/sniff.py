@@ -172,7 +172,7 @@ def _text_head(head: bytes, *, whole: bool) -> str | None:
     text = _unicode_head(head, whole=whole)
     if text is not None:
         guessed = byte_order_mark(head) is None and guess_utf16(head) is not None  # by NULs, which binary files have
-        return text if _few(text, nuls=16, controls=200 if guessed else 2) else None
+        return text if _few(text, nuls=16, controls=200 if guessed else 2, spared=not guessed) else None
     # Which code page is the decoder's question, and neither tags nor braces depend on it.
     text = head.decode("latin-1")
     return text if _few(text, nuls=HEAD + 1, controls=200) else None
@@ -193,13 +193,16 @@ def is_text_in(encoding: str, data: bytes) -> bool:
         return False
 
 
-def _few(text: str, *, nuls: int, controls: int) -> bool:
-    """Whether at most one NUL is there, or one in a thousand, and not one control character in so many at least."""
+def _few(text: str, *, nuls: int, controls: int, spared: bool = True) -> bool:
+    """Whether at most one NUL is there, or one in a thousand, and not one control character in so many at least.
+
+    One control character more is `spared`.
+    """
     found = len(_CONTROL.findall(text))
     if not found:
         return True
     none = text.count("\0")
-    return none <= max(1, len(text) // 1000) and none * nuls <= len(text) and (found - 1) * controls <= len(text)
+    return none <= max(1, len(text) // 1000) and none * nuls <= len(text) and (found - spared) * controls <= len(text)
 
 
 def _unicode_head(head: bytes, *, whole: bool) -> str | None:

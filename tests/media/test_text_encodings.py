@@ -251,7 +251,15 @@ def test_texts_with_many_nuls_are_set_aside_for_their_nuls(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [bytes(range(256)), b"\x00" * 50, b"\xde\x12\x04\x95" + bytes(60), b"\x01\x02\x03\x04\x05"]
+    "data",
+    [
+        bytes(range(256)),
+        b"\x00" * 50,
+        b"\xde\x12\x04\x95" + bytes(60),
+        b"\x01\x02\x03\x04\x05",
+        b"\0\1\2\3",
+        b"\1\0A\0",
+    ],
 )
 def test_binary_files_stay_binary(data: bytes) -> None:
     assert sniff(data).modality is None
