@@ -181,7 +181,7 @@ def _text_head(head: bytes, *, whole: bool) -> str | None:
 def _is_text_with_nuls(head: bytes) -> bool:
     """Whether it is a text but for its NULs: filled up to some length, or one string behind the other."""
     text = _unicode_head(head.replace(b"\0", b""), whole=len(head) < HEAD)
-    return bool(text and text.strip()) and _few(text, nuls=1, controls=200)
+    return text is not None and bool(text.strip()) and _few(text, nuls=1, controls=200)
 
 
 def is_text_in(encoding: str, data: bytes) -> bool:
