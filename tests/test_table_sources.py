@@ -14,6 +14,7 @@ import pytest
 
 from embed_assets.errors import SettingsError, SourceError
 from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.installing import install
@@ -347,6 +348,21 @@ def test_a_file_that_is_not_there_is_set_aside_until_it_is(tmp_path: Path, updat
     assert steps.listing_differs("docs")
     report = steps.refresh("docs")
     assert (found(report), "vanished" in report.quarantined) == ({"edited": 1}, False)
+
+
+def test_rows_outside_of_the_source_are_listed_with_what_they_name_and_the_way_out(tmp_path: Path) -> None:
+    outside = [
+        "../up.txt",
+        "bogus://x/y.txt",
+        "ftp://127.0.0.1:1/x.txt",
+        "s3://other/x.txt",
+        "https://far.example/x.txt",
+    ]
+    given = [*files(tmp_path / "media", 2), *({"doc": name, "path": name} for name in outside)]
+    steps = named_files(tmp_path, given)
+    steps.refresh("docs")
+    told = [each.detail for each in quarantined(steps) if each.reason == "outside the source"]
+    assert sorted(told) == sorted(f"it names {name}; what rows may name is said by table.allow" for name in outside)
 
 
 def test_a_file_is_not_asked_for_while_its_updated_is_as_it_was(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, shown_to_plugins
 from embed_assets.media.kinds.sniff import HEAD, UNKNOWN, by_bytes, is_text_in, sniff
+from embed_assets.media.kinds.unsupported_kinds import WITH_NULS
 from embed_assets.media.media_types import PLAIN, Modality, Sniffed
 from embed_assets.media.recordings.demuxers import is_still
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.media.text.encodings import needs_encoding, with_encoding
 from embed_assets.plugins import warn_once
 
-_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, "application/x-shockwave-flash"})
+_SHOWN_TO_FFMPEG = frozenset({UNKNOWN, WITH_NULS, "application/x-shockwave-flash"})
 _SCANNED = 2**20  # bytes of a file that FFmpeg is shown
 
 
@@ -24,7 +25,7 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     known = by_bytes(data)
     if encoding is None or not needs_encoding(data, encoding) or (known is not None and known.mime in (PDF, DOCX)):
         return _looked(data, known, decoders)
-    if known is None or known.mime == UNKNOWN:
+    if known is None or known.mime in (UNKNOWN, WITH_NULS):
         known = Sniffed(mime=PLAIN, modality="text") if is_text_in(encoding, data) else known
     found = _looked(data, known, decoders)
     if found.modality != "text" or decoded_by(found.mime):

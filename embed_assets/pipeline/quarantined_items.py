@@ -4,11 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embed_assets.media.files.redacted_uri import brief
+from embed_assets.media.files.source import LINK_OUT
+from embed_assets.media.uris.allowed_prefixes import OUTSIDE, PRIVATE
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.versions import VersionRecord
 
 NOT_TAKEN = "no encoder takes it"  # the reason of items that can be read, and are of a kind that nothing is fed with
+_WAYS_OUT = {
+    OUTSIDE: "it names {}; what rows may name is said by table.allow",
+    PRIVATE: "it names {}; private addresses are read where table.allow names them",
+    LINK_OUT: "follow_links: true reads it",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +34,7 @@ class Quarantined:
 def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantined]:
     """By source and key, from the store alone: by the latest refresh, and the latest run of each current version."""
     chosen = [name for name in steps.settings.sources if not sources or name in sources]
-    columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash")
+    columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current(name))]
     found = [*_refused(rows), *_not_taken(rows, steps, records)]
@@ -38,7 +46,8 @@ def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantine
 def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
     for row in rows:
         if row["status"] == "quarantined":
-            yield _item(row, reason=row["reason"] or "")
+            way_out = _WAYS_OUT.get(row["reason"], "")
+            yield _item(row, reason=row["reason"] or "", detail=way_out.format(brief(row["uri"] or "")))
 
 
 def _not_taken(

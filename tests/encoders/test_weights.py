@@ -38,6 +38,12 @@ def test_pickled_weights_are_refused_with_the_way_to_convert_them(tiny_bert, tmp
         resolve_model(spec_of(folder))
 
 
+def test_a_folder_of_no_weights_at_all_has_nothing_to_convert(tiny_bert, tmp_path):
+    folder = shutil.copytree(tiny_bert, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    with pytest.raises(WeightsError, match=r"bare has no weights.*Get the whole folder again\.$"):
+        resolve_model(spec_of(folder))
+
+
 def test_pickled_weights_beside_safetensors_are_not_among_the_files(tiny_bert, tmp_path):
     folder = shutil.copytree(tiny_bert, tmp_path / "both")
     (folder / "pytorch_model.bin").write_bytes(b"pickle")

@@ -10,6 +10,7 @@ from embed_assets.media.detect import look_at
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.sniff import sniff
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting, segments_of
 from embed_assets.media.text.decode_text import decode_text
@@ -233,7 +234,32 @@ def test_texts_full_of_control_characters_are_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [bytes(range(256)), b"\x00" * 50, b"\xde\x12\x04\x95" + bytes(60), b"\x01\x02\x03\x04\x05"]
+    "data",
+    [
+        b"a line of text" + bytes(40),
+        b"one\0two\0three\0four\0",
+        bytes(30) + b"text",
+        "\u6f22\u5b57".encode() + bytes(512),
+        b"a\n" + bytes(9000),
+    ],
+)
+def test_texts_with_many_nuls_are_set_aside_for_their_nuls(data: bytes) -> None:
+    found = sniff(data)
+    assert found.modality is None
+    assert unsupported(found.mime).endswith("(a text with NULs in it: save it without them)")
+    assert sniff(data.replace(b"\0", b"")).modality == "text"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(range(256)),
+        b"\x00" * 50,
+        b"\xde\x12\x04\x95" + bytes(60),
+        b"\x01\x02\x03\x04\x05",
+        b"\0\1\2\3",
+        b"\1\0A\0",
+    ],
 )
 def test_binary_files_stay_binary(data: bytes) -> None:
     assert sniff(data).modality is None

@@ -3,6 +3,7 @@
 import gc
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -125,6 +126,9 @@ def _materialize(steps: Steps, shown: Progress) -> None:
 
 
 def _quiet_libraries() -> None:
+    import dagster as dg
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)  # for its authors, not for who runs the command
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
 

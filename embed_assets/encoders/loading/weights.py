@@ -235,9 +235,14 @@ def _check_folder(folder: Path) -> None:
     next(folder.iterdir(), None)  # raises where it may not be read: a pattern then fits nothing
     if next(folder.rglob("*.safetensors"), None) is None:
         pickle = next((file for pattern in PICKLES for file in folder.rglob(pattern)), None)
-        what = f"only {pickle.name}, a pickle, which can run code" if pickle else "no weights"
+        if pickle is None:
+            raise WeightsError(
+                f"{folder} has no weights: no file of it is a .safetensors. A copy without its subfolders? Get the "
+                "whole folder again."
+            )
         raise WeightsError(
-            f"{folder} has {what}; only safetensors are loaded. If you trust the source, convert it once: "
+            f"{folder} has only {pickle.name}, a pickle, which can run code; only safetensors are loaded. "
+            "If you trust the source, convert it once: "
             "transformers.AutoModel.from_pretrained(folder).save_pretrained(new_folder) writes safetensors."
         )
     if (folder / "adapter_config.json").is_file():

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from embed_assets.media.kinds.pillow_formats import picture_kind
-from embed_assets.media.kinds.unsupported_kinds import foreign_kind
+from embed_assets.media.kinds.unsupported_kinds import WITH_NULS, foreign_kind
 from embed_assets.media.media_types import PLAIN, Modality, Sniffed
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.media.text.encodings import byte_order_mark, guess_utf16
@@ -84,8 +84,9 @@ def _by_pillow(data: bytes) -> Sniffed:
     found = _by_head(head, _text_head(head, whole=len(data) <= HEAD))
     if found is not None:
         return found
-    mime = picture_kind(data)
-    return Sniffed(mime=mime or foreign_kind(data, None) or UNKNOWN, modality="image" if mime else None)
+    if mime := picture_kind(data):
+        return Sniffed(mime=mime, modality="image")
+    return Sniffed(mime=foreign_kind(data, None) or (WITH_NULS if _is_text_with_nuls(head) else UNKNOWN), modality=None)
 
 
 def _by_lesser_magic(head: bytes) -> str | None:
@@ -130,10 +131,16 @@ def _text_head(head: bytes, *, whole: bool) -> str | None:
     text = _unicode_head(head, whole=whole)
     if text is not None:
         guessed = byte_order_mark(head) is None and guess_utf16(head) is not None  # by NULs, which binary files have
-        return text if _few(text, nuls=16, controls=200 if guessed else 2) else None
+        return text if _few(text, nuls=16, controls=200 if guessed else 2, spared=not guessed) else None
     # Which code page is the decoder's question, and neither tags nor braces depend on it.
     text = head.decode("latin-1")
     return text if _few(text, nuls=HEAD + 1, controls=200) else None
+
+
+def _is_text_with_nuls(head: bytes) -> bool:
+    """Whether it is a text but for its NULs: filled up to some length, or one string behind the other."""
+    text = _unicode_head(head.replace(b"\0", b""), whole=len(head) < HEAD)
+    return text is not None and bool(text.strip()) and _few(text, nuls=1, controls=200)
 
 
 def is_text_in(encoding: str, data: bytes) -> bool:
@@ -145,13 +152,16 @@ def is_text_in(encoding: str, data: bytes) -> bool:
         return False
 
 
-def _few(text: str, *, nuls: int, controls: int) -> bool:
-    """Whether at most one NUL is there, or one in a thousand, and not one control character in so many at least."""
+def _few(text: str, *, nuls: int, controls: int, spared: bool = True) -> bool:
+    """Whether at most one NUL is there, or one in a thousand, and not one control character in so many at least.
+
+    One control character more is `spared`.
+    """
     found = len(_CONTROL.findall(text))
     if not found:
         return True
     none = text.count("\0")
-    return none <= max(1, len(text) // 1000) and none * nuls <= len(text) and (found - 1) * controls <= len(text)
+    return none <= max(1, len(text) // 1000) and none * nuls <= len(text) and (found - spared) * controls <= len(text)
 
 
 def _unicode_head(head: bytes, *, whole: bool) -> str | None:

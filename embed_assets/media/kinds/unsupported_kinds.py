@@ -2,6 +2,7 @@
 
 import re
 
+WITH_NULS = "text/x-with-nuls"
 _ZIP, _OLE = "application/zip", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN = "application/vnd.oasis.opendocument."
@@ -95,6 +96,7 @@ _SAID = {
     "application/x-msdownload": "a program of Windows",
     "application/wasm": "a program of WebAssembly",
     "application/java-vm": "a program of Java, or of a Mac",
+    WITH_NULS: "a text with NULs in it: save it without them",
     "application/java-archive": "a program of Java (.jar)",
     "application/vnd.android.package-archive": "a program of Android (.apk)",
     "application/x-unix-archive": "a library of a program, or another archive of ar",
