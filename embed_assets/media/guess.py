@@ -176,7 +176,7 @@ def _seven_bits(data: bytes) -> str | None:
 
 
 def _is_chinese(data: bytes) -> bool:
-    """Whether between HZ's escapes most pairs are marks or the frequent characters of GB 2312, of which words are not."""
+    """Whether most pairs between HZ's escapes are marks or the frequent characters of GB 2312: words are not."""
     pairs = [inside[at : at + 1] for inside in _HZ.findall(data) for at in range(0, len(inside) - 1, 2)]
     return len(pairs) >= _WORDS and sum(first in _FREQUENT for first in pairs) * 5 >= len(pairs) * 4
 

@@ -290,7 +290,7 @@ def test_a_sound_without_signature_is_no_text(tmp_path: Path) -> None:
     assert guessed_codec(steps) is None
 
 
-_RUSSIAN = "Все люди рождаются свободными и равными в своём достоинстве и правах. "
+_RUSSIAN = "Каждый человек рождается свободным и равным в своём достоинстве и правах. "
 _FRENCH = "Tous les êtres humains naissent libres et égaux en dignité et en droits. Élevés, français. "
 
 
@@ -359,7 +359,7 @@ def test_tildes_and_braces_are_no_chinese(text: str) -> None:
 
 
 def test_chinese_between_tildes_and_braces() -> None:
-    text = "人人生而自由，在尊严和权利上一律平等。\n"
+    text = "人人生而自由。在尊严和权利上一律平等。\n"
     assert decode_text(text.encode("hz"), limits=Limits()).text == text
 
 
