@@ -11,6 +11,7 @@ _LEFT = 3  # bytes of a character of UTF-8 that are left where one is lost
 _SURE = 4  # whole characters beyond ASCII, and as many for each fault, that no other encoding makes by chance
 _PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
+_HIGH = bytes(range(0x80, 0x100))
 _noted = threading.local()
 
 
@@ -36,8 +37,7 @@ def mended_utf8(data: bytes) -> Decoded | None:
     For each fault there are several whole characters beyond ASCII, which chance hardly ever makes of another encoding.
     Pairs of halves that stand for one character (CESU-8, of Java and of databases) are that character, and no fault.
     """
-    found = _decoded(data, "utf-8", most=len(data) // (2 * _SURE) + 1)
-    if found is None:
+    if _is_other(data) or (found := _decoded(data, "utf-8", most=len(data))) is None:
         return None
     text, faults = found
     whole = len(_BEYOND_ASCII.findall(text))
@@ -45,6 +45,14 @@ def mended_utf8(data: bytes) -> Decoded | None:
     if whole >= (1 if _cut_short(data, faults) else needed):
         return Decoded(text, _warning("UTF-8", faults))
     return None
+
+
+def _is_other(data: bytes) -> bool:
+    """Whether there are too many faults, by numbers alone: to find their places takes seconds of a large text."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - data.count("\ufffd".encode())
+    whole = len(text) - broken - len(data.translate(None, _HIGH))
+    return broken > _LEFT and whole * _LEFT < broken * _SURE and _PAIR.search(data) is None
 
 
 def surely_utf8(data: bytes) -> Decoded | None:
