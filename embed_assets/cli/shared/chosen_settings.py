@@ -1,6 +1,6 @@
 """Which settings a command means: those of a file, of a folder of media, or those that the store was built with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def chosen_settings(
         return load_settings(settings_file).model_copy(update=for_once)
     saved = saved_settings(Store(store))
     if saved is None or (media is not None and list(saved.sources) == [_MEDIA]):
-        return folder_settings(media, store, offline=offline, quiet=quiet, **for_once)
+        kept = () if saved is None else tuple(saved.encoders)
+        return folder_settings(media, store, offline=offline, kept=kept, quiet=quiet, **for_once)
     if media is not None:
         raise SettingsError(
             f"Store {store!r} was built from other sources ({', '.join(saved.sources)}): a run of {media!r} would drop "
@@ -69,9 +70,18 @@ def _refuse_beside_settings(media: str | None, *, offline: bool) -> None:
 
 
 def folder_settings(
-    media: str | None, store: str, *, offline: bool, quiet: bool = False, accept_deletions: bool = False
+    media: str | None,
+    store: str,
+    *,
+    offline: bool,
+    kept: Collection[str] = (),
+    quiet: bool = False,
+    accept_deletions: bool = False,
 ) -> PipelineSettings:
-    """Settings of one folder: an encoder and a space for each kind of item in it. The environment overrides."""
+    """Settings of one folder: an encoder and a space for each kind of item in it. The environment overrides.
+
+    Encoders of the latest run are `kept` without an item of their kind: what they serve is of items that are gone.
+    """
     if media is None:
         raise SettingsError(
             "Name a folder or bucket of media, or a pipeline's YAML with --settings, or with --store a store that "
@@ -84,8 +94,9 @@ def folder_settings(
         "accept_deletions": accept_deletions,
     }
     models = _EMBEDDED if offline else _HUB
-    kinds = _kinds_in(_settings(values, [models["text"]]), quiet=quiet)
-    return _settings(values, [models[kind] for kind in kinds])
+    found = _kinds_in(_settings(values, [models["text"]]), quiet=quiet)
+    kinds = [kind for kind in _HUB if kind in found or models[kind][0] in kept]
+    return _settings(values, [models[kind] for kind in kinds or ["text"]])
 
 
 def _absolute(media: str) -> str:
@@ -97,11 +108,10 @@ def _settings(values: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> P
     return make_settings(overridden(whole, folder=Path.cwd()), origin="embed-assets run")
 
 
-def _kinds_in(settings: PipelineSettings, *, quiet: bool) -> list[str]:
-    """Kinds of items that the source holds, by their bytes; text where there is none yet."""
+def _kinds_in(settings: PipelineSettings, *, quiet: bool) -> set[str]:
+    """Kinds of items that the source holds, by their bytes."""
     steps = Steps(settings)
     with Progress(quiet=quiet) as shown, progress.listening(shown.step), steps.refreshable():
         steps.refresh(_MEDIA)
         rows = steps.manifest.table([_MEDIA], columns=["status", "modality"]).to_pylist()
-    found = {row["modality"] for row in rows if row["status"] != "deleted"}
-    return [kind for kind in _HUB if kind in found] or ["text"]
+    return {row["modality"] for row in rows if row["status"] != "deleted"}

@@ -165,12 +165,14 @@ def _few(text: str, *, nuls: int, controls: int, spared: bool = True) -> bool:
 
 
 def _unicode_head(head: bytes, *, whole: bool) -> str | None:
-    encoding = byte_order_mark(head) or guess_utf16(head) or "utf-8"
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    mark = byte_order_mark(head)
+    decoder = codecs.getincrementaldecoder(mark or guess_utf16(head) or "utf-8")("replace" if mark else "strict")
     try:
-        return decoder.decode(head, final=whole).removeprefix("\ufeff")
+        text = decoder.decode(head, final=whole).removeprefix("\ufeff")
     except UnicodeError:
         return None
+    # Behind a mark a few faults are the decoder's question.
+    return text if text.count("\ufffd") <= max(1, len(text) // 100) or not mark else None
 
 
 def _kind_of_text(text: str) -> Sniffed:

@@ -4,7 +4,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.text.encodings import byte_order_mark, declared_encoding, guess_utf16, needs_encoding
 from embed_assets.media.text.guess_encoding import guessed_codec
-from embed_assets.media.text.replaced_bytes import Decoded, mended, mended_ascii, mended_utf8, without_nuls
+from embed_assets.media.text.replaced_bytes import Decoded, mended, mended_ascii, mended_utf8, surely_utf8, without_nuls
 
 _NULS = 1000  # characters to one that may be NUL
 _WAY_OUT = "name it as the source's encoding (sources.NAME.encoding)"
@@ -14,9 +14,10 @@ UNSURE = f"not UTF-8, and no other one is sure; {_WAY_OUT}"
 def decode_text(data: bytes, *, limits: Limits, encoding: str | None = None, html: bool = False) -> Decoded:
     """The text, with line ends as they are, so that characters can be counted into it, and what was replaced in it.
 
-    A byte order mark decides; then strict UTF-8; then `encoding`, what the settings say of the source; then what the
-    text declares of itself, of `html` its meta tag; then UTF-16 by its pattern of NULs; then UTF-8 with few faults;
-    then a guess, where there is no doubt. A few bytes that are none of the encoding are U+FFFD, and told.
+    A byte order mark decides; then UTF-8, strict or with few faults among many characters; then `encoding`, what the
+    settings say of the source; then what the text declares of itself, of `html` its meta tag; then UTF-16 by its
+    pattern of NULs; then UTF-8 with few faults; then a guess, where there is no doubt. A few bytes that are none of
+    the encoding are U+FFFD, and told.
     Raises MediaError "unknown encoding", "not text", "empty text" or "too many characters".
     """
     if len(data) > 4 * limits.max_characters + 4:
@@ -47,7 +48,8 @@ def _decoded(data: bytes, encoding: str | None, *, html: bool) -> Decoded:
     if codec := byte_order_mark(data):
         return _known(data, codec, f"begins with a byte order mark of {codec}")
     if encoding is not None and needs_encoding(data, encoding):
-        return _known(data, encoding, f"is to be read as {encoding}, by the source's setting encoding")
+        said = f"is to be read as {encoding}, by the source's setting encoding"
+        return surely_utf8(data) or _known(data, encoding, said)
     if codec := guess_utf16(data):  # before UTF-8, in which a NUL is a character too
         return _known(data, codec, f"has the NULs of {codec}")
     try:
@@ -61,7 +63,8 @@ def _decoded(data: bytes, encoding: str | None, *, html: bool) -> Decoded:
 def _otherwise(data: bytes, *, html: bool) -> Decoded:
     """What is not UTF-8 as it stands."""
     codec = declared_encoding(data, html=html)
-    found = (mended(data, codec) if codec else None) or mended_utf8(data)
+    # A page that is UTF-8 but for a byte is not what it says either.
+    found = surely_utf8(data) or (mended(data, codec) if codec else None) or mended_utf8(data)
     if found is None and (codec := guessed_codec(data)):
         found = mended(data, codec)
     found = found or mended_ascii(data)

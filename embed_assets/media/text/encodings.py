@@ -33,7 +33,9 @@ _LABELS = {
 # Codecs of seven bits, by what a text that needs one has in it: to all others it is ASCII, which is UTF-8 too.
 _SEVEN_BITS = (("iso2022", b"\x1b"), ("hz", b"~{"), ("utf-7", b"+"))
 
-_NO_TEXT = ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem")
+_NO_TEXT = ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem", "charmap")
+# They leave the order of bytes to a mark, and a text with a mark needs no setting.
+_NO_ORDER = ("utf-16", "utf-32")
 
 _XML = re.compile(rb"<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([\w.:-]{2,40})[\"']")
 _CSS = re.compile(rb"@charset \"([\w.:-]{2,40})\";")
@@ -125,13 +127,27 @@ def checked_encoding(name: str) -> str:
     """The name as Python writes it. Raises ValueError with the nearest name where it is none of a text's encoding."""
     try:
         found = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
-        if found and is_of_text(found):
-            return found
     except (LookupError, ValueError):
-        pass
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1)
+        found = ""
+    if found in _NO_ORDER:
+        raise ValueError(f"{found!r} does not say in which order bytes are; write '{found}-le' or '{found}-be'.")
+    if found and is_of_text(found):
+        return found
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), _names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else " Examples: cp1251, gb18030, euc_kr, big5, iso8859_2."
     raise ValueError(f"{name[:80]!r} is no encoding of text that Python knows.{hint}")
+
+
+def _names() -> list[str]:
+    """Python's names for encodings of text."""
+    return sorted({name for pair in aliases.items() if _is_known(pair[1]) for name in pair})
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return is_of_text(name)
+    except LookupError:  # of another system
+        return False
 
 
 def needs_encoding(data: bytes, encoding: str) -> bool:

@@ -43,6 +43,8 @@ _MARKS = re.compile(
 )
 
 _FOUR_BYTES = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")  # of GB 18030; other encodings have no such pairs
+_HZ = re.compile(rb"~\{([!-}]*?)~\}")
+_FREQUENT = frozenset(bytes([row]) for row in (0x21, 0x23, *range(0x30, 0x58)))  # first bytes of HZ's pairs
 _BLANK = re.compile(rb"[ \n]")
 _INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]+[a-z]")
 _RUNS = re.compile(r"[^\x00-\x7f]+")
@@ -168,7 +170,15 @@ def _seven_bits(data: bytes) -> str | None:
     if b"\x1b$" not in data and b"\x1b(" not in data and b"~{" not in data:
         return None
     name = next((name for name, _, _ in _readings(data)), "")
+    if name.startswith("hz") and not _is_chinese(data):
+        return None
     return name if name.startswith(("iso-2022", "iso2022", "hz")) else None
+
+
+def _is_chinese(data: bytes) -> bool:
+    """Whether most pairs between HZ's escapes are marks or the frequent characters of GB 2312: words are not."""
+    pairs = [inside[at : at + 1] for inside in _HZ.findall(data) for at in range(0, len(inside) - 1, 2)]
+    return len(pairs) >= _WORDS and sum(first in _FREQUENT for first in pairs) * 5 >= len(pairs) * 4
 
 
 def _sample(data: bytes) -> bytes:

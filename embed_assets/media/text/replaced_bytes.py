@@ -9,8 +9,11 @@ from embed_assets.media.media_types import TextWarning
 
 _PLACES = 3  # that are told
 _RARE = 1000  # bytes to one that may make no character, in an encoding that is known
+_LEFT = 3  # bytes of a character of UTF-8 that are left where one is lost
+_SURE = 4  # whole characters beyond ASCII, and as many for each fault, that no other encoding makes by chance
 _PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
+_HIGH = bytes(range(0x80, 0x100))
 _noted = threading.local()
 
 
@@ -28,20 +31,35 @@ def mended_utf8(data: bytes) -> Decoded | None:
     For each fault there are several whole characters beyond ASCII, which chance hardly ever makes of another encoding.
     Pairs of halves that stand for one character (CESU-8, of Java and of databases) are that character, and no fault.
     """
-    text, faults = _decoded(data, "utf-8")
+    if _is_other(data) or (found := _decoded(data, "utf-8", most=len(data))) is None:
+        return None
+    text, faults = found
     whole = len(_BEYOND_ASCII.findall(text))
-    needed = 2 if len(faults) == 1 else 4 * len(faults)
+    needed = 2 if len(faults) == 1 else _SURE * len(faults)
     if whole >= (1 if _cut_short(data, faults) else needed):
         return Decoded(text, _warning("UTF-8", faults))
     return None
 
 
+def _is_other(data: bytes) -> bool:
+    """Whether there are too many faults, by numbers alone: to find their places takes seconds of a large text."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - data.count("\ufffd".encode())
+    whole = len(text) - broken - len(data.translate(None, _HIGH))
+    return broken > _LEFT and whole * _LEFT < broken * _SURE and _PAIR.search(data) is None
+
+
+def surely_utf8(data: bytes) -> Decoded | None:
+    """The same where another encoding is named: what is UTF-8 but for a fault, is read by it without a word."""
+    found = mended_utf8(data)
+    few = found is None or len(_BEYOND_ASCII.findall(found.text)) < _SURE
+    return None if few else found
+
+
 def mended(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
     """The same of a text whose encoding is known; None where more bytes than one in a thousand make no character."""
-    text, faults = _decoded(data, codec)
-    if len(faults) > max(1, len(data) // _RARE):
-        return None
-    return Decoded(text, _warning(name or codec, faults))
+    found = _decoded(data, codec, most=max(1, len(data) // _RARE))
+    return None if found is None else Decoded(found[0], _warning(name or codec, found[1]))
 
 
 def mended_ascii(data: bytes) -> Decoded | None:
@@ -83,10 +101,13 @@ def _cut_short(data: bytes, faults: list[int]) -> bool:
     return True
 
 
-def _decoded(data: bytes, codec: str) -> tuple[str, list[int]]:
-    """The text, and the places of what was replaced in it."""
-    _noted.faults, _noted.end = [], None
-    return data.decode(codec, "embed_assets.replaced"), _noted.faults
+def _decoded(data: bytes, codec: str, *, most: int) -> tuple[str, list[int]] | None:
+    """The text, and the places of what was replaced in it; None where these are more than `most`."""
+    _noted.faults, _noted.end, _noted.run, _noted.most = [], None, 0, most
+    try:
+        return data.decode(codec, "embed_assets.replaced"), _noted.faults
+    except UnicodeDecodeError:
+        return None
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -97,8 +118,12 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
         high, high_low, low, low_low = (found[0] for found in pair.groups())
         point = 0x10000 + ((high & 15) << 16 | (high_low & 63) << 10 | (low & 15) << 6 | low_low & 63)
         return chr(point), pair.end()
-    if error.start != _noted.end:  # a byte that is lost leaves the others of its character alone: one place
+    # A byte that is lost leaves the others of its character alone: one place. More in a row are more places.
+    _noted.run = _noted.run + 1 if error.start == _noted.end else 0
+    if _noted.run % _LEFT == 0:
         _noted.faults.append(error.start)
+        if len(_noted.faults) > _noted.most:
+            raise error
     _noted.end = error.end
     return "\ufffd", error.end
 
