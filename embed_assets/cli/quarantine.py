@@ -37,7 +37,7 @@ def command(source: str | None, limit: int, store: str, as_json: bool) -> None:
         say("Nothing is set aside: every item that is known is in the index, or waits for the next run.")
         return
     counts = ", ".join(f"{count:,} {reason}" for reason, count in Counter(each.reason for each in found).most_common())
-    say(f"{len(found):,} items: {counts}.")
+    say(f"{len(found):,} {'item' if len(found) == 1 else 'items'}: {counts}.")
     say(f"Once they or the settings are mended: embed-assets retry --store {short_path(steps.store.uri)}")
 
 

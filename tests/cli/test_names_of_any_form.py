@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embed_assets.media.files.listing import list_readable
-from embed_assets.media.files.unicode_names import composed, on_disk
+from embed_assets.media.files.unicode_names import ByName, composed, on_disk
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
@@ -39,6 +39,11 @@ def test_a_sidecar_names_a_file(tmp_path: Path, name: str, disk: Callable, typed
     said = Annotations(load_sidecar(str(tmp_path / f"{typed(name)}.csv")), by_folder=False)
     assert said.of(f"{disk(name)}.txt").caption == "said"
     assert said.unknown([f"{disk(name)}.txt"]) == []
+
+
+def test_a_letter_that_composes_to_ascii_is_that_letter() -> None:
+    assert ByName({"\u212a.txt": 1}).get("K.txt") == 1  # the sign of kelvin
+    assert ByName({"K.txt": 1}).get("\u212a.txt") == 1
 
 
 def test_two_files_of_one_form_are_each_told_of_by_their_own_name() -> None:

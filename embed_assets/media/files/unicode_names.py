@@ -31,8 +31,9 @@ class ByName(Generic[Value]):
     def get(self, name: str) -> Value | None:
         """The value of a name, or None."""
         found = self._values.get(name)
-        if found is None and self._composed and not name.isascii():
-            found = self._values.get(self._composed.get(composed(name), name))
+        if found is None and (self._composed or not name.isascii()):
+            form = composed(name)
+            found = self._values.get(self._composed.get(form, form))
         return found
 
     def unknown(self, names: Iterable[str]) -> list[str]:
