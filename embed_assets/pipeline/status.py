@@ -173,8 +173,9 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings", "warned")}
-        found.append(SourceStatus(source=source, encoder=encoder, **told, **counted))
+        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
+        warned = tuple(event.get("warned", {}).get(source, ()))
+        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **told, **counted))
     return found
 
 

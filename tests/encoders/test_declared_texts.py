@@ -28,18 +28,22 @@ def declared(name, folder, sizes, **facts):
 
 
 def bert_tokenizer(limit=512):
+    """Word pieces, and entries that nothing uses: a model's tokenizer has about as many as its table of tokens."""
     from transformers import BertTokenizer
 
-    return BertTokenizer(vocab=word_pieces(), model_max_length=limit)
+    vocab = word_pieces()
+    vocab |= {f"[unused{number}]": number for number in range(len(vocab), 30_000)}
+    return BertTokenizer(vocab=vocab, model_max_length=limit)
 
 
-def roberta_tokenizer(limit):
-    """The kind of XLM-RoBERTa, which multilingual E5 and BGE-M3 have."""
+def roberta_tokenizer(limit, entries=300):
+    """The kind of XLM-RoBERTa, which multilingual E5 and BGE-M3 have; as large as the model's table of tokens."""
     from transformers import XLMRobertaTokenizer
 
     letters = [("▁", -2.0), *((character, -3.0) for character in "abcdefghijklmnopqrstuvwxyz:?")]
     specials = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    return XLMRobertaTokenizer(vocab=[*specials, *letters, ("<mask>", 0.0)], model_max_length=limit)
+    fill = [(f"▁unused{number}", -9.0) for number in range(len(specials) + len(letters) + 1, entries)]
+    return XLMRobertaTokenizer(vocab=[*specials, *letters, *fill, ("<mask>", 0.0)], model_max_length=limit)
 
 
 def sentence_folder(folder: Path, pooling: str, width: int, limit: int) -> Path:
@@ -117,7 +121,7 @@ def e5_small(folder, sizes):
         "intermediate_size": 1536,
     }
     config = BertConfig(**(sizes | {"vocab_size": 300} if sizes else true), pad_token_id=0)
-    saved(config, folder, roberta_tokenizer(512))
+    saved(config, folder, roberta_tokenizer(512, config.vocab_size))
     return sentence_folder(folder, "mean_tokens", config.hidden_size, 512)
 
 
@@ -143,7 +147,7 @@ def bge_m3(folder, sizes):
     }
     sizes = sizes | {"vocab_size": 300} if sizes else true
     config = XLMRobertaConfig(max_position_embeddings=8194, type_vocab_size=1, **sizes)
-    return saved(config, folder, roberta_tokenizer(8192))
+    return saved(config, folder, roberta_tokenizer(8192, config.vocab_size))
 
 
 @pytest.mark.parametrize("sizes", SIZES)

@@ -37,7 +37,6 @@ class TestSubRip(MediaContract):
         return [
             SUBTITLES.replace("00:00:03,000 -->", "at three").encode(),
             b"1\n00:00:01,000 --> 0",
-            SUBTITLES.encode() + b"\0",
         ]
 
     def others(self):
