@@ -33,11 +33,14 @@ demo: setup ## Build, check and search an index of real text and pictures, witho
 ui: setup ## Open the Dagster UI on the demo's store (STORE=... for another)
 	@$(BIN)/embed-assets ui --store $(STORE)
 
+# A worker a core, and one thread of torch in each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST)
 
 test-slow: setup ## Run the slow tests too
-	@$(BIN)/python -m pytest -q -m "not hub and not gpu"
+	@$(PYTEST) -m "not hub and not gpu"
 
 check: setup ## Lint, format check, types
 	@$(BIN)/ruff check .
