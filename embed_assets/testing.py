@@ -24,7 +24,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.decode_with_plugins import decode_added
 from embed_assets.media.detect import refine
 from embed_assets.media.isolation.decoder_pool import Decoders
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins
 from embed_assets.media.kinds.sniff import HEAD, sniff
 from embed_assets.media.limits import Limits

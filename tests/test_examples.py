@@ -15,7 +15,7 @@ import yaml
 from embed_assets.encoders.registry import encoder_specs, load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoder_plugins
 from embed_assets.settings import EncoderSettings
 from embed_assets.versions.load_version import spec_of

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from embed_assets.errors import PromotionError
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.plan_report import plan_pipeline
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
@@ -73,7 +74,7 @@ def test_the_account_of_a_source_adds_up(steps, tmp_path):
     own, unknown = read_status(steps).sources
     assert (own.embedded, own.reused, own.quarantined, own.items) == (10, 1, 1, 12)
     assert own.reasons == {"vector not finite": 1}
-    assert (unknown.encoder, unknown.reasons) == ("", {"unsupported type: application/octet-stream": 1})
+    assert (unknown.encoder, unknown.reasons) == ("", {unsupported("application/octet-stream"): 1})
 
 
 def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder(tmp_path, words):
@@ -86,7 +87,7 @@ def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder
     told = read_status(steps)
     assert [encoder.failures for encoder in told.encoders] == [(), ()]
     why = "2 of 5 items can't be read, or are of no known kind (40.0%, at most 5.0%)"
-    assert told.unusable == {"notes": f"{why}: unsupported type: application/octet-stream 2"}
+    assert told.unusable == {"notes": f"{why}: {unsupported('application/octet-stream')} 2"}
 
 
 def test_checks_and_their_failures_are_told(tmp_path, words):

@@ -14,6 +14,7 @@ import pytest
 
 from embed_assets.errors import SettingsError, SourceError, StoreError, UnknownEncoderError
 from embed_assets.manifest.refresh import shard_names
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.status import SourceStatus, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
@@ -76,7 +77,7 @@ def test_the_next_run_does_what_changed_and_nothing_else(tmp_path, tiny_bert):
     assert all(after[key] == before[key] for key in kept)
 
     told = read_status(steps)
-    why = {"unsupported type: application/octet-stream": 1}
+    why = {unsupported("application/octet-stream"): 1}
     assert told.sources == (
         SourceStatus(source="notes", encoder="words", embedded=2, unchanged=197, quarantined=1, deleted=1, reasons=why),
     )

@@ -14,6 +14,7 @@ import pytest
 
 from embed_assets.errors import SettingsError, SourceError
 from embed_assets.manifest.refresh import RefreshReport
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.steps import Steps
 from tests import support
@@ -247,7 +248,7 @@ def test_bytes_in_a_column_are_media(tmp_path: Path, words: list, kind: str) -> 
     steps = pipeline(tmp_path, sources={"docs": {"uri": str(path), "table": table}}, **IMAGES)
     assert steps.refresh("docs").quarantined == {
         "no bytes in column 'png'": 1,
-        "unsupported type: application/octet-stream": 1,
+        unsupported("application/octet-stream"): 1,
     }
     run_all(steps)
     row = rows(steps)["d2"]
@@ -476,7 +477,7 @@ def test_a_row_of_bytes_that_a_decoder_dies_of_is_set_aside_alone(
 ) -> None:
     code = (
         "import os, signal\n"
-        "from embed_assets.media.kinds.decoder_plugin import Decoder\n"
+        "from embed_assets.media.kinds.decoder import Decoder\n"
         "def detect(head):\n"
         "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV)\n"
         "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"

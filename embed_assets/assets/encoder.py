@@ -10,7 +10,7 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.encoders.family_names import CLASSES, OPENAI
-from embed_assets.encoders.loading.weights import BUILTIN, TORCHVISION
+from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.plan_report import plan_encoder, plan_tables
 from embed_assets.pipeline.steps import Steps

@@ -7,7 +7,7 @@ from embed_assets.encoders.catalog_sound_video import PERCEIVER_CLASS, SOUND_VID
 from embed_assets.encoders.families.torchvision_cnn import ARCHITECTURES
 from embed_assets.encoders.families.vision import LAYOUTS
 from embed_assets.encoders.family_names import CLIP, CNN, MEL, OPENAI, PERCEIVER, PIXELS, SENTENCE, SIGLIP, VISION
-from embed_assets.encoders.loading.weights import API, BUILTIN, TORCHVISION, fetch_json
+from embed_assets.encoders.loading.find_weights import API, BUILTIN, TORCHVISION, fetch_json
 
 # What a recognised model is declared as, before the name and the model itself.
 DEFAULTS: dict[str, dict[str, Any]] = {

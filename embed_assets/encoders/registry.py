@@ -12,7 +12,7 @@ from embed_assets.encoders.family_names import (
     CLASSES,
 )
 from embed_assets.encoders.loading.device import resolve_device
-from embed_assets.encoders.loading.weights import (
+from embed_assets.encoders.loading.find_weights import (
     API,
     ResolvedModel,
     is_hub_id,

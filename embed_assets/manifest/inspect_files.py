@@ -17,8 +17,8 @@ from embed_assets.media.isolation.memory_limit import FILES
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.media_types import ListedFile
+from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key, table_of
 from embed_assets.media.tables.sidecar import Annotations
-from embed_assets.media.tables.table_rows import TableRow, Tables, row_key, table_of
 from embed_assets.store.manifest import annotated
 
 

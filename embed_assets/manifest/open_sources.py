@@ -23,8 +23,8 @@ from embed_assets.media.segments import Segmenting, each_segment, text_segments
 from embed_assets.media.tables.lance_row_lookup import Taken
 from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, row_id, table_of
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
-from embed_assets.media.tables.table_rows import Columns, Tables, media_type, row_id, table_of
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import Places

@@ -29,7 +29,7 @@ from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.unreachable import KEPT, Away
 from embed_assets.media.kinds.decoder_plugins import decoded_by, installed
 from embed_assets.media.media_types import PLAIN, ListedFile
-from embed_assets.media.tables.table_rows import row_id, table_of
+from embed_assets.media.tables.rows_as_items import row_id, table_of
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.store.manifest import DECODERS, ENCODING, OUT_OF_REACH, UNMATCHED, Manifest
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoder_plugins
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment

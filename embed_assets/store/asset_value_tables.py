@@ -11,7 +11,7 @@ from embed_assets.errors import SourceError
 from embed_assets.media.cells.cell_sizes import rows_of
 from embed_assets.media.cells.cell_values import Names
 from embed_assets.media.tables.asset_value import TableValue
-from embed_assets.media.tables.table_rows import row_name
+from embed_assets.media.tables.rows_as_items import row_name
 from embed_assets.store.connection import Store, lance_options
 from embed_assets.store.upsert import KEY, one_of, read, upsert
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
-from embed_assets.media.tables.table_rows import table_of
+from embed_assets.media.tables.rows_as_items import table_of
 from embed_assets.store.connection import Store
 from embed_assets.store.upsert import COMMITTED, KEY, one_of, quoted, read, upsert
 

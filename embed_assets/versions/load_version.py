@@ -14,8 +14,8 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.catalog_sound_video import SOUND_VIDEO_DEFAULTS
 from embed_assets.encoders.family_names import FRAMES
 from embed_assets.encoders.loading.device import resolve_device
+from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
 from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify
-from embed_assets.encoders.loading.weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (

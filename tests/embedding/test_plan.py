@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from embed_assets.manifest.pending_items import Plan
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
 from tests import support
 from tests.support import NOT_ENCODABLE, note, picture, pipeline, refresh_and_embed, rewrite, write_notes
@@ -64,7 +65,7 @@ def test_each_change_is_of_its_own_class(steps, tmp_path):
     assert sorted(gone.deleted for gone in plan.delete.values()) == [False, True]
     assert plan.unchanged == {"notes": 17}  # the renamed one has its vectors
     assert plan.quarantined == {
-        "notes": {"unsupported type: application/octet-stream": 1, "vector not finite": 1},
+        "notes": {unsupported("application/octet-stream"): 1, "vector not finite": 1},
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from embed_assets.errors import SourceError
 from embed_assets.manifest.refresh import RefreshReport, find_change, refresh, shard_names, shard_of
+from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.manifest import Manifest
 from tests.installing import install
@@ -183,7 +184,7 @@ def test_a_file_of_no_known_kind_is_quarantined_with_the_reason(tmp_path):
     (folder / "data.bin").write_bytes(BINARY)
     (folder / "nothing.txt").write_bytes(b"")
     report = steps.refresh("notes")
-    assert report.quarantined == {"unsupported type: application/octet-stream": 1, "empty file": 1}
+    assert report.quarantined == {unsupported("application/octet-stream"): 1, "empty file": 1}
     assert rows(steps)["data.bin"]["status"] == "quarantined"
 
 
@@ -293,7 +294,7 @@ def test_shards_are_stable_and_named_in_order():
 def test_a_file_that_a_decoder_dies_of_is_set_aside_alone(tmp_path, words, monkeypatch):
     code = (
         "import os, signal, time\n"
-        "from embed_assets.media.kinds.decoder_plugin import Decoder\n"
+        "from embed_assets.media.kinds.decoder import Decoder\n"
         "def detect(head):\n"
         "    return head == b'crash' and os.kill(os.getpid(), signal.SIGSEGV) or head == b'hang' and time.sleep(600)\n"
         "facts = dict(name='odd', version='1', mime='text/x-odd', modality='text')\n"

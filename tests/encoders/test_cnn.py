@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embed_assets.encoders.loading.weights import PUBLISHED
+from embed_assets.encoders.loading.find_weights import PUBLISHED
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import SettingsError, WeightsError
 from embed_assets.testing import picture

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from embed_assets.encoders.loading.find_weights import resolve_model
 from embed_assets.encoders.loading.identity import (
     EncoderIdentity,
     cache_file,
@@ -17,7 +18,6 @@ from embed_assets.encoders.loading.identity import (
     hash_tensors,
     identify,
 )
-from embed_assets.encoders.loading.weights import resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 
 SEGMENTING = {"chunk_tokens": 254, "overlap": 0}
@@ -197,7 +197,7 @@ def test_a_cache_hit_loads_nothing_and_imports_no_torch(tiny_bert):
 import sys
 from embed_assets.encoders.loading.identity import identify
 from embed_assets.encoders.registry import spec_for
-from embed_assets.encoders.loading.weights import resolve_model
+from embed_assets.encoders.loading.find_weights import resolve_model
 spec = spec_for({str(tiny_bert)!r})
 def load():
     raise AssertionError("loaded")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embed_assets.encoders.loading.find_weights import resolve_model
 from embed_assets.encoders.loading.identity import identify
-from embed_assets.encoders.loading.weights import resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, SettingsError
 from embed_assets.testing import picture

@@ -9,8 +9,8 @@ import pytest
 from embed_assets.encoders.families.audio_spectrogram import spectrogram_picture
 from embed_assets.encoders.families.mel_spectrogram import log_mel, mel_filters
 from embed_assets.encoders.family_names import AST, MEL
+from embed_assets.encoders.loading.find_weights import resolve_model
 from embed_assets.encoders.loading.identity import identify
-from embed_assets.encoders.loading.weights import resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.payload import Sound

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.encoders.loading.weights import PUBLISHED, resolve_model
+from embed_assets.encoders.loading.find_weights import PUBLISHED, resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
@@ -122,7 +122,7 @@ def test_torchvisions_weights_are_looked_for_in_torchs_cache(tmp_path, monkeypat
 def test_torchs_cache_is_where_torch_says(monkeypatch, tmp_path):
     import torch
 
-    from embed_assets.encoders.loading.weights import _torch_hub
+    from embed_assets.encoders.loading.find_weights import _torch_hub
 
     assert str(_torch_hub()) == f"{torch.hub.get_dir()}/checkpoints"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

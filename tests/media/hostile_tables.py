@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from embed_assets.errors import MediaError
 from embed_assets.media.files.source import open_source
 from embed_assets.media.limits import Limits
-from embed_assets.media.tables.table_rows import Columns, Tables
+from embed_assets.media.tables.rows_as_items import Columns, Tables
 
 
 def parquet(folder: Path, columns: dict[str, Any], **options: Any) -> str:

@@ -17,8 +17,8 @@ from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.open_table import open_dataset
+from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.tables.sidecar import load_sidecar
-from embed_assets.media.tables.table_rows import Columns, TableRow, Tables
 from embed_assets.store.manifest import annotated
 from tests.media.arrow_types import columns
 from tests.media.test_tables import write

@@ -16,7 +16,7 @@ from embed_assets.media.tables.lance_and_delta import DatasetKind, Unread
 from embed_assets.media.tables.lance_row_lookup import Taken
 from embed_assets.media.tables.open_table import Rows, open_dataset
 from embed_assets.media.tables.row_cache import Spool
-from embed_assets.media.tables.table_rows import Columns, Tables, media_type, table_of
+from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, table_of
 from embed_assets.media.uris.uri_reader import Places
 from tests.support import picture
 

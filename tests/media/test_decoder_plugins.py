@@ -16,7 +16,7 @@ from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.detect import refine
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, media_hash
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
@@ -35,7 +35,7 @@ import os, struct, time
 import numpy as np
 from PIL import Image
 from embed_assets.errors import MediaError
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.payload import Sound
 
 

@@ -312,7 +312,8 @@ def test_what_nothing_decodes_is_named_with_a_way_out(data: bytes, said: str) ->
 
 
 def test_what_nobody_knows_is_told_by_its_type() -> None:
-    assert unsupported("application/octet-stream") == "unsupported type: application/octet-stream"
+    assert unsupported("application/x-new") == "unsupported type: application/x-new"
+    assert unsupported("application/octet-stream").endswith("(of no kind that is known here: save it as a common one)")
 
 
 def test_reasons_say_what_and_what_to_do() -> None:

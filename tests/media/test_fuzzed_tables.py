@@ -15,8 +15,8 @@ from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.source import open_source
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.tables.sidecar import load_sidecar
-from embed_assets.media.tables.table_rows import Columns, TableRow, Tables
 from embed_assets.store.manifest import annotated
 from tests.fuzzing import fuzzed
 

@@ -18,7 +18,7 @@ from tests.media.test_image import encoded
 
 CODE = """
 import os, signal, time
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 
 def detect(head):
     if head.startswith(b"crash"):

@@ -18,7 +18,7 @@ from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.open_table import open_dataset
-from embed_assets.media.tables.table_rows import Columns, TableRow, Tables
+from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import AddressedFiles, Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import Places

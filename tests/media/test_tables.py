@@ -16,7 +16,7 @@ from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.row_cache import Spool
-from embed_assets.media.tables.table_rows import Columns, TableRow, Tables, row_id, row_key, table_of
+from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables, row_id, row_key, table_of
 from tests.s3_server import S3Server
 
 KINDS = ("jsonl", "csv", "tsv", "parquet")

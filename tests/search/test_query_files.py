@@ -27,7 +27,7 @@ EIGHT = {"rate": 48000, "layout": "7.1"}
 
 PLUGIN = """
 import os, signal, time
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 
 def decode(data, limits):
     if b"hang" in data:

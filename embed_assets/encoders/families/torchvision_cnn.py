@@ -10,8 +10,8 @@ import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.loading.device import inference, torch_dtype
+from embed_assets.encoders.loading.find_weights import TORCHVISION, default_weights, verify_published
 from embed_assets.encoders.loading.identity import canonical_hash, hash_tensors
-from embed_assets.encoders.loading.weights import TORCHVISION, default_weights, verify_published
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError, WeightsError
 from embed_assets.media.media_types import Modality

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from embed_assets.encoders.loading.check_files import check_config, check_tokenizer_files, check_vocabulary
 from embed_assets.encoders.loading.device import torch_dtype
-from embed_assets.encoders.loading.model_files import check_config, check_tokenizer_files, check_vocabulary
 from embed_assets.errors import WeightsError
 
 

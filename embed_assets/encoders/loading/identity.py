@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.loading.weights import ResolvedModel
+from embed_assets.encoders.loading.find_weights import ResolvedModel
 from embed_assets.encoders.spec import EncoderSpec
 
 if TYPE_CHECKING:

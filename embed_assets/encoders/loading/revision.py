@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from embed_assets.encoders.loading.weights import FILELESS, TORCHVISION, is_hub_id, resolve_model
+from embed_assets.encoders.loading.find_weights import FILELESS, TORCHVISION, is_hub_id, resolve_model
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
 

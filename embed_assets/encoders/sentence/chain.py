@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embed_assets.encoders.loading.check_files import read_config
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
-from embed_assets.encoders.loading.model_files import read_config
 from embed_assets.encoders.sentence.layout import Layout
 from embed_assets.encoders.sentence.pooling import pool
 from embed_assets.encoders.sentence.tokens import BatchTokenizer, Encoding, position_limit

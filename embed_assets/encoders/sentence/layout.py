@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embed_assets.encoders.loading.model_files import read_config, read_modules
+from embed_assets.encoders.loading.check_files import read_config, read_modules
 from embed_assets.encoders.sentence.pooling import MODES
 from embed_assets.errors import WeightsError
 

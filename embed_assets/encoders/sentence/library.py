@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embed_assets.encoders.loading.check_files import check_tokenizer_files, check_vocabulary, read_modules
 from embed_assets.encoders.loading.checkpoint import load_model, quiet
 from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.find_weights import PICKLES
 from embed_assets.encoders.loading.identity import hash_tokenizer
-from embed_assets.encoders.loading.model_files import check_tokenizer_files, check_vocabulary, read_modules
-from embed_assets.encoders.loading.weights import PICKLES
 from embed_assets.encoders.sentence.chain import text_limit
 from embed_assets.encoders.sentence.tokens import BatchTokenizer
 from embed_assets.errors import WeightsError, in_one_line

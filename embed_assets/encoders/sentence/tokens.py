@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from embed_assets.encoders.loading.check_files import check_patterns
 from embed_assets.encoders.loading.identity import canonical_hash
-from embed_assets.encoders.loading.model_files import check_patterns
 from embed_assets.errors import MediaError, WeightsError
 
 if TYPE_CHECKING:

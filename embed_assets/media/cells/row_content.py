@@ -10,7 +10,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Annotation
 
 if TYPE_CHECKING:
-    from embed_assets.media.tables.table_rows import Columns
+    from embed_assets.media.tables.rows_as_items import Columns
 
 _NAMED = 8000  # characters of an id
 _NOTHING = ("no text", "empty text")

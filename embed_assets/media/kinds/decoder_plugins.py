@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.hashing import content_hash
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.media_types import PLAIN, Sniffed
 from embed_assets.media.text.encodings import encoding_of
 from embed_assets.plugins import Plugins, find_plugins, warn_once

@@ -55,6 +55,7 @@ _RAW = "a camera's raw picture: develop it, and save it as JPEG"
 _TABLE = "a table: name its column of texts in the source's table setting"
 _FONT = "a font"
 _SAID = {
+    "application/octet-stream": "of no kind that is known here: save it as a common one",
     f"{_OFFICE}spreadsheetml.sheet": "an Excel workbook (.xlsx): save its sheets as .csv",
     "application/vnd.ms-excel": "an Excel workbook (.xls): save its sheets as .csv",
     f"{_OFFICE}presentationml.presentation": "a PowerPoint presentation (.pptx): save it as .pdf",

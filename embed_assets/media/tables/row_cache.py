@@ -9,7 +9,7 @@ from typing import Any
 
 from embed_assets.errors import MediaError
 from embed_assets.media.kinds.decoder_plugins import media_hash
-from embed_assets.media.tables.table_rows import Tables
+from embed_assets.media.tables.rows_as_items import Tables
 
 _LARGE = 4096  # bytes of a content that is kept once, however many rows have it
 _OPEN = 4  # tables spooled at one time; the one used longest ago goes first

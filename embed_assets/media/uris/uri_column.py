@@ -11,7 +11,7 @@ from embed_assets.media.files.redacted_uri import brief, has_hidden, identity, p
 from embed_assets.media.files.unreachable import KEPT, Away
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.media_types import Annotation, ListedFile
-from embed_assets.media.tables.table_rows import TableRow, Tables, row_key
+from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key
 from embed_assets.media.uris.uri_reader import Places
 
 _THREADS = 16  # that wait for answers of a bucket

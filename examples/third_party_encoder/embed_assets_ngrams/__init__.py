@@ -1,7 +1,7 @@
 """What this package adds to embed-assets: two encoders of one family, and a file type. Imports nothing heavy."""
 
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.media.kinds.decoder_plugin import Decoder
+from embed_assets.media.kinds.decoder import Decoder
 from embed_assets_ngrams.subtitles import is_subrip, subrip_text
 
 encoders = [

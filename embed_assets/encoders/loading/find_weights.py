@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from embed_assets.encoders.loading.model_files import (
+from embed_assets.encoders.loading.check_files import (
     check_model_folder,
     check_regular,
     check_safetensors,

@@ -1,0 +1,45 @@
+"""Built-in families have names that no path is in: records of older stores, which have paths, go on working."""
+
+from dataclasses import replace
+
+import pytest
+
+from embed_assets.encoders.family_names import CLASSES
+from embed_assets.encoders.registry import builtin_specs, family_class
+
+# What encoder versions said of their family in stores made before families had names.
+IN_OLDER_STORES = {
+    "embed_assets.encoders.sentence:SentenceEncoder": "sentence",
+    "embed_assets.encoders.clip:ClipEncoder": "clip",
+    "embed_assets.encoders.siglip:SiglipEncoder": "siglip",
+    "embed_assets.encoders.cnn:CnnEncoder": "torchvision_cnn",
+    "embed_assets.encoders.vision:VisionEncoder": "vision",
+    "embed_assets.encoders.pixels:PixelEncoder": "pixels",
+    "embed_assets.encoders.api:ApiEncoder": "embeddings_api",
+    "embed_assets.encoders.whisper:WhisperEncoder": "whisper",
+    "embed_assets.encoders.spectrogram:SpectrogramEncoder": "audio_spectrogram",
+    "embed_assets.encoders.spectrogram:MelCnnEncoder": "mel_cnn",
+    "embed_assets.encoders.mel:MelEncoder": "mel_spectrogram",
+    "embed_assets.encoders.clap:ClapEncoder": "clap",
+    "embed_assets.encoders.perceiver:PerceiverEncoder": "perceiver",
+    "embed_assets.encoders.video:VideoMAEEncoder": "videomae",
+    "embed_assets.encoders.video:VJepa2Encoder": "vjepa2",
+    "embed_assets.encoders.frames:FramesEncoder": "video_frames",
+}
+
+
+@pytest.mark.parametrize("path", IN_OLDER_STORES)
+def test_the_family_of_an_older_record_is_found(path: str) -> None:
+    spec = replace(builtin_specs()["minilm"], family=path, extra=None)
+    assert spec.family == IN_OLDER_STORES[path]
+    assert family_class(spec).__name__ == path.partition(":")[2]
+
+
+def test_every_family_has_its_class() -> None:
+    assert set(CLASSES) == set(IN_OLDER_STORES.values())
+    for family in CLASSES:
+        assert isinstance(family_class(replace(builtin_specs()["minilm"], family=family, extra=None)), type)
+
+
+def test_the_family_of_another_package_stays_a_path() -> None:
+    assert replace(builtin_specs()["minilm"], family="theirs.module:Class").family == "theirs.module:Class"
