@@ -25,6 +25,7 @@ CLASSES = {
     VJEPA2: f"{_PACKAGE}.video_transformers:VJepa2Encoder",
     FRAMES: f"{_PACKAGE}.video_frames:FramesEncoder",
 }
+_NAMES = {path: name for name, path in CLASSES.items()}
 # What records of stores and declarations of packages say that were made when a family was the path of its class.
 _EARLIER = {
     "embed_assets.encoders.sentence:SentenceEncoder": SENTENCE,
@@ -47,5 +48,5 @@ _EARLIER = {
 
 
 def family_name(family: str) -> str:
-    """The family's name of today; one of another package as it is."""
-    return _EARLIER.get(family, family)
+    """The name of a built-in family that is written as the path of its class, today's or an earlier one's."""
+    return _NAMES.get(family) or _EARLIER.get(family, family)

@@ -16,7 +16,7 @@ import yaml
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun
 
-from embed_assets.assets.runs.launcher import LocalRunLauncher
+from embed_assets.assets.launcher import LocalRunLauncher
 from embed_assets.assets.runs.liveness import end_dead_runs, is_dead, limit_of_pool, process_tags, runs_in_pool
 from embed_assets.cli.shared.dagster_home import dagster_home
 from tests.support import REPOSITORY, settings
@@ -189,7 +189,7 @@ def test_a_home_of_an_earlier_release_is_brought_up_to_date_an_edited_one_is_lef
         file.write_text(text)
         dagster_home(settings(tmp_path))
         assert file.read_text() == expected
-    assert document["run_launcher"] == {"module": "embed_assets.assets.runs.launcher", "class": "LocalRunLauncher"}
+    assert document["run_launcher"] == {"module": "embed_assets.assets.launcher", "class": "LocalRunLauncher"}
 
 
 def test_a_run_that_nobody_tagged_is_tagged_with_its_process_by_the_store_resource(instance: Any) -> None:

@@ -37,7 +37,8 @@ def test_the_family_of_an_older_record_is_found(path: str) -> None:
 
 def test_every_family_has_its_class() -> None:
     assert set(CLASSES) == set(IN_OLDER_STORES.values())
-    for family in CLASSES:
+    for family, path in CLASSES.items():
+        assert replace(builtin_specs()["minilm"], family=path).family == family
         assert isinstance(family_class(replace(builtin_specs()["minilm"], family=family, extra=None)), type)
 
 

@@ -1,1 +1,1 @@
-"""Runs of Dagster: where they execute, whether they are alive, which are kept."""
+"""Runs of Dagster: whether they are alive, and which finished ones are kept."""

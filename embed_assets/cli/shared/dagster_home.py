@@ -28,7 +28,7 @@ _DAGSTER_YAML = f"""\
     default_limit: 1 # one encoder on the accelerator at a time
     granularity: run # a run waits in the queue, where it costs nothing
 run_launcher: # Dagster's own, and a look whether the processes of runs are there
-  module: embed_assets.assets.runs.launcher
+  module: embed_assets.assets.launcher
   class: LocalRunLauncher
 run_monitoring: # ends runs whose process is gone
   enabled: true

@@ -1,4 +1,7 @@
-"""LocalRunLauncher: tells Dagster's run monitoring whether the process of a run is still there."""
+"""LocalRunLauncher: tells Dagster's run monitoring whether the process of a run is still there.
+
+The path of this module stands in the dagster.yaml of homes and hosts: it stays where it is.
+"""
 
 from typing import Self
 
@@ -16,7 +19,7 @@ class LocalRunLauncher(DefaultRunLauncher):
     and those of a code server that is gone as well. For `dagster.yaml`:
 
         run_launcher:
-          module: embed_assets.assets.runs.launcher
+          module: embed_assets.assets.launcher
           class: LocalRunLauncher
     """
 
