@@ -1,4 +1,4 @@
-"""What decode_text makes of texts in 30 encodings: how many are right, refused, told as damaged, silently wrong.
+"""What decode_text makes of texts in 34 encodings: how many are right, refused, told as damaged, silently wrong.
 
     python benchmarks/encodings.py [--sentences N] [--json]
 

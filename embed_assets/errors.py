@@ -16,12 +16,18 @@ EmbedAssetsError
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def in_one_line(error: BaseException, *, most: int = 300) -> str:
     """What a library's error says, in a line and without the place in Lance's source that it may end with."""
     return " ".join(str(error).split()).partition(", /")[0][:most]
+
+
+def named(names: Sequence[str], *, of: int | None = None) -> str:
+    """Names in quotes, and how many more there are `of` them."""
+    more = (of or 0) - len(names)
+    return ", ".join(map(repr, names)) + (f" and {more:,} more" if more > 0 else "")
 
 
 class EmbedAssetsError(Exception):

@@ -1,4 +1,4 @@
-"""Once: what a run has found out, kept until it ends: a source's listing, what of it changed, what is to be done."""
+"""Run cache: what a run has found out, kept until it ends: listings, what of them changed, what is to be done."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager

@@ -346,7 +346,7 @@ class CheckSettings(Section):
         0.9,
         ge=-1,
         le=1,
-        description="Maximum mean cosine of random pairs of vectors; above it, a warning that they have collapsed.",
+        description="Maximum mean cosine of pairs of vectors; above it, a warning. 1: collapsed vectors block nothing.",
     )
     max_quality_loss: float = Field(
         0.02,

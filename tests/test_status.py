@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from embed_assets.errors import PromotionError
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.plan_report import plan_pipeline
+from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Serving
@@ -224,3 +226,17 @@ def test_a_query_set_that_is_gone_does_not_keep_the_status_from_being_read(steps
     assert read_status(judged).fresh
     queries.unlink()
     assert not read_status(judged).fresh
+
+
+def test_items_that_an_encoder_without_a_version_may_take_are_not_told_as_taken_by_none(tmp_path, words):
+    write_notes(tmp_path / "notes", 1)
+    Image.new("RGB", (8, 8)).save(tmp_path / "notes" / "dot.png")
+    both = {"words": {"model": "words"}, "dots": {"model": "builtin/pixels"}}
+    steps = pipeline(tmp_path, encoders=both)
+    steps.refresh("notes")
+    steps.resolve("words")
+    told = read_status(steps)
+    assert (told.unencoded, told.unresolved, quarantined(steps)) == ({}, ("dots",), [])
+    alone = pipeline(tmp_path)
+    assert read_status(alone).unencoded == {"notes": {"image": 1}}
+    assert [each.key for each in quarantined(alone)] == ["dot.png"]

@@ -363,7 +363,7 @@ def test_rows_outside_of_the_source_are_listed_with_what_they_name_and_the_way_o
     steps = named_files(tmp_path, given)
     steps.refresh("docs")
     told = [each.detail for each in quarantined(steps) if each.reason == "outside the source"]
-    assert sorted(told) == sorted(f"it names {name}; what rows may name is said by table.allow" for name in outside)
+    assert sorted(told) == sorted(f"it names {name}; table.allow lists what rows may name" for name in outside)
 
 
 def test_a_file_is_not_asked_for_while_its_updated_is_as_it_was(tmp_path: Path) -> None:

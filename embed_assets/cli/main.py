@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from embed_assets import __version__
-from embed_assets.cli.shared import signals as stopping
+from embed_assets.cli.shared import signals
 from embed_assets.cli.shared.plain_output import harmless, let_everything_print, say
 
 _COMMANDS = (
@@ -43,7 +43,7 @@ class _Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """As click has it; without arguments it is the process's own command, which signals end."""
         if args is None:
-            stopping.end_on_signals()
+            signals.end_on_signals()
             let_everything_print()
         return super().main(args, *others, **options)
 
@@ -64,8 +64,8 @@ class _Commands(click.Group):
                 raise
             raise click.ClickException(harmless(said, lines=True)) from error
         except KeyboardInterrupt:
-            say(stopping.SAID, err=True)
-            ctx.exit(stopping.exit_code())
+            say(signals.SAID, err=True)
+            ctx.exit(signals.exit_code())
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,7 +14,9 @@ from embed_assets.pipeline.quarantined_items import Quarantined, quarantined
 
 @click.command()
 @click.option("--source", help="Only items of this source.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Name so many; --json all.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many to show; --json: all."
+)
 @store_option
 @json_option
 def command(source: str | None, limit: int, store: str, as_json: bool) -> None:

@@ -1,1 +1,1 @@
-"""Encoders: what turns segments and queries into vectors, one file per family."""
+"""Encoders: what turns segments and queries into vectors; their families are in families/."""

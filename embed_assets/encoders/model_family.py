@@ -43,7 +43,7 @@ TEXT_ENCODERS = frozenset(
     }
 )
 
-# Families of one model_type each, and those of pictures, which vision.py lists.
+# Families of one model_type each, and those of pictures, which families/vision.py lists.
 BY_MODEL_TYPE = {"clip": CLIP, "siglip": SIGLIP, **dict.fromkeys(LAYOUTS, VISION), **SOUND_VIDEO_TYPES}
 
 

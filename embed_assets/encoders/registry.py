@@ -8,9 +8,7 @@ from typing import Any
 
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.catalog import CATALOG
-from embed_assets.encoders.family_names import (
-    CLASSES,
-)
+from embed_assets.encoders.family_names import CLASSES, family_name
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import (
     API,
@@ -27,6 +25,7 @@ from embed_assets.errors import (
     SettingsError,
     UnknownEncoderError,
     WeightsError,
+    in_one_line,
 )
 from embed_assets.plugins import Plugins, find_plugins
 
@@ -69,7 +68,8 @@ def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -
     looks_like_id = ("/" in model and is_hub_id(model)) or model.startswith(API)
     if not local and not looks_like_id:
         raise _unknown(model, "it is no encoder's name, no folder and no hub id", known, plugins)
-    family = overrides.get("family") or recognise(model, revision=overrides.get("revision"))
+    given = overrides.pop("family", None)
+    family = family_name(given) if given else recognise(model, revision=overrides.get("revision"))
     if family is None:
         raise _unknown(model, f"its config tells no family that is supported ({FAMILIES})", known)
     facts = {**DEFAULTS.get(family, {}), "family": family, "model": model, **overrides}
@@ -94,7 +94,7 @@ def load_encoder(
     except Exception as error:  # of whatever parses the model's files
         if _is_the_machines(error):
             raise
-        said = " ".join(str(error).split())[:300] or "no details"
+        said = in_one_line(error) or "no details"
         raise WeightsError(
             f"Encoder {spec.name!r} can't be loaded from {place.path}: {type(error).__name__}: {said}. Get the model's "
             "files again, or choose another model."
@@ -126,7 +126,7 @@ def family_class(spec: EncoderSpec) -> Any:
             raise MissingExtraError(f"Encoder {spec.name!r}", spec.extra) from error
         raise SettingsError(
             f"Encoder {spec.name!r}: its family {spec.family!r} can't be imported ({error}). "
-            'A family is written "package.module:Class".'
+            f'A family is one of {", ".join(CLASSES)}, or a class of yours, "package.module:Class".'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Compared: a listing beside the manifest's rows, as columns: a file that is as it was stays out of Python."""
+"""Compared: the diff of a listing and the manifest's rows, by columns: a file that is as it was stays out of Python."""
 
 from collections.abc import Sequence
 from functools import cached_property

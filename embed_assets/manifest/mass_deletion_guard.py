@@ -11,13 +11,14 @@ from embed_assets.errors import DeletionError
 from embed_assets.manifest.inspect_files import ListedSource, owner
 from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.source import LINK_OUT
+from embed_assets.media.uris.allowed_prefixes import OUTSIDE
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _FROM = 10  # of fewer items all may go: too few to tell an accident by share
 _HINTS = {
     LINK_OUT: " Links that lead out of the source are read with follow_links: true.",
-    "outside the source": " What rows may name beyond the source's uri is said by table.allow.",
+    OUTSIDE: " table.allow lists what rows may name beyond the source's uri.",
 }
 
 Rows = Mapping[str, Mapping[str, Any]]

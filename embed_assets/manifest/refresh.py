@@ -31,6 +31,7 @@ from embed_assets.media.kinds.decoder_plugins import decoded_by, installed
 from embed_assets.media.media_types import PLAIN, ListedFile
 from embed_assets.media.tables.rows_as_items import row_id, table_of
 from embed_assets.media.text.documents import DOCX, PDF
+from embed_assets.media.text.encodings import without_encoding
 from embed_assets.store.manifest import DECODERS, ENCODING, OUT_OF_REACH, UNMATCHED, Manifest
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
@@ -195,11 +196,8 @@ def _compared(
     shut = still_shut(listed, [file for file in seen.touched if file.key in edited], noted)
     still += shut.values()
     fresh = {file.key: file for file in seen.touched if file.key not in shut} | tables
-    if other_plugins or other_encoding:
-        told_now = rows.select(["key", "mime", "modality", "status"]).to_pylist()
-        shown = {row["key"] for row in told_now if other_plugins and _for_plugins(row)}
-        shown |= {row["key"] for row in told_now if other_encoding and _for_encodings(row)}
-        fresh |= {file.key: file for file in files if file.key in shown and file.key not in shut}
+    shown = _shown_anew(rows, other_plugins=other_plugins, other_encoding=other_encoding) - shut.keys()
+    fresh |= {file.key: file for file in files if file.key in shown} if shown else {}
     aside = rows.select(["key", "reason"]).filter(pc.is_in(rows["reason"], value_set=pa.array(_PASSING, pa.string())))
     unread = {row["key"]: row["reason"] for row in aside.to_pylist() if row["key"] not in shut.keys() | fresh.keys()}
     waiting = [file for file in files if file.key in unread] if unread else []
@@ -225,6 +223,17 @@ def _compared(
         still=still,
         beyond_before=noted,
     )
+
+
+def _shown_anew(rows: pa.Table, *, other_plugins: bool, other_encoding: bool) -> set[str]:
+    """Keys of the rows of which other plugins, or another encoding in the settings, may make something else."""
+    if not (other_plugins or other_encoding):
+        return set()
+    return {
+        row["key"]
+        for row in rows.select(["key", "mime", "modality", "status"]).to_pylist()
+        if (other_plugins and _for_plugins(row)) or (other_encoding and _for_encodings(row))
+    }
 
 
 def _within_reach(listed: ListedSource, rows: pa.Table, told: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -282,7 +291,8 @@ def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
 
 def _for_plugins(row: Mapping[str, Any]) -> bool:
     """Whether other decoder plugins may see something else in a file."""
-    return row["status"] == "quarantined" or row["mime"] == PLAIN or decoded_by(row["mime"]) != ""
+    plain = without_encoding(row["mime"]) == PLAIN
+    return row["status"] == "quarantined" or plain or decoded_by(row["mime"]) != ""
 
 
 def _for_encodings(row: Mapping[str, Any]) -> bool:

@@ -1,9 +1,10 @@
-"""Unmatched: rows of a sidecar that name no item; kept with the manifest until another refresh tells anew."""
+"""Unmatched: rows of a sidecar that name no item; kept with the manifest until the next refresh."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from embed_assets.errors import named
 from embed_assets.manifest.inspect_files import ListedSource
 
 _NAMED = 20  # names that are kept
@@ -18,8 +19,8 @@ class Unmatched:
 
     def told(self) -> str:
         """One line, for people."""
-        more = f" and {self.rows - len(self.names):,} more" if self.rows > len(self.names) else ""
-        return f"{self.rows:,} rows of the sidecar name no item: {', '.join(map(repr, self.names))}{more}"
+        what = "1 row of the sidecar names" if self.rows == 1 else f"{self.rows:,} rows of the sidecar name"
+        return f"{what} no item: {named(self.names, of=self.rows)}"
 
 
 def unmatched(listed: ListedSource, keys: Iterable[str]) -> Unmatched | None:

@@ -1,4 +1,4 @@
-"""Reach: what a refresh could not get at, by place; it is kept with the manifest until another refresh tells anew."""
+"""Unreachable items: what a refresh could not get at, by place; kept with the manifest until the next refresh."""
 
 import json
 from collections import Counter

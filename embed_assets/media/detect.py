@@ -18,9 +18,11 @@ _SCANNED = 2**20  # bytes of a file that FFmpeg is shown
 
 
 def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = None) -> Sniffed:
-    """As `looked`, of a text that is not UTF-8 with the source's `encoding` in the mime type: it is read by it.
+    """What a file is; a text that the source's `encoding` decides about has it in the mime type.
 
-    Raises as `looked`.
+    Text, documents, and pictures with a signature are not sent to a worker. Raises MediaError where a decoder crashes,
+    hangs or takes too much memory as it looks: "decoder crashed", "decoder timed out", "decoder failed", "out of
+    memory". Without `decoders` they look here, unguarded.
     """
     known = by_bytes(data)
     if encoding is None or not needs_encoding(data, encoding) or (known is not None and known.mime in (PDF, DOCX)):
@@ -68,11 +70,7 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
 
 
 def _looked(data: bytes, known: Sniffed | None, decoders: Decoders | None) -> Sniffed:
-    """As `refine(data, sniff(data))`. Text, documents, and pictures with a signature are not sent to a worker.
-
-    Raises MediaError where a decoder crashes, hangs or takes too much memory as it looks: "decoder crashed",
-    "decoder timed out", "decoder failed", "out of memory". Without `decoders` they look here, unguarded.
-    """
+    """As `refine(data, sniff(data))`, in a worker where that asks a decoder."""
     if known is not None and not _open_question(known):
         return known
     if decoders is None:

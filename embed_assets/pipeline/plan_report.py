@@ -1,4 +1,4 @@
-"""Planning: what the next run will do and cost, why, and what will gate it; encodes nothing."""
+"""Plan report: what the next run will do and cost, why, and what will gate it; encodes nothing."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """What is not in the index, item by item: set aside with a reason, or of a kind that no encoder takes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from embed_assets.store.versions import VersionRecord
 
 NOT_TAKEN = "no encoder takes it"  # the reason of items that can be read, and are of a kind that nothing is fed with
 _WAYS_OUT = {
-    OUTSIDE: "it names {}; what rows may name is said by table.allow",
+    OUTSIDE: "it names {}; table.allow lists what rows may name",
     PRIVATE: "it names {}; private addresses are read where table.allow names them",
     LINK_OUT: "follow_links: true reads it",
 }
@@ -37,7 +37,7 @@ def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantine
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current(name))]
-    found = [*_refused(rows), *_not_taken(rows, steps, records)]
+    found = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
     for record in records:
         found += _failed(rows, steps, record)
     return sorted(found, key=lambda each: (each.source, each.key, each.encoder))
@@ -50,9 +50,10 @@ def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
             yield _item(row, reason=row["reason"] or "", detail=way_out.format(brief(row["uri"] or "")))
 
 
-def _not_taken(
-    rows: Sequence[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
-) -> Iterator[Quarantined]:
+def untaken(
+    rows: Iterable[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
+) -> Iterator[Mapping[str, Any]]:
+    """Usable items (manifest rows) of kinds that no encoder of their source takes: neither lost nor searchable."""
     fed: dict[str, set[str]] = {}
     # Of an encoder that has no version yet nothing is known: items of its sources wait for a run.
     unknown = set(steps.settings.encoders) - {record.encoder for record in records}
@@ -61,10 +62,13 @@ def _not_taken(
         for source in steps.settings.sources_of(record.encoder):
             fed.setdefault(source, set()).update(record.spec.media)
     for row in rows:
-        if row["source"] in waiting:
-            continue
-        if row["status"] == "ok" and row["modality"] not in fed.get(row["source"], ()):
-            yield _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
+        taken = row["source"] in waiting or row["modality"] in fed.get(row["source"], ())
+        if row["status"] == "ok" and not taken:
+            yield row
+
+
+def _not_taken(row: Mapping[str, Any]) -> Quarantined:
+    return _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
 
 
 def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:

@@ -8,6 +8,7 @@ from typing import Any
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
 from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
+from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.history import History
@@ -153,16 +154,11 @@ def _unusable(steps: Steps) -> dict[str, str]:
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Usable items of kinds that no encoder of their source takes: neither lost nor searchable."""
-    fed = {source: set[str]() for source in steps.settings.sources}
-    for record in records:
-        for source in steps.settings.sources_of(record.encoder):
-            fed[source].update(record.spec.media)
+    """Source → modality → items that no encoder takes, as `untaken` tells them."""
     found: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
-    for row in table.to_pylist():
-        if row["status"] == "ok" and row["modality"] not in fed[row["source"]]:
-            found.setdefault(row["source"], Counter())[row["modality"]] += 1
+    for row in untaken(table.to_pylist(), steps, records):
+        found.setdefault(row["source"], Counter())[row["modality"]] += 1
     return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
 
 

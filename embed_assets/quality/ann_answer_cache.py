@@ -1,4 +1,4 @@
-"""Answers: what an ANN index returns to queries, remembered in this process: the files of a table do not change."""
+"""ANN answer cache: what an index returned to queries, kept in this process: the files of a table do not change."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The checks on a release: each looks at the table version itself and returns a verdict with figures."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.errors import named
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.quality.ann_recall import Recall
 from embed_assets.quality.candidate_comparison import Comparison
+from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_scan import norms, sample_vectors, vector_batches
@@ -69,7 +71,7 @@ QUARANTINED = CheckSpec(
 COLLAPSED = CheckSpec(
     name="collapsed_vectors",
     blocking=False,
-    description="Mean cosine of random pairs: near 1, the encoder says the same of everything. Blocks where live tells "
+    description="Mean cosine of pairs: near 1, the encoder says the same of everything. Blocks where live tells "
     "the same items apart, or canary texts have one vector as well.",
 )
 COMPARED = CheckSpec(
@@ -196,7 +198,8 @@ def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndc
         f"nDCG@10 {evaluation.ndcg_at_10:.3f} (floor {min_ndcg:.2f}) on {evaluation.queries} judged queries"
     )
     if evaluation.unknown:
-        summary += f"; judgements name what is not in the index: {_names(evaluation.unknown)}"
+        unknown = named(evaluation.unknown[:_NAMED], of=len(evaluation.unknown))
+        summary += f"; judgements name what is not in the index: {unknown}"
     figures = {name: value for name, value in asdict(evaluation).items() if name != "unknown"}
     return _verdict(RETRIEVAL, passed, summary, **_rounded(figures), unknown=len(evaluation.unknown))
 
@@ -269,21 +272,17 @@ def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
     return _verdict(QUARANTINED, share <= max_share, summary, quarantined=aside, share=round(share, 5))
 
 
-def check_collapsed(table: "Table", *, max_mean_cosine: float, useless: str = "", pairs: int = 2000) -> CheckVerdict:
-    """Mean cosine of random pairs of rows: a warning, for media may be alike.
+def check_collapsed(table: "Table", *, max_mean_cosine: float, useless: str = "") -> CheckVerdict:
+    """Mean cosine of all pairs of a sample of rows: a warning, for media may be alike.
 
     `useless` says why the vectors are of no use, where it is not the media: that blocks.
     """
     vectors = sample_vectors(table, 2000)
     if len(vectors) < 2:
         return _verdict(COLLAPSED, True, "fewer than two vectors")
-    draw = np.random.default_rng(0)
-    left = draw.integers(0, len(vectors), pairs)
-    right = (left + draw.integers(1, len(vectors), pairs)) % len(vectors)
-    unit = vectors / np.maximum(norms(vectors), 1e-12)[:, None]
-    mean = float(np.minimum(1, (unit[left] * unit[right]).sum(axis=1).mean()))
+    mean = mean_cosine(vectors)
     passed = np.isfinite(mean) and mean <= max_mean_cosine
-    summary = f"mean cosine of random pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
+    summary = f"mean cosine of pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
     figures = {"mean_cosine": round(mean, 4)} if np.isfinite(mean) else {}
     verdict = _verdict(COLLAPSED, bool(passed) and not useless, useless or summary, **figures)
     return replace(verdict, blocking=True) if useless else verdict
@@ -291,12 +290,6 @@ def check_collapsed(table: "Table", *, max_mean_cosine: float, useless: str = ""
 
 def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:
     return CheckVerdict(name=spec.name, passed=bool(passed), blocking=spec.blocking, summary=summary, figures=figures)
-
-
-def _names(names: Sequence[str]) -> str:
-    """Some of the names, and how many more there are."""
-    shown = ", ".join(map(repr, names[:_NAMED]))
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED:,} more"
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

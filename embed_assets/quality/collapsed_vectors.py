@@ -1,4 +1,4 @@
-"""Collapse: an encoder that says the same of everything, told apart from media that are all alike."""
+"""Collapsed vectors: nearly one vector for all items, by the encoder's fault and not because the media are alike."""
 
 from collections.abc import Iterable
 

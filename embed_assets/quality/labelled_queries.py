@@ -1,4 +1,4 @@
-"""Query sets: fixed queries with judgements, one JSON object a line."""
+"""Labelled queries: a fixed set of queries with judgements, one JSON object a line."""
 
 import json
 from collections.abc import Mapping

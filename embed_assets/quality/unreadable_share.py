@@ -1,4 +1,4 @@
-"""Readable: how much of a source nothing can read; it counts once, for the source, and against no encoder."""
+"""Unreadable share: how much of a source nothing can read; it counts once, for the source, and against no encoder."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Landed tables: the value of a host's asset, kept as a table of the store, one for each source."""
+"""Asset value tables ("landed"): the value of a host's asset, kept as a table of the store, one for each source."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Kept models: copies of local model files, by content, so that a version outlives its folder.
+"""Model copies: local model files, kept by content, so that a version outlives its folder.
 
 A folder's weights may be swapped in place. The versions that serve, or that roll-back returns to, are then
 loaded from here. Models of a hub are not kept: the hub keeps their revisions.

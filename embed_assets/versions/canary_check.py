@@ -1,4 +1,4 @@
-"""Watch: canaries held against those that were stored with an encoder version, before anything is written."""
+"""Canary check: canaries held against those that were stored with an encoder version, before anything is written."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Cutting: how an encoder version cuts media, from its record: a kept version goes on as it was made."""
+"""Cutting recipe: how an encoder version cuts media, from its record: a kept version goes on as it was made."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""Question: what a query is, in words or as a file, and what its encoder is given of it."""
+"""Query input: what a query is, in words or as a file, and what its encoder is given of it."""
 
 from typing import Any
 

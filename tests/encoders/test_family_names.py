@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from embed_assets.encoders.family_names import CLASSES
-from embed_assets.encoders.registry import builtin_specs, family_class
+from embed_assets.encoders.registry import builtin_specs, family_class, spec_for
 
 # What encoder versions said of their family in stores made before families had names.
 IN_OLDER_STORES = {
@@ -44,3 +44,9 @@ def test_every_family_has_its_class() -> None:
 
 def test_the_family_of_another_package_stays_a_path() -> None:
     assert replace(builtin_specs()["minilm"], family="theirs.module:Class").family == "theirs.module:Class"
+
+
+@pytest.mark.parametrize("family", ["clip", CLASSES["clip"], "embed_assets.encoders.clip:ClipEncoder"])
+def test_a_model_whose_family_is_told_has_the_facts_of_that_family(family: str) -> None:
+    spec = spec_for("owner/model", family=family)
+    assert (spec.family, spec.modalities, spec.space) == ("clip", ("image", "text"), "image_text")

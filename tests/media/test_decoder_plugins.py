@@ -306,3 +306,20 @@ def test_a_manifest_without_plugins_is_as_it_was(tmp_path: Path, words: list[Any
     assert rows["hidden.txt"]["mime"] == "text/plain"
     assert "manifest_tables" not in steps.store.table_names()
     assert "plugins" not in json.dumps(steps.resolve("words").record.segmenting)
+
+
+def test_a_text_that_the_setting_encoding_reads_is_shown_to_a_plugin_that_comes_later(tmp_path, words, monkeypatch):
+    code = (
+        "from embed_assets.media.kinds.decoder import Decoder\n"
+        "odd = Decoder(name='odd', version='1', mime='text/x-odd', modality='text',\n"
+        "              detect=lambda head: head.startswith(b'ODD'), decode=lambda data, limits: 'told')\n"
+    )
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes("ODD Привет, мир".encode("cp1251"))
+    steps = pipeline(tmp_path, sources={"notes": {"uri": str(folder), "encoding": "cp1251"}})
+    steps.refresh("notes")
+    assert [row["mime"] for row in steps.manifest.rows("notes")] == ["text/plain; charset=cp1251"]
+    install(tmp_path / "site", "odd-plugin", code, {GROUP: {"odd": "odd_plugin:odd"}}, monkeypatch)
+    steps.refresh("notes")
+    assert [row["mime"] for row in steps.manifest.rows("notes")] == ["text/x-odd; decoder=odd-1"]

@@ -1,4 +1,4 @@
-"""What the commands print: progress while it works, tables a person wants to read."""
+"""Progress bars, and tables of a status and of search results."""
 
 from collections.abc import Sequence
 from types import TracebackType

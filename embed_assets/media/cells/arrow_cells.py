@@ -1,4 +1,4 @@
-"""Told: cells of Arrow as values that Python and JSON can hold; one that can't be told costs itself alone."""
+"""Arrow cells as values that Python and JSON can hold; one that can't be told costs itself alone."""
 
 from dataclasses import dataclass
 from functools import lru_cache

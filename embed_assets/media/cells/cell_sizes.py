@@ -1,4 +1,4 @@
-"""Weights: how many bytes each cell of a column takes once it is a value of its own, told before it is made."""
+"""Cell sizes: how many bytes each cell of a column takes once it is a value of its own, told before it is made."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Record: what a table's row says by its columns, or of which of them it can't be told."""
+"""Row content: what a table's row says by its columns, or which of them can't be read."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

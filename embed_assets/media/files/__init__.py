@@ -1,1 +1,1 @@
-"""Files: a source listed and read, locally or in an object store, and what a sidecar says of them."""
+"""Files: a source listed and read, locally or in an object store, and a local copy of what was fetched."""

@@ -1,4 +1,4 @@
-"""Shown: addresses without the credentials in them, as they are stored and printed."""
+"""Redacted URIs: addresses without the credentials in them, as they are stored and printed."""
 
 import re
 

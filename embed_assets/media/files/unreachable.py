@@ -1,4 +1,4 @@
-"""Reach: what could not be got at, and of which nothing is known therefore: it keeps what it had."""
+"""Unreachable: what could not be got at, and of which nothing is known therefore: it keeps what it had."""
 
 from dataclasses import dataclass
 

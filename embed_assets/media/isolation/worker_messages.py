@@ -1,4 +1,4 @@
-"""Answers: what a decoder process sends back, and how: a head, the result pickled, large buffers as they are."""
+"""Worker messages: what a decoder process sends back: a head, the result pickled, large buffers as they are."""
 
 import io
 import pickle

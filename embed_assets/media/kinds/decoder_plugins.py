@@ -1,4 +1,4 @@
-"""Added decoders: file types of installed packages, asked of files that nothing built in knows."""
+"""Decoder plugins: file types of installed packages, asked of files that nothing built in knows."""
 
 import sys
 from collections.abc import Callable

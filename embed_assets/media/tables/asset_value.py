@@ -1,4 +1,4 @@
-"""Values: what an asset returned, taken as a table: Arrow, pandas, polars, DuckDB, rows as dictionaries."""
+"""TableValue: what an asset returned, as a table: Arrow, pandas, polars, DuckDB, rows as dictionaries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

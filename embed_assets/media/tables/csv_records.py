@@ -1,4 +1,4 @@
-"""Separated values: the records of a CSV or TSV file, a broken one with its reason, whatever its quotes say."""
+"""CSV records: the rows of a CSV or TSV file, a broken one with its reason, whatever its quotes say."""
 
 import csv
 from collections import deque

@@ -1,4 +1,4 @@
-"""JSON rows: the objects of JSON lines, parsed only where they are of a size that memory can hold."""
+"""JSONL records: the objects of JSON lines, parsed only where they are of a size that memory can hold."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping

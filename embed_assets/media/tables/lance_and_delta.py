@@ -1,4 +1,4 @@
-"""Dataset kinds: a Lance dataset or a Delta table, each one table that is read by columns."""
+"""Lance datasets and Delta tables: each is one table that is read by columns."""
 
 import hashlib
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""Taken: the bytes of single rows of a Lance dataset, read where they are rather than copied as a spool does."""
+"""Taken: the bytes of single rows of a Lance dataset, read where they are instead of from a copy."""
 
 import threading
 from array import array

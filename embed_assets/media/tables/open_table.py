@@ -1,4 +1,4 @@
-"""Datasets: the rows of tables that are read by columns, as records; opened on first use."""
+"""open_dataset: the rows of a table that is read by columns, as records; opened on first use."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Parquet pages: what a process of its own reads of a Parquet file, one bounded answer after another."""
+"""Parquet worker: what a process of its own reads of a Parquet file, one bounded answer after another."""
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence

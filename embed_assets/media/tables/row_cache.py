@@ -1,4 +1,4 @@
-"""Spool: the contents of tables, each table read once and they kept in a temporary file by content hash."""
+"""Spool: the contents of tables by content hash; each table is read once into a temporary file."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Mended texts: U+FFFD for bytes that no character is made of, and what is told of it."""
+"""Replaced bytes: U+FFFD for bytes that are no character of the encoding, and the warning about them."""
 
 import codecs
 import re

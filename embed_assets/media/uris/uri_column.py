@@ -1,4 +1,4 @@
-"""Addressed: files that the rows of a table name by URI or path, listed and read as those of a folder are."""
+"""URI column: files that the rows of a table name by URI or path, listed and read as those of a folder are."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Tidy: after a run, what its small writes left in a store is bounded, at a cost spread over many runs.
+"""Cleanup after a run: what its small writes left in a store is bounded, at a cost spread over many runs.
 
 Maintenance does the same by age, thoroughly and for as long as it may take; this bounds what piles up between.
 """
