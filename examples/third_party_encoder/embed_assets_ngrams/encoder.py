@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.encoders.spec import EncoderSpec, Modality
 from embed_assets.errors import SettingsError
-from embed_assets.media.media_types import Modality
 
 _LENGTHS = (3, 4, 5)  # of an n-gram, in characters
 
