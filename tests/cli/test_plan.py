@@ -47,6 +47,14 @@ def test_a_plan_shows_items_cost_reason_and_gate_and_runs_nothing(
     assert words == []
 
 
+def test_what_can_not_be_read_is_told(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 2)
+    (tmp_path / "notes" / "program").write_bytes(b"\x7fELF" + bytes(100))
+    (tmp_path / "notes" / "empty.txt").touch()
+    said = command("plan", "--settings", pipeline_yaml()).stdout
+    assert "notes: quarantined: " in said and "1 empty file" in said and "application/x-executable" in said
+
+
 def test_details_are_by_shard(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 40)
     result = command("plan", "--settings", pipeline_yaml(), "--details")

@@ -6,6 +6,7 @@ from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.embedding.cost_forecast import Forecast, total
 from embed_assets.embedding.run_budget import Allowance
 from embed_assets.manifest.pending_items import CLASSES
+from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.plan_report import Change, EncoderPlan, PipelinePlan
 
 _UNKNOWN = "?"
@@ -25,15 +26,20 @@ def print_plan(
         for line in _lines(encoder):
             console.tell(f"  {line}")
     for refreshed in plan.refreshed:
-        for each in refreshed.out_of_reach:
-            told = f"{refreshed.source}: {each.told()}"
-            console.tell(told, style="yellow")
-        if refreshed.unmatched:
-            console.tell(f"{refreshed.source}: {refreshed.unmatched.told()}", style="yellow")
+        for warning in _warnings(refreshed):
+            console.tell(f"{refreshed.source}: {warning}", style="yellow")
     if plan.total.items:
         console.tell(f"Together: {_told(plan.total)}")
     if allowance is not None and plan.total.items:
         console.tell(_budget(plan, allowance))
+
+
+def _warnings(refreshed: RefreshReport) -> list[str]:
+    """What of a source can't be read, can't be reached, or is named by its sidecar and not there."""
+    quarantined = ", ".join(f"{count} {reason}" for reason, count in refreshed.quarantined.items())
+    lines = [f"quarantined: {quarantined}"] if quarantined else []
+    lines += [each.told() for each in refreshed.out_of_reach]
+    return [*lines, *([refreshed.unmatched.told()] if refreshed.unmatched else [])]
 
 
 def count(number: float | None, unit: str = "") -> str:
