@@ -20,7 +20,7 @@ import pytest
 from embed_assets.encoders import canary_inputs as canaries
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.loading.identity import canonical_hash
-from embed_assets.errors import SettingsError
+from embed_assets.errors import PromotionError, SettingsError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings, make_settings
 from embed_assets.store.connection import Store
@@ -251,6 +251,13 @@ def write_notes(folder: Path, count: int, *, length: int = 8) -> Path:
     for number in range(count):
         (folder / f"note-{number:03d}.txt").write_text(note(number, length=length))
     return folder
+
+
+def refusal(steps: Steps) -> str:
+    """What the blocking checks say as the pipeline runs."""
+    with pytest.raises(PromotionError) as raised:
+        run_all(steps)
+    return str(raised.value)
 
 
 def touch(file: Path, *, seconds: float = 10.0) -> None:

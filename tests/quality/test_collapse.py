@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.store.serving.serving_pointer import Serving
-from tests.support import pipeline, rewrite, run_all, write_notes, write_weights
+from tests.support import pipeline, refusal, rewrite, run_all, write_notes, write_weights
 
 Swap = Callable[..., None]
 
@@ -35,12 +34,6 @@ def swap(words: list[Any], plugin_folder: Path) -> Iterator[Swap]:
 def live(steps: Steps) -> str | None:
     release = Serving(steps.store).pointer("words").live
     return release.encoder_version if release else None
-
-
-def refusal(steps: Steps) -> str:
-    with pytest.raises(PromotionError) as raised:
-        run_all(steps)
-    return str(raised.value)
 
 
 @pytest.mark.parametrize("count", [3, 40])

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
-from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Serving
-from tests.support import NOT_ENCODABLE, pipeline, run_all, write_notes
+from tests.support import NOT_ENCODABLE, pipeline, refusal, run_all, write_notes
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\0\0\0"
 
@@ -17,17 +14,10 @@ def live_rows(steps: Steps) -> int | None:
     return live.rows if live else None
 
 
-def why(steps: Steps) -> str:
-    """What the blocking check says as the pipeline runs."""
-    with pytest.raises(PromotionError) as raised:
-        run_all(steps)
-    return str(raised.value)
-
-
 def test_an_empty_folder_is_told_and_does_not_serve(tmp_path: Path, words: list) -> None:
     (tmp_path / "notes").mkdir()
     steps = pipeline(tmp_path)
-    assert f"nothing to embed: source 'notes' ({tmp_path}/notes) lists no item" in why(steps)
+    assert f"nothing to embed: source 'notes' ({tmp_path}/notes) lists no item" in refusal(steps)
     assert live_rows(steps) is None
 
 
@@ -36,7 +26,7 @@ def test_a_folder_of_nothing_usable_is_told_with_reasons(tmp_path: Path, words: 
     (tmp_path / "notes" / "a.bin").write_bytes(b"\0\1\2\3")
     (tmp_path / "notes" / "b.txt").write_text("")
     (tmp_path / "notes" / "c.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
-    said = why(pipeline(tmp_path))
+    said = refusal(pipeline(tmp_path))
     assert "has 3 items, none that can be used: " in said
     assert "unsupported type: application/octet-stream" in said
 
@@ -46,7 +36,7 @@ def test_an_empty_candidate_does_not_replace_what_serves(tmp_path: Path, words: 
     run_all(pipeline(tmp_path))
     for file in (tmp_path / "notes").iterdir():
         file.unlink()
-    assert "no vectors, where words__" in why(pipeline(tmp_path))
+    assert "no vectors, where words__" in refusal(pipeline(tmp_path))
     assert live_rows(pipeline(tmp_path)) == 3
 
 
@@ -74,7 +64,7 @@ def test_an_encoder_whose_vectors_are_none_is_told_and_does_not_serve(tmp_path: 
     for number in range(3):
         (tmp_path / "notes").mkdir(exist_ok=True)
         (tmp_path / "notes" / f"{number}.txt").write_text(f"{NOT_ENCODABLE} {number}")
-    said = why(pipeline(tmp_path))
+    said = refusal(pipeline(tmp_path))
     assert "no vector of encoder 'words' can be stored: 3 vector not finite. Check the model's weights" in said
     assert live_rows(pipeline(tmp_path)) is None
 
