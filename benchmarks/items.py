@@ -116,7 +116,7 @@ def served(folder: Path, rows: int) -> tuple[Any, Release]:
         made.replace_items(
             vector_rows(schema, vectors, text=["Some words of a chunk. " * 30] * rows, **told), replaced=()
         )
-    report = build_indices(store, made.name, distance="cosine", settings=IndexSettings())  # pyright: ignore[reportCallIssue]
+    report = build_indices(store, made.name, distance="cosine", settings=IndexSettings())
     facts: dict[str, Any] = {
         "space": "words",
         "encoder": "words",

@@ -21,8 +21,9 @@ from embed_assets.encoders import canary_inputs as canaries
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.errors import PromotionError, SettingsError
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import PipelineSettings, make_settings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.connection import Store
 from embed_assets.store.vectors import VectorTable, vector_schema
 from tests.s3_server import S3Server, s3_server

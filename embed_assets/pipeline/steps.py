@@ -469,7 +469,7 @@ class Steps:
         return live is None or (live.encoder, live.encoder_version) != (record.encoder, record.version)
 
     def _space(self, space: str) -> SpaceSettings:
-        return self.settings.spaces.get(space) or SpaceSettings()  # pyright: ignore[reportCallIssue]
+        return self.settings.spaces.get(space) or SpaceSettings()
 
     def _moved(self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str) -> Pointer:
         """Note the move in the history, if this process made one."""

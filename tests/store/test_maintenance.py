@@ -162,7 +162,7 @@ def test_a_large_deleted_share_is_compacted(store):
 def test_rows_that_indices_lack_beyond_a_share_are_indexed(store):
     candidate(store)
     write(store, 40)
-    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)
     build_indices(store, "words__v1", distance="cosine", settings=settings)
     write(store, 4)
     assert maintained(store, max_unindexed_share=0.1).indexed == {}
