@@ -21,7 +21,6 @@ import numpy as np
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import load_settings
-from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import REPOSITORY, note, write_notes, write_weights
 
 NEXT_SECONDS = 120.0  # that the command after a kill may take
@@ -132,7 +131,7 @@ class Harness:
     def is_as_undisturbed(self, scratch: Path) -> None:
         """Rows of the current and the live version equal those of a store that is made of the same media at once."""
         steps = Steps(load_settings(self.root / "pipeline.yaml"))
-        pointer = Serving(steps.store).pointer("words")
+        pointer = steps.store.serving.pointer("words")
         current = steps.current("words")
         assert pointer.live is not None
         assert current is not None

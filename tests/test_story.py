@@ -17,7 +17,6 @@ import pytest
 from embed_assets.assets.names import grid_range, known_versions
 from embed_assets.pipeline.plan_report import plan_encoder
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import VectorTable
 from embed_assets.versions import load_version as loading
 from tests.assets.running import Running
@@ -180,5 +179,5 @@ def _rows(vectors: VectorTable) -> int:
 
 
 def _live(running: Running) -> str | None:
-    live = Serving(running.steps.store).pointer("text").live
+    live = running.steps.store.serving.pointer("text").live
     return live.encoder_version if live else None

@@ -11,7 +11,6 @@ from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.upkeep.retire_version import Retired
-from embed_assets.store.versions import EncoderVersions
 
 
 @click.command()
@@ -43,7 +42,7 @@ def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unuse
     if all_unused:
         if version is not None:
             raise StoreError("Name a VERSION or give --all-unused, not both.")
-        encoders = [encoder] if encoder else EncoderVersions(steps.store).encoders()
+        encoders = [encoder] if encoder else steps.store.versions.encoders()
         return [(name, record.version) for name in encoders for record in steps.unused(name)]
     if encoder is None or version is None:
         raise StoreError("Name an ENCODER and a VERSION, or give --all-unused. `embed-assets status` lists versions.")
@@ -57,5 +56,5 @@ def _retire(steps: Steps, encoder: str, version: str) -> Retired:
     try:
         return steps.retire(encoder, version, by=by("retire"))
     finally:
-        if EncoderVersions(steps.store).get(encoder, version) is None:  # what a killed retirement left, too
+        if steps.store.versions.get(encoder, version) is None:  # what a killed retirement left, too
             forget_partition(steps.settings, encoder, version)

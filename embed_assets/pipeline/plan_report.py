@@ -18,9 +18,8 @@ from embed_assets.manifest.pending_items import CLASSES, Plan
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.store.history import History
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.resolve_version import Resolved
 
 
@@ -162,8 +161,8 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
     found = resolved or steps.resolve(encoder, register=False)
-    record, pointers = found.record, Serving(steps.store).pointers()
-    pointer = Serving(steps.store).pointer(record.spec.space)
+    record, pointers = found.record, steps.store.serving.pointers()
+    pointer = steps.store.serving.pointer(record.spec.space)
     named = [kept for kept in steps.kept(encoder) if any(each.names(encoder, kept.version) for each in pointers)]
     kept = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
@@ -222,8 +221,8 @@ def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Poin
 def _forecasts(steps: Steps, record: VersionRecord, plan: Plan, sample: int) -> Sequence[Forecast]:
     if not plan.encode:
         return []
-    history = History(steps.store)
-    others = [each for name in steps.settings.encoders for each in EncoderVersions(steps.store).of(name)]
+    history = steps.store.history
+    others = [each for name in steps.settings.encoders for each in steps.store.versions.of(name)]
     rates: Mapping[str, Rate] = measured_rates(history.all("embed"), record, others)
     if sample:
         chosen = random.Random(0).sample(list(plan.encode), min(sample, len(plan.encode)))

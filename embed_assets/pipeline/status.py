@@ -11,12 +11,10 @@ from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
 from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
-from embed_assets.store.history import History
 from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
-from embed_assets.store.serving.releases import Release, Releases
+from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.versions import VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +107,8 @@ class Status:
 def read_status(steps: Steps) -> Status:
     """The status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current(name))}
-    events = History(steps.store).all("embed")
-    releases = newest_releases(Releases(steps.store).all())
+    events = steps.store.history.all("embed")
+    releases = newest_releases(steps.store.releases.all())
     sources: list[SourceStatus] = []
     unknown: dict[str, Mapping[str, int]] = {}
     encoders: list[EncoderStatus] = []
@@ -183,10 +181,10 @@ def _encoder(
     releases: Mapping[tuple[str, str], Release],
 ) -> EncoderStatus:
     release = releases.get((record.encoder, record.version))
-    pointer = Serving(steps.store).pointer(record.spec.space)
+    pointer = steps.store.serving.pointer(record.spec.space)
     live = pointer.live
     kept = steps.kept(record.encoder)
-    own = {each.version for each in EncoderVersions(steps.store).of(record.encoder)}
+    own = {each.version for each in steps.store.versions.of(record.encoder)}
     figures = {check.name: check.figures for check in release.checks} if release else {}
     speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
     passed = [check for check in release.checks if check.passed] if release else []

@@ -18,12 +18,12 @@ from embed_assets.quality.empty_index import why_empty
 from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.settings import PipelineSettings, SpaceSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
+from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.serving.vector_index import IndexReport
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
@@ -129,7 +129,7 @@ class Gate:
 
     def compared(self, record: VersionRecord, release: Release) -> Comparison | str:
         """The release beside what its space serves; a text where there is nothing to compare with."""
-        pointer = Serving(self._store).pointer(release.space)
+        pointer = self._store.serving.pointer(release.space)
         live = pointer.live
         if live is None:
             return "nothing serves yet"

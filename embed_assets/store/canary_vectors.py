@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 
 TABLE = "canaries"
@@ -13,8 +13,8 @@ TABLE = "canaries"
 class CanaryVectors:
     """Vectors of fixed inputs, by encoder version and modality."""
 
-    def __init__(self, store: Store) -> None:
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, TABLE)
 
     def put(self, encoder: str, version: str, vectors: Mapping[str, np.ndarray], libraries: Mapping[str, str]) -> None:
         """Keep float32 (inputs, dim) by modality, and the libraries that they were made with."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 if TYPE_CHECKING:
@@ -112,18 +112,18 @@ def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
 class VectorTable:
     """The vectors of one encoder version, as they are or as they were `at` a Lance version of the table."""
 
-    def __init__(self, store: Store, encoder: str, version: str, *, at: int | None = None) -> None:
-        self.store = store
+    def __init__(self, database: Database, encoder: str, version: str, *, at: int | None = None) -> None:
+        self.database = database
         self.name = table_name(encoder, version)
         self._at = at
 
     def create(self, schema: pa.Schema) -> "Table":
         """The table, made where there is none."""
-        return self.store.open_or_create(self.name, schema)
+        return self.database.open_or_create(self.name, schema)
 
     def open(self) -> "Table | None":
         """The table, or None before the first write."""
-        table = self.store.open_or_none(self.name)
+        table = self.database.open_or_none(self.name)
         if table is not None and self._at is not None:
             table.checkout(self._at)
         return table
@@ -139,7 +139,7 @@ class VectorTable:
         `replaced` are the media ids that may have older rows: those of them not in `rows` go with the
         same commit, so that an item is never half old and half new.
         """
-        table = self.store.open(self.name)
+        table = self.database.open(self.name)
         chunks = [replaced[i : i + _DELETE_CHUNK] for i in range(0, len(replaced), _DELETE_CHUNK)]
         where = " OR ".join(one_of("media_id", chunk) for chunk in chunks) or None
         upsert(table, rows, key="segment_id", delete_where=where)
@@ -148,7 +148,7 @@ class VectorTable:
         """Remove all rows of items; returns how many rows went."""
         if not media_ids:
             return 0
-        table = self.store.open(self.name)
+        table = self.database.open(self.name)
         before = table.count_rows()
         for i in range(0, len(media_ids), _DELETE_CHUNK):
             table.delete(one_of("media_id", media_ids[i : i + _DELETE_CHUNK]))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.vectors import table_name
 
@@ -39,8 +39,8 @@ class VersionRecord:
 class EncoderVersions:
     """Registry of encoder versions, in the order in which they were last current."""
 
-    def __init__(self, store: Store) -> None:
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, TABLE)
 
     def add(self, record: VersionRecord) -> bool:
         """Register, and make it the encoder's current version; True where this version was not known yet.

@@ -11,8 +11,7 @@ import pytest
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.saved_settings import save_settings
-from embed_assets.store.serving.releases import CheckVerdict, Releases
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.serving.releases import CheckVerdict
 from embed_assets.store.vectors import table_name
 from tests.support import note, pipeline, refresh_and_embed, write_notes, write_weights
 
@@ -60,7 +59,7 @@ def told(result: click.testing.Result) -> str:
 
 
 def live(steps: Steps) -> str:
-    release = Serving(steps.store).pointer("words").live
+    release = steps.store.serving.pointer("words").live
     assert release is not None
     return release.encoder_version
 
@@ -73,7 +72,7 @@ def test_a_candidate_is_promoted_rolled_back_and_promoted_again(command: Command
     assert moved.endswith(f"Back to words {first}: embed-assets rollback words --store store")
     assert f"serves words {first}" in told(command("rollback", "words", "--store", "store"))
     assert live(steps) == first
-    assert Serving(steps.store).pointer("words").held == (second,)
+    assert steps.store.serving.pointer("words").held == (second,)
     hit = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
     assert hit["words"][0]["key"] == "note-003.txt"
     document = json.loads(command("promote", "words", "--version", second[:6], "--store", "store", "--json").stdout)
@@ -95,7 +94,7 @@ def test_rollback_goes_to_a_version_that_is_named(command: Command, steps: Steps
 
 
 def test_a_failed_check_holds_promotion_by_hand_back(command: Command, steps: Steps, two) -> None:
-    releases = Releases(steps.store)
+    releases = steps.store.releases
     release = releases.candidate("words", two[1])
     assert release is not None
     checks = (*release.checks, CheckVerdict(name="accounts", passed=False, blocking=True, summary="2 items torn"))
@@ -223,7 +222,7 @@ def test_moves_by_hand_show_on_the_serving_asset(command: Command, steps: Steps,
             event = instance.get_latest_materialization_event(dg.AssetKey("words_serving"))
         assert event is not None and event.asset_materialization is not None
         shown.append(event.asset_materialization.metadata["live"].value)
-        live = Serving(steps.store).pointer("words").live
+        live = steps.store.serving.pointer("words").live
         assert live is not None and shown[-1] == live.key
         assert (event.asset_materialization.tags or {})["dagster/data_version"] == live.key
     assert len(set(shown)) == 2

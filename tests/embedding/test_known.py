@@ -3,7 +3,7 @@
 import numpy as np
 
 from embed_assets.embedding.vectors_of_equal_input import KnownVectors
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable
 from tests.support import vector_table
 

@@ -23,8 +23,8 @@ from embed_assets.errors import EncoderOutputError, MediaError, SourceError
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.media_types import Segment
-from embed_assets.store.connection import Store
 from embed_assets.store.quarantine import Quarantine
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema
 from tests.support import DIM, NOT_ENCODABLE, WordEncoder, note
 
@@ -201,7 +201,7 @@ def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
     loop.run()
     assert len(loop.rows()) == 2
     assert loop.report.reasons == {"notes": {"broken file": 1}}
-    aside = Quarantine(loop.table.store, loop.table.name).rows(["key", "reason", "detail"])
+    aside = Quarantine(loop.table.database, loop.table.name).rows(["key", "reason", "detail"])
     assert aside == [{"key": "b.txt", "reason": "broken file", "detail": "broken file: for this test"}]
 
 
@@ -332,7 +332,7 @@ def test_a_wrong_shape_ends_the_run_and_its_threads(tmp_path, weights):
 def test_a_commit_that_fails_is_raised_where_the_loop_is(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {f"{number}.txt": note(number) for number in range(200)}
-    loop.table.store.drop(loop.table.name)
+    loop.table.database.drop(loop.table.name)
     loop.table.create(vector_schema(dim=8, dtype="float32", encoder="words", version="v1", distance="cosine"))
     with pytest.raises(Exception, match="vector"):
         loop.run(tokens=1, flush_rows=5)

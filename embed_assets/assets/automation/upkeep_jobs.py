@@ -14,7 +14,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
+from embed_assets.store.serving.serving_pointer import Pointer
 
 
 class RollBackConfig(dg.Config):
@@ -132,11 +132,11 @@ def _maintain(names: Names) -> dg.OpDefinition:
 
 
 def _generations(steps: Steps) -> dict[str, int]:
-    return {pointer.space: pointer.generation for pointer in Serving(steps.store).pointers()}
+    return {pointer.space: pointer.generation for pointer in steps.store.serving.pointers()}
 
 
 def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, before: Mapping[str, int]) -> None:
-    for pointer in Serving(steps.store).pointers():
+    for pointer in steps.store.serving.pointers():
         if pointer.space in names.spaces and pointer.generation != before.get(pointer.space):
             _tell(context, names, pointer)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.upsert import one_of
 
@@ -68,9 +68,9 @@ class Release:
 class Releases:
     """All releases of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = Records(database, TABLE)
 
     def put(self, release: Release) -> None:
         """Record it, or replace the record of the same table version."""
@@ -88,7 +88,7 @@ class Releases:
 
     def remove(self, keys: Collection[str]) -> None:
         """Forget releases, in one commit."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if keys and table is not None:
             table.delete(one_of("key", list(keys)))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, StoreError
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.upsert import ALL_ROWS, KEY, quoted
@@ -65,13 +65,22 @@ class Pointer:
 class Serving:
     """Reads and moves the pointers of a store. Of two moves at once one wins; the other is told."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def pointer(self, space: str) -> Pointer:
         """Where the space stands; generation 0 where nothing was ever promoted."""
         found = self._pointers(f"space = {quoted(space)}")
         return found[0] if found else Pointer(space=space, generation=0, live=None)
+
+    def live_release(self, space: str) -> Release:
+        """Return the release that search reads. Raises StoreError where nothing was promoted yet."""
+        release = self.pointer(space).live
+        if release is None:
+            live = [pointer.space for pointer in self.pointers() if pointer.live is not None]
+            known = f"Spaces that serve: {', '.join(live)}." if live else "No space serves yet: run the pipeline first."
+            raise StoreError(f"Space {space!r} serves nothing. {known}")
+        return release
 
     def pointers(self) -> list[Pointer]:
         """Of all spaces that were set up, by name."""
@@ -161,12 +170,12 @@ class Serving:
         A retirement or a clean-up that had decided on the release before it was tagged shows after the
         write; then the pointer goes back to where it was.
         """
-        protect(self._store, release)
-        releases = Releases(self._store)
+        protect(self._database, release)
+        releases = Releases(self._database)
         recorded = releases.get(release.key) is not None
         moved = self._move(now, then, by=by)
         try:
-            protect(self._store, release)
+            protect(self._database, release)
             if recorded and releases.get(release.key) is None:  # a retirement begins with it
                 raise StoreError("its version is retired")
         except EmbedAssetsError as error:
@@ -204,19 +213,19 @@ class Serving:
 
     def _table(self) -> "Table":
         """The table, with the columns that a move writes."""
-        table = self._store.open_or_create(TABLE, SCHEMA)
+        table = self._database.open_or_create(TABLE, SCHEMA)
         if "held" in table.schema.names:
             return table
         try:
             table.add_columns(SCHEMA.field("held"))
         except (OSError, RuntimeError, ValueError):  # another process adds it at this moment
-            table = self._store.open(TABLE)
+            table = self._database.open(TABLE)
             if "held" not in table.schema.names:
                 raise
-        return self._store.open(TABLE)
+        return self._database.open(TABLE)
 
     def _pointers(self, where: str | None) -> list[Pointer]:
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None:
             return []
         query = table.search().limit(ALL_ROWS)
@@ -224,17 +233,6 @@ class Serving:
         rows.sort(key=lambda row: row["generation"])
         latest = {row["space"]: row for row in rows}  # of a space that is there twice, the one that was moved
         return [_pointer(latest[space]) for space in sorted(latest)]
-
-
-def live_release(store: Store, space: str) -> Release:
-    """The release that search reads. Raises StoreError where nothing was promoted yet."""
-    serving = Serving(store)
-    release = serving.pointer(space).live
-    if release is None:
-        live = [pointer.space for pointer in serving.pointers() if pointer.live is not None]
-        known = f"Spaces that serve: {', '.join(live)}." if live else "No space serves yet: run the pipeline first."
-        raise StoreError(f"Space {space!r} serves nothing. {known}")
-    return release
 
 
 def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
@@ -260,9 +258,9 @@ def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, An
     }
 
 
-def protect(store: Store, release: Release) -> None:
+def protect(database: Database, release: Release) -> None:
     """Tag the release's table version, so that no clean-up removes it. Raises StoreError where it is gone."""
-    table, tag = open_release(store, release), release_tag(release)
+    table, tag = open_release(database, release), release_tag(release)
     try:
         table.tags.create(tag, release.table_version)
     except (OSError, RuntimeError, ValueError) as error:

@@ -16,15 +16,14 @@ from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canary_vectors as canaries
 from embed_assets.store import history, manifest, quarantine, versions
 from embed_assets.store.asset_value_tables import is_landed
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
 from embed_assets.store.query_vectors import queries_table
 from embed_assets.store.records import Records
 from embed_assets.store.serving import releases
 from embed_assets.store.serving import serving_pointer as serving
-from embed_assets.store.serving.releases import TAG, Release, Releases, newest
-from embed_assets.store.serving.serving_pointer import Serving, protect, releases_named
+from embed_assets.store.serving.releases import TAG, Release, newest
+from embed_assets.store.serving.serving_pointer import protect, releases_named
 from embed_assets.store.serving.vector_index import MOST_SEGMENTS, refresh_index
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.retire_version import drop_leftovers
 from embed_assets.store.upsert import is_conflict, retried
 from embed_assets.store.vectors import table_name, version_of
@@ -160,8 +159,8 @@ class _Maintenance:
 
     def _needed(self) -> dict[str, Release]:
         """Releases that pointers name, and the candidates of registered versions."""
-        candidates = newest(Releases(self._store).all())
-        named = releases_named(Serving(self._store).pointers())
+        candidates = newest(self._store.releases.all())
+        named = releases_named(self._store.serving.pointers())
         return named | {one.key: one for of, one in candidates.items() if of in self._registered}
 
     def protect(self) -> None:
@@ -191,11 +190,11 @@ class _Maintenance:
 
     def forget_releases(self, name: str) -> None:
         """Records of releases whose table version is gone; the history keeps their figures."""
-        recorded = [release for release in Releases(self._store).all() if release.table == name]
+        recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
         gone = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
-        Releases(self._store).remove(gone)
+        self._store.releases.remove(gone)
 
     def _compact(self, name: str) -> None:
         fragments = self._store.dataset(name).get_fragments()
@@ -243,7 +242,7 @@ class _Maintenance:
 
     def untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""
-        recorded = {release.key: release for release in Releases(self._store).all()}
+        recorded = {release.key: release for release in self._store.releases.all()}
         kept = set(self._needed()) | self._mentioned()
         tags = self._tags(name)
         for tag, found in tags.items():
@@ -256,7 +255,7 @@ class _Maintenance:
 
     def _mentioned(self) -> set[str]:
         """Releases that a pointer came to name, or still named, within the time that is kept."""
-        moves = History(self._store).moves_since(self._cutoff)
+        moves = self._store.history.moves_since(self._cutoff)
         named = [key for move in moves for key in (move.get("release"), move.get("live"), *move.get("earlier", ()))]
         return {key for key in named if key}
 
@@ -266,7 +265,7 @@ class _Maintenance:
         encoder, version = (
             found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version")
         )
-        named = {release.table for release in releases_named(Serving(self._store).pointers()).values()}
+        named = {release.table for release in releases_named(self._store.serving.pointers()).values()}
         if name == table_name(encoder, version) and name not in named:
             drop_leftovers(self._store, encoder, version)
             self._report.dropped.append(name)

@@ -4,14 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from embed_assets.errors import StoreError
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.query_vectors import queries_table
-from embed_assets.store.serving.releases import Release, Releases
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import table_name
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.versions import VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +23,10 @@ class Retired:
 
 def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
     """Versions of an encoder that are neither current, nor live, nor to go back to; oldest first."""
-    pointers = Serving(store).pointers()
+    pointers = store.serving.pointers()
     return [
         record
-        for record in EncoderVersions(store).of(encoder)
+        for record in store.versions.of(encoder)
         if record.version != current and not any(pointer.names(encoder, record.version) for pointer in pointers)
     ]
 
@@ -41,9 +38,9 @@ def retire(store: Store, encoder: str, version: str, *, current: str | None) -> 
     encoder. Killed in the middle, a second call or a maintenance run finishes it. Raises StoreError where
     the version is current, live or to go back to.
     """
-    record, table = EncoderVersions(store).get(encoder, version), table_name(encoder, version)
+    record, table = store.versions.get(encoder, version), table_name(encoder, version)
     if record is None and table not in store.table_names():
-        known = ", ".join(known.version for known in EncoderVersions(store).of(encoder)) or "none"
+        known = ", ".join(known.version for known in store.versions.of(encoder)) or "none"
         raise StoreError(f"Encoder {encoder!r} has no version {version!r}. Its versions: {known}.")
     if version == current:
         raise StoreError(
@@ -66,34 +63,34 @@ def retire(store: Store, encoder: str, version: str, *, current: str | None) -> 
 
 def forget(store: Store, encoder: str, version: str, *, releases: Iterable[Release]) -> None:
     """Remove the record and the releases: from here on the version can be neither loaded nor promoted."""
-    EncoderVersions(store).remove(encoder, version)
-    Releases(store).remove([release.key for release in releases])
+    store.versions.remove(encoder, version)
+    store.releases.remove([release.key for release in releases])
 
 
 def drop_leftovers(store: Store, encoder: str, version: str) -> None:
     """Drop what an unregistered version left; its vector table last, since maintenance finds the rest by it."""
     table = table_name(encoder, version)
-    Releases(store).remove([release.key for release in _releases(store, table)])
-    CanaryVectors(store).remove(encoder, version)
-    Quarantine(store, table).clear()
+    store.releases.remove([release.key for release in _releases(store, table)])
+    store.canaries.remove(encoder, version)
+    store.quarantine(table).clear()
     store.drop(queries_table(table))
     store.drop(table)
 
 
 def _releases(store: Store, table: str) -> list[Release]:
-    return [release for release in Releases(store).all() if release.table == table]
+    return [release for release in store.releases.all() if release.table == table]
 
 
 def _remember(store: Store, record: VersionRecord | None, releases: Iterable[Release]) -> None:
     """Undo `forget`. The version comes back as the encoder's latest: the next run sets right what is current."""
     if record is not None:
-        EncoderVersions(store).put(record)
+        store.versions.put(record)
     for release in releases:
-        Releases(store).put(release)
+        store.releases.put(release)
 
 
 def _require_unnamed(store: Store, encoder: str, version: str) -> None:
-    for pointer in Serving(store).pointers():
+    for pointer in store.serving.pointers():
         if not pointer.names(encoder, version):
             continue
         live = pointer.live
