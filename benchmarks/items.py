@@ -25,6 +25,7 @@ from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import vector_schema
+from embed_assets.store.version_id import VersionId
 from tests.support import vector_rows
 
 DIM, TOPICS = 384, 200
@@ -107,7 +108,7 @@ def measured(folder: Path, rows: int, queries: int, k: int) -> dict[str, Any]:
 def served(folder: Path, rows: int) -> tuple[Any, Release]:
     """The table of so many rows, made and indexed once."""
     store = Store(str(folder / str(rows)))
-    made = store.vectors("words", "v1")
+    made = store.vectors(VersionId("words", "v1"))
     if made.open() is None:
         vectors, documents = corpus(rows)
         schema = vector_schema(dim=DIM, dtype="float16", encoder="words", version="v1", distance="cosine")

@@ -21,6 +21,7 @@ import numpy as np
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import load_settings
+from embed_assets.store.version_id import VersionId
 from tests.support import REPOSITORY, note, write_notes, write_weights
 
 NEXT_SECONDS = 120.0  # that the command after a kill may take
@@ -137,7 +138,7 @@ class Harness:
         assert current is not None
         self.cuts[current.version] = self.cut
         for version in {current.version, pointer.live.encoder_version}:
-            found = steps.vectors(steps.version("words", version)).open()
+            found = steps.vectors(steps.version(VersionId("words", version))).open()
             assert found is not None
             if version in self.cuts:
                 expected = self._made_at_once(scratch / version, self.cuts[version])

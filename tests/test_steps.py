@@ -18,6 +18,7 @@ from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.status import SourceStatus, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
+from embed_assets.store.version_id import VersionId
 from tests import support
 from tests.support import (
     NOT_ENCODABLE,
@@ -311,7 +312,7 @@ def test_steps_in_the_wrong_order_say_which_comes_first(tmp_path, words):
     with pytest.raises(StoreError, match="index it first"):
         steps.promote(record, by="test")
     with pytest.raises(StoreError, match="no version 'other'"):
-        steps.version("words", "other")
+        steps.version(VersionId("words", "other"))
 
 
 def test_a_source_that_is_not_there_deletes_nothing(tmp_path, words):

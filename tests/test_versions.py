@@ -12,6 +12,7 @@ from embed_assets.errors import EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving.releases import Release
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions import load_version as loading
 from tests.support import note, pipeline, rewrite, run_all, table_versions, write_notes
@@ -41,7 +42,7 @@ def live(steps: Steps) -> Release:
 
 
 def canaries_of(steps: Steps) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    found = steps.store.canaries.get("words", current(steps).version)
+    found = steps.store.canaries.get(VersionId("words", current(steps).version))
     assert found is not None
     return found
 
@@ -200,7 +201,7 @@ def test_canaries_that_moved_stop_the_run_before_it_writes(own_model, tmp_path):
     vectors, libraries = canaries_of(own_model)
     assert vectors["text"].shape == (4, 32)
     moved = {"text": vectors["text"] + np.float32(1e-3)}
-    canaries.put("words", record.version, moved, libraries | {"torch": "1.0"})  # as an upgrade of torch would
+    canaries.put(record.id, moved, libraries | {"torch": "1.0"})  # as an upgrade of torch would
     write_notes(tmp_path / "notes", 6)
     rows = own_model.vectors(record).open().version
     steps = of(tmp_path)
@@ -214,7 +215,7 @@ def test_canaries_within_the_noise_are_no_movement(own_model, tmp_path):
     record = current(own_model)
     canaries = own_model.store.canaries
     vectors, libraries = canaries_of(own_model)
-    canaries.put("words", record.version, {"text": vectors["text"] + np.float32(5e-7)}, libraries)
+    canaries.put(VersionId("words", record.version), {"text": vectors["text"] + np.float32(5e-7)}, libraries)
     write_notes(tmp_path / "notes", 6)
     steps = of(tmp_path)
     steps.refresh("notes")
@@ -226,11 +227,11 @@ def test_equal_files_and_canaries_under_other_libraries_are_the_same_version(own
     record = current(own_model)
     versions = own_model.store.versions
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     older = replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"})
     versions.add(older)
     assert own_model.resolve("words", register=False).is_new  # no canaries of it: another version
-    own_model.store.canaries.put("words", older.version, vectors, older.libraries)
+    own_model.store.canaries.put(VersionId("words", older.version), vectors, older.libraries)
     resolved = own_model.resolve("words")
     assert (resolved.is_new, resolved.record.version, resolved.record.aliases) == (
         False, "0123456789ab", (record.version,),
@@ -245,10 +246,10 @@ def test_other_files_under_other_libraries_are_another_version(own_model, tmp_pa
     record = current(own_model)
     versions = own_model.store.versions
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     files = dict(record.files) | {"config.json": "0" * 64}
     versions.add(replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"}, files=files))
-    own_model.store.canaries.put("words", "0123456789ab", vectors, libraries)
+    own_model.store.canaries.put(VersionId("words", "0123456789ab"), vectors, libraries)
     assert own_model.resolve("words").is_new
 
 
@@ -281,15 +282,15 @@ def test_a_kept_version_is_loaded_by_its_canaries_where_other_libraries_hash_its
     record = current(own_model)
     versions, canaries = own_model.store.versions, own_model.store.canaries
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     older = replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"})
     versions.add(older)
     with pytest.raises(EncoderVersionError):
         own_model.encoder(older)  # no canaries of it
-    canaries.put("words", older.version, {"text": vectors["text"] + np.float32(1e-3)}, older.libraries)
+    canaries.put(VersionId("words", older.version), {"text": vectors["text"] + np.float32(1e-3)}, older.libraries)
     with pytest.raises(EncoderVersionError):
         own_model.encoder(older)  # they moved
-    canaries.put("words", older.version, vectors, older.libraries)
+    canaries.put(VersionId("words", older.version), vectors, older.libraries)
     assert own_model.encoder(older).dim == 32
     swap(tmp_path)
     assert own_model.encoder(older).dim == 32  # the store's copy

@@ -13,6 +13,7 @@ from embed_assets.assets.ui.previews import preview
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 
 _DATA_VERSION = "dagster/data_version"
@@ -61,8 +62,8 @@ def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: st
 def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
     """The version that a run is about, of whichever encoder of the space. Raises StoreError where there is none."""
     versions = steps.store.versions
-    own = next((name for name in encoders if versions.get(name, version) is not None), encoders[0])
-    return steps.version(own, version)
+    own = next((name for name in encoders if versions.get(VersionId(name, version)) is not None), encoders[0])
+    return steps.version(VersionId(own, version))
 
 
 def serving_event(names: Names, pointer: Pointer) -> dg.AssetMaterialization:

@@ -11,6 +11,7 @@ from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.upkeep.retire_version import Retired
+from embed_assets.store.version_id import VersionId
 
 
 @click.command()
@@ -54,7 +55,7 @@ def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unuse
 
 def _retire(steps: Steps, encoder: str, version: str) -> Retired:
     try:
-        return steps.retire(encoder, version, by=by("retire"))
+        return steps.retire(VersionId(encoder, version), by=by("retire"))
     finally:
-        if steps.store.versions.get(encoder, version) is None:  # what a killed retirement left, too
+        if steps.store.versions.get(VersionId(encoder, version)) is None:  # what a killed retirement left, too
             forget_partition(steps.settings, encoder, version)

@@ -163,7 +163,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
     found = resolved or steps.resolve(encoder, register=False)
     record, pointers = found.record, steps.store.serving.pointers()
     pointer = steps.store.serving.pointer(record.spec.space)
-    named = [kept for kept in steps.kept(encoder) if any(each.names(encoder, kept.version) for each in pointers)]
+    named = [kept for kept in steps.kept(encoder) if any(each.names(kept.id) for each in pointers)]
     kept = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
         _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
@@ -174,7 +174,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
     return EncoderPlan(
         encoder=encoder,
         space=record.spec.space,
-        live=f"{live.encoder}/{live.encoder_version}" if live else None,
+        live=str(live.version_id) if live else None,
         versions=versions,
         against=before.version if before else None,
         changes=changes,
@@ -205,10 +205,8 @@ def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
 def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Pointer, sample: int) -> VersionPlan:
     plan = steps.plan(record, again=True)  # as a run does
     role = "new" if is_new else "candidate"
-    if pointer.names(record.encoder, record.version):
-        live = pointer.live
-        is_live = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
-        role = "live" if is_live else "previous"
+    if pointer.names(record.id):
+        role = "live" if pointer.serves(record.id) else "previous"
     return VersionPlan(
         record=record,
         role=role,

@@ -14,6 +14,8 @@ from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 
 
@@ -113,7 +115,7 @@ def read_status(steps: Steps) -> Status:
     unknown: dict[str, Mapping[str, int]] = {}
     encoders: list[EncoderStatus] = []
     for name, record in newest.items():
-        own = [event for event in events if (event["encoder"], event["version"]) == (name, record.version)]
+        own = [event for event in events if VersionId(event["encoder"], event["version"]) == record.id]
         plan = steps.plan(record, again=True)  # as a run does
         sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
         unknown |= plan.unknown
@@ -178,9 +180,9 @@ def _encoder(
     record: VersionRecord,
     events: list[dict[str, Any]],
     stale: int,
-    releases: Mapping[tuple[str, str], Release],
+    releases: Mapping[VersionId, Release],
 ) -> EncoderStatus:
-    release = releases.get((record.encoder, record.version))
+    release = releases.get(record.id)
     pointer = steps.store.serving.pointer(record.spec.space)
     live = pointer.live
     kept = steps.kept(record.encoder)
@@ -205,21 +207,18 @@ def _encoder(
         failures=tuple(failed),
         notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
-        live=f"{live.encoder}/{live.encoder_version}" if live else None,
-        kept=tuple(_kept(steps, each, live, releases) for each in kept if each.version != record.version),
+        live=str(live.version_id) if live else None,
+        kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.settled(each) for each in kept),
     )
 
 
-def _kept(
-    steps: Steps, record: VersionRecord, live: Release | None, releases: Mapping[tuple[str, str], Release]
-) -> KeptStatus:
-    release = releases.get((record.encoder, record.version))
-    serves = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
+def _kept(steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]) -> KeptStatus:
+    release = releases.get(record.id)
     return KeptStatus(
         version=record.version,
-        state="live" if serves else "previous",
+        state="live" if pointer.serves(record.id) else "previous",
         vectors=release.rows if release else 0,
         stale=steps.plan(record, again=True).items,
     )

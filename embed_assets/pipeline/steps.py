@@ -43,6 +43,7 @@ from embed_assets.store.upkeep.after_run_cleanup import tidy
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import Retired, retirable, retire
 from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.canary_check import watch
 from embed_assets.versions.cutting_recipe import limits_as, sampling_as, segmenting_as
@@ -65,7 +66,7 @@ class Steps:
     def __init__(self, settings: PipelineSettings) -> None:
         self.settings = settings
         self.limits = limits_of(settings.limits)
-        self._watched = set[tuple[str, str]]()  # versions whose canaries were compared
+        self._watched = set[VersionId]()  # versions whose canaries were compared
 
     @cached_property
     def store(self) -> Store:
@@ -159,22 +160,22 @@ class Steps:
         """Versions that new media must reach: the current one, then live and those to go back to."""
         known = self.store.versions.of(encoder)
         pointers = self.store.serving.pointers()
-        named = [r for r in reversed(known[:-1]) if any(pointer.names(encoder, r.version) for pointer in pointers)]
+        named = [r for r in reversed(known[:-1]) if any(pointer.names(r.id) for pointer in pointers)]
         return [*known[-1:], *named]
 
-    def version(self, encoder: str, version: str) -> VersionRecord:
+    def version(self, version: VersionId) -> VersionRecord:
         """A registered version. Raises StoreError where there is none of that name."""
-        record = self.store.versions.get(encoder, version)
+        record = self.store.versions.get(version)
         if record is None:
             raise StoreError(
-                f"Encoder {encoder!r} has no version {version!r} in store {self.store.uri!r}. "
+                f"Encoder {version.encoder!r} has no version {version.version!r} in store {self.store.uri!r}. "
                 "Materialize its encoder asset first."
             )
         return record
 
     def vectors(self, record: VersionRecord, *, at: int | None = None) -> VectorTable:
         """The vector table of a version, as it is or as it was at a Lance version."""
-        return self.store.vectors(record.encoder, record.version, at=at)
+        return self.store.vectors(record.id, at=at)
 
     def plan(
         self,
@@ -208,7 +209,7 @@ class Steps:
             )
 
         of = (self.manifest.state(), tuple(read), frozenset(aside.items()))
-        return once(("plan", self.store.uri, record.encoder, record.version, chosen), make, of=of)
+        return once(("plan", self.store.uri, record.id, chosen), make, of=of)
 
     def embed(
         self, record: VersionRecord, *, shards: Collection[str] | None = None, allowance: Allowance | None = None
@@ -226,13 +227,7 @@ class Steps:
         _count_settled(plan, report)
         if plan.fresh and vectors.open() is not None:
             return report
-        schema = vector_schema(
-            dim=record.dim,
-            dtype=record.vector_dtype,
-            encoder=record.encoder,
-            version=record.version,
-            distance=record.spec.distance,
-        )
+        schema = vector_schema(record.id, dim=record.dim, dtype=record.vector_dtype, distance=record.spec.distance)
         vectors.create(schema)
         rewrite_metadata(vectors, plan.rewrite)
         if plan.encode and allowance is not None and allowance.forbids(record.spec):
@@ -269,7 +264,7 @@ class Steps:
         vectors = self.vectors(record)
         if vectors.open() is None:
             raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
-        before, by = self.store.releases.candidate(record.encoder, record.version), self.gate.indexed_by()
+        before, by = self.store.releases.candidate(record.id), self.gate.indexed_by()
         report = self._build(record, retrain=before is not None and before.indexed_by not in ("", by))
         known = self.store.releases.get(f"{vectors.name}@{report.table_version}")
         if known is not None and self._is_by_settings(known, record):
@@ -305,7 +300,7 @@ class Steps:
         return release, verdicts
 
     def _candidate(self, record: VersionRecord) -> Release:
-        release = self.store.releases.candidate(record.encoder, record.version)
+        release = self.store.releases.candidate(record.id)
         if release is None:
             raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
         return release
@@ -321,7 +316,7 @@ class Steps:
         pointer = self.store.serving.pointer(release.space)
         if self._may_promote(record, pointer):
             return self.promote(record, by=by)
-        if pointer.names(record.encoder, record.version):
+        if pointer.names(record.id):
             after = self.store.serving.renew(release, required=REQUIRED, by=by)
             return self._moved("renew", pointer, after, release, by=by)
         if failures := release.failures(REQUIRED):
@@ -331,7 +326,7 @@ class Steps:
     def settled(self, record: VersionRecord) -> bool:
         """Whether a version's latest rows are indexed and checked, and `serve` would leave the pointer as it is."""
         table = self.vectors(record).open()
-        release = self.store.releases.candidate(record.encoder, record.version)
+        release = self.store.releases.candidate(record.id)
         if table is None or release is None or release.failures(REQUIRED) or table.version != release.table_version:
             return False
         if not self._is_by_settings(release, record):
@@ -339,7 +334,7 @@ class Steps:
         pointer = self.store.serving.pointer(release.space)
         if self._may_promote(record, pointer):
             return False
-        own = pointer.names(record.encoder, record.version)
+        own = pointer.names(record.id)
         return not own or any(named.identity == release.identity for named in pointer.releases)
 
     def _is_by_settings(self, release: Release, record: VersionRecord) -> bool:
@@ -369,10 +364,10 @@ class Steps:
         before = self.store.serving.pointer(space)
         return self._moved("roll back", before, self.store.serving.roll_back(space, by=by, to=to), by=by)
 
-    def retire(self, encoder: str, version: str, *, by: str) -> Retired:
+    def retire(self, version: VersionId, *, by: str) -> Retired:
         """Drop a version's vectors and all that is kept for them. Raises StoreError where something needs it."""
-        current = self.current(encoder) if encoder in self.settings.encoders else None
-        retired = retire(self.store, encoder, version, current=current.version if current else None)
+        current = self.current(version.encoder) if version.encoder in self.settings.encoders else None
+        retired = retire(self.store, version, current=current.version if current else None)
         self.store.history.add("retire", asdict(retired) | {"by": by})
         return retired
 
@@ -397,14 +392,14 @@ class Steps:
         ago than `maintenance.keep_hours`. Nothing is begun once `seconds` are over, unset: those of the settings.
         """
         started, limit = time.monotonic(), self.settings.maintenance.seconds if seconds is None else seconds
-        retired: list[tuple[str, str]] = []
+        retired: list[VersionId] = []
         old = datetime.now(UTC) - timedelta(hours=self.settings.maintenance.keep_hours)
         versions = self.store.versions
         for encoder in versions.encoders():
             for record in self.unused(encoder):
                 if datetime.fromisoformat(record.at) < old:
-                    self.retire(encoder, record.version, by=by)
-                    retired.append((encoder, record.version))
+                    self.retire(record.id, by=by)
+                    retired.append(record.id)
         report = maintain(self.store, self.settings.maintenance, seconds=limit)
         report.retired = retired
         records = [record for encoder in self.settings.encoders for record in self.kept(encoder)]
@@ -441,10 +436,10 @@ class Steps:
     def writer_of(self, record: VersionRecord) -> Encoder:
         """The encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
         encoder = self.encoder(record)
-        if (record.encoder, record.version) not in self._watched:
+        if record.id not in self._watched:
             libraries = dict(installed_libraries())
             watch(record, encoder, self.store.canaries, libraries=libraries)
-            self._watched.add((record.encoder, record.version))
+            self._watched.add(record.id)
         return encoder
 
     def by_hand(self, record: VersionRecord, pointer: Pointer) -> str:
@@ -459,10 +454,10 @@ class Steps:
         return ""
 
     def _may_promote(self, record: VersionRecord, pointer: Pointer) -> bool:
-        current, live = self.current(record.encoder), pointer.live
+        current = self.current(record.encoder)
         if current is None or current.version != record.version or self.by_hand(record, pointer):
             return False
-        return live is None or (live.encoder, live.encoder_version) != (record.encoder, record.version)
+        return not pointer.serves(record.id)
 
     def _space(self, space: str) -> SpaceSettings:
         return self.settings.spaces.get(space) or SpaceSettings()  # pyright: ignore[reportCallIssue]

@@ -123,7 +123,7 @@ def _compared(
 
 
 def _record(store: Store, live: Release) -> VersionRecord:
-    record = store.versions.get(live.encoder, live.encoder_version)
+    record = store.versions.get(live.version_id)
     if record is None:
         raise EncoderVersionError(
             f"the store does not know version {live.encoder_version} of {live.encoder!r} any more"

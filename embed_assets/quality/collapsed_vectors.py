@@ -39,7 +39,7 @@ def why_collapsed(store: Store, record: VersionRecord, release: Release, *, most
     if most >= 1 or len(own) < 2 or not mean_cosine(vectors) >= _ONE:
         return ""
     pointer = store.serving.pointer(release.space)
-    if pointer.names(release.encoder, release.encoder_version):
+    if pointer.names(release.version_id):
         return ""
     said = f"all items have nearly one vector (mean cosine {mean_cosine(vectors):.3f})"
     if pointer.live is not None and len(own) >= _FEWEST:
@@ -72,6 +72,6 @@ def _vectors_of(live: Release, store: Store, items: Iterable[str]) -> np.ndarray
 
 
 def _one_for_all(store: Store, record: VersionRecord) -> bool:
-    kept = store.canaries.get(record.encoder, record.version)
+    kept = store.canaries.get(record.id)
     texts = kept[0].get("text") if kept and "text" in record.spec.media else None
     return texts is not None and len(texts) > 1 and mean_cosine(texts) >= _SAME

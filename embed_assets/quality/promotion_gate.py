@@ -34,7 +34,7 @@ _measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
     """Whether a release was compared with another version than the one that its space serves by now, or with none."""
     live = pointer.live
-    if live is None or pointer.names(release.encoder, release.encoder_version):
+    if live is None or pointer.names(release.version_id):
         return False
     verdicts = [check for check in release.checks if check.name == checks.COMPARED.name]
     return any(str(check.figures.get("live", "")).partition("@")[0] != live.table for check in verdicts)
@@ -133,9 +133,9 @@ class Gate:
         live = pointer.live
         if live is None:
             return "nothing serves yet"
-        if (live.encoder, live.encoder_version) == (record.encoder, record.version):
+        if pointer.serves(record.id):
             return f"its version is live already, as {live.key}"
-        if pointer.names(record.encoder, record.version):  # it may be worse: that is why another is live
+        if pointer.names(record.id):  # it may be worse: that is why another is live
             return f"its version was live before {live.key}, and roll-back returns to it"
         found = compare(record, release, live, store=self._store, asked=self._asked)
         lost, held = lost_items(self._store, release, live)

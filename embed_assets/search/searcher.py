@@ -128,7 +128,7 @@ class Searcher:
         return encode(encoder, [prepared], budget=budget)[0]
 
     def _record(self, release: Release) -> VersionRecord:
-        record = self._store.versions.get(release.encoder, release.encoder_version)
+        record = self._store.versions.get(release.version_id)
         if record is None:
             raise StoreError(
                 f"Release {release.key} is of encoder version {release.encoder_version}, which the store does not "

@@ -12,6 +12,7 @@ from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.serving.releases import Releases
 from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import VectorTable
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import EncoderVersions
 
 
@@ -53,9 +54,9 @@ class Store(Database):
         """Local model files, kept by content."""
         return ModelCopies(self)
 
-    def vectors(self, encoder: str, version: str, *, at: int | None = None) -> VectorTable:
+    def vectors(self, version: VersionId, *, at: int | None = None) -> VectorTable:
         """Return the vector table of an encoder version, as it is or as it was at a Lance version."""
-        return VectorTable(self, encoder, version, at=at)
+        return VectorTable(self, version, at=at)
 
     def quarantine(self, table: str) -> Quarantine:
         """Return the items that were quarantined while encoding into a vector table."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from embed_assets.store.database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
+from embed_assets.store.version_id import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -43,23 +44,12 @@ _MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
 _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
 
-def table_name(encoder: str, version: str) -> str:
-    """Name of the vector table of an encoder version."""
-    return f"{encoder}__{version}"
-
-
-def version_of(table: str) -> tuple[str, str]:
-    """Encoder and version of a vector table, by its name."""
-    encoder, _, version = table.rpartition("__")
-    return encoder, version
-
-
-def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance: str) -> pa.Schema:
+def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) -> pa.Schema:
     """Schema of a vector table; `dtype` is float16 or float32. The metadata says whose vectors these are."""
     number = pa.float16() if dtype == "float16" else pa.float32()
     metadata = {
-        "embed_assets/encoder": encoder,
-        "embed_assets/encoder_version": version,
+        "embed_assets/encoder": version.encoder,
+        "embed_assets/encoder_version": version.version,
         "embed_assets/dim": str(dim),
         "embed_assets/distance": distance,
         "embed_assets/span_unit": "characters",
@@ -112,9 +102,9 @@ def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
 class VectorTable:
     """The vectors of one encoder version, as they are or as they were `at` a Lance version of the table."""
 
-    def __init__(self, database: Database, encoder: str, version: str, *, at: int | None = None) -> None:
+    def __init__(self, database: Database, version: VersionId, *, at: int | None = None) -> None:
         self.database = database
-        self.name = table_name(encoder, version)
+        self.name = version.table
         self._at = at
 
     def create(self, schema: pa.Schema) -> "Table":

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from embed_assets.store.version_id import VersionId
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 
@@ -178,5 +179,5 @@ def test_a_version_is_reembedded_in_one_run_from_the_manifest_as_it_is(first: Ru
     result = running._run("words_reembed", tags=tags)
     assert result.success
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {dg.AssetKey("words_vectors")}
-    table = running.steps.vectors(running.steps.version("words", version)).open()
+    table = running.steps.vectors(running.steps.version(VersionId("words", version))).open()
     assert table is not None and table.count_rows() == 6

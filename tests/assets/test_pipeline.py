@@ -8,6 +8,7 @@ import pytest
 from embed_assets.assets.names import grid_range, shards_by_version
 from embed_assets.errors import StoreError
 from embed_assets.search.searcher import Searcher
+from embed_assets.store.version_id import VersionId
 from tests.assets.running import Running
 from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
 
@@ -148,7 +149,7 @@ def test_pictures_show_as_a_contact_sheet_and_a_projection(
 
 def test_a_version_that_is_not_registered_is_named(running: Running) -> None:
     with pytest.raises(StoreError, match="no version 'feedfeedfeed'"):
-        running.steps.version("words", "feedfeedfeed")
+        running.steps.version(VersionId("words", "feedfeedfeed"))
 
 
 def test_partitions_of_a_run_sort_out_into_versions_and_shards() -> None:

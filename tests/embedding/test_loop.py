@@ -26,6 +26,7 @@ from embed_assets.media.media_types import Segment
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema
+from embed_assets.store.version_id import VersionId
 from tests.support import DIM, NOT_ENCODABLE, WordEncoder, note
 
 SPEC = EncoderSpec(name="words", family="", model="", modalities=("text",), media=("text",), space="words")
@@ -38,7 +39,7 @@ class Loop:
         self, folder: Path, weights: Path, kind: type[WordEncoder] = WordEncoder, *, dtype: str = "float32"
     ) -> None:
         self.encoder = kind(SPEC, folder=weights, device="cpu", dtype="float32")
-        self.table = VectorTable(Store(str(folder / "store")), "words", "v1")
+        self.table = VectorTable(Store(str(folder / "store")), VersionId("words", "v1"))
         self.schema = vector_schema(dim=DIM, dtype=dtype, encoder="words", version="v1", distance="cosine")
         self.table.create(self.schema)
         self.texts: dict[str, str] = {}

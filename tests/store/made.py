@@ -12,6 +12,7 @@ from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.serving_pointer import Pointer, Serving
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import vector_schema
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 from tests.support import vector_rows
 
@@ -20,7 +21,7 @@ PASSED = tuple(CheckVerdict(name=name, passed=True, blocking=True, summary="fine
 
 def release(store: Store, version: str = "v1", *, rows: int = 3, **changes: Any) -> Release:
     """A release of a version's table as it is after `rows` more rows were written."""
-    vectors = store.vectors("words", version)
+    vectors = store.vectors(VersionId("words", version))
     ids = [f"{vectors.open() is None}-{rows}-{number}" for number in range(rows)]
     schema = vector_schema(dim=8, dtype="float32", encoder="words", version=version, distance="cosine")
     vectors.create(schema)

@@ -23,6 +23,7 @@ from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
+from embed_assets.store.version_id import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
 
@@ -43,7 +44,7 @@ def maintained(store: Store, *, late: bool = True, **changes: Any) -> Maintenanc
 
 def candidate(store: Store, version: str = "v1", **changes: Any) -> Release:
     """A registered version's newest release, recorded."""
-    if store.versions.get("words", version) is None:
+    if store.versions.get(VersionId("words", version)) is None:
         register(store, version)
     made = release(store, version, **changes)
     store.releases.put(made)
@@ -224,8 +225,8 @@ def traces(store: Store, version: str) -> list[str]:
     """What the store still has of a version."""
     table = f"words__{version}"
     found = [name for name in store.table_names() if name.startswith(table)]
-    found += ["record"] if store.versions.get("words", version) else []
-    found += ["release"] if store.releases.candidate("words", version) else []
+    found += ["record"] if store.versions.get(VersionId("words", version)) else []
+    found += ["release"] if store.releases.candidate(VersionId("words", version)) else []
     return sorted(found + (["quarantine"] if store.quarantine(table).hashes() else []))
 
 
@@ -233,12 +234,12 @@ def test_a_retired_version_leaves_nothing_and_the_others_stay(store):
     with_everything(store, "v1")
     promote(store, with_everything(store, "v2"))
     assert [record.version for record in retirable(store, "words", current="v2")] == ["v1"]
-    gone = retire(store, "words", "v1", current="v2")
+    gone = retire(store, VersionId("words", "v1"), current="v2")
     assert (gone.rows, gone.releases) == (3, 1)
     assert traces(store, "v1") == []
     assert traces(store, "v2") == ["quarantine", "record", "release", "words__v2", "words__v2__queries"]
     with pytest.raises(StoreError, match=r"no version 'v1'. Its versions: v2"):
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
 
 
 def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
@@ -248,7 +249,7 @@ def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
     assert retirable(store, "words", current="v3") == []
     for version, told in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
         with pytest.raises(StoreError, match=told):
-            retire(store, "words", version, current="v3")
+            retire(store, VersionId("words", version), current="v3")
         assert "record" in traces(store, version)
     assert [record.version for record in retirable(store, "words", current=None)] == ["v3"]
 
@@ -263,7 +264,7 @@ def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):
 
     monkeypatch.setattr("embed_assets.store.upkeep.retire_version.forget", forget_late)
     with pytest.raises(StoreError, match="serves space"):
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
     assert traces(store, "v1") == ["record", "release", "words__v1"]
     assert readable(store, store.serving.live_release("words"))
 
@@ -288,12 +289,12 @@ def test_a_retirement_that_was_killed_is_finished(store, monkeypatch, steps, fin
         patch.setattr(Quarantine, "clear", killed(Quarantine.clear))
         patch.setattr(Store, "drop", killed(Store.drop))
         with pytest.raises(KeyboardInterrupt):
-            retire(store, "words", "v1", current="v2")
+            retire(store, VersionId("words", "v1"), current="v2")
     assert "words__v1" in traces(store, "v1")
     if finished_by == "maintenance":
         assert maintained(store).dropped == ["words__v1"]
     else:
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
     assert traces(store, "v1") == []
     assert readable(store, store.serving.live_release("words"))
 
@@ -322,7 +323,7 @@ def test_a_promotion_that_a_retirement_began_beside_goes_back(store):
     class Beside(Serving):
         def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
             if then.live == new:
-                forget(store, "words", "v2", releases=[new])
+                forget(store, VersionId("words", "v2"), releases=[new])
             return super()._move(now, then, by=by)
 
     with pytest.raises(PromotionError, match="was removed while it was promoted: its version is retired"):
@@ -457,7 +458,7 @@ def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s
     report = maintained(store, max_small_fragments=5)
     assert (report.changed, report.left, report.skipped) == (["words__v3"], [], {})
     assert all(readable(store, one) for one in store.serving.pointer("words").releases)
-    retire(store, "words", "v1", current="v3")
+    retire(store, VersionId("words", "v1"), current="v3")
     assert traces(store, "v1") == []
     assert readable(store, store.serving.live_release("words"))
 
@@ -472,7 +473,7 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
     keep = {"keep_hours": 1.0}
     second = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=keep)
     second.resolve("words")
-    stamped = second.store.versions.get("words", old.version)
+    stamped = second.store.versions.get(VersionId("words", old.version))
     assert stamped is not None and stamped.at > old.at
     assert second.maintain(by="test").retired == []
     soon = {"keep_hours": 1e-9}

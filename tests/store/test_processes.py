@@ -53,7 +53,7 @@ from embed_assets.store.serving.serving_pointer import Serving
 
 store = Store(sys.argv[1])
 serving = store.serving
-two = [store.releases.candidate("words", version) for version in ("v1", "v2")]
+two = [store.releases.candidate(VersionId("words", version)) for version in ("v1", "v2")]
 
 def act(number):
     if sys.argv[2] == "promote":

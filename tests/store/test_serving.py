@@ -23,6 +23,7 @@ from embed_assets.store.serving.serving_pointer import (
     releases_named,
 )
 from embed_assets.store.store import Store
+from embed_assets.store.version_id import VersionId
 from tests.store.made import PASSED, Late, files, promote, release, versions
 from tests.support import vector_rows
 
@@ -342,10 +343,10 @@ def test_the_candidate_is_the_newest_table_version(store):
     second = replace(first, table_version=first.table_version + 8)
     for each in (second, first, replace(first, encoder="other", table_version=99)):
         releases.put(each)
-    found = releases.candidate("words", "v1")
+    found = releases.candidate(VersionId("words", "v1"))
     assert found is not None
     assert replace(found, at="") == second
-    assert releases.candidate("words", "v2") is None
+    assert releases.candidate(VersionId("words", "v2")) is None
 
 
 def test_a_release_survives_being_written_and_read(store):

@@ -20,7 +20,7 @@ def serve_kept(steps: Steps, encoders: Iterable[str], *, by: str) -> Pointer:
     problems = []
     records = [record for encoder in encoders for record in reversed(steps.kept(encoder))]  # current ones last
     for record in records:
-        candidate = steps.store.releases.candidate(record.encoder, record.version)
+        candidate = steps.store.releases.candidate(record.id)
         if candidate is None or not candidate.checks:
             continue
         try:

@@ -100,7 +100,7 @@ def _version(table: Any) -> int:
 
 def _held_back(steps: Steps, record: VersionRecord, table_version: int) -> bool:
     """Whether a blocking check failed on these very rows: another run would find the same."""
-    candidate = steps.store.releases.candidate(record.encoder, record.version)
+    candidate = steps.store.releases.candidate(record.id)
     if candidate is None or candidate.table_version != table_version:
         return False
     return any(check.blocking and not check.passed for check in candidate.checks)

@@ -15,6 +15,7 @@ from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
 
 
 class RollBackConfig(dg.Config):
@@ -93,7 +94,7 @@ def _retire(names: Names) -> dg.OpDefinition:
     def retire(context: dg.OpExecutionContext, config: RetireConfig) -> None:
         steps = make_steps(names, context.resources)
         try:
-            retired = steps.retire(config.encoder, config.version, by=_by(context))
+            retired = steps.retire(VersionId(config.encoder, config.version), by=_by(context))
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         forget_version(context.instance, names, config.encoder, config.version)

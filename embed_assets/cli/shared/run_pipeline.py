@@ -151,7 +151,7 @@ def _found_out_anew() -> Iterator[None]:
 
 def _why(steps: Steps, record: VersionRecord) -> str:
     """The blocking checks that hold a candidate back, with their figures."""
-    release = steps.store.releases.candidate(record.encoder, record.version)
+    release = steps.store.releases.candidate(record.id)
     failures = release.failures(REQUIRED) if release else []
     if release is None or not failures:
         return ""

@@ -7,6 +7,7 @@ from typing import Any
 from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.upsert import one_of
+from embed_assets.store.version_id import VersionId
 
 TABLE = "releases"
 TAG = "release-"  # tags of table versions begin with it
@@ -43,6 +44,11 @@ class Release:
     indexed_by: str = ""  # hash of the settings that its indices were built by
     checked_by: str = ""  # hash of the settings and judgements that all its checks ran by; "": not all ran
     at: str = ""
+
+    @property
+    def version_id(self) -> VersionId:
+        """The encoder version whose vectors these are."""
+        return VersionId(self.encoder, self.encoder_version)
 
     @property
     def key(self) -> str:
@@ -92,16 +98,16 @@ class Releases:
         if keys and table is not None:
             table.delete(one_of("key", list(keys)))
 
-    def candidate(self, encoder: str, version: str) -> Release | None:
+    def candidate(self, version: VersionId) -> Release | None:
         """The newest release of an encoder version, or None."""
-        return newest(self.all()).get((encoder, version))
+        return newest(self.all()).get(version)
 
 
-def newest(releases: Iterable[Release]) -> dict[tuple[str, str], Release]:
-    """(encoder, version) → its newest release: the candidate."""
-    found: dict[tuple[str, str], Release] = {}
+def newest(releases: Iterable[Release]) -> dict[VersionId, Release]:
+    """Map each encoder version to its newest release: the candidate."""
+    found: dict[VersionId, Release] = {}
     for release in sorted(releases, key=lambda release: release.table_version):
-        found[release.encoder, release.encoder_version] = release
+        found[release.version_id] = release
     return found
 
 

@@ -13,6 +13,7 @@ from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.upsert import ALL_ROWS, KEY, quoted
+from embed_assets.store.version_id import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -57,9 +58,13 @@ class Pointer:
         """All that it names, the live one first."""
         return self.earlier if self.live is None else (self.live, *self.earlier)
 
-    def names(self, encoder: str, version: str) -> bool:
-        """Whether a release of this encoder version is live or can be gone back to."""
-        return any(_is_of(release, encoder, version) for release in self.releases)
+    def serves(self, version: VersionId) -> bool:
+        """Return whether a release of this encoder version is live."""
+        return self.live is not None and self.live.version_id == version
+
+    def names(self, version: VersionId) -> bool:
+        """Return whether a release of this encoder version is live or a roll-back target."""
+        return any(release.version_id == version for release in self.releases)
 
 
 class Serving:
@@ -115,9 +120,9 @@ class Serving:
         if same and held == now.held and len(now.earlier) <= keep:
             return now
         earlier = now.earlier
-        if now.live is not None and not _same_version(now.live, release):
+        if now.live is not None and now.live.version_id != release.version_id:
             earlier = (now.live, *earlier)
-        earlier = tuple(one for one in earlier if not _same_version(one, release))[:keep]
+        earlier = tuple(one for one in earlier if one.version_id != release.version_id)[:keep]
         return self._protected_move(now, replace(now, live=release, earlier=earlier, held=held), release, by=by)
 
     def renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
@@ -136,7 +141,7 @@ class Serving:
 
     def _renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
         now = self.pointer(release.space)
-        own = [one for one in now.releases if _same_version(one, release)]
+        own = [one for one in now.releases if one.version_id == release.version_id]
         if not own:
             raise PromotionError(
                 f"Space {now.space!r} serves no release of {release.encoder} {release.encoder_version}, "
@@ -145,7 +150,7 @@ class Serving:
         if own[0].table_version > release.table_version or own[0].identity == release.identity:
             return now
         _require(release, required)
-        live, *earlier = (release if _same_version(one, release) else one for one in now.releases)
+        live, *earlier = (release if one.version_id == release.version_id else one for one in now.releases)
         return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
@@ -283,14 +288,6 @@ def _earlier(now: Pointer, to: str | None) -> Release:
         return found[0]
     known = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.earlier)
     raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {known}.")
-
-
-def _is_of(release: Release, encoder: str, version: str) -> bool:
-    return (release.encoder, release.encoder_version) == (encoder, version)
-
-
-def _same_version(one: Release, other: Release) -> bool:
-    return _is_of(one, other.encoder, other.encoder_version)
 
 
 def _row(pointer: Pointer) -> pa.Table:

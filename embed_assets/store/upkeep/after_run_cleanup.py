@@ -13,7 +13,6 @@ from embed_assets.store.manifest import TABLE_MARKS
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import RECORD_TABLES, clean_releases
 from embed_assets.store.upsert import retried
-from embed_assets.store.vectors import table_name
 
 _RECORDS = (*RECORD_TABLES, TABLE_MARKS)
 _IN_USE = timedelta(minutes=10)  # a reader of a version that is not tagged is done by then
@@ -37,7 +36,7 @@ def tidy(store: Store, settings: MaintenanceSettings, *, in_use: timedelta = _IN
 
 def _tables(store: Store) -> list[str]:
     known = store.versions
-    vectors = {table_name(name, record.version) for name in known.encoders() for record in known.of(name)}
+    vectors = {record.table for name in known.encoders() for record in known.of(name)}
     return sorted({*_RECORDS, *vectors} & store.table_names())
 
 
