@@ -31,9 +31,10 @@ from shared_data import SCIFACT, abstracts, missing, questions
 
 from embed_assets.cli.shared.run_pipeline import run_pipeline
 from embed_assets.demo.encoders import minilm_folder
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.settings import PipelineSettings, make_settings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 
 MOST_SECONDS = 1.0  # of a run with nothing to do, for 10,000 items

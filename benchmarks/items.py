@@ -111,13 +111,13 @@ def served(folder: Path, rows: int) -> tuple[Any, Release]:
     made = store.vectors(VersionId("words", "v1"))
     if made.open() is None:
         vectors, documents = corpus(rows)
-        schema = vector_schema(dim=DIM, dtype="float16", encoder="words", version="v1", distance="cosine")
+        schema = vector_schema(VersionId("words", "v1"), dim=DIM, dtype="float16", distance="cosine")
         told = {"segment_id": [f"{name}:{place}" for place, name in enumerate(documents)], "media_id": documents}
         made.create(schema)
         made.replace_items(
             vector_rows(schema, vectors, text=["Some words of a chunk. " * 30] * rows, **told), replaced=()
         )
-    report = build_indices(store, made.name, distance="cosine", settings=IndexSettings())  # pyright: ignore[reportCallIssue]
+    report = build_indices(store, made.name, distance="cosine", settings=IndexSettings())
     facts: dict[str, Any] = {
         "space": "words",
         "encoder": "words",

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from embed_assets.load_settings import load_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import load_settings
 from embed_assets.store.version_id import VersionId
 from tests.support import REPOSITORY, note, write_notes, write_weights
 

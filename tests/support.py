@@ -21,8 +21,9 @@ from embed_assets.encoders import canary_inputs as canaries
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.errors import PromotionError, SettingsError
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import PipelineSettings, make_settings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.version_id import VersionId
@@ -336,7 +337,7 @@ def all_rows(steps: Steps, encoder: str = "words") -> list[dict[str, Any]]:
 def vector_table(store: Store, vectors: np.ndarray, *, dtype: str = "float32", **columns: Sequence[Any]) -> VectorTable:
     """A vector table "words__v1" of one-segment items; `columns` replace what is made up."""
     made = store.vectors(VersionId("words", "v1"))
-    schema = vector_schema(dim=vectors.shape[1], dtype=dtype, encoder="words", version="v1", distance="cosine")
+    schema = vector_schema(VersionId("words", "v1"), dim=vectors.shape[1], dtype=dtype, distance="cosine")
     made.create(schema)
     made.replace_items(vector_rows(schema, vectors, **columns), replaced=())
     return made

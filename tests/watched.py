@@ -13,8 +13,9 @@ import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import PipelineSettings, make_settings
+from embed_assets.settings import PipelineSettings
 
 _FACTS: dict[str, Any] = {"family": "tests.watched:PlainEncoder", "dim": 4, "window_seconds": 10.0}
 SHADES = EncoderSpec(

@@ -28,8 +28,8 @@ def command(seconds: float | None, store: str, as_json: bool) -> None:
     before = {pointer.space: pointer.generation for pointer in steps.store.serving.pointers()}
     with Progress(quiet=as_json) as shown, progress.listening(shown.step):
         report = steps.maintain(seconds=seconds, by=by("maintain"))
-    for encoder, version in report.forgotten:
-        forget_partition(steps.settings, encoder, version)
+    for version in report.forgotten:
+        forget_partition(steps.settings, version)
     moved = [each for each in steps.store.serving.pointers() if each.generation != before.get(each.space)]
     tell_moved(steps.settings, moved)
     if as_json:

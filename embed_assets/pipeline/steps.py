@@ -460,7 +460,7 @@ class Steps:
         return not pointer.serves(record.id)
 
     def _space(self, space: str) -> SpaceSettings:
-        return self.settings.spaces.get(space) or SpaceSettings()  # pyright: ignore[reportCallIssue]
+        return self.settings.spaces.get(space) or SpaceSettings()
 
     def _moved(self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str) -> Pointer:
         """Note the move in the history, if this process made one."""

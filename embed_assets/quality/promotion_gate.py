@@ -54,7 +54,7 @@ class Gate:
 
     def checked_by(self, space: str) -> str:
         """Hash of the settings and the judgements that checks of a space's releases run by."""
-        wanted = self._settings.spaces.get(space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+        wanted = self._settings.spaces.get(space, SpaceSettings())
         try:
             judged = [repr(query) for query in self._asked.judged(space)]
         except SettingsError as error:  # the checks say it, a look at the status need not fail of it
@@ -144,7 +144,7 @@ class Gate:
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
         """Name → check, each ready to run on the release."""
         table, wanted = open_release(self._store, release), self._settings.checks
-        space = self._settings.spaces.get(release.space, SpaceSettings())  # pyright: ignore[reportCallIssue]
+        space = self._settings.spaces.get(release.space, SpaceSettings())
         return {
             checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
             checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),

@@ -66,8 +66,8 @@ class Searcher:
     ) -> None:
         """`limits` are those of media: a query's file is as foreign, and is decoded in a process of its own."""
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
-        self._compute = compute or ComputeSettings()  # pyright: ignore[reportCallIssue]
-        self._limits = limits_of(limits or LimitSettings())  # pyright: ignore[reportCallIssue]
+        self._compute = compute or ComputeSettings()
+        self._limits = limits_of(limits or LimitSettings())
         self._decoders = decoders_of(self._limits) if self._compute.isolate_decoders else None
 
     def spaces(self) -> list[str]:

@@ -11,8 +11,8 @@ import click.testing
 import pytest
 
 from embed_assets.cli.main import main
+from embed_assets.load_settings import load_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import load_settings
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.store.store import Store
 from embed_assets.versions import load_version as loading

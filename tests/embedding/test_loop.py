@@ -40,7 +40,7 @@ class Loop:
     ) -> None:
         self.encoder = kind(SPEC, folder=weights, device="cpu", dtype="float32")
         self.table = VectorTable(Store(str(folder / "store")), VersionId("words", "v1"))
-        self.schema = vector_schema(dim=DIM, dtype=dtype, encoder="words", version="v1", distance="cosine")
+        self.schema = vector_schema(VersionId("words", "v1"), dim=DIM, dtype=dtype, distance="cosine")
         self.table.create(self.schema)
         self.texts: dict[str, str] = {}
         self.report = EmbedReport(encoder="words", version="v1")
@@ -334,7 +334,7 @@ def test_a_commit_that_fails_is_raised_where_the_loop_is(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {f"{number}.txt": note(number) for number in range(200)}
     loop.table.database.drop(loop.table.name)
-    loop.table.create(vector_schema(dim=8, dtype="float32", encoder="words", version="v1", distance="cosine"))
+    loop.table.create(vector_schema(VersionId("words", "v1"), dim=8, dtype="float32", distance="cosine"))
     with pytest.raises(Exception, match="vector"):
         loop.run(tokens=1, flush_rows=5)
     assert loop.rows() == {}

@@ -184,7 +184,7 @@ def one_bit(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """4,000 random vectors behind an index of one bit a dimension in 63 cells."""
     store = Store(str(tmp_path_factory.mktemp("index")))
     vector_table(store, random_vectors(4000))
-    settings = IndexSettings(min_rows=1000, rows_per_partition=64, num_bits=1)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=1000, rows_per_partition=64, num_bits=1)
     report = build_indices(store, "words__v1", distance="cosine", settings=settings)
     assert (report.ann, report.rows, report.rows_not_indexed) == (True, 4000, 0)
     return store.open("words__v1")

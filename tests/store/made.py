@@ -23,7 +23,7 @@ def release(store: Store, version: str = "v1", *, rows: int = 3, **changes: Any)
     """A release of a version's table as it is after `rows` more rows were written."""
     vectors = store.vectors(VersionId("words", version))
     ids = [f"{vectors.open() is None}-{rows}-{number}" for number in range(rows)]
-    schema = vector_schema(dim=8, dtype="float32", encoder="words", version=version, distance="cosine")
+    schema = vector_schema(VersionId("words", version), dim=8, dtype="float32", distance="cosine")
     vectors.create(schema)
     vectors.replace_items(vector_rows(schema, np.eye(rows, 8), media_id=ids), replaced=())
     table = store.open(vectors.name)

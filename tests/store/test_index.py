@@ -20,7 +20,7 @@ def vectors(count: int) -> np.ndarray:
 
 
 def build(store: Store, *, min_rows: int = 256, retrain: bool = False) -> IndexReport:
-    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)
     return build_indices(store, NAME, distance="cosine", settings=settings, retrain=retrain)
 
 

@@ -161,7 +161,7 @@ def test_a_large_deleted_share_is_compacted(store):
 def test_rows_that_indices_lack_beyond_a_share_are_indexed(store):
     candidate(store)
     write(store, 40)
-    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=30, rows_per_partition=20, num_bits=5)
     build_indices(store, "words__v1", distance="cosine", settings=settings)
     write(store, 4)
     assert maintained(store, max_unindexed_share=0.1).indexed == {}
@@ -446,7 +446,7 @@ def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
 
 
 def test_dropping_what_is_gone_already_is_no_error(store):
-    drop_leftovers(store, "words", "v1")
+    drop_leftovers(store, VersionId("words", "v1"))
 
 
 def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s3, bucket):
@@ -483,5 +483,5 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
 
 
 def test_partition_keys_go_of_what_was_retired_now_and_of_what_a_killed_retirement_left():
-    report = MaintenanceReport(retired=[("words", "v2")], dropped=["words__v1", "others__v3"])
-    assert report.forgotten == [("others", "v3"), ("words", "v1"), ("words", "v2")]
+    report = MaintenanceReport(retired=[VersionId("words", "v2")], dropped=["words__v1", "others__v3"])
+    assert report.forgotten == [VersionId("others", "v3"), VersionId("words", "v1"), VersionId("words", "v2")]

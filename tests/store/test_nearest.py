@@ -35,7 +35,7 @@ class Corpus:
         told: dict[str, Any] = {name: [values[each] for each in self.ids] for name, values in columns.items()}
         vector_table(self.store, vectors, media_id=self.ids, segment_id=keys, **told)
         if ann:
-            settings = IndexSettings(min_rows=1, rows_per_partition=16)  # pyright: ignore[reportCallIssue]
+            settings = IndexSettings(min_rows=1, rows_per_partition=16)
             build_indices(self.store, "words__v1", distance="cosine", settings=settings)
         self.table = self.store.open("words__v1")
 

@@ -93,11 +93,12 @@ def _retire(names: Names) -> dg.OpDefinition:
     )
     def retire(context: dg.OpExecutionContext, config: RetireConfig) -> None:
         steps = make_steps(names, context.resources)
+        version = VersionId(config.encoder, config.version)
         try:
-            retired = steps.retire(VersionId(config.encoder, config.version), by=_by(context))
+            retired = steps.retire(version, by=_by(context))
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        forget_version(context.instance, names, config.encoder, config.version)
+        forget_version(context.instance, names, version)
         context.log.info(f"{config.encoder} {config.version} is retired")
         context.add_output_metadata({"rows": retired.rows, "releases": retired.releases})
 
@@ -123,8 +124,8 @@ def _maintain(names: Names) -> dg.OpDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         finally:
             _tell_moved(context, names, steps, before)
-        for encoder, version in report.forgotten:
-            forget_version(context.instance, names, encoder, version)
+        for version in report.forgotten:
+            forget_version(context.instance, names, version)
         figures = report.figures()
         context.log.info(", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items()))
         context.add_output_metadata(_metadata(figures))
