@@ -136,7 +136,7 @@ def all_shards_of_run(tags: Mapping[str, str], shards: int) -> bool:
 
 def known_versions(names: Names, encoder: str, instance: dg.DagsterInstance) -> list[str]:
     """Versions that are partition keys, in the order in which they were registered."""
-    partitions = names.versions(version.encoder).name
+    partitions = names.versions(encoder).name
     assert partitions is not None
     return list(instance.get_dynamic_partitions(partitions))
 
