@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from shared_data import DATA, missing
 
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
-from embed_assets.settings import make_settings
 from embed_assets.store.versions import VersionRecord
 
 ALL = {"minilm": "embedded:minilm", "clip": "embedded:clip", "mel": "mel", "frames": "embedded:clip-frames"}

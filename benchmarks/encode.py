@@ -41,9 +41,9 @@ from shared_data import GROCERY, SCIFACT, abstracts, missing, pictures, write_te
 
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.load_settings import make_settings
 from embed_assets.media.media_types import Modality
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import make_settings
 from embed_assets.store.versions import VersionRecord
 
 AIM = 0.90

@@ -44,8 +44,8 @@ from embed_assets.encoders import registry
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.catalog import builtin_specs
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import make_settings
 from embed_assets.versions import load_version as loading
 
 ITEMS = {"text": 16, "image": 32, "audio": 8, "video": 8}

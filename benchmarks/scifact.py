@@ -24,9 +24,9 @@ from typing import Any
 
 from shared_data import SCIFACT, Question, abstracts, missing, questions, write_texts
 
+from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.labelled_retrieval import evaluate
-from embed_assets.settings import make_settings
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.versions import VersionRecord

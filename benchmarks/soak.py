@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model", default="embedded:minilm")
     arguments = parser.parse_args()
     from embed_assets.cli.shared.run_pipeline import run_pipeline
-    from embed_assets.settings import make_settings
+    from embed_assets.load_settings import make_settings
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

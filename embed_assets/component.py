@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from embed_assets.assets.component.yaml_with_templates import is_template, written_settings
 from embed_assets.errors import SettingsError
-from embed_assets.settings import PipelineSettings, make_settings, mistake, overridden
+from embed_assets.load_settings import absolute_paths, describe_error, make_settings
+from embed_assets.settings import PipelineSettings
 
 
 class PipelineScaffolder(dg.Scaffolder):
@@ -52,7 +53,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "EmbeddingPipeline":
-        """The component of a defs.yaml. Raises SettingsError, one line a mistake."""
+        """The component of a defs.yaml. Raises SettingsError, one line a describe_error."""
         if attributes is None:
             raise SettingsError(f"{context.path}: attributes: missing. Name a store, sources and encoders.")
         return super().load(attributes, context)
@@ -70,7 +71,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
         """Assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store."""
         from embed_assets.assets.pipeline import build_definitions
 
-        values = overridden(self.model_dump(exclude_unset=True), folder=_folder(context), environ={})
+        values = absolute_paths(self.model_dump(exclude_unset=True), folder=_folder(context))
         return build_definitions(make_settings(values, origin=str(_folder(context))))
 
 
@@ -90,8 +91,8 @@ def _folder(context: dg.ComponentLoadContext) -> Path:
 
 
 def _told(problem: Any, context: dg.ResolutionContext) -> str:
-    """A mistake with file and line, which templates only show when they are rendered."""
+    """A describe_error with file and line, which templates only show when they are rendered."""
     path = [*context.path, *problem["loc"]]
     tree = context.source_position_tree
     place = f"{tree.lookup_closest_and_path(path, None)[0]}: " if tree else ""
-    return f"{place}{'.'.join(map(str, path))}: {mistake(problem)}"
+    return f"{place}{'.'.join(map(str, path))}: {describe_error(problem)}"

@@ -1,19 +1,14 @@
-"""Settings: the one typed place; read from YAML, overridden by EMBED_ASSETS_* environment variables."""
+"""Settings: the one typed place; load_settings.py reads them from YAML and EMBED_ASSETS_* variables."""
 
-import difflib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from embed_assets.constants import POOL
-from embed_assets.errors import SettingsError
 from embed_assets.media.files.redacted_uri import shown
 from embed_assets.media.media_types import Modality
 from embed_assets.media.text.encodings import checked_encoding
-from embed_assets.media.uris.allowed_prefixes import Allowed, is_path
+from embed_assets.media.uris.allowed_prefixes import Allowed
 
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
 
@@ -31,19 +26,23 @@ class TableSettings(Section):
     """Columns of a source's tables, each row of which is a media item."""
 
     format: Literal["files", "lance", "delta", "parquet"] | None = Field(
-        None,
+        default=None,
         description="files: every .jsonl, .ndjson, .csv, .tsv and .parquet file is a table of texts; lance, delta, "
         "parquet (a folder of it): the source's uri is one table. Unset: lance where the uri ends in .lance, else "
         "files; of an asset's value leave it unset.",
     )
     text: str | list[str] | None = Field(
-        None,
+        default=None,
         examples=["body", ["title", "body"]],
         description="Column that is embedded, or several, joined in this order, each in a line of its own; unset: "
         "tables are files like others.",
     )
-    bytes: str | None = Field(None, description="Instead of text: column with the bytes of a picture, sound, document…")
-    uri: str | None = Field(None, description="Instead of text: column with the URI or path of each item's file.")
+    bytes: str | None = Field(
+        default=None, description="Instead of text: column with the bytes of a picture, sound, document…"
+    )
+    uri: str | None = Field(
+        default=None, description="Instead of text: column with the URI or path of each item's file."
+    )
     allow: list[str] = Field(
         default_factory=list,
         examples=[["s3://bucket/photos/", "https://cdn.example/", "/data/photos"]],
@@ -51,16 +50,17 @@ class TableSettings(Section):
         "protocols by it as well. An address of a private network is read where it is named here, as 10.0.0.5 or "
         "10.0.0.0/8 or by the prefix itself.",
     )
-    id: str | None = Field(None, description="Column that names a row; unset: rows are known by their content.")
+    id: str | None = Field(default=None, description="Column that names a row; unset: rows are known by their content.")
     caption: str | None = Field(
-        None, description="Column with a row's caption, its title say: shown with hits, searched as text."
+        default=None, description="Column with a row's caption, its title say: shown with hits, searched as text."
     )
     labels: list[str] = Field(
         default_factory=list, description="Columns whose values are labels; lists too, also those written as JSON."
     )
     extra: list[str] = Field(default_factory=list, description="Columns that are kept with the item, as JSON.")
     updated: str | None = Field(
-        None, description="Column with a row's time or version: while it stays as it is, the row is not read again."
+        default=None,
+        description="Column with a row's time or version: while it stays as it is, the row is not read again.",
     )
 
     @property
@@ -89,20 +89,22 @@ class SourceSettings(Section):
     """Where media items come from: a folder or bucket, or a table; `asset` names the host's asset behind it."""
 
     uri: str | None = Field(
-        None,
+        default=None,
         examples=["media/photos", "s3://bucket/photos", "data/articles.lance"],
         description="Folder or bucket prefix, or a table: a path, file://, s3://, anything fsspec opens. Without it "
         "the table is the value of `asset`.",
     )
     asset: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[^/\s]+(/[^/\s]+)*$",
         examples=["warehouse/articles"],
         description="Key of the host's Dagster asset that this source is made from: upstream of its manifest. Without "
         "uri the asset's value is the source's table.",
     )
     pattern: str = Field(
-        "**/*", examples=["**/*.{jpg,png}"], description="Glob on the path below the folder; ** crosses folders."
+        default="**/*",
+        examples=["**/*.{jpg,png}"],
+        description="Glob on the path below the folder; ** crosses folders.",
     )
     exclude: list[str] = Field(
         default_factory=list,
@@ -110,28 +112,28 @@ class SourceSettings(Section):
         description="Globs as of pattern: files to leave out, or folders with all that is in them.",
     )
     follow_links: bool = Field(
-        False,
+        default=False,
         description="Read symbolic links to files outside the folder too; else these are set aside. Links to folders "
         "are never followed.",
     )
     sidecar: str | None = Field(
-        None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
+        default=None, description="Captions and labels by file: .jsonl, .csv or .parquet, below the folder or a URI."
     )
-    labels: Literal["none", "folder"] = Field("none", description="folder: the first folder is the label.")
+    labels: Literal["none", "folder"] = Field(default="none", description="folder: the first folder is the label.")
     encoding: Annotated[str, AfterValidator(checked_encoding)] | None = Field(
-        None,
+        default=None,
         examples=["cp1251", "gb18030", "euc_kr"],
         description="Of texts, tables and sidecars that have no byte order mark and are not UTF-8: their encoding, by "
         "Python's name; above what a text declares of itself. Unset: as declared, or guessed where there is no doubt.",
     )
-    table: TableSettings = TableSettings()  # pyright: ignore[reportCallIssue]
+    table: TableSettings = TableSettings()
     storage_options: dict[str, Any] = Field(
         default_factory=dict,
         description="Options of fsspec for the source's protocol: key, secret, endpoint_url. They are never "
         "written anywhere; set secrets by environment variables.",
     )
     max_deleted_share: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=1,
         description="Maximum share of known items that may be gone from a listing; above it, the run stops before "
@@ -179,14 +181,16 @@ class SegmentSettings(Section):
     """How an item is cut into segments. Part of the encoder version."""
 
     mode: Literal["chunks", "whole"] = Field(
-        "chunks",
+        default="chunks",
         description="chunks: cut a text into chunks of at most max_tokens. whole: one segment per item, truncated "
         "at the model's limit.",
     )
-    max_tokens: int | None = Field(None, ge=8, description="Maximum tokens per chunk; unset: the encoder's own limit.")
-    overlap: int = Field(0, ge=0, description="Number of tokens that neighbouring chunks share.")
+    max_tokens: int | None = Field(
+        default=None, ge=8, description="Maximum tokens per chunk; unset: the encoder's own limit."
+    )
+    overlap: int = Field(default=0, ge=0, description="Number of tokens that neighbouring chunks share.")
     max_characters: int = Field(
-        8000,
+        default=8000,
         ge=32,
         description="Maximum characters per chunk, for scripts and files in which a token can be very long.",
     )
@@ -199,46 +203,54 @@ class EncoderSettings(Section):
         examples=["sentence-transformers/all-MiniLM-L6-v2", "./models/mine", "embedded:minilm"],
         description="Name of a known encoder, hub id, local folder, or embedded:NAME.",
     )
-    sources: list[Name] | None = Field(None, description="Sources it reads; unset: all.")
+    sources: list[Name] | None = Field(default=None, description="Sources it reads; unset: all.")
     media: list[Modality] | None = Field(
-        None,
+        default=None,
         description="Kinds of items that it encodes: text, image, audio, video; unset: all that the model takes as "
         "media.",
     )
     space: Name | None = Field(
-        None, description="Name of the vector space, which search asks for; unset: the encoder's own."
+        default=None, description="Name of the vector space, which search asks for; unset: the encoder's own."
     )
     revision: str | None = Field(
-        None, description="Commit of a hub id to pin; unset: the latest of its default branch."
+        default=None, description="Commit of a hub id to pin; unset: the latest of its default branch."
     )
     dim: int | None = Field(
-        None, ge=1, description="Expected number of dimensions; the run stops where the model's output has another."
+        default=None,
+        ge=1,
+        description="Expected number of dimensions; the run stops where the model's output has another.",
     )
-    unit_length: bool | None = Field(None, description="Scale vectors to length 1; unset: the encoder's own.")
-    truncate_dim: int | None = Field(None, ge=1, description="Keep so many leading dimensions, for Matryoshka models.")
-    query_prompt: str | None = Field(None, examples=["query: "], description="Text put before every query.")
-    document_prompt: str | None = Field(None, examples=["passage: "], description="Text put before every item's text.")
-    pooling: str | None = Field(None, description="cls or mean, for models whose files do not say which.")
-    window_seconds: float | None = Field(None, gt=0, description="Length of an audio or video segment in seconds.")
+    unit_length: bool | None = Field(default=None, description="Scale vectors to length 1; unset: the encoder's own.")
+    truncate_dim: int | None = Field(
+        default=None, ge=1, description="Keep so many leading dimensions, for Matryoshka models."
+    )
+    query_prompt: str | None = Field(default=None, examples=["query: "], description="Text put before every query.")
+    document_prompt: str | None = Field(
+        default=None, examples=["passage: "], description="Text put before every item's text."
+    )
+    pooling: str | None = Field(default=None, description="cls or mean, for models whose files do not say which.")
+    window_seconds: float | None = Field(
+        default=None, gt=0, description="Length of an audio or video segment in seconds."
+    )
     hop_seconds: float | None = Field(
-        None, gt=0, description="Seconds from the start of one segment to the start of the next."
+        default=None, gt=0, description="Seconds from the start of one segment to the start of the next."
     )
-    frames: int | None = Field(None, ge=1, description="Number of frames sampled per video segment.")
-    by_scene: bool = Field(False, description="Whether video segments also end at scene cuts.")
+    frames: int | None = Field(default=None, ge=1, description="Number of frames sampled per video segment.")
+    by_scene: bool = Field(default=False, description="Whether video segments also end at scene cuts.")
     animated_frames: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Maximum frames of an animated image that get a vector each; unset: its first frame alone.",
     )
     generation: int = Field(
-        1,
+        default=1,
         ge=1,
         description="Raise it to embed everything again as a new version, though model and settings are unchanged.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the model's family: base_url, image, …"
     )
-    segment: SegmentSettings = SegmentSettings()  # pyright: ignore[reportCallIssue]
+    segment: SegmentSettings = SegmentSettings()
 
     @model_validator(mode="after")
     def _animated_frames_are_an_option(self) -> "EncoderSettings":
@@ -252,63 +264,72 @@ class SpaceSettings(Section):
     """What is expected of a space."""
 
     queries: str | None = Field(
-        None,
+        default=None,
         description="Judged queries: a JSONL file with query or query_file, and relevant or relevant_labels "
         "(docs/queries.md).",
     )
     query_files: str | None = Field(
-        None, description="Folder that query_file paths start from; unset: the folder of the query set."
+        default=None, description="Folder that query_file paths start from; unset: the folder of the query set."
     )
     min_recall: float = Field(
-        0.0, ge=0, le=1, description="Minimum recall@10 on the judged queries; below it, a warning."
+        default=0.0, ge=0, le=1, description="Minimum recall@10 on the judged queries; below it, a warning."
     )
-    min_ndcg: float = Field(0.0, ge=0, le=1, description="Minimum nDCG@10 on the judged queries; below it, a warning.")
+    min_ndcg: float = Field(
+        default=0.0, ge=0, le=1, description="Minimum nDCG@10 on the judged queries; below it, a warning."
+    )
     promotion: Literal["automatic", "manual"] = Field(
-        "automatic", description="manual: a checked candidate waits for embed-assets promote, or the job in the UI."
+        default="automatic",
+        description="manual: a checked candidate waits for embed-assets promote, or the job in the UI.",
     )
     keep_previous: int = Field(
-        1, ge=1, description="Number of earlier versions that a roll-back can return to; all are kept up to date."
+        default=1,
+        ge=1,
+        description="Number of earlier versions that a roll-back can return to; all are kept up to date.",
     )
 
 
 class ComputeSettings(Section):
     """Where and how encoders run. Not part of the encoder version, but for dtype."""
 
-    device: str = Field("auto", description="Device of the models: auto, cpu, cuda, cuda:1, mps.")
+    device: str = Field(default="auto", description="Device of the models: auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32",
+        default="float32",
         description="Floating point type of the model's weights and activations; part of the encoder version.",
     )
     batch_tokens: int | None = Field(
-        None, ge=1, description="Maximum padded tokens per batch; unset: chosen by device."
+        default=None, ge=1, description="Maximum padded tokens per batch; unset: chosen by device."
     )
-    batch_pixels: int | None = Field(None, ge=1, description="Maximum pixels per batch; unset: chosen by device.")
+    batch_pixels: int | None = Field(
+        default=None, ge=1, description="Maximum pixels per batch; unset: chosen by device."
+    )
     readers: int = Field(
-        2, ge=1, le=64, description="Number of threads that read, decode and tokenise ahead of the encoder."
+        default=2, ge=1, le=64, description="Number of threads that read, decode and tokenise ahead of the encoder."
     )
-    buffer_mb: int = Field(256, ge=1, description="Maximum megabytes of decoded media that wait for the encoder.")
+    buffer_mb: int = Field(
+        default=256, ge=1, description="Maximum megabytes of decoded media that wait for the encoder."
+    )
     cache_mb: int = Field(
-        1024,
+        default=1024,
         ge=0,
         description="Maximum megabytes of the local cache (EMBED_ASSETS_CACHE, else below ~/.cache) of files read from "
         "object stores, so that each is fetched once for all encoders; 0: no cache.",
     )
-    flush_rows: int = Field(20_000, ge=1, description="Rows per commit.")
-    flush_seconds: float = Field(60.0, gt=0, description="Maximum seconds between two commits.")
+    flush_rows: int = Field(default=20_000, ge=1, description="Rows per commit.")
+    flush_seconds: float = Field(default=60.0, gt=0, description="Maximum seconds between two commits.")
     offline: bool = Field(
-        False, description="Use no model hub: models come from local folders and the local hub cache."
+        default=False, description="Use no model hub: models come from local folders and the local hub cache."
     )
     isolate_decoders: bool = Field(
-        True,
+        default=True,
         description="Whether media is decoded in separate processes, so that a crash or hang of a decoder costs "
         "one item.",
     )
     keep_models: bool = Field(
-        True,
+        default=True,
         description="Whether the store keeps a copy of local model files, so that what serves can always be loaded.",
     )
     budget: str = Field(
-        "",
+        default="",
         examples=["10m", "1.5Mtokens", "2.50usd"],
         description="Maximum that a run spends on encoding: 10m, 1.5Mtokens, 2Gpixels, 2.50usd; empty: unlimited.",
     )
@@ -318,14 +339,17 @@ class IndexSettings(Section):
     """How vector tables are indexed. Not part of the encoder version."""
 
     vector_dtype: Literal["float16", "float32"] = Field(
-        "float16", description="Floating point type of the stored vectors."
+        default="float16", description="Floating point type of the stored vectors."
     )
     min_rows: int = Field(
-        20_000, ge=1, description="Rows from which a table gets an ANN index; below, exact search is as fast."
+        default=20_000, ge=1, description="Rows from which a table gets an ANN index; below, exact search is as fast."
     )
-    rows_per_partition: int = Field(4096, ge=16, description="Rows per IVF partition of the ANN index.")
+    rows_per_partition: int = Field(default=4096, ge=16, description="Rows per IVF partition of the ANN index.")
     num_bits: int = Field(
-        5, ge=1, le=9, description="Bits per dimension of the RaBitQ code, which is used where 8 divides the dim."
+        default=5,
+        ge=1,
+        le=9,
+        description="Bits per dimension of the RaBitQ code, which is used where 8 divides the dim.",
     )
 
 
@@ -333,23 +357,25 @@ class CheckSettings(Section):
     """Thresholds of the asset checks."""
 
     min_ann_recall: float = Field(
-        0.95,
+        default=0.95,
         ge=0,
         le=1,
         description="Minimum recall@10 of the ANN index against exact search; below it, promotion is blocked.",
     )
-    recall_queries: int = Field(200, ge=1, description="Number of held-out queries on which ANN recall is measured.")
+    recall_queries: int = Field(
+        default=200, ge=1, description="Number of held-out queries on which ANN recall is measured."
+    )
     max_quarantined_share: float = Field(
-        0.05, ge=0, le=1, description="Maximum share of quarantined items; above it, a warning."
+        default=0.05, ge=0, le=1, description="Maximum share of quarantined items; above it, a warning."
     )
     max_mean_cosine: float = Field(
-        0.9,
+        default=0.9,
         ge=-1,
         le=1,
         description="Maximum mean cosine of pairs of vectors; above it, a warning. 1: collapsed vectors block nothing.",
     )
     max_quality_loss: float = Field(
-        0.02,
+        default=0.02,
         ge=0,
         le=1,
         description="Maximum loss of nDCG@10 and recall@10 on the judged queries against what is live; above it, "
@@ -361,55 +387,67 @@ class MaintenanceSettings(Section):
     """When tables are compacted, indices brought up to date and old table versions removed."""
 
     keep_hours: float = Field(
-        24.0,
+        default=24.0,
         gt=0,
         description="Age below which no table version is removed; encoder versions that are neither current, live nor "
         "to go back to are retired so long after another became current.",
     )
-    seconds: float = Field(600.0, gt=0, description="Seconds after which a maintenance run starts nothing new.")
+    seconds: float = Field(default=600.0, gt=0, description="Seconds after which a maintenance run starts nothing new.")
     keep_versions: int = Field(
-        100, ge=1, description="Versions of a table that are kept at the most, though younger; runs remove older ones."
+        default=100,
+        ge=1,
+        description="Versions of a table that are kept at the most, though younger; runs remove older ones.",
     )
     keep_runs: int = Field(
-        200, ge=1, description="Finished runs that are kept of a store's own Dagster home, beside those assets show."
+        default=200,
+        ge=1,
+        description="Finished runs that are kept of a store's own Dagster home, beside those assets show.",
     )
-    keep_run_days: float = Field(30.0, gt=0, description="Age at which finished runs of that home are deleted.")
-    max_small_fragments: int = Field(20, ge=2, description="Small fragments above which a table is compacted.")
+    keep_run_days: float = Field(default=30.0, gt=0, description="Age at which finished runs of that home are deleted.")
+    max_small_fragments: int = Field(default=20, ge=2, description="Small fragments above which a table is compacted.")
     max_deleted_share: float = Field(
-        0.1, gt=0, le=1, description="Share of deleted rows above which a table is compacted."
+        default=0.1, gt=0, le=1, description="Share of deleted rows above which a table is compacted."
     )
     max_unindexed_share: float = Field(
-        0.05, gt=0, le=1, description="Share of unindexed rows above which an index is brought up to date."
+        default=0.05, gt=0, le=1, description="Share of unindexed rows above which an index is brought up to date."
     )
 
 
 class AutomationSettings(Section):
     """Declarative automation: Dagster asks by itself for what is missing or stale. Off by default."""
 
-    enabled: bool = Field(False, description="Give the assets conditions, and the pipeline a sensor that acts on them.")
-    running: bool = Field(False, description="That sensor is on from the start; else it is switched on in the UI.")
-    cron: str = Field("0 * * * *", description="When sources are listed and encoders resolved.")
-    timezone: str = Field("UTC", description="Time zone of cron, and of the nightly and weekly schedules.")
+    enabled: bool = Field(
+        default=False, description="Give the assets conditions, and the pipeline a sensor that acts on them."
+    )
+    running: bool = Field(
+        default=False, description="That sensor is on from the start; else it is switched on in the UI."
+    )
+    cron: str = Field(default="0 * * * *", description="When sources are listed and encoders resolved.")
+    timezone: str = Field(default="UTC", description="Time zone of cron, and of the nightly and weekly schedules.")
     fresh_within_hours: float | None = Field(
-        None, gt=0, description="Serving assets are overdue when they were not materialized for so long; unset: never."
+        default=None,
+        gt=0,
+        description="Serving assets are overdue when they were not materialized for so long; unset: never.",
     )
 
 
 class LimitSettings(Section):
     """Bounds on one media item; over them it is quarantined."""
 
-    max_bytes: int = Field(512 * 1024 * 1024, ge=1, description="Maximum size of a file in bytes.")
-    max_pixels: int = Field(100_000_000, ge=1, description="Maximum pixels of an image or a video frame.")
-    max_characters: int = Field(10_000_000, ge=1, description="Maximum characters of a text.")
-    max_pages: int = Field(5000, ge=1, description="Maximum pages of a PDF.")
-    max_seconds: float = Field(4 * 3600, gt=0, description="Maximum length of a sound or video in seconds.")
-    max_frames: int = Field(4096, ge=1, description="Maximum number of frames sampled from one video.")
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=1, description="Maximum size of a file in bytes.")
+    max_pixels: int = Field(default=100_000_000, ge=1, description="Maximum pixels of an image or a video frame.")
+    max_characters: int = Field(default=10_000_000, ge=1, description="Maximum characters of a text.")
+    max_pages: int = Field(default=5000, ge=1, description="Maximum pages of a PDF.")
+    max_seconds: float = Field(default=4 * 3600, gt=0, description="Maximum length of a sound or video in seconds.")
+    max_frames: int = Field(default=4096, ge=1, description="Maximum number of frames sampled from one video.")
     decode_seconds: float = Field(
-        20, gt=0, description="Maximum seconds that a decoder process takes per ten megabytes of a file."
+        default=20, gt=0, description="Maximum seconds that a decoder process takes per ten megabytes of a file."
     )
-    decode_megabytes: int = Field(2048, ge=64, description="Maximum megabytes of memory of a decoder process.")
+    decode_megabytes: int = Field(default=2048, ge=64, description="Maximum megabytes of memory of a decoder process.")
     background: tuple[int, int, int] = Field(
-        (255, 255, 255), examples=[[255, 255, 255]], description="Colour behind transparent pixels: red, green, blue."
+        default=(255, 255, 255),
+        examples=[[255, 255, 255]],
+        description="Colour behind transparent pixels: red, green, blue.",
     )
 
 
@@ -444,24 +482,24 @@ class PipelineSettings(Section):
         description="Name → what is expected of a space of vectors; an encoder names its space.",
     )
     shards: int = Field(
-        16,
+        default=16,
         ge=1,
         le=5000,
         description="Number of stable buckets that items are divided into; each is a partition in Dagster.",
     )
-    compute: ComputeSettings = ComputeSettings()  # pyright: ignore[reportCallIssue]
-    index: IndexSettings = IndexSettings()  # pyright: ignore[reportCallIssue]
-    checks: CheckSettings = CheckSettings()  # pyright: ignore[reportCallIssue]
-    maintenance: MaintenanceSettings = MaintenanceSettings()  # pyright: ignore[reportCallIssue]
-    automation: AutomationSettings = AutomationSettings()  # pyright: ignore[reportCallIssue]
-    limits: LimitSettings = LimitSettings()  # pyright: ignore[reportCallIssue]
+    compute: ComputeSettings = ComputeSettings()
+    index: IndexSettings = IndexSettings()
+    checks: CheckSettings = CheckSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    automation: AutomationSettings = AutomationSettings()
+    limits: LimitSettings = LimitSettings()
     key_prefix: list[Name] = Field(
         default_factory=list,
         examples=[["catalog"]],
         description="Before every name in Dagster, from asset keys to resource keys: it keeps two pipelines apart.",
     )
     pool: str = Field(
-        POOL,
+        default=POOL,
         pattern=r"^\S+$",
         examples=["gpu", "cuda_1"],
         description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
@@ -470,7 +508,7 @@ class PipelineSettings(Section):
         default_factory=list, examples=[["team:search"]], description="Emails or team:NAME, shown in the UI."
     )
     accept_deletions: bool = Field(
-        False,
+        default=False,
         exclude=True,  # for one run: what is kept of the settings must not accept the next accident
         description="For one run, as --accept-deletions: max_deleted_share of the sources stops nothing.",
     )
@@ -488,153 +526,3 @@ class PipelineSettings(Section):
         """Names of the sources that an encoder reads, in the settings' order."""
         named = self.encoders[encoder].sources
         return [source for source in self.sources if named is None or source in named]
-
-
-def load_settings(path: str | Path, *, environ: Mapping[str, str] | None = None) -> PipelineSettings:
-    """Settings from a YAML file; `EMBED_ASSETS_COMPUTE__DEVICE=cpu` overrides `compute.device`.
-
-    Relative paths of sources, query sets, model folders and the store are taken from the file's folder.
-    Raises SettingsError naming file and key.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise SettingsError(f"Settings file {str(path)!r} does not exist. Write one, or name another.")
-    values = _parsed(path)
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path}: expected keys and values at the top, found {type(values).__name__}.")
-    return make_settings(overridden(values, folder=path.resolve().parent, environ=environ), origin=str(path))
-
-
-def _parsed(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise SettingsError(f"{path}: can't be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8: {error}. Save it as UTF-8.") from error
-    except RecursionError as error:
-        raise SettingsError(f"{path}: not valid YAML: nested too deep") from error
-    except Exception as error:  # ValueError and others, of values that YAML has types for: dates, keys, tags
-        raise SettingsError(f"{path}: not valid YAML: {str(error)[:1000]}") from error
-
-
-def overridden(values: Mapping[str, Any], *, folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """`values` with the EMBED_ASSETS_* variables laid over them, and relative paths taken from `folder`."""
-    return _absolute(_with_environment(dict(values), environ), folder)
-
-
-def make_settings(values: Mapping[str, Any], *, origin: str = "settings") -> PipelineSettings:
-    """Validate; raises SettingsError with one line a mistake: key, finding, nearest right key."""
-    try:
-        return PipelineSettings.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{origin}: {_explain(problem)}" for problem in error.errors()]
-        raise SettingsError("\n".join(lines)) from error
-
-
-def _with_environment(values: dict[str, Any], environ: Mapping[str, str] | None) -> dict[str, Any]:
-    """`values` with what EMBED_ASSETS_* variables set; a double underscore goes one level down."""
-    import pydantic_settings
-    from pydantic import create_model
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
-    from pydantic_settings.sources.utils import parse_env_vars
-
-    class Overrides(BaseSettings):
-        model_config = SettingsConfigDict(env_prefix="EMBED_ASSETS_", env_nested_delimiter="__", extra="ignore")
-
-    fields: dict[str, Any] = {name: (_overriding(field), None) for name, field in PipelineSettings.model_fields.items()}
-    source = EnvSettingsSource(create_model("Overrides", __base__=Overrides, **fields))
-    if environ is not None:
-        source.env_vars = parse_env_vars(environ, case_sensitive=False)
-    try:
-        return _deep_update(values, source())
-    except (pydantic_settings.SettingsError, RecursionError) as error:  # the cause says what is wrong with the JSON
-        raise SettingsError(f"Variables EMBED_ASSETS_*: {error} ({error.__cause__}). Write it as JSON.") from error
-
-
-def _overriding(field: FieldInfo) -> Any:
-    """What a variable of a key may be: a section's keys one by one, a list as JSON, all else as it is."""
-    kind = field.annotation
-    if get_origin(kind) is dict or _is_section(kind):
-        return dict[str, Any]
-    return kind
-
-
-def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _deep_update(old, value) if nested else value  # pyright: ignore[reportArgumentType]
-    return merged
-
-
-def _absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative local paths, made absolute from the settings file's folder."""
-    if isinstance(values.get("store"), str):
-        values["store"] = _from(folder, values["store"])
-    for source in _sections(values, "sources"):
-        if isinstance(source.get("uri"), str):
-            source["uri"] = _from(folder, source["uri"])
-        table = source.get("table")
-        if isinstance(table, dict) and isinstance(table.get("allow"), list):
-            table["allow"] = [_from(folder, each) if is_path(each) else each for each in table["allow"]]
-    for space in _sections(values, "spaces"):
-        if isinstance(space.get("queries"), str) and not space["queries"].startswith("embedded:"):
-            space["queries"] = _from(folder, space["queries"])
-        if isinstance(space.get("query_files"), str):
-            space["query_files"] = _from(folder, space["query_files"])
-    for encoder in _sections(values, "encoders"):
-        model = encoder.get("model")
-        if isinstance(model, str) and model.startswith((".", "~")):
-            encoder["model"] = _from(folder, model)
-    return values
-
-
-def _sections(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    named = values.get(key)
-    return [section for section in named.values() if isinstance(section, dict)] if isinstance(named, dict) else []
-
-
-def _from(folder: Path, path: str) -> str:
-    if "://" in path:
-        return path
-    try:
-        return str((folder / Path(path).expanduser()).resolve())
-    except (RuntimeError, ValueError, OSError) as error:
-        raise SettingsError(f"{path[:200]!r} is no path: {error}. Correct it.") from error
-
-
-def _explain(problem: Any) -> str:
-    """One pydantic error in words: where, what was found, what to do."""
-    location = ".".join(str(part) for part in problem["loc"])
-    return f"{location}: {mistake(problem)}" if location else mistake(problem)
-
-
-def mistake(problem: Any) -> str:
-    """What is wrong at the place of one pydantic error of the settings, and the nearest right key."""
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(known)}."
-        return f"unknown key.{hint}"
-    if problem["type"] == "missing":
-        return "missing. Add it."
-    return problem["msg"].removeprefix("Value error, ")
-
-
-def _keys_at(location: Sequence[Any]) -> list[str]:
-    """Keys that the section at `location` knows."""
-    here: Any = PipelineSettings
-    for part in location:
-        if get_origin(here) is dict:
-            here = get_args(here)[1]
-        elif _is_section(here) and part in here.model_fields:
-            here = here.model_fields[part].annotation
-    return sorted(here.model_fields) if _is_section(here) else []
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)

@@ -19,6 +19,7 @@ FLOORS = (
     ("media.tables",),
     ("media.uris",),
     ("media.segments", "settings"),
+    ("load_settings",),
     ("demo.encoders", "encoders"),
     ("store",),
     ("manifest",),

@@ -1,14 +1,17 @@
 """Settings of made-up YAML, dictionaries and variables: settings, or a SettingsError, and nothing else."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, get_args, get_origin
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embed_assets.errors import SettingsError
-from embed_assets.settings import PipelineSettings, Section, load_settings, make_settings
+from embed_assets.load_settings import load_settings, make_settings
+from embed_assets.settings import PipelineSettings, Section
 from tests.fuzzing import fuzzed
 
 EXAMPLE: dict[str, Any] = {
@@ -40,6 +43,11 @@ PIECES = [
     *"{}[]:,-&*!|>'\"#%@`? \n\t\0", "\n  ", "store: ", "sources:", "uri: ", "&a ", "*a", "<<: ", "!!python/object:x",
     "2001-01-01", "2001-99-99", "0x", "1e999", "~", "é", "\x85", "\ufeff", "- - - ", "9" * 5000, "[" * 2000,
 ]  # fmt: skip
+
+
+def is_variable(text: str) -> bool:
+    """Whether the operating system takes it as a variable's value."""
+    return "\0" not in text and text.encode("utf-8", "ignore").decode() == text
 
 
 @st.composite
@@ -102,7 +110,8 @@ def test_any_bytes_are_settings_or_a_settings_error(data: bytes) -> None:
 @given(
     environ=st.dictionaries(
         st.lists(keys, min_size=1, max_size=3).map(lambda parts: f"EMBED_ASSETS_{'__'.join(parts).upper()}"),
-        texts | st.sampled_from(["{}", '{"a": 1}', "[1]", "[" * 2000, '{"a": {"uri": 3}}', "true", "9" * 5000]),
+        texts.filter(is_variable)
+        | st.sampled_from(["{}", '{"a": 1}', "[1]", "[" * 2000, '{"a": {"uri": 3}}', "true", "9" * 5000]),
         max_size=3,
     )
 )
@@ -116,4 +125,5 @@ def loaded(data: bytes, environ: dict[str, str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "p.yaml"
         file.write_bytes(data)
-        settled(lambda: load_settings(file, environ=environ or {}))
+        with patch.dict(os.environ, environ or {}):
+            settled(lambda: load_settings(file))

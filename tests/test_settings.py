@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.settings import load_settings
-from embed_assets.store.connection import Store
+from embed_assets.load_settings import load_settings
 from embed_assets.store.saved_settings import save_settings, saved_settings
+from embed_assets.store.store import Store
 
 GOOD = """
 store: lake
@@ -24,14 +24,19 @@ def written(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def message(tmp_path: Path, text: str, **environ: str) -> str:
+def set_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def message(tmp_path: Path, text: str) -> str:
     with pytest.raises(SettingsError) as caught:
-        load_settings(written(tmp_path, text), environ=environ)
+        load_settings(written(tmp_path, text))
     return str(caught.value)
 
 
 def test_a_minimal_file_gets_the_defaults(tmp_path):
-    settings = load_settings(written(tmp_path, GOOD), environ={})
+    settings = load_settings(written(tmp_path, GOOD))
     assert (settings.shards, settings.compute.device, settings.index.vector_dtype) == (16, "auto", "float16")
     assert settings.sources_of("text") == ["notes"]
 
@@ -40,7 +45,7 @@ def test_relative_prefixes_that_rows_may_name_are_taken_from_the_files_folder(tm
     monkeypatch.chdir("/")
     allow = "[scans, 's3://b/x', 10.0.0.0/8, /abs, 'simplecache::https://h/']"
     table = f"table: {{format: parquet, uri: path, allow: {allow}}}"
-    settings = load_settings(written(tmp_path, GOOD.replace("uri: media/notes", f"uri: media, {table}")), environ={})
+    settings = load_settings(written(tmp_path, GOOD.replace("uri: media/notes", f"uri: media, {table}")))
     named = settings.sources["notes"].table.allow
     assert named == [str(tmp_path / "scans"), "s3://b/x", "10.0.0.0/8", "/abs", "simplecache::https://h/"]
 
@@ -48,7 +53,7 @@ def test_relative_prefixes_that_rows_may_name_are_taken_from_the_files_folder(tm
 def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     text = GOOD.replace("model: minilm", "model: ./models/own") + "spaces: {text: {queries: judged.jsonl}}\n"
-    settings = load_settings(written(tmp_path, text), environ={})
+    settings = load_settings(written(tmp_path, text))
     assert settings.store == str(tmp_path / "lake")
     assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
     assert settings.encoders["text"].model == str(tmp_path / "models" / "own")
@@ -57,28 +62,23 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
 
 def test_addresses_names_and_embedded_query_sets_are_left_alone(tmp_path):
     text = GOOD.replace("store: lake", "store: s3://bucket/lake") + "spaces: {text: {queries: 'embedded:docs'}}\n"
-    settings = load_settings(written(tmp_path, text.replace("media/notes", "file:///media")), environ={})
+    settings = load_settings(written(tmp_path, text.replace("media/notes", "file:///media")))
     assert (settings.store, settings.sources["notes"].uri) == ("s3://bucket/lake", "file:///media")
     assert (settings.encoders["text"].model, settings.spaces["text"].queries) == ("minilm", "embedded:docs")
 
 
-def test_an_environment_variable_overrides_one_key_and_leaves_its_neighbours(tmp_path):
+def test_an_environment_variable_overrides_one_key_and_leaves_its_neighbours(tmp_path, monkeypatch):
     text = GOOD + "compute: {device: cuda, readers: 7}\n"
-    environ = {"EMBED_ASSETS_COMPUTE__DEVICE": "cpu", "EMBED_ASSETS_SHARDS": "4", "COMPUTE__READERS": "1"}
-    settings = load_settings(written(tmp_path, text), environ=environ)
+    set_variables(monkeypatch, EMBED_ASSETS_COMPUTE__DEVICE="cpu", EMBED_ASSETS_SHARDS="4", COMPUTE__READERS="1")
+    settings = load_settings(written(tmp_path, text))
     assert (settings.compute.device, settings.compute.readers, settings.shards) == ("cpu", 7, 4)
 
 
-def test_an_environment_variable_reaches_into_a_named_source(tmp_path):
-    environ = {"EMBED_ASSETS_SOURCES__NOTES__MAX_DELETED_SHARE": "1.0"}
-    settings = load_settings(written(tmp_path, GOOD), environ=environ)
+def test_an_environment_variable_reaches_into_a_named_source(tmp_path, monkeypatch):
+    set_variables(monkeypatch, EMBED_ASSETS_SOURCES__NOTES__MAX_DELETED_SHARE="1.0")
+    settings = load_settings(written(tmp_path, GOOD))
     assert settings.sources["notes"].max_deleted_share == 1.0
     assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
-
-
-def test_the_process_environment_counts_where_none_is_given(tmp_path, monkeypatch):
-    monkeypatch.setenv("EMBED_ASSETS_COMPUTE__DEVICE", "cpu")
-    assert load_settings(written(tmp_path, GOOD)).compute.device == "cpu"
 
 
 def test_a_wrong_key_suggests_the_nearest(tmp_path):
@@ -125,7 +125,7 @@ def test_a_list_at_the_top_is_refused(tmp_path):
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"nowhere\.yaml' does not exist"):
-        load_settings(tmp_path / "nowhere.yaml", environ={})
+        load_settings(tmp_path / "nowhere.yaml")
 
 
 def test_a_wrong_type_is_named_with_its_key(tmp_path):
@@ -137,22 +137,26 @@ def test_a_section_that_is_not_keys_and_values_is_named(tmp_path):
     assert "pipeline.yaml: sources" in message(tmp_path, "store: lake\nsources: media\nencoders: {text: {model: a}}\n")
 
 
-def test_every_key_can_be_set_by_the_environment(tmp_path):
-    environ = {
+def test_every_key_can_be_set_by_the_environment(tmp_path, monkeypatch):
+    variables = {
         "EMBED_ASSETS_POOL": "cuda_1",
         "EMBED_ASSETS_KEY_PREFIX": '["catalog"]',
         "EMBED_ASSETS_OWNERS": '["team:search"]',
         "EMBED_ASSETS_SHARDS": "3",
         "EMBED_ASSETS_MAINTENANCE__KEEP_HOURS": "5",
         "EMBED_ASSETS_COMPUTE__BUDGET": "10m",
+        "EMBED_ASSETS_SOURCES__NOTES__TABLE__TEXT": "body",
+        "EMBED_ASSETS_SOURCES__NOTES__TABLE__LABELS": '["kind"]',
     }
-    found = load_settings(written(tmp_path, GOOD), environ=environ)
+    set_variables(monkeypatch, **variables)
+    found = load_settings(written(tmp_path, GOOD))
     assert (found.pool, found.key_prefix, found.owners, found.shards) == ("cuda_1", ["catalog"], ["team:search"], 3)
     assert (found.maintenance.keep_hours, found.compute.budget) == (5, "10m")
+    assert (found.sources["notes"].table.text, found.sources["notes"].table.labels) == ("body", ["kind"])
 
 
 def test_the_environment_counts_for_the_settings_that_a_store_was_built_with(tmp_path, monkeypatch):
-    settings = load_settings(written(tmp_path, GOOD), environ={})
+    settings = load_settings(written(tmp_path, GOOD))
     store = Store(settings.store)
     save_settings(store, settings)
     monkeypatch.setenv("EMBED_ASSETS_COMPUTE__DEVICE", "cuda:1")

@@ -5,7 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from embed_assets.demo.corpus import write_corpus
-from embed_assets.settings import PipelineSettings, make_settings, overridden
+from embed_assets.load_settings import make_settings, overridden
+from embed_assets.settings import PipelineSettings
 
 HOME = ".embed-assets/demo"
 STORE = f"{HOME}/store"

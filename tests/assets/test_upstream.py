@@ -15,9 +15,10 @@ from embed_assets.assets.automation.sensors import build_new_media_sensor
 from embed_assets.assets.pipeline import build_definitions
 from embed_assets.component import EmbeddingPipeline
 from embed_assets.errors import SourceError
+from embed_assets.load_settings import load_settings
 from embed_assets.media.tables.asset_value import TableValue
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import PipelineSettings, load_settings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.upkeep.maintenance import maintain
 from tests.assets.running import QUIET, Running
 from tests.cli import conftest

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from embed_assets.errors import SettingsError
+from embed_assets.load_settings import make_settings
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.rows_as_items import Columns, Tables
-from embed_assets.settings import make_settings
 from tests.media.test_tables import KINDS, rows, write
 from tests.support import pipeline, run_all
 

@@ -6,19 +6,19 @@ import pytest
 
 from benchmarks.encodings import cases, outcome
 from embed_assets.errors import MediaError, SettingsError
+from embed_assets.load_settings import make_settings
 from embed_assets.media.detect import look_at
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.limits import Limits
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting, document_text, segments_of
 from embed_assets.media.text.decode_text import decode_text
-from embed_assets.media.text.documents import PDF, document_text
+from embed_assets.media.text.documents import PDF
 from embed_assets.media.text.encodings import checked_encoding, codec_named, needs_encoding
 from embed_assets.media.text.guess_encoding import guessed_codec
 from embed_assets.media.text.replaced_bytes import Decoded
-from embed_assets.settings import make_settings
 
 LIMITS = Limits()
 FRENCH = "Les élèves français étaient très fatigués après la fête. "

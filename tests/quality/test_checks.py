@@ -14,11 +14,11 @@ from embed_assets.quality.ann_recall import Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, Quality
 from embed_assets.quality.labelled_retrieval import Evaluation
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances, sample_vectors
+from embed_assets.store.store import Store
 from tests.support import NOT_ENCODABLE, pipeline, refresh_and_embed, rewrite, vector_rows, vector_table, write_notes
 
 
@@ -184,7 +184,7 @@ def one_bit(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """4,000 random vectors behind an index of one bit a dimension in 63 cells."""
     store = Store(str(tmp_path_factory.mktemp("index")))
     vector_table(store, random_vectors(4000))
-    settings = IndexSettings(min_rows=1000, rows_per_partition=64, num_bits=1)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=1000, rows_per_partition=64, num_bits=1)
     report = build_indices(store, "words__v1", distance="cosine", settings=settings)
     assert (report.ann, report.rows, report.rows_not_indexed) == (True, 4000, 0)
     return store.open("words__v1")

@@ -8,9 +8,9 @@ import pytest
 from embed_assets.quality.ann_recall import measure, tune
 from embed_assets.quality.checks import check_ann_recall
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"
@@ -27,7 +27,7 @@ def clustered(count: int, dim: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 7, 8, 12, 16, 50, 100, 300, 301, 384])
 def test_an_index_of_any_dim_passes_the_check(dim: int, tmp_path: Path) -> None:
-    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)  # pyright: ignore[reportCallIssue]
+    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)
     vector_table(store, clustered(_ROWS, dim, 1), dtype="float16")
     first = build_indices(store, NAME, distance="cosine", settings=settings)
     assert (first.ann, first.ann_kind) == (True, "IvfSq" if dim % 8 else "IvfRq")
@@ -50,7 +50,7 @@ def test_an_index_of_vectors_of_any_length_passes_the_check(
     """One number of a vector is far larger than the others, as in encoders that do not normalise."""
     vectors = clustered(_ROWS + _QUERIES, dim, 1) * 30
     vectors[:, 0] *= 20
-    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)  # pyright: ignore[reportCallIssue]
+    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)
     vector_table(store, vectors[_QUERIES:], dtype=dtype)
     assert build_indices(store, NAME, distance=distance, settings=settings).ann
     table, queries = store.open(NAME), vectors[:_QUERIES]
@@ -62,12 +62,12 @@ def test_an_index_of_vectors_of_any_length_passes_the_check(
 @pytest.mark.parametrize("rows", [1, 2, 9])
 @pytest.mark.parametrize("dim", [3, 12])
 def test_an_index_of_hardly_any_rows_is_built(dim: int, rows: int, tmp_path: Path) -> None:
-    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=1)  # pyright: ignore[reportCallIssue]
+    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=1)
     vector_table(store, clustered(rows, dim, 1), dtype="float16")
     assert build_indices(store, NAME, distance="cosine", settings=settings).ann_kind == "IvfSq"
 
 
 def test_an_index_of_equal_vectors_is_built(tmp_path: Path) -> None:
-    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256)  # pyright: ignore[reportCallIssue]
+    store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256)
     vector_table(store, np.tile(clustered(1, 12, 1), (400, 1)), dtype="float16")
     assert build_indices(store, NAME, distance="cosine", settings=settings).ann_kind == "IvfSq"

@@ -86,7 +86,7 @@ def test_a_decoder_that_dies_of_a_query_is_an_error_of_the_query(
     (tmp_path / "notes" / "a.txt").write_text("copper ferry")
     steps = pipeline(tmp_path)
     run_all(steps)
-    asking = Searcher(steps.store, compute=CPU, limits=LimitSettings(decode_seconds=1))  # pyright: ignore[reportCallIssue]
+    asking = Searcher(steps.store, compute=CPU, limits=LimitSettings(decode_seconds=1))
     with pytest.raises(MediaError) as caught:
         asking.search(data, space="words")
     assert caught.value.reason == reason

@@ -13,7 +13,7 @@ from embed_assets.search.searcher import Searcher
 from embed_assets.settings import ComputeSettings
 from tests.support import note, picture, pipeline, refresh_and_embed, rewrite, run_all, write_notes
 
-CPU = ComputeSettings(device="cpu", offline=True)  # pyright: ignore[reportCallIssue]
+CPU = ComputeSettings(device="cpu", offline=True)
 
 
 def searcher(steps: Steps) -> Searcher:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import approximate, exact
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
+from embed_assets.store.store import Store
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"
@@ -20,7 +20,7 @@ def vectors(count: int) -> np.ndarray:
 
 
 def build(store: Store, *, min_rows: int = 256, retrain: bool = False) -> IndexReport:
-    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)  # pyright: ignore[reportCallIssue]
+    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)
     return build_indices(store, NAME, distance="cosine", settings=settings, retrain=retrain)
 
 

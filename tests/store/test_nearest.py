@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import exact, nearest_items
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
+from embed_assets.store.store import Store
 from tests.support import vector_table
 
 DIM = 16
@@ -35,7 +35,7 @@ class Corpus:
         told: dict[str, Any] = {name: [values[each] for each in self.ids] for name, values in columns.items()}
         vector_table(self.store, vectors, media_id=self.ids, segment_id=keys, **told)
         if ann:
-            settings = IndexSettings(min_rows=1, rows_per_partition=16)  # pyright: ignore[reportCallIssue]
+            settings = IndexSettings(min_rows=1, rows_per_partition=16)
             build_indices(self.store, "words__v1", distance="cosine", settings=settings)
         self.table = self.store.open("words__v1")
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, core_schema
 
-from embed_assets.settings import PipelineSettings, Section, mistake
+from embed_assets.load_settings import describe_error
+from embed_assets.settings import PipelineSettings, Section
 
 _PLAIN = (int, float, str, bool, NoneType)
 
@@ -21,7 +22,7 @@ _PLAIN = (int, float, str, bool, NoneType)
 def written_settings() -> type[BaseModel]:
     """The model of what may be written: PipelineSettings, where `{{ … }}` may stand for a value.
 
-    Its errors say what was expected and the nearest right key, at the place of the mistake.
+    Its errors say what was expected and the nearest right key, at the place of the describe_error.
     """
     told: dict[str, Any] = {"_in_words": model_validator(mode="wrap")(_in_words)}
     base = _written(PipelineSettings)
@@ -113,7 +114,7 @@ def _in_words(cls: type[BaseModel], values: Any, validated: Any) -> Any:
         problems = [
             # Of a type of pydantic's own: Dagster makes the error anew, with file and line.
             InitErrorDetails(
-                type="value_error", loc=problem["loc"], input=problem["input"], ctx={"error": mistake(problem)}
+                type="value_error", loc=problem["loc"], input=problem["input"], ctx={"error": describe_error(problem)}
             )
             for problem in error.errors()
         ]

@@ -9,8 +9,8 @@ import click
 from embed_assets.cli.shared.dagster_home import HOME
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 
 DEFAULT_STORE = f"{HOME}/store"
 DEMO_STORE = f"{HOME}/demo/store"
