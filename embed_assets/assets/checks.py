@@ -22,7 +22,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
         name=names.named(f"{encoder}_index_checks"),
         specs=[
             dg.AssetCheckSpec(name=spec.name, asset=key, blocking=spec.blocking, description=spec.description)
-            for spec in checks.ALL
+            for spec in checks.CHECKS
         ],
         can_subset=True,
         required_resource_keys=names.resource_keys,

@@ -82,8 +82,8 @@ def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
         check_name=_READABLE,
         passed=found.passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found.told(),
-        metadata={"share": round(found.share, 5), **counts({"unreadable": found.aside})},
+        description=found.summary(),
+        metadata={"share": round(found.share, 5), **counts({"unreadable": found.quarantined})},
     )
 
 

@@ -58,7 +58,7 @@ class Names:
     def check_keys(self) -> list[dg.AssetCheckKey]:
         """Keys of all checks of the pipeline."""
         indices = [self.key(of=encoder, kind="index") for encoder in self.spaces_of]
-        return [dg.AssetCheckKey(index, spec.name) for index in indices for spec in checks.ALL]
+        return [dg.AssetCheckKey(index, spec.name) for index in indices for spec in checks.CHECKS]
 
     def named(self, name: str) -> str:
         """A job's, sensor's, resource's or partition set's name, unique to the pipeline."""

@@ -236,8 +236,8 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
         promotion="manual" if by_hand else "automatic",
         by_hand=by_hand,
         held=record.version in pointer.held,
-        blocking=tuple(spec.name for spec in checks.ALL if spec.blocking),
-        judged=len(steps.asked.judged(record.spec.space)),
+        blocking=tuple(spec.name for spec in checks.CHECKS if spec.blocking),
+        judged=len(steps.queries.labelled(record.spec.space)),
     )
 
 

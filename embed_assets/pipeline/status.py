@@ -150,7 +150,7 @@ def _unusable(steps: Steps) -> dict[str, str]:
     """Files of no known kind belong to no encoder: their share of the source is told once, here."""
     most = steps.settings.checks.max_quarantined_share
     found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.told() for source, each in found.items() if not each.passed}
+    return {source: each.summary() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:

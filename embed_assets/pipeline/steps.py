@@ -27,8 +27,8 @@ from embed_assets.media.files.download_cache import MediaCache, cache_folder, sh
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.tables.asset_value import TableValue
 from embed_assets.quality.ann_recall import Recall
-from embed_assets.quality.checks import COMPARED, REQUIRED
-from embed_assets.quality.evaluation_queries import Asked
+from embed_assets.quality.checks import REQUIRED, compared_with_live
+from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.promotion_gate import Gate, compared_with_another
 from embed_assets.run_cache import once
 from embed_assets.settings import PipelineSettings, SpaceSettings
@@ -90,9 +90,9 @@ class Steps:
         return self.store.manifest
 
     @cached_property
-    def asked(self) -> Asked:
+    def queries(self) -> EvaluationQueries:
         """The queries that versions are measured with."""
-        return Asked(
+        return EvaluationQueries(
             self.settings,
             self.store,
             limits=self.limits,
@@ -104,7 +104,7 @@ class Steps:
     @cached_property
     def gate(self) -> Gate:
         """What candidates are measured by."""
-        return Gate(self.settings, self.store, self.asked)
+        return Gate(self.settings, self.store, self.queries)
 
     def refresh(self, source: str) -> RefreshReport:
         """Bring a source's manifest up to date with its listing."""
@@ -264,7 +264,7 @@ class Steps:
         vectors = self.vectors(record)
         if vectors.open() is None:
             raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
-        before, by = self.store.releases.candidate(record.id), self.gate.indexed_by()
+        before, by = self.store.releases.candidate(record.id), self.gate.index_settings_hash()
         report = self._build(record, retrain=before is not None and before.indexed_by not in ("", by))
         known = self.store.releases.get(f"{vectors.name}@{report.table_version}")
         if known is not None and self._is_by_settings(known, record):
@@ -293,7 +293,7 @@ class Steps:
         kept = [verdict for verdict in release.checks if verdict.name not in names]
         release = replace(release, checks=(*kept, *verdicts))
         if names.issuperset(ready):
-            release = replace(release, checked_by=self.gate.checked_by(release.space))
+            release = replace(release, checked_by=self.gate.check_settings_hash(release.space))
         self.store.releases.put(release)
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
         self.store.history.add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
@@ -339,7 +339,7 @@ class Steps:
 
     def _is_by_settings(self, release: Release, record: VersionRecord) -> bool:
         """Whether a release was indexed, and checked where it was checked, by the settings as they are now."""
-        by = self.gate.indexed_by(), self.gate.checked_by(record.spec.space)
+        by = self.gate.index_settings_hash(), self.gate.check_settings_hash(record.spec.space)
         return (
             release.space == record.spec.space
             and release.indexed_by in ("", by[0])
@@ -354,7 +354,7 @@ class Steps:
         release = self._candidate(record)
         before = self.store.serving.pointer(release.space)
         if compared_with_another(release, before):
-            release, _ = self.check(record, only={COMPARED.name})
+            release, _ = self.check(record, only={compared_with_live.name})
         keep = self._space(release.space).keep_previous
         after = self.store.serving.promote(release, required=REQUIRED, by=by, keep=keep)
         return self._moved("promote", before, after, by=by)

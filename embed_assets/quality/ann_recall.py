@@ -1,4 +1,4 @@
-"""ANN recall@k: what share of the exact nearest the index returns, on queries held out of the table."""
+"""ANN recall@k: the share of the exact nearest rows that the index returns, on queries held out of the table."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,17 +40,17 @@ def measure(
     refine_factor: int,
     rows: int | None = None,
 ) -> Recall:
-    """Recall@k of the index at one effort. `truth` is from `kth_distances`.
+    """Measure recall@k of the index at one effort. `truth` is from `kth_distances`.
 
-    `rows` are asked for, of which the first k count: as many as search asks for. A returned row counts if it
+    `rows` are fetched, as many as a search fetches, of which the first k count. A returned row counts if it
     is as near as the exact k-th: rows at equal distance are equally right.
     """
     hits = []
     answers = ann_answers(table, queries, k=rows or k, distance=distance, nprobes=nprobes, refine_factor=refine_factor)
     for answer, bound in zip(answers, truth, strict=True):
         distances = answer.distances[:k]
-        wanted = min(k, table.count_rows()) if np.isinf(bound) else k
-        hits.append(np.count_nonzero(distances <= bound + abs(bound) * _TIE + 1e-6) / max(1, wanted))
+        expected = min(k, table.count_rows()) if np.isinf(bound) else k
+        hits.append(np.count_nonzero(distances <= bound + abs(bound) * _TIE + 1e-6) / max(1, expected))
     return Recall(
         mean=float(np.mean(hits)) if hits else 0.0,
         lower=lower_bound(hits),
@@ -71,18 +71,18 @@ def tune(
     start: tuple[int, int] = LADDER[0],
     rows: int | None = None,
 ) -> Recall:
-    """The cheapest effort of the ladder whose lower bound reaches the target; else the best that was seen.
+    """Find the cheapest effort of the ladder whose lower bound reaches the target, else the best one.
 
-    `start` is the first that is tried: what an index needed before, when its rows have hardly changed.
+    `start` is the first that is tried: the effort of the same index before its rows changed a little.
     """
     truth = kth_distances(table, queries, k=k, distance=distance)
     best: Recall | None = None
     for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
         effort = {"nprobes": nprobes, "refine_factor": refine_factor}
-        seen = measure(table, queries, truth, k=k, distance=distance, rows=rows, **effort)
-        if best is None or seen.mean > best.mean:
-            best = seen
-        if seen.lower >= target:
-            return seen
+        recall = measure(table, queries, truth, k=k, distance=distance, rows=rows, **effort)
+        if best is None or recall.mean > best.mean:
+            best = recall
+        if recall.lower >= target:
+            return recall
     assert best is not None
     return best

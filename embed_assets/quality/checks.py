@@ -1,8 +1,11 @@
-"""The checks on a release: each looks at the table version itself and returns a verdict with figures."""
+"""The checks on a release: each reads the table version itself and returns a verdict with figures.
+
+A check is one function with `@check`; `CHECKS` is their order in the UI and in reports.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +15,14 @@ import pyarrow.compute
 from embed_assets.errors import named
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.quality.ann_recall import Recall
-from embed_assets.quality.candidate_comparison import Comparison
+from embed_assets.quality.candidate_comparison import Comparison, NotComparable
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.settings import CheckSettings, SpaceSettings
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_scan import norms, sample_vectors, vector_batches
 from embed_assets.store.upsert import read
+from embed_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -29,105 +34,119 @@ _UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays we
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckSpec:
-    """What a check is called, whether it blocks promotion, and what it says in the UI."""
+class Candidate:
+    """A release to check. Figures that take time are functions, called by the checks that need them."""
+
+    release: Release
+    table: "Table"  # at the release's table version
+    record: VersionRecord
+    plan: Plan
+    limits: CheckSettings
+    floors: SpaceSettings
+    recall: Callable[[], Mapping[str, Recall] | None]
+    evaluation: Callable[[], Evaluation | None]
+    comparison: Callable[[], Comparison | NotComparable]
+    empty_reason: Callable[[], str]
+    collapse_reason: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of a check, without the check's name and weight."""
+
+    passed: bool
+    summary: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    blocking: bool = False  # True: it blocks promotion, even by a check that otherwise warns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check: its name, whether a failure blocks promotion, its text in the UI, and its function."""
 
     name: str
     blocking: bool
     description: str
+    function: Callable[[Candidate], Finding]
+
+    def run(self, candidate: Candidate) -> CheckVerdict:
+        """Check the candidate."""
+        finding = self.function(candidate)
+        return CheckVerdict(
+            name=self.name,
+            passed=finding.passed,
+            blocking=self.blocking or finding.blocking,
+            summary=finding.summary,
+            figures=finding.figures,
+        )
 
 
-DIMENSION = CheckSpec(
-    name="dimension",
-    blocking=True,
-    description="The vector column has the dim and the element type of the encoder version.",
-)
-UNIT_VECTORS = CheckSpec(
-    name="unit_vectors",
-    blocking=True,
-    description="All vectors are finite, none is zero, and all have unit length where the encoder promises it.",
-)
-ACCOUNTS = CheckSpec(
-    name="accounts",
-    blocking=True,
-    description="Every item of the manifest is embedded, unchanged, quarantined or deleted, exactly once; and the "
-    "release is not empty where sources or what serves are not.",
-)
-ANN_RECALL = CheckSpec(
-    name="ann_recall",
-    blocking=True,
-    description="Recall@10 of the ANN index against exact search, on queries that are not rows of the table.",
-)
-RETRIEVAL = CheckSpec(
-    name="labelled_retrieval",
-    blocking=False,
-    description="Recall@10 and nDCG@10 on the judged queries of the space's query set.",
-)
-QUARANTINED = CheckSpec(
-    name="quarantined_share",
-    blocking=False,
-    description="Share of the items of the encoder's kinds that were set aside.",
-)
-COLLAPSED = CheckSpec(
-    name="collapsed_vectors",
-    blocking=False,
-    description="Mean cosine of pairs: near 1, the encoder says the same of everything. Blocks where live tells "
-    "the same items apart, or canary texts have one vector as well.",
-)
-COMPARED = CheckSpec(
-    name="compared_with_live",
-    blocking=True,
-    description="Labelled nDCG@10 and recall@10 beside what the space serves; overlap and latency for information.",
-)
-ALL = (DIMENSION, UNIT_VECTORS, ACCOUNTS, ANN_RECALL, RETRIEVAL, COMPARED, QUARANTINED, COLLAPSED)
-REQUIRED = frozenset(spec.name for spec in ALL if spec.blocking)
+def check(*, blocking: bool) -> Callable[[Callable[[Candidate], Finding]], Check]:
+    """Make a check of a function: it is called by the function's name and described by its docstring."""
+
+    def decorate(function: Callable[[Candidate], Finding]) -> Check:
+        description = " ".join((function.__doc__ or "").split())
+        return Check(name=function.__name__, blocking=blocking, description=description, function=function)
+
+    return decorate
 
 
-def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> CheckVerdict:
-    """The column's type against the encoder version's."""
-    kind = table.schema.field("vector").type
-    fixed = isinstance(kind, pa.FixedSizeListType)
-    number = pa.array([], kind.value_type).to_numpy().dtype.name if fixed else str(kind)
-    found_dim = kind.list_size if fixed else 0
-    passed = number == vector_dtype and found_dim == release.dim
-    summary = f"vectors are {number}[{found_dim}]; the encoder version has {vector_dtype}[{release.dim}]"
-    return _verdict(DIMENSION, passed, summary, dim=found_dim, expected_dim=release.dim)
+@check(blocking=True)
+def dimension(candidate: Candidate) -> Finding:
+    """Compare dim and element type of the vector column with those of the encoder version."""
+    return check_dimension(candidate.table, candidate.release, vector_dtype=candidate.record.vector_dtype)
 
 
-def check_unit_vectors(table: "Table", *, unit_length: bool) -> CheckVerdict:
-    """Finite, not zero, and of unit length; every row is looked at."""
+def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> Finding:
+    """Compare the column's type with the encoder version's."""
+    column = table.schema.field("vector").type
+    is_vector = isinstance(column, pa.FixedSizeListType)
+    dtype = pa.array([], column.value_type).to_numpy().dtype.name if is_vector else str(column)
+    dim = column.list_size if is_vector else 0
+    summary = f"vectors are {dtype}[{dim}]; the encoder version has {vector_dtype}[{release.dim}]"
+    return _finding(dtype == vector_dtype and dim == release.dim, summary, dim=dim, expected_dim=release.dim)
+
+
+@check(blocking=True)
+def unit_vectors(candidate: Candidate) -> Finding:
+    """Require that all vectors are finite, none is zero, and all have unit length if the encoder promises it."""
+    return check_unit_vectors(candidate.table, unit_length=candidate.record.spec.unit_length)
+
+
+def check_unit_vectors(table: "Table", *, unit_length: bool) -> Finding:
+    """Count vectors that are not finite, zero, or off unit length; every row is read."""
     rows = not_finite = zero = off = 0
     low, high = np.inf, -np.inf
     for vectors in vector_batches(table):
-        found = norms(vectors)
-        finite = np.isfinite(found)
-        rows += len(found)
+        lengths = norms(vectors)
+        finite = np.isfinite(lengths)
+        rows += len(lengths)
         not_finite += int((~finite).sum())
-        zero += int((found == 0).sum())
-        off += int((np.abs(found[finite] - 1) > _UNIT).sum())
+        zero += int((lengths == 0).sum())
+        off += int((np.abs(lengths[finite] - 1) > _UNIT).sum())
         if finite.any():
-            low, high = min(low, float(found[finite].min())), max(high, float(found[finite].max()))
+            low, high = min(low, float(lengths[finite].min())), max(high, float(lengths[finite].max()))
     bad = not_finite + zero + (off if unit_length else 0)
     summary = f"{rows} vectors: {not_finite} not finite, {zero} zero"
     if unit_length:
         summary += f", {off} off unit length"
-    norms_seen = {"min_norm": round(low, 5), "max_norm": round(high, 5)} if rows and np.isfinite(low) else {}
-    return _verdict(
-        UNIT_VECTORS,
-        bad == 0,
-        summary,
-        rows=rows,
-        not_finite=not_finite,
-        zero=zero,
-        off_unit_length=off,
-        **norms_seen,
-    )
+    extremes = {"min_norm": round(low, 5), "max_norm": round(high, 5)} if rows and np.isfinite(low) else {}
+    return _finding(bad == 0, summary, rows=rows, not_finite=not_finite, zero=zero, off_unit_length=off, **extremes)
 
 
-def check_accounts(table: "Table", plan: Plan, *, nothing: str = "") -> CheckVerdict:
-    """Manifest against rows: nothing missing, nothing doubled, nothing without its item.
+@check(blocking=True)
+def accounts(candidate: Candidate) -> Finding:
+    """Account for every item of the manifest: embedded, unchanged, quarantined or deleted, exactly once.
 
-    `nothing` says why the release is empty, where it must not be.
+    A release without rows fails where its sources, or the live release, have some.
+    """
+    return check_accounts(candidate.table, candidate.plan, empty_reason=candidate.empty_reason())
+
+
+def check_accounts(table: "Table", plan: Plan, *, empty_reason: str = "") -> Finding:
+    """Compare the manifest with the rows: none missing, none doubled, none without its item.
+
+    `empty_reason` is why the release has no rows, if it must have some.
     """
     columns = read(table, ["segment_id", "media_id", "segment_count"])
     items = columns.group_by("media_id").aggregate(
@@ -150,10 +169,9 @@ def check_accounts(table: "Table", plan: Plan, *, nothing: str = "") -> CheckVer
         else f"{missing} items without vectors, {orphans} with rows that should have none, "
         f"{doubled} doubled segments, {torn} items with segments missing"
     )
-    return _verdict(
-        ACCOUNTS,
-        closed and not nothing,
-        nothing or summary,
+    return _finding(
+        closed and not empty_reason,
+        empty_reason or summary,
         items=total,
         with_vectors=embedded,
         quarantined=quarantined,
@@ -165,17 +183,23 @@ def check_accounts(table: "Table", plan: Plan, *, nothing: str = "") -> CheckVer
     )
 
 
-def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows: int) -> CheckVerdict:
-    """The worst modality of the held-out queries counts. None: there is no ANN index to measure."""
+@check(blocking=True)
+def ann_recall(candidate: Candidate) -> Finding:
+    """Measure recall@10 of the ANN index against exact search, on queries that are not rows of the table."""
+    recall, target = candidate.recall(), candidate.limits.min_ann_recall
+    return check_ann_recall(recall, target=target, rows=candidate.release.rows)
+
+
+def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows: int) -> Finding:
+    """Compare the recall of the worst query modality with the target; None without an ANN index."""
     if recall is None:
-        return _verdict(ANN_RECALL, True, f"exact search: no ANN index on {rows} rows", exact=True, recall_at_10=1.0)
+        return _finding(True, f"exact search: no ANN index on {rows} rows", exact=True, recall_at_10=1.0)
     if not recall:
-        return _verdict(ANN_RECALL, False, "no held-out query could be made to measure the ANN index with")
+        return _finding(False, "no held-out query could be made to measure the ANN index with")
     worst_name, worst = min(recall.items(), key=lambda item: item[1].mean)
-    figures = {f"recall_at_10_{name}": round(seen.mean, 4) for name, seen in recall.items()}
-    summary = f"recall@10 {worst.mean:.3f} on {worst.queries} held-out {worst_name} queries, asked for {target:.2f}"
-    return _verdict(
-        ANN_RECALL,
+    by_modality = {f"recall_at_10_{name}": round(each.mean, 4) for name, each in recall.items()}
+    summary = f"recall@10 {worst.mean:.3f} on {worst.queries} held-out {worst_name} queries, target {target:.2f}"
+    return _finding(
         worst.mean >= target,
         summary,
         exact=False,
@@ -184,112 +208,159 @@ def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows
         queries=worst.queries,
         nprobes=worst.nprobes,
         refine_factor=worst.refine_factor,
-        **figures,
+        **by_modality,
     )
 
 
-def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndcg: float) -> CheckVerdict:
-    """Judged queries against the floors of the settings. None: the space has no query set."""
+@check(blocking=False)
+def labelled_retrieval(candidate: Candidate) -> Finding:
+    """Measure recall@10 and nDCG@10 on the labelled queries of the space."""
+    floors = candidate.floors
+    return check_retrieval(candidate.evaluation(), min_recall=floors.min_recall, min_ndcg=floors.min_ndcg)
+
+
+def check_retrieval(evaluation: Evaluation | None, *, min_recall: float, min_ndcg: float) -> Finding:
+    """Compare labelled queries with the floors of the settings; None if the space has no query set."""
     if evaluation is None:
-        return _verdict(RETRIEVAL, True, "the space has no query set")
+        return _finding(True, "the space has no query set")
     passed = evaluation.recall_at_10 >= min_recall and evaluation.ndcg_at_10 >= min_ndcg and evaluation.queries > 0
     summary = (
         f"recall@10 {evaluation.recall_at_10:.3f} (floor {min_recall:.2f}), "
-        f"nDCG@10 {evaluation.ndcg_at_10:.3f} (floor {min_ndcg:.2f}) on {evaluation.queries} judged queries"
+        f"nDCG@10 {evaluation.ndcg_at_10:.3f} (floor {min_ndcg:.2f}) on {evaluation.queries} labelled queries"
     )
     if evaluation.unknown:
         unknown = named(evaluation.unknown[:_NAMED], of=len(evaluation.unknown))
-        summary += f"; judgements name what is not in the index: {unknown}"
+        summary += f"; not in the index: {unknown}"
     figures = {name: value for name, value in asdict(evaluation).items() if name != "unknown"}
-    return _verdict(RETRIEVAL, passed, summary, **_rounded(figures), unknown=len(evaluation.unknown))
+    return _finding(passed, summary, **_rounded(figures), unknown=len(evaluation.unknown))
 
 
-def check_compared(found: Comparison | str, *, max_loss: float, max_lost_share: float) -> CheckVerdict:
-    """The candidate may not be worse than live by more than `max_loss`, nor have set aside more of live's items.
+@check(blocking=True)
+def compared_with_live(candidate: Candidate) -> Finding:
+    """Compare labelled nDCG@10 and recall@10 with the live release; overlap and latency are for information."""
+    limits = candidate.limits
+    return check_compared(
+        candidate.comparison(), max_loss=limits.max_quality_loss, max_lost_share=limits.max_quarantined_share
+    )
 
-    A text: why there is nothing to compare.
-    """
-    if isinstance(found, str):
-        return _verdict(COMPARED, True, found)
-    own, live = found.candidate, found.live_quality
-    measured = {
-        "live": found.live,
-        "overlap_at_10": found.overlap_at_10,
-        "queries": found.queries or None,
-        "median_ms": found.median_ms,
-        "live_median_ms": found.live_median_ms,
-        "lost_items": found.lost or None,
-    }
-    if own is not None:
-        measured |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
-    if live is not None:
-        measured |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
-    figures = _rounded({name: value for name, value in measured.items() if value is not None})
-    passed, summary = _not_worse(found, max_loss) if found.judged else (True, "the space has no judgements")
-    if found.overlap_at_10 is not None:
-        summary += f"; {found.overlap_at_10:.0%} of the ten nearest items are live's as well"
-        summary += f"; {found.median_ms} ms a query (live {found.live_median_ms} ms)"
-    if found.lost:
-        share = found.lost / found.live_items
+
+def check_compared(comparison: Comparison | NotComparable, *, max_loss: float, max_lost_share: float) -> Finding:
+    """Fail a candidate that is worse than live by more than `max_loss`, or has quarantined too many of live's items."""
+    if isinstance(comparison, NotComparable):
+        return _finding(True, comparison.reason)
+    passed, summary = _not_worse(comparison, max_loss) if comparison.labelled else (True, "no labelled queries")
+    if comparison.overlap_at_10 is not None:
+        summary += f"; {comparison.overlap_at_10:.0%} of the ten nearest items are live's as well"
+        summary += f"; {comparison.median_ms} ms a query (live {comparison.live_median_ms} ms)"
+    if comparison.lost:
+        share = comparison.lost / comparison.live_items
         passed = passed and share <= max_lost_share
         summary += (
-            f"; {found.lost} of live's {found.live_items} items were set aside ({share:.1%}, at most "
+            f"; {comparison.lost} of live's {comparison.live_items} items are quarantined ({share:.1%}, at most "
             f"{max_lost_share:.1%}: checks.max_quarantined_share)"
         )
-    return _verdict(COMPARED, passed, "; ".join(part for part in (summary, found.note) if part), **figures)
+    summary = "; ".join(part for part in (summary, comparison.note) if part)
+    return _finding(passed, summary, **_compared_figures(comparison))
 
 
-def _not_worse(found: Comparison, max_loss: float) -> tuple[bool, str]:
-    own, live = found.candidate, found.live_quality
+def _compared_figures(comparison: Comparison) -> dict[str, Any]:
+    own, live = comparison.candidate, comparison.live_quality
+    figures = {
+        "live": comparison.live,
+        "overlap_at_10": comparison.overlap_at_10,
+        "queries": comparison.queries or None,
+        "median_ms": comparison.median_ms,
+        "live_median_ms": comparison.live_median_ms,
+        "lost_items": comparison.lost or None,
+    }
+    if own is not None:
+        figures |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
+    if live is not None:
+        figures |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
+    return _rounded({name: value for name, value in figures.items() if value is not None})
+
+
+def _not_worse(comparison: Comparison, max_loss: float) -> tuple[bool, str]:
+    own, live = comparison.candidate, comparison.live_quality
     if live is None or own is None:
         way = "Restore live's model, or set checks.max_quality_loss to 1 to do without the comparison"
         return max_loss >= 1, "no figures to compare by" if max_loss >= 1 else f"no figures to compare by. {way}"
     if not own.queries:
-        way = "Mend the query set, or set checks.max_quality_loss to 1 to do without the comparison"
-        return max_loss >= 1, f"no judged query has a relevant item that both hold. {way}"
+        way = "Fix the query set, or set checks.max_quality_loss to 1 to do without the comparison"
+        return max_loss >= 1, f"no labelled query has a relevant item that both hold. {way}"
     loss = max(live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
-    which = ", as recorded" if found.recorded else ""
+    origin = ", as recorded" if comparison.recorded else ""
     summary = (
-        f"nDCG@10 {own.ndcg_at_10:.3f} (live {live.ndcg_at_10:.3f}{which}), recall@10 {own.recall_at_10:.3f} "
-        f"(live {live.recall_at_10:.3f}) on {own.queries} judged queries, at most {max_loss:.2f} worse"
+        f"nDCG@10 {own.ndcg_at_10:.3f} (live {live.ndcg_at_10:.3f}{origin}), recall@10 {own.recall_at_10:.3f} "
+        f"(live {live.recall_at_10:.3f}) on {own.queries} labelled queries, at most {max_loss:.2f} worse"
     )
     return loss <= max_loss + 1e-9, summary
 
 
-def check_quarantined(plan: Plan, *, max_share: float) -> CheckVerdict:
-    """How much of what the encoder reads was set aside, and why.
+@check(blocking=False)
+def quarantined_share(candidate: Candidate) -> Finding:
+    """Limit the share of quarantined items among those of the encoder's kinds."""
+    return check_quarantined(candidate.plan, max_share=candidate.limits.max_quarantined_share)
 
-    What is of no known kind belongs to its source, whose status tells of it once, and to no encoder.
+
+def check_quarantined(plan: Plan, *, max_share: float) -> Finding:
+    """Compare the quarantined share with its limit, and name the reasons.
+
+    Items of no known kind count once, in the status of their source, and for no encoder.
     """
     reasons = Counter[str]()
-    for found in plan.quarantined.values():
-        reasons.update(found)
-    aside = sum(reasons.values())
-    total = aside + sum(plan.unchanged.values()) + len(plan.encode)
-    share = aside / total if total else 0.0
+    for counts in plan.quarantined.values():
+        reasons.update(counts)
+    quarantined = sum(reasons.values())
+    total = quarantined + sum(plan.unchanged.values()) + len(plan.encode)
+    share = quarantined / total if total else 0.0
     why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
-    summary = f"{aside} of {total} items ({share:.1%}, at most {max_share:.1%})" + (f": {why}" if why else "")
-    return _verdict(QUARANTINED, share <= max_share, summary, quarantined=aside, share=round(share, 5))
+    summary = f"{quarantined} of {total} items ({share:.1%}, at most {max_share:.1%})" + (f": {why}" if why else "")
+    return _finding(share <= max_share, summary, quarantined=quarantined, share=round(share, 5))
 
 
-def check_collapsed(table: "Table", *, max_mean_cosine: float, useless: str = "") -> CheckVerdict:
-    """Mean cosine of all pairs of a sample of rows: a warning, for media may be alike.
+@check(blocking=False)
+def collapsed_vectors(candidate: Candidate) -> Finding:
+    """Limit the mean cosine of pairs: near 1, the encoder has one vector for everything.
 
-    `useless` says why the vectors are of no use, where it is not the media: that blocks.
+    Blocks if live tells the same items apart, or if canary texts have one vector as well.
+    """
+    limit = candidate.limits.max_mean_cosine
+    return check_collapsed(candidate.table, max_mean_cosine=limit, collapse_reason=candidate.collapse_reason())
+
+
+def check_collapsed(table: "Table", *, max_mean_cosine: float, collapse_reason: str = "") -> Finding:
+    """Compare the mean cosine of all pairs of a sample with its limit: a warning, for media may be alike.
+
+    `collapse_reason` is why the encoder is at fault rather than the media: that blocks.
     """
     vectors = sample_vectors(table, 2000)
     if len(vectors) < 2:
-        return _verdict(COLLAPSED, True, "fewer than two vectors")
+        return _finding(True, "fewer than two vectors")
     mean = mean_cosine(vectors)
-    passed = np.isfinite(mean) and mean <= max_mean_cosine
+    passed = bool(np.isfinite(mean) and mean <= max_mean_cosine)
     summary = f"mean cosine of pairs {mean:.3f}, at most {max_mean_cosine:.2f}"
     figures = {"mean_cosine": round(mean, 4)} if np.isfinite(mean) else {}
-    verdict = _verdict(COLLAPSED, bool(passed) and not useless, useless or summary, **figures)
-    return replace(verdict, blocking=True) if useless else verdict
+    if collapse_reason:
+        return Finding(False, collapse_reason, figures, blocking=True)
+    return Finding(passed, summary, figures)
 
 
-def _verdict(spec: CheckSpec, passed: bool, summary: str, **figures: Any) -> CheckVerdict:
-    return CheckVerdict(name=spec.name, passed=bool(passed), blocking=spec.blocking, summary=summary, figures=figures)
+CHECKS = (
+    dimension,
+    unit_vectors,
+    accounts,
+    ann_recall,
+    labelled_retrieval,
+    compared_with_live,
+    quarantined_share,
+    collapsed_vectors,
+)
+REQUIRED = frozenset(each.name for each in CHECKS if each.blocking)
+
+
+def _finding(passed: bool, summary: str, **figures: Any) -> Finding:
+    return Finding(bool(passed), summary, figures)
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

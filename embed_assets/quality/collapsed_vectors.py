@@ -17,52 +17,54 @@ _SAME = 0.999  # of canary texts, which have little in common
 _FEWEST = 3  # items: of two, live may only tell small letters from capitals
 _SAMPLE = 500  # rows
 
-_WAY_OUT = "Restore the model's weights and tokenizer, or set checks.max_mean_cosine to 1 to have it all the same"
+_WAY_OUT = "Restore the model's weights and tokenizer, or set checks.max_mean_cosine to 1 to accept it"
 
 
 def mean_cosine(vectors: np.ndarray) -> float:
-    """Of all pairs of different rows of float (n, dim), n > 1; NaN where one of them is."""
+    """Return the mean over all pairs of different rows of float (n, dim), n > 1; NaN if one of them is."""
     unit = vectors / np.maximum(norms(vectors), 1e-12)[:, None]
     total, count = unit.sum(axis=0, dtype=np.float64), len(unit)
     return float(np.minimum(1, (total @ total - count) / (count * (count - 1))))
 
 
-def why_collapsed(store: Store, record: VersionRecord, release: Release, *, most: float) -> str:
-    """Why a release of nearly one vector must not go live, in words; "" where it may, or its vectors differ.
+def collapse_reason(store: Store, record: VersionRecord, release: Release, *, most: float) -> str:
+    """Return why a release of nearly one vector must not go live; "" if it may, or if its vectors differ.
 
-    It must not where live tells the same items apart, by at most `most`, the mean cosine that the settings allow;
-    nor where the encoder has one vector for canary texts as well. Items of equal content do not count, and a version
+    It must not if live separates the same items, by at most `most`, the mean cosine that the settings allow;
+    nor if the encoder has one vector for canary texts as well. Items of equal content do not count, and a version
     that was live before is not stopped: its media may have become alike.
     """
-    own = _items(release, store)
+    own = _vectors_by_item(release, store)
     vectors = np.array(list(own.values()))
     if most >= 1 or len(own) < 2 or not mean_cosine(vectors) >= _ONE:
         return ""
     pointer = store.serving.pointer(release.space)
     if pointer.names(release.version_id):
         return ""
-    said = f"all items have nearly one vector (mean cosine {mean_cosine(vectors):.3f})"
+    finding = f"all items have nearly one vector (mean cosine {mean_cosine(vectors):.3f})"
     if pointer.live is not None and len(own) >= _FEWEST:
-        theirs = _vectors_of(pointer.live, store, own)
-        if len(theirs) >= _FEWEST and (mean := mean_cosine(theirs)) <= most:
-            return f"{said}, where {pointer.live.key}, which serves, tells them apart ({mean:.3f}). {_WAY_OUT}"
-    return f"{said}, and so have texts with nothing in common. {_WAY_OUT}" if _one_for_all(store, record) else ""
+        live = _live_vectors(pointer.live, store, own)
+        if len(live) >= _FEWEST and (mean := mean_cosine(live)) <= most:
+            return f"{finding}, where {pointer.live.key}, which serves, separates them ({mean:.3f}). {_WAY_OUT}"
+    return f"{finding}, and so have texts with nothing in common. {_WAY_OUT}" if _one_for_all(store, record) else ""
 
 
-def _items(release: Release, store: Store) -> dict[str, np.ndarray]:
-    """Media id → vector of a segment, of a sample of items of different content."""
+def _vectors_by_item(release: Release, store: Store) -> dict[str, np.ndarray]:
+    """Return a vector by media id, of a sample of items of different content."""
     rows = spread(open_release(store, release), ["media_id", "media_hash", "vector"], _SAMPLE)
-    vectors, seen = matrix(rows.column("vector").combine_chunks()), set[str]()
-    found: dict[str, np.ndarray] = {}
-    for name, content, vector in zip(*(rows[c].to_pylist() for c in ("media_id", "media_hash")), vectors, strict=True):
-        if content not in seen:
-            seen.add(content)
-            found[name] = vector
-    return found
+    vectors, contents = matrix(rows.column("vector").combine_chunks()), set[str]()
+    by_item: dict[str, np.ndarray] = {}
+    for media_id, content, vector in zip(
+        *(rows[c].to_pylist() for c in ("media_id", "media_hash")), vectors, strict=True
+    ):
+        if content not in contents:
+            contents.add(content)
+            by_item[media_id] = vector
+    return by_item
 
 
-def _vectors_of(live: Release, store: Store, items: Iterable[str]) -> np.ndarray:
-    """Of those items that live has, a vector each: float32, (n, dim)."""
+def _live_vectors(live: Release, store: Store, items: Iterable[str]) -> np.ndarray:
+    """Return a vector of each item that live has: float32, (n, dim)."""
     try:
         rows = read(open_release(store, live), ["media_id", "vector"], where=one_of("media_id", list(items)))
     except StoreError:
@@ -72,6 +74,6 @@ def _vectors_of(live: Release, store: Store, items: Iterable[str]) -> np.ndarray
 
 
 def _one_for_all(store: Store, record: VersionRecord) -> bool:
-    kept = store.canaries.get(record.id)
-    texts = kept[0].get("text") if kept and "text" in record.spec.media else None
+    canaries = store.canaries.get(record.id)
+    texts = canaries[0].get("text") if canaries and "text" in record.spec.media else None
     return texts is not None and len(texts) > 1 and mean_cosine(texts) >= _SAME

@@ -1,4 +1,4 @@
-"""why_empty: an index of nothing is no success, and never takes the place of one that has rows."""
+"""empty_reason: an index without rows is no success, and never takes the place of one that has rows."""
 
 from collections import Counter
 
@@ -10,11 +10,11 @@ from embed_assets.store.vectors import BEYOND_FLOAT16, NOT_FINITE
 _REASONS = 3  # that are named
 
 
-def why_empty(settings: PipelineSettings, store: Store, release: Release) -> str:
-    """Why a release without rows must not serve, in words; "" where it may.
+def empty_reason(settings: PipelineSettings, store: Store, release: Release) -> str:
+    """Return why a release without rows must not go live; "" if it may.
 
-    It may where the sources hold items that other encoders take, and where the run accepts deletions. It may not
-    where no vector that the encoder made can be stored: a model with broken weights.
+    It may if the sources hold items that other encoders take, or if the run accepts deletions. It may not
+    if none of the encoder's vectors can be stored: a model with broken weights.
     """
     if release.rows or settings.accept_deletions:
         return ""
@@ -26,40 +26,40 @@ def why_empty(settings: PipelineSettings, store: Store, release: Release) -> str
         )
     columns = ("media_id", "source", "modality", "status", "reason")
     rows = store.manifest.table(settings.sources, columns=columns).to_pylist()
-    taken = _taken(settings, store)
-    found = [row for row in rows if row["status"] != "deleted"]
-    if unusable := _unusable(store, release, {row["media_id"] for row in found}):
-        return unusable
-    if any(row["status"] == "ok" and (taken is None or row["modality"] in taken) for row in found):
+    modalities = _encoded_modalities(settings, store)
+    present = [row for row in rows if row["status"] != "deleted"]
+    if reason := _unstorable_reason(store, release, {row["media_id"] for row in present}):
+        return reason
+    if any(row["status"] == "ok" and (modalities is None or row["modality"] in modalities) for row in present):
         return ""
-    return "nothing to embed: " + "; ".join(_of_source(settings, name, found) for name in settings.sources)
+    return "nothing to embed: " + "; ".join(_source_reason(settings, name, present) for name in settings.sources)
 
 
-def _unusable(store: Store, release: Release, items: set[str]) -> str:
-    """That the encoder has no vector for anything that it was given, in words; "" where that is not the reason."""
-    aside = [row for row in store.quarantine(release.table).rows(["media_id", "reason"]) if row["media_id"] in items]
-    why = Counter(row["reason"] for row in aside)
+def _unstorable_reason(store: Store, release: Release, items: set[str]) -> str:
+    """Return that no vector of the encoder can be stored, with the reasons; "" if that is not the case."""
+    rows = [row for row in store.quarantine(release.table).rows(["media_id", "reason"]) if row["media_id"] in items]
+    why = Counter(row["reason"] for row in rows)
     if not why or set(why) - {NOT_FINITE, BEYOND_FLOAT16}:
         return ""
-    named = ", ".join(f"{count:,} {reason}" for reason, count in why.most_common(_REASONS))
-    return f"no vector of encoder {release.encoder!r} can be stored: {named}. Check the model's weights"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in why.most_common(_REASONS))
+    return f"no vector of encoder {release.encoder!r} can be stored: {reasons}. Check the model's weights"
 
 
-def _taken(settings: PipelineSettings, store: Store) -> set[str] | None:
-    """Kinds of media that some encoder of the settings takes; None where one of them has no version yet."""
-    versions = [store.versions.of(encoder) for encoder in settings.encoders]
-    if not all(versions):
+def _encoded_modalities(settings: PipelineSettings, store: Store) -> set[str] | None:
+    """Return the kinds of media that the settings' encoders take; None if one of them has no version yet."""
+    records = [store.versions.of(encoder) for encoder in settings.encoders]
+    if not all(records):
         return None
-    return {kind for known in versions for kind in known[-1].spec.media}
+    return {modality for versions in records for modality in versions[-1].spec.media}
 
 
-def _of_source(settings: PipelineSettings, name: str, rows: list[dict[str, str]]) -> str:
+def _source_reason(settings: PipelineSettings, name: str, rows: list[dict[str, str]]) -> str:
     own = [row for row in rows if row["source"] == name]
     place = f"source {name!r} ({settings.sources[name].address})"
     if not own:
-        return f"{place} lists no item that pattern {settings.sources[name].pattern!r} fits"
+        return f"{place} lists no item that matches pattern {settings.sources[name].pattern!r}"
     why = Counter(
         row["reason"] if row["status"] == "quarantined" else f"{row['modality']}, which no encoder takes" for row in own
     )
-    named = ", ".join(f"{count} {reason}" for reason, count in why.most_common(_REASONS))
-    return f"{place} has {len(own):,} items, none that can be used: {named}"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in why.most_common(_REASONS))
+    return f"{place} has {len(own):,} items, none that can be used: {reasons}"

@@ -1,4 +1,4 @@
-"""Asked: the queries that a version is measured with, encoded once: judged ones, and held-out ones."""
+"""EvaluationQueries: the queries that a version is measured with, labelled and held out, encoded once."""
 
 import hashlib
 import time
@@ -22,7 +22,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Modality
 from embed_assets.media.segments import Segmenting, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
-from embed_assets.quality.labelled_queries import Judged, load_queries
+from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.store import Store
@@ -31,11 +31,11 @@ from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import limits_as, sampling_as
 from embed_assets.versions.query_input import question_of
 
-_JUDGED, _HELD_OUT = "judged", "held out"
+_LABELLED, _HELD_OUT = "judged", "held out"  # kinds, as stores name them
 
 
-class Asked:
-    """Query vectors of a pipeline's encoder versions. `load` gives a version's encoder, when it is needed."""
+class EvaluationQueries:
+    """Query vectors of a pipeline's encoder versions; `load` loads a version's encoder when it is needed."""
 
     def __init__(
         self,
@@ -55,78 +55,78 @@ class Asked:
         self._budget = budget
         self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
 
-    def judged(self, space: str) -> list[Judged]:
-        """The query set of a space; empty where it has none."""
+    def labelled(self, space: str) -> list[LabelledQuery]:
+        """Read the query set of a space; empty if it has none."""
         settings = self._settings.spaces.get(space)
         if settings is None or not settings.queries:
             return []
         return load_queries(settings.queries, files_in=settings.query_files)
 
-    def vectors(self, record: VersionRecord, queries: Sequence[Judged]) -> np.ndarray:
-        """Vectors of judged queries, float32 (len(queries), dim); encoded once per version, then kept."""
-        kept = self._kept(record)
+    def vectors(self, record: VersionRecord, queries: Sequence[LabelledQuery]) -> np.ndarray:
+        """Return vectors of labelled queries, float32 (len(queries), dim); encoded once per version and stored."""
+        stored = self._query_vectors(record)
         limits = limits_as(record, self._limits)
         ids = [_query_id(query, limits) for query in queries]
-        known = kept.get(_JUDGED)
-        missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
+        by_id = stored.get(_LABELLED)
+        missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in by_id}
         if missing:
             encoder = self._load(record)
-            asked = [self._question(query, record) for query in missing.values()]
-            prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in asked]
-            found = self._encoded(encoder, prepared)
-            for modality in dict.fromkeys(modality for modality, _ in asked):
-                rows = [place for place, (kind, _) in enumerate(asked) if kind == modality]
-                kept.put(_JUDGED, modality, [list(missing)[row] for row in rows], found[rows])
-            known |= {name: (kind, v) for name, (kind, _), v in zip(missing, asked, found, strict=True)}
-        return np.stack([known[name][1] for name in ids])
+            inputs = [self._query_input(query, record) for query in missing.values()]
+            prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
+            vectors = self._encoded(encoder, prepared)
+            for modality in dict.fromkeys(modality for modality, _ in inputs):
+                rows = [row for row, (kind, _) in enumerate(inputs) if kind == modality]
+                stored.put(_LABELLED, modality, [list(missing)[row] for row in rows], vectors[rows])
+            by_id |= {name: (kind, v) for name, (kind, _), v in zip(missing, inputs, vectors, strict=True)}
+        return np.stack([by_id[name][1] for name in ids])
 
     def held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
-        """Queries that are not rows, by modality: the judged ones, then spans or crops up to the wanted number."""
-        wanted = self._settings.checks.recall_queries
-        found: dict[str, list[np.ndarray]] = {}
-        if judged := self.judged(record.spec.space):
-            self.vectors(record, judged)
-            for modality, vector in list(self._kept(record).get(_JUDGED).values())[:wanted]:
-                found.setdefault(modality, []).append(vector)
+        """Return queries that are not rows, by modality: labelled ones, then spans or crops up to `recall_queries`."""
+        count = self._settings.checks.recall_queries
+        by_modality: dict[str, list[np.ndarray]] = {}
+        if labelled := self.labelled(record.spec.space):
+            self.vectors(record, labelled)
+            for modality, vector in list(self._query_vectors(record).get(_LABELLED).values())[:count]:
+                by_modality.setdefault(modality, []).append(vector)
         for modality, vector in self._derived(record, table).values():
-            group = found.setdefault(modality, [])
-            if len(group) < wanted:
+            group = by_modality.setdefault(modality, [])
+            if len(group) < count:
                 group.append(vector)
-        return {modality: np.stack(vectors) for modality, vectors in found.items() if vectors}
+        return {modality: np.stack(vectors) for modality, vectors in by_modality.items() if vectors}
 
     def held_out_by_id(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
-        """Derived queries by the segment that they are a part of: versions that cut alike have the same ones."""
+        """Return derived queries by the segment that they are a part of: versions that cut alike have the same ones."""
         return {name: vector for name, (_, vector) in self._derived(record, table).items()}
 
     def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
-        wanted, kept = self._settings.checks.recall_queries, self._kept(record)
-        derived = kept.get(_HELD_OUT)
-        if len(derived) < min(wanted, table.count_rows()):
-            self._derive(record, table, kept, wanted)
-            derived = kept.get(_HELD_OUT)
+        count, stored = self._settings.checks.recall_queries, self._query_vectors(record)
+        derived = stored.get(_HELD_OUT)
+        if len(derived) < min(count, table.count_rows()):
+            self._derive(record, table, stored, count)
+            derived = stored.get(_HELD_OUT)
         return derived
 
-    def _question(self, query: Judged, record: VersionRecord) -> tuple[Modality, Any]:
+    def _query_input(self, query: LabelledQuery, record: VersionRecord) -> tuple[Modality, Any]:
         limits = limits_as(record, self._limits)
-        return question_of(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
+        return question_of(_query_content(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
-    def _kept(self, record: VersionRecord) -> QueryVectors:
+    def _query_vectors(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)
 
-    def _derive(self, record: VersionRecord, table: Any, kept: QueryVectors, count: int) -> None:
-        """Make held-out queries from rows: of a chunk some words, of a picture, sound or clip a part."""
+    def _derive(self, record: VersionRecord, table: Any, stored: QueryVectors, count: int) -> None:
+        """Make held-out queries from rows: some words of a chunk, a part of a picture, sound or clip."""
         encoder = self._load(record)
         rows = read(table, ["segment_id", "source", "modality", "key", "kind", "start", "text"]).to_pylist()
         for kind in dict.fromkeys(row["kind"] for row in rows):
             chosen = evenly([row for row in rows if row["kind"] == kind], count)
-            made = [(row["segment_id"], asked) for row in chosen if (asked := self._query(record, encoder, row))]
-            if made:
-                vectors = self._encoded(encoder, [asked for _, asked in made])
-                modality = made[0][1].modality
-                kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
+            queries = [(row["segment_id"], query) for row in chosen if (query := self._query(record, encoder, row))]
+            if queries:
+                vectors = self._encoded(encoder, [query for _, query in queries])
+                modality = queries[0][1].modality
+                stored.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in queries], vectors)
 
     def _encoded(self, encoder: Encoder, prepared: Sequence[Prepared]) -> np.ndarray:
-        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the process's allowance."""
+        """Encode queries: float32 (len(prepared), dim). Their cost counts against the run's budget."""
         started, billed = time.monotonic(), getattr(encoder, "billed_tokens", 0)
         vectors = encode(encoder, prepared, budget=self._budget(encoder))
         if allowance := current():
@@ -140,7 +140,7 @@ class Asked:
         return vectors
 
     def _read(self, source: str, key: str) -> bytes:
-        """The bytes of an item. A table is read once for all of its rows."""
+        """Read the bytes of an item. A table is read once for all of its rows."""
         settings = self._settings.sources[source]
         if settings.kind == "files":
             options, links = settings.storage_options, settings.follow_links
@@ -155,7 +155,7 @@ class Asked:
         return self._readers[source](row)
 
     def _query(self, record: VersionRecord, encoder: Encoder, row: dict[str, Any]) -> Prepared | None:
-        """The held-out query of one row, prepared; None where the row is too small to leave something out."""
+        """Prepare the held-out query of one row; None if the row is too small to leave something out."""
         seed = int(hashlib.sha256(row["segment_id"].encode()).hexdigest()[:8], 16)
         if row["kind"] == "chunk":
             span = span_of(row["text"] or "", seed=seed)
@@ -177,14 +177,15 @@ class Asked:
             )
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)
-        except (EmbedAssetsError, StopIteration):  # gone or other since it was embedded: a refresh settles it
+        except (EmbedAssetsError, StopIteration):  # deleted or changed since it was embedded: a refresh finds it
             return None
 
 
-def _asked_with(query: Judged, limits: Limits) -> str | bytes:
+def _query_content(query: LabelledQuery, limits: Limits) -> str | bytes:
     return query.query if query.file is None else read_regular(Path(query.file), limits.max_bytes)
 
 
-def _query_id(query: Judged, limits: Limits) -> str:
-    said = _asked_with(query, limits)
-    return f"{_JUDGED}:{hashlib.sha256(said.encode() if isinstance(said, str) else said).hexdigest()[:24]}"
+def _query_id(query: LabelledQuery, limits: Limits) -> str:
+    content = _query_content(query, limits)
+    data = content.encode() if isinstance(content, str) else content
+    return f"{_LABELLED}:{hashlib.sha256(data).hexdigest()[:24]}"

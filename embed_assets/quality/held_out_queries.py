@@ -1,4 +1,4 @@
-"""Held-out queries: near what is in the table, never a row of it.
+"""Held-out queries: near the rows of the table, never one of them.
 
 A query taken from the table finds itself, and overstates recall by 3 to 4 points. Here a text query is a
 span of some words from inside a chunk; other queries are parts of pictures, sounds and clips.
@@ -20,7 +20,7 @@ _WORDS = 12
 
 
 def span_of(text: str, *, seed: int) -> str | None:
-    """Up to twelve consecutive words from inside a text; None where it is too short to leave words out."""
+    """Return up to twelve consecutive words from inside a text; None if it is too short to leave words out."""
     words = text.split()
     length = min(_WORDS, len(words) * 2 // 3)
     if length < 3:
@@ -30,7 +30,7 @@ def span_of(text: str, *, seed: int) -> str | None:
 
 
 def crop_of(picture: "Image", *, seed: int) -> "Image":
-    """Three quarters of each side, somewhere inside the picture."""
+    """Crop three quarters of each side, somewhere inside the picture."""
     width, height = (max(1, int(side * _CROP)) for side in picture.size)
     draw = np.random.default_rng(seed)
     left, top = (
@@ -40,7 +40,7 @@ def crop_of(picture: "Image", *, seed: int) -> "Image":
 
 
 def part_of(payload: Any, *, seed: int) -> tuple[Modality, Any]:
-    """Modality and three quarters of a picture, of a sound's length, or of every frame of a clip."""
+    """Return the modality and three quarters of a picture, of a sound's length, or of every frame of a clip."""
     if isinstance(payload, Sound):
         length = max(1, int(len(payload.samples) * _CROP))
         start = int(np.random.default_rng(seed).integers(0, len(payload.samples) - length + 1))
@@ -53,7 +53,7 @@ def part_of(payload: Any, *, seed: int) -> tuple[Modality, Any]:
 
 
 def evenly(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """`count` rows, spread evenly over all when sorted by segment id: the same choice on every run."""
+    """Choose `count` rows, spread evenly over all in order of segment id: the same choice on every run."""
     ordered = sorted(rows, key=lambda row: row["segment_id"])
     if len(ordered) <= count:
         return ordered

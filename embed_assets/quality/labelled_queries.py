@@ -1,4 +1,4 @@
-"""Labelled queries: a fixed set of queries with judgements, one JSON object a line."""
+"""Labelled queries: a fixed set of queries with their relevant items, one JSON object a line."""
 
 import json
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ _FIELDS = {"query", "query_file", "relevant", "relevant_labels"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """One query, in words or as a file, and what is relevant to it: item keys, or labels whose items all are.
+class LabelledQuery:
+    """One query, in words or as a file, and its relevant items: their keys, or labels whose items all are.
 
     `file` is a local path; `query` is then its name.
     """
@@ -26,9 +26,13 @@ class Judged:
     relevant: tuple[str, ...] = ()
     relevant_labels: tuple[str, ...] = ()
 
+    def hashed_text(self) -> str:
+        """Return the text that the hash of a release's check settings is made of, the same for all releases."""
+        return repr(self).replace("LabelledQuery", "Judged", 1)  # the class's name in the first releases
 
-def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> list[Judged]:
-    """The query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field.
+
+def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> list[LabelledQuery]:
+    """Read the query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field.
 
     A `query_file` is taken from the folder `files_in`, or from the query set's own.
     """
@@ -37,22 +41,22 @@ def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> lis
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"Query set {str(path)!r} does not exist. Name a JSONL file, or leave `queries` out.")
-    found = []
+    queries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
-            found.append(_judged(line, f"{path}:{number}", Path(files_in or path.parent)))
-    if not found:
+            queries.append(_parse(line, f"{path}:{number}", Path(files_in or path.parent)))
+    if not queries:
         raise SettingsError(f"Query set {str(path)!r} holds no query.")
-    return found
+    return queries
 
 
-def _judged(line: str, where: str, folder: Path) -> Judged:
+def _parse(line: str, where: str, folder: Path) -> LabelledQuery:
     try:
         row: Any = json.loads(line)
     except json.JSONDecodeError as error:
         raise SettingsError(f"{where}: not JSON: {error}") from error
-    asked = [row.get(name) for name in ("query", "query_file")] if isinstance(row, Mapping) else [None]
-    if [isinstance(value, str) for value in asked].count(True) != 1:
+    contents = [row.get(name) for name in ("query", "query_file")] if isinstance(row, Mapping) else [None]
+    if [isinstance(content, str) for content in contents].count(True) != 1:
         raise SettingsError(f"{where}: expected an object with a text in `query`, or a path in `query_file`.")
     if unknown := set(row) - _FIELDS:
         raise SettingsError(
@@ -64,7 +68,7 @@ def _judged(line: str, where: str, folder: Path) -> Judged:
     file = on_disk(str(folder / row["query_file"])) if "query_file" in row else None
     if file is not None and not Path(file).is_file():
         raise SettingsError(f"{where}: query_file: there is no file {file!r}.")
-    return Judged(query=row.get("query", file), file=file, relevant=relevant, relevant_labels=labels)
+    return LabelledQuery(query=row.get("query", file), file=file, relevant=relevant, relevant_labels=labels)
 
 
 def _texts(values: Any, where: str) -> tuple[str, ...]:

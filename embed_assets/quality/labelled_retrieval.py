@@ -1,4 +1,4 @@
-"""Labelled retrieval: nDCG and recall of a release on judged queries, by item rather than by segment."""
+"""Labelled retrieval: nDCG and recall of a release on labelled queries, by item rather than by segment."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.quality.ann_answer_cache import ann_answers
-from embed_assets.quality.labelled_queries import Judged
+from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.ranking_metrics import ndcg_at, recall_at, reciprocal_rank
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest_items
 from embed_assets.store.serving.releases import Release
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Means over the judged queries that have at least one relevant item in the table."""
+    """Means over the labelled queries that have at least one relevant item in the table."""
 
     queries: int
     unanswerable: int  # queries whose relevant items are all absent
-    unknown: tuple[str, ...]  # keys and labels of judgements that nothing in the table has
+    unknown: tuple[str, ...]  # relevant keys and labels that no item in the table has
     ndcg_at_10: float
     recall_at_10: float
     recall_at_100: float | None  # None where fewer than 100 items were ranked
@@ -34,33 +34,33 @@ class Evaluation:
 def evaluate(
     table: "Table",
     release: Release,
-    judged: Sequence[Judged],
+    queries: Sequence[LabelledQuery],
     vectors: np.ndarray,
     *,
     by_exact_search: bool = False,
     depth: int = 10,
 ) -> Evaluation:
-    """Rank items for each query by their best segment and compare with the judgements.
+    """Rank items for each query by their best segment and compare them with the relevant ones.
 
-    `vectors` are the encoded queries, (len(judged), dim); `depth` items are ranked at least.
+    `vectors` are the encoded queries, (len(queries), dim); `depth` items are ranked at least.
     """
-    relevant, unknown = relevant_items(table, judged)
+    relevant, unknown = relevant_items(table, queries)
     scores: list[tuple[float, float, float, float]] = []
     limit = depth * SEGMENTS_PER_ITEM
     answerable = np.array([bool(wanted) for wanted in relevant], bool)
-    asked = vectors[answerable]
+    vectors = vectors[answerable]
     if by_exact_search or not release.ann:
-        found = exact(table, asked, k=limit, distance=release.distance, columns=["media_id"])
-        ids = [tuple(rows.column("media_id").to_pylist()) for rows in found]
+        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"])
+        ids = [tuple(rows.column("media_id").to_pylist()) for rows in nearest]
     else:
         effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
-        near = ann_answers(table, asked, k=limit, distance=release.distance, **effort)
-        ids = [answer.media_ids for answer in near]
-    answers = [list(dict.fromkeys(found)) for found in ids]
-    as_asked = replace(release, ann=release.ann and not by_exact_search)
-    for place, found in enumerate(ids):
-        if len(answers[place]) < depth and len(found) == limit:  # a long document filled the rows
-            rows = nearest_items(table, asked[place], as_asked, k=depth, columns=["media_id"])
+        cached = ann_answers(table, vectors, k=limit, distance=release.distance, **effort)
+        ids = [answer.media_ids for answer in cached]
+    answers = [list(dict.fromkeys(media_ids)) for media_ids in ids]
+    searched = replace(release, ann=release.ann and not by_exact_search)
+    for place, media_ids in enumerate(ids):
+        if len(answers[place]) < depth and len(media_ids) == limit:  # a long document filled the rows
+            rows = nearest_items(table, vectors[place], searched, k=depth, columns=["media_id"])
             answers[place] = [row["media_id"] for row in rows]
     for ranked, wanted in zip(answers, filter(None, relevant), strict=True):
         scores.append(
@@ -74,7 +74,7 @@ def evaluate(
     means = np.mean(scores, axis=0) if scores else np.zeros(4)
     return Evaluation(
         queries=len(scores),
-        unanswerable=len(judged) - len(scores),
+        unanswerable=len(queries) - len(scores),
         unknown=unknown,
         ndcg_at_10=float(means[0]),
         recall_at_10=float(means[1]),
@@ -83,48 +83,48 @@ def evaluate(
     )
 
 
-def relevant_items(table: "Table", judged: Sequence[Judged]) -> tuple[list[set[str]], tuple[str, ...]]:
-    """Media ids relevant to each query, of those that are in the table; and what of the judgements nothing there has.
+def relevant_items(table: "Table", queries: Sequence[LabelledQuery]) -> tuple[list[set[str]], tuple[str, ...]]:
+    """Return media ids in the table that are relevant to each query; and keys and labels that no item there has.
 
-    A judged key is an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`. Keys and
-    labels are compared in NFC.
+    A relevant key is an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`. Keys
+    and labels are compared in NFC.
     """
-    keys = {composed(key) for query in judged for key in query.relevant}
-    labels = {composed(label) for query in judged for label in query.relevant_labels}
+    keys = {composed(key) for query in queries for key in query.relevant}
+    labels = {composed(label) for query in queries for label in query.relevant_labels}
     by_key = _ids_by_key(table, keys) if keys else {}
     by_label = _ids_by_label(table, labels) if labels else {}
     nothing: set[str] = set()
-    found = [
+    relevant = [
         set().union(
             *(by_key.get(composed(key), nothing) for key in query.relevant),
             *(by_label.get(composed(label), nothing) for label in query.relevant_labels),
         )
-        for query in judged
+        for query in queries
     ]
-    named = [(key, by_key) for query in judged for key in query.relevant]
-    named += [(label, by_label) for query in judged for label in query.relevant_labels]
-    return found, tuple(dict.fromkeys(name for name, known in named if composed(name) not in known))
+    named = [(key, by_key) for query in queries for key in query.relevant]
+    named += [(label, by_label) for query in queries for label in query.relevant_labels]
+    return relevant, tuple(dict.fromkeys(name for name, ids in named if composed(name) not in ids))
 
 
-def _ids_by_key(table: "Table", wanted: Collection[str]) -> dict[str, set[str]]:
-    """Media ids by the judged key that names them; by source and key only where no key is just so."""
-    found: dict[str, set[str]] = {}
+def _ids_by_key(table: "Table", keys: Collection[str]) -> dict[str, set[str]]:
+    """Return media ids by relevant key; a key with its source counts only if no item's key is equal to it."""
+    plain: dict[str, set[str]] = {}
     qualified: dict[str, set[str]] = {}
     rows = read(table, ["media_id", "source", "key"])
     columns = (rows[name].to_pylist() for name in ("media_id", "source", "key"))
     for media_id, source, key in zip(*columns, strict=True):
         name = composed(key)
-        if name in wanted:
-            found.setdefault(name, set()).add(media_id)
-        if (whole := f"{source}/{name}") in wanted:
+        if name in keys:
+            plain.setdefault(name, set()).add(media_id)
+        if (whole := f"{source}/{name}") in keys:
             qualified.setdefault(whole, set()).add(media_id)
-    return qualified | found
+    return qualified | plain
 
 
-def _ids_by_label(table: "Table", wanted: Collection[str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _ids_by_label(table: "Table", labels: Collection[str]) -> dict[str, set[str]]:
+    ids: dict[str, set[str]] = {}
     for row in read(table, ["media_id", "labels"]).to_pylist():
         for label in map(composed, row["labels"] or ()):
-            if label in wanted:
-                found.setdefault(label, set()).add(row["media_id"])
-    return found
+            if label in labels:
+                ids.setdefault(label, set()).add(row["media_id"])
+    return ids

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def pca_plane(vectors: np.ndarray, *, sample: int = 5000) -> np.ndarray:
-    """Coordinates on the first two principal components: float32, (len(vectors), 2).
+    """Return coordinates on the first two principal components: float32, (len(vectors), 2).
 
     The axes are fit on an even sample; each is turned so that its largest weight is positive, so that
     equal input gives an equal picture.

@@ -1,8 +1,9 @@
-"""Gate: what a candidate is measured by before it may serve: search effort, recall, judgements, checks."""
+"""Promotion gate: a candidate's search effort, recall and labelled retrieval, measured before it may go live."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.errors import SettingsError
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality import checks
 from embed_assets.quality.ann_recall import LADDER, Recall, measure, tune
-from embed_assets.quality.candidate_comparison import Comparison, compare, lost_items
-from embed_assets.quality.collapsed_vectors import why_collapsed
-from embed_assets.quality.empty_index import why_empty
-from embed_assets.quality.evaluation_queries import Asked
+from embed_assets.quality.candidate_comparison import Comparison, NotComparable, compare, lost_items
+from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
+from embed_assets.quality.collapsed_vectors import collapse_reason
+from embed_assets.quality.empty_index import empty_reason
+from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
@@ -27,56 +28,56 @@ from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
-_KEPT = 64  # measurements of recall that a process remembers: a table version does not change
-_measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
+_CACHE_SIZE = 64  # measurements of recall that a process caches: a table version does not change
+_recall_cache: dict[tuple[str, str, int, str, int, int], Recall] = {}
 
 
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
-    """Whether a release was compared with another version than the one that its space serves by now, or with none."""
+    """Whether a release was compared with another version than the live one, or with none."""
     live = pointer.live
     if live is None or pointer.names(release.version_id):
         return False
-    verdicts = [check for check in release.checks if check.name == checks.COMPARED.name]
-    return any(str(check.figures.get("live", "")).partition("@")[0] != live.table for check in verdicts)
+    verdicts = [verdict for verdict in release.checks if verdict.name == compared_with_live.name]
+    return any(str(verdict.figures.get("live", "")).partition("@")[0] != live.table for verdict in verdicts)
 
 
 class Gate:
-    """Measures candidates of a pipeline."""
+    """Measures the candidates of a pipeline."""
 
-    def __init__(self, settings: PipelineSettings, store: Store, asked: Asked) -> None:
+    def __init__(self, settings: PipelineSettings, store: Store, queries: EvaluationQueries) -> None:
         self._settings = settings
         self._store = store
-        self._asked = asked
+        self._queries = queries
 
-    def indexed_by(self) -> str:
-        """Hash of the settings that indices are built by."""
+    def index_settings_hash(self) -> str:
+        """Return the hash of the settings that indices are built by."""
         return canonical_hash(self._settings.index.model_dump(exclude={"vector_dtype"}))[:12]
 
-    def checked_by(self, space: str) -> str:
-        """Hash of the settings and the judgements that checks of a space's releases run by."""
-        wanted = self._settings.spaces.get(space, SpaceSettings())
+    def check_settings_hash(self, space: str) -> str:
+        """Return the hash of the settings and labelled queries that the checks of a space's releases run by."""
         try:
-            judged = [repr(query) for query in self._asked.judged(space)]
-        except SettingsError as error:  # the checks say it, a look at the status need not fail of it
-            judged = [str(error)]
-        floors = {"min_recall": wanted.min_recall, "min_ndcg": wanted.min_ndcg}
-        return canonical_hash([self._settings.checks.model_dump(), floors, judged])[:12]
+            labelled = [query.hashed_text() for query in self._queries.labelled(space)]
+        except SettingsError as error:  # the checks report it; reading the status must not fail
+            labelled = [str(error)]
+        limits = self._space_settings(space)
+        floors = {"min_recall": limits.min_recall, "min_ndcg": limits.min_ndcg}
+        return canonical_hash([self._settings.checks.model_dump(), floors, labelled])[:12]
 
     def tuned(
         self, record: VersionRecord, report: IndexReport, *, before: Release | None = None
     ) -> dict[str, Recall] | None:
-        """Recall by query modality, each at the cheapest effort that reaches the target; None without ANN index.
+        """Return recall by query modality, each at the cheapest effort that reaches the target; None without an index.
 
-        `before`, a release of the same index: what it needed is tried first, and nothing cheaper.
+        `before` is a release of the same index: its effort is tried first, and nothing cheaper.
         """
         if not report.ann:
             return None
         table = self._store.open(record.table)
         target = self._settings.checks.min_ann_recall
         start = (before.nprobes, before.refine_factor) if before else LADDER[0]
-        found = {}
-        for modality, queries in self._asked.held_out(record, table).items():
-            found[modality] = tune(
+        recall = {}
+        for modality, queries in self._queries.held_out(record, table).items():
+            recall[modality] = tune(
                 table,
                 queries,
                 k=_K,
@@ -85,87 +86,83 @@ class Gate:
                 start=start,
                 rows=_K * SEGMENTS_PER_ITEM,
             )
-            self._remember(table, queries, found[modality])
-        return found
+            self._cache(table, queries, recall[modality])
+        return recall
 
     def recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
-        """Recall of the release as it will be asked: its own effort, its own table version."""
+        """Measure recall of the release as it is searched: its own effort, its own table version."""
         if not release.ann:
             return None
-        found = {}
-        for modality, queries in self._asked.held_out(record, table).items():
+        recall = {}
+        for modality, queries in self._queries.held_out(record, table).items():
             effort = (release.nprobes, release.refine_factor)
-            seen = _measured.get(self._measurement(table, queries, *effort))
-            found[modality] = seen or self._measure(table, queries, release.distance, *effort)
-        return found
+            cached = _recall_cache.get(self._cache_key(table, queries, *effort))
+            recall[modality] = cached or self._measure(table, queries, release.distance, *effort)
+        return recall
 
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
         truth = kth_distances(table, queries, k=_K, distance=distance)
         effort = {"nprobes": nprobes, "refine_factor": refine_factor, "rows": _K * SEGMENTS_PER_ITEM}
-        seen = measure(table, queries, truth, k=_K, distance=distance, **effort)
-        self._remember(table, queries, seen)
-        return seen
+        recall = measure(table, queries, truth, k=_K, distance=distance, **effort)
+        self._cache(table, queries, recall)
+        return recall
 
-    def _remember(self, table: Any, queries: np.ndarray, seen: Recall) -> None:
-        while len(_measured) >= _KEPT:
-            _measured.pop(next(iter(_measured)))
-        _measured[self._measurement(table, queries, seen.nprobes, seen.refine_factor)] = seen
+    def _cache(self, table: Any, queries: np.ndarray, recall: Recall) -> None:
+        while len(_recall_cache) >= _CACHE_SIZE:
+            _recall_cache.pop(next(iter(_recall_cache)))
+        _recall_cache[self._cache_key(table, queries, recall.nprobes, recall.refine_factor)] = recall
 
-    def _measurement(
+    def _cache_key(
         self, table: Any, queries: np.ndarray, nprobes: int, refine_factor: int
     ) -> tuple[str, str, int, str, int, int]:
-        """What a measurement depends on: these queries, so asked, of this version of the table."""
-        asked = hashlib.sha256(np.ascontiguousarray(queries).tobytes()).hexdigest()
-        return self._store.uri, table.name, table.version, asked, nprobes, refine_factor
+        """Everything that a measurement depends on: the queries, the effort and the version of the table."""
+        digest = hashlib.sha256(np.ascontiguousarray(queries).tobytes()).hexdigest()
+        return self._store.uri, table.name, table.version, digest, nprobes, refine_factor
 
     def evaluate(self, record: VersionRecord, release: Release, *, by_exact_search: bool = False) -> Evaluation | None:
-        """Labelled retrieval of a release on its space's query set; None where the space has none."""
-        judged = self._asked.judged(release.space)
-        if not judged:
+        """Measure labelled retrieval of a release on its space's query set; None if the space has none."""
+        labelled = self._queries.labelled(release.space)
+        if not labelled:
             return None
-        vectors = self._asked.vectors(record, judged)
+        vectors = self._queries.vectors(record, labelled)
         table = open_release(self._store, release)
-        return evaluate(table, release, judged, vectors, by_exact_search=by_exact_search)
+        return evaluate(table, release, labelled, vectors, by_exact_search=by_exact_search)
 
-    def compared(self, record: VersionRecord, release: Release) -> Comparison | str:
-        """The release beside what its space serves; a text where there is nothing to compare with."""
+    def comparison(self, record: VersionRecord, release: Release) -> Comparison | NotComparable:
+        """Compare the release with the live release of its space."""
         pointer = self._store.serving.pointer(release.space)
         live = pointer.live
         if live is None:
-            return "nothing serves yet"
+            return NotComparable("nothing serves yet")
         if pointer.serves(record.id):
-            return f"its version is live already, as {live.key}"
+            return NotComparable(f"its version is live already, as {live.key}")
         if pointer.names(record.id):  # it may be worse: that is why another is live
-            return f"its version was live before {live.key}, and roll-back returns to it"
-        found = compare(record, release, live, store=self._store, asked=self._asked)
-        lost, held = lost_items(self._store, release, live)
-        return replace(found, lost=lost, live_items=held)
+            return NotComparable(f"its version was live before {live.key}, and roll-back returns to it")
+        comparison = compare(record, release, live, store=self._store, queries=self._queries)
+        lost, live_items = lost_items(self._store, release, live)
+        return replace(comparison, lost=lost, live_items=live_items)
+
+    def candidate(self, record: VersionRecord, release: Release, plan: Plan) -> Candidate:
+        """Return the release as its checks take it; nothing is measured yet."""
+        table, limits = open_release(self._store, release), self._settings.checks
+        return Candidate(
+            release=release,
+            table=table,
+            record=record,
+            plan=plan,
+            limits=limits,
+            floors=self._space_settings(release.space),
+            recall=partial(self.recall, record, table, release),
+            evaluation=partial(self.evaluate, record, release),
+            comparison=partial(self.comparison, record, release),
+            empty_reason=partial(empty_reason, self._settings, self._store, release),
+            collapse_reason=partial(collapse_reason, self._store, record, release, most=limits.max_mean_cosine),
+        )
 
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
-        """Name → check, each ready to run on the release."""
-        table, wanted = open_release(self._store, release), self._settings.checks
-        space = self._settings.spaces.get(release.space, SpaceSettings())
-        return {
-            checks.DIMENSION.name: lambda: checks.check_dimension(table, release, vector_dtype=record.vector_dtype),
-            checks.UNIT_VECTORS.name: lambda: checks.check_unit_vectors(table, unit_length=record.spec.unit_length),
-            checks.ACCOUNTS.name: lambda: checks.check_accounts(
-                table, plan, nothing=why_empty(self._settings, self._store, release)
-            ),
-            checks.ANN_RECALL.name: lambda: checks.check_ann_recall(
-                self.recall(record, table, release), target=wanted.min_ann_recall, rows=release.rows
-            ),
-            checks.RETRIEVAL.name: lambda: checks.check_retrieval(
-                self.evaluate(record, release), min_recall=space.min_recall, min_ndcg=space.min_ndcg
-            ),
-            checks.COMPARED.name: lambda: checks.check_compared(
-                self.compared(record, release),
-                max_loss=wanted.max_quality_loss,
-                max_lost_share=wanted.max_quarantined_share,
-            ),
-            checks.QUARANTINED.name: lambda: checks.check_quarantined(plan, max_share=wanted.max_quarantined_share),
-            checks.COLLAPSED.name: lambda: checks.check_collapsed(
-                table,
-                max_mean_cosine=wanted.max_mean_cosine,
-                useless=why_collapsed(self._store, record, release, most=wanted.max_mean_cosine),
-            ),
-        }
+        """Return all checks by name, each ready to run on the release."""
+        candidate = self.candidate(record, release, plan)
+        return {check.name: partial(check.run, candidate) for check in CHECKS}
+
+    def _space_settings(self, space: str) -> SpaceSettings:
+        return self._settings.spaces.get(space, SpaceSettings())

@@ -1,4 +1,4 @@
-"""Unreadable share: how much of a source nothing can read; it counts once, for the source, and against no encoder."""
+"""Unreadable share: how much of a source nothing can read; it counts once, for the source, and for no encoder."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ from embed_assets.store.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable:
-    """Items of a source that are set aside and of no known kind, so that no encoder has them in its account."""
+    """Items of a source that are quarantined and of no known kind, so that no encoder accounts for them."""
 
-    items: int  # of the source, deleted ones aside
-    aside: int
+    items: int  # of the source, without deleted ones
+    quarantined: int
     reasons: dict[str, int]
-    most: float  # share that may be set aside
+    most: float  # share that may be quarantined
 
     @property
     def share(self) -> float:
-        """0 where the source is empty."""
-        return self.aside / self.items if self.items else 0.0
+        """0 for an empty source."""
+        return self.quarantined / self.items if self.items else 0.0
 
     @property
     def passed(self) -> bool:
-        """Whether these are few enough."""
+        """Whether the share is within its limit."""
         return self.share <= self.most
 
-    def told(self) -> str:
-        """One line: how many, and why."""
+    def summary(self) -> str:
+        """Return one line: how many items, and why."""
         why = ", ".join(f"{reason} {count}" for reason, count in Counter(self.reasons).most_common(5))
-        told = f"{self.aside} of {self.items} items can't be read, or are of no known kind"
-        return f"{told} ({self.share:.1%}, at most {self.most:.1%}){f': {why}' if why else ''}"
+        line = f"{self.quarantined} of {self.items} items can't be read, or are of no known kind"
+        return f"{line} ({self.share:.1%}, at most {self.most:.1%}){f': {why}' if why else ''}"
 
 
 def unreadable(manifest: Manifest, source: str, *, most: float) -> Unreadable:
-    """By the manifest as it is."""
+    """Count the unreadable items of a source in the manifest."""
     rows = manifest.table([source], columns=("status", "modality", "reason")).to_pylist()
-    live = [row for row in rows if row["status"] != "deleted"]
-    aside = [row["reason"] for row in live if row["status"] == "quarantined" and row["modality"] is None]
-    return Unreadable(items=len(live), aside=len(aside), reasons=dict(Counter(aside)), most=most)
+    present = [row for row in rows if row["status"] != "deleted"]
+    reasons = [row["reason"] for row in present if row["status"] == "quarantined" and row["modality"] is None]
+    return Unreadable(items=len(present), quarantined=len(reasons), reasons=dict(Counter(reasons)), most=most)

@@ -12,7 +12,7 @@ from embed_assets.media.files.unicode_names import ByName, composed, on_disk
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.labelled_queries import Judged, load_queries
+from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.quality.labelled_retrieval import relevant_items
 from embed_assets.store.saved_settings import save_settings
 from tests.cli.conftest import Command
@@ -110,9 +110,7 @@ def test_what_names_nothing_is_told_by_name_and_all_else_is_found(steps: Steps, 
     status = read_status(steps)
     (encoder,) = status.encoders
     assert encoder.ndcg_at_10 == 1.0
-    assert encoder.notes[0].endswith(
-        "on 4 judged queries; judgements name what is not in the index: 'gone.txt', 'printemps'"
-    )
+    assert encoder.notes[0].endswith("on 4 labelled queries; not in the index: 'gone.txt', 'printemps'")
     assert status.unmatched["notes"].told() == "2 rows of the sidecar name no item: 'hiver/nothing.txt', 'naïve.txt'"
     captions = {row["key"]: row["caption"] for row in steps.manifest.rows("notes")}
     assert captions[nfd("été/ambré.txt")] == "told"
@@ -162,6 +160,6 @@ def test_a_key_that_is_just_so_comes_before_one_with_its_source(steps: Steps, tm
     assert record is not None
     table = steps.vectors(record).open()
     assert table is not None
-    (found,), _ = relevant_items(table, [Judged(query="q", relevant=("notes/x.txt",))])
+    (found,), _ = relevant_items(table, [LabelledQuery(query="q", relevant=("notes/x.txt",))])
     ids = {row["media_id"]: row["key"] for row in steps.manifest.rows("notes")}
     assert {ids[each] for each in found} == {"notes/x.txt"}

@@ -152,7 +152,7 @@ def test_without_judgements_held_out_queries_give_overlap_and_latency(tmp_path, 
     swap(seed=5)
     verdict = checked(steps)
     assert verdict.passed
-    assert "no judgements" in verdict.summary
+    assert "no labelled queries" in verdict.summary
     assert verdict.figures["queries"] == COUNT
     assert 0.2 < verdict.figures["overlap_at_10"] < 1
     assert "ndcg_at_10" not in verdict.figures
@@ -176,7 +176,7 @@ def test_where_lives_model_is_gone_its_recorded_figures_are_compared(tmp_path, s
     verdict = checked(steps)
     assert verdict.passed, verdict.summary
     assert "nDCG@10 1.000 (live 1.000, as recorded)" in verdict.summary
-    assert "live can't be asked" in verdict.summary
+    assert "live can't be searched" in verdict.summary
     assert "overlap_at_10" not in verdict.figures
 
 
@@ -213,7 +213,7 @@ def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_
     second = pipeline(tmp_path, encoders={"words": {"model": "words", "segment": {"max_tokens": 8}}})
     verdict = checked(second)
     assert not verdict.passed
-    assert "20 of live's 30 items were set aside (66.7%" in verdict.summary
+    assert "20 of live's 30 items are quarantined (66.7%" in verdict.summary
     with pytest.raises(PromotionError, match="20 of live's 30 items"):
         second.promote(second.resolve("words").record, by="test")
     assert steps.store.serving.live_release("words").key == before

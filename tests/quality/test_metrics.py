@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from embed_assets.quality.ann_recall import measure
-from embed_assets.quality.labelled_queries import Judged
+from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import evaluate, relevant_items
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.quality.ranking_metrics import lower_bound, ndcg_at, recall_at, reciprocal_rank
@@ -123,9 +123,9 @@ def test_an_evaluation_ranks_items_by_their_best_segment(tmp_path):
     table = vector_table(Store(str(tmp_path)), vectors, **columns).open()
     assert table is not None
     judged = [
-        Judged(query="one", relevant=("b.txt",)),
-        Judged(query="two", relevant_labels=("cat",)),
-        Judged(query="three", relevant=("gone.txt",)),
+        LabelledQuery(query="one", relevant=("b.txt",)),
+        LabelledQuery(query="two", relevant_labels=("cat",)),
+        LabelledQuery(query="three", relevant=("gone.txt",)),
     ]
     assert relevant_items(table, judged) == ([{"b"}, {"a", "c"}, set()], ("gone.txt",))
     facts = {"space": "s", "encoder": "e", "encoder_version": "v", "table": "words__v1", "table_version": 2}

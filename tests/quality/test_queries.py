@@ -14,7 +14,7 @@ from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.limits import Limits
 from embed_assets.quality.evaluation_queries import _query_id
 from embed_assets.quality.held_out_queries import crop_of, evenly, span_of
-from embed_assets.quality.labelled_queries import Judged, load_queries
+from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.store.query_vectors import QueryVectors
 from tests.support import all_rows, note, picture, pipeline, run_all, write_notes
 
@@ -33,8 +33,8 @@ def test_queries_are_read_with_their_judgements(tmp_path):
         json.dumps({"query": "blau", "relevant_labels": ["blue"]}),
     )
     assert load_queries(file) == [
-        Judged(query="red", relevant=("a.txt", "b.txt")),
-        Judged(query="blau", relevant_labels=("blue",)),
+        LabelledQuery(query="red", relevant=("a.txt", "b.txt")),
+        LabelledQuery(query="blau", relevant_labels=("blue",)),
     ]
 
 
@@ -162,14 +162,14 @@ def test_a_query_file_is_known_by_as_many_bytes_as_may_be_read_and_no_pipe_is_wa
     limits, ids = Limits(max_bytes=100), []
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"x" * 101 + name.encode() * 1000)
-        ids.append(_query_id(Judged(query=name, file=str(tmp_path / name)), limits))
+        ids.append(_query_id(LabelledQuery(query=name, file=str(tmp_path / name)), limits))
     assert ids[0] == ids[1]
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(b""), daemon=True)  # who waits for it waits not for ever
     writer.start()
     with pytest.raises(MediaError, match="is a pipe"):
-        _query_id(Judged(query="pipe", file=str(pipe)), limits)
+        _query_id(LabelledQuery(query="pipe", file=str(pipe)), limits)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writer.join(10)
     os.close(reader)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from embed_assets.assets.names import Names
-from embed_assets.quality.checks import ANN_RECALL, RETRIEVAL
+from embed_assets.quality.checks import ann_recall, labelled_retrieval
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -36,7 +36,7 @@ def build_jobs(names: Names) -> dict[str, EncoderJobs]:
 def _jobs(names: Names, encoder: str) -> EncoderJobs:
     sources = [names.key(of=source, kind="manifest") for source in names.settings.sources_of(encoder)]
     vectors, index = (names.key(of=encoder, kind=kind) for kind in ("vectors", "index"))
-    measured = [dg.AssetCheckKey(index, spec.name) for spec in (ANN_RECALL, RETRIEVAL)]
+    measured = [dg.AssetCheckKey(index, spec.name) for spec in (ann_recall, labelled_retrieval)]
     return EncoderJobs(
         embed=_job(
             names.named(f"{encoder}_embed"),
