@@ -39,7 +39,7 @@ def command(encoder: str | None, version: str | None, all_unused: bool, store: s
 
 
 def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[tuple[str, str]]:
-    """(encoder, version) of each that goes."""
+    """Return (encoder, version) of each version to retire."""
     if all_unused:
         if version is not None:
             raise StoreError("Name a VERSION or give --all-unused, not both.")

@@ -30,8 +30,8 @@ def command(
     Run again, it does only what changed. Without MEDIA and --settings it runs the pipeline that the
     store was built with.
     """
-    told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
-    settings = chosen_settings(media, settings_file, store, **told)
+    options = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
+    settings = chosen_settings(media, settings_file, store, **options)
     allowance = made_allowance(budget or settings.compute.budget)
     outcome = apply(settings, quiet=as_json, allowance=allowance)
     if as_json:

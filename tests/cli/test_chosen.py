@@ -63,7 +63,7 @@ def test_a_text_that_is_called_a_picture_is_found(tmp_path: Path, command: Comma
     assert command("run", "media", "--offline", "--store", "store").exit_code == 0
     found = json.loads(command("search", "when does it open", "--store", "store", "--json").stdout)
     assert found["text"][0]["key"] == "notes.jpg"
-    assert command("quarantine", "--store", "store").output.startswith("Nothing is set aside")
+    assert command("quarantine", "--store", "store").output.startswith("Nothing is quarantined")
 
 
 @pytest.mark.timeout(300)

@@ -43,7 +43,7 @@ def test_a_plan_shows_items_cost_reason_and_gate_and_runs_nothing(
     assert "why: segment.max_tokens: unset → 8 (against" in result.stdout
     assert "measured with version" in result.stdout
     assert "accounts" in result.stdout and "promotion automatic" in result.stdout
-    assert "Together: 11 items to encode" in result.stdout
+    assert "Total: 11 items to encode" in result.stdout
     assert words == []
 
 

@@ -35,5 +35,5 @@ def test_where_nothing_is_set_aside_it_says_so(
     """And the next run is as fresh as before."""
     write_notes(tmp_path / "notes", 3)
     command("run", "--settings", pipeline_yaml())
-    assert command("retry", "--store", "store").stdout == "Nothing is set aside.\n"
+    assert command("retry", "--store", "store").stdout == "Nothing is quarantined.\n"
     assert "Everything is fresh" in command("run", "--store", "store").stdout
