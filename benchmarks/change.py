@@ -35,9 +35,7 @@ from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.store import Store
 
 MOST_SECONDS = 1.0  # of a run with nothing to do, for 10,000 items
 MOST_SHARE = 0.02  # of the full run's time, with 1 % edited
@@ -116,11 +114,11 @@ def settings_of(work: Path, model: str, *, media: str = "media", store: str = "s
 def run(what: str, settings: PipelineSettings, items: int) -> Run:
     """Run the pipeline and tell what it did."""
     store = Store(settings.store)
-    events, before = len(History(store).all("embed")), _versions(store)
+    events, before = len(store.history.all("embed")), _versions(store)
     started = time.perf_counter()
     run_pipeline(settings, quiet=True)
     seconds = time.perf_counter() - started
-    encoded = sum(event["segments_encoded"] for event in History(store).all("embed")[events:])
+    encoded = sum(event["segments_encoded"] for event in store.history.all("embed")[events:])
     written = sum(version - before.get(name, 0) for name, version in _versions(store).items())
     done = Run(what=what, items=items, encoded=encoded, table_versions=written, seconds=round(seconds, 2))
     print(f"{what}: {seconds:.2f} s, {encoded} encoded", file=sys.stderr, flush=True)
@@ -210,7 +208,7 @@ def measure(work: Path, *, texts: int, limit: int | None, media_only: bool) -> O
 def _swapped(work: Path, settings: PipelineSettings, items: int, outcome: Outcome) -> None:
     """Re-embedding with other weights, while another process asks what serves."""
     answers = work / "answers.jsonl"
-    live = Serving(Store(settings.store)).pointer("text").live
+    live = Store(settings.store).serving.pointer("text").live
     command = [sys.executable, __file__, "--ask", settings.store, str(answers)]
     with subprocess.Popen(command) as asking:
         while not answers.exists() or len(answers.read_text().splitlines()) < ASKED:
@@ -229,7 +227,7 @@ def _swapped(work: Path, settings: PipelineSettings, items: int, outcome: Outcom
     outcome.old_answers = sum(answer == old[question] for question, answer in lines)
     outcome.new_answers = sum(answer == new[question] != old[question] for question, answer in lines)
     outcome.mixed_answers = outcome.questions - outcome.errors - outcome.old_answers - outcome.new_answers
-    after = Serving(Store(settings.store)).pointer("text").live
+    after = Store(settings.store).serving.pointer("text").live
     assert live is not None and after is not None and live.encoder_version != after.encoder_version
 
 

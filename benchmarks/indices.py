@@ -19,8 +19,8 @@ os.environ.setdefault("LANCE_LOG", "error")
 import numpy as np
 
 from embed_assets.quality.ann_recall import LADDER, measure
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from tests.support import vector_table
 
 QUERIES, CELL = 100, 4096
@@ -65,7 +65,7 @@ def measured(dim: int, rows: int) -> list[dict[str, Any]]:
     for kind, config in configs(dim, rows).items():
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder)
-            table = vector_table(store, made[QUERIES:], dtype="float16").store.open("words__v1")
+            table = vector_table(store, made[QUERIES:], dtype="float16").database.open("words__v1")
             before, started = size_of(folder), time.process_time()
             try:
                 table.create_index("vector", config=config, name="vector_idx")

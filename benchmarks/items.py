@@ -20,11 +20,12 @@ os.environ.setdefault("LANCE_LOG", "error")
 import numpy as np
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, nearest, nearest_items
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
-from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.store import Store
+from embed_assets.store.vectors import vector_schema
+from embed_assets.store.version_id import VersionId
 from tests.support import vector_rows
 
 DIM, TOPICS = 384, 200
@@ -107,10 +108,10 @@ def measured(folder: Path, rows: int, queries: int, k: int) -> dict[str, Any]:
 def served(folder: Path, rows: int) -> tuple[Any, Release]:
     """The table of so many rows, made and indexed once."""
     store = Store(str(folder / str(rows)))
-    made = VectorTable(store, "words", "v1")
+    made = store.vectors(VersionId("words", "v1"))
     if made.open() is None:
         vectors, documents = corpus(rows)
-        schema = vector_schema(dim=DIM, dtype="float16", encoder="words", version="v1", distance="cosine")
+        schema = vector_schema(VersionId("words", "v1"), dim=DIM, dtype="float16", distance="cosine")
         told = {"segment_id": [f"{name}:{place}" for place, name in enumerate(documents)], "media_id": documents}
         made.create(schema)
         made.replace_items(

@@ -6,8 +6,8 @@ import dagster as dg
 
 from embed_assets.assets.pipeline import build_definitions
 from embed_assets.errors import SettingsError
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 
 
 def _definitions() -> dg.Definitions:

@@ -5,8 +5,8 @@ import os
 from embed_assets.demo.run import demo_settings
 from embed_assets.load_settings import load_settings
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 
 
 def pipeline_settings() -> PipelineSettings:

@@ -12,7 +12,6 @@ from typing import Any
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.upkeep.maintenance import maintain
 from embed_assets.store.versions import VersionRecord
 from tests.support import REPOSITORY, pipeline, run_all, write_notes
@@ -61,7 +60,7 @@ def run_operation(operation: str, steps: Steps) -> None:
     elif operation == "promote":
         steps.promote(record, by="test")
     elif operation == "roll back":
-        live = Serving(steps.store).pointer("words").live
+        live = steps.store.serving.pointer("words").live
         if live is not None and live.encoder_version == record.version:
             steps.roll_back("words", by="test")
     else:
@@ -79,7 +78,7 @@ def finish(operation: str, steps: Steps) -> dict[str, Any]:
         steps.index(record)
         steps.check(record)
         steps.serve(record, by="test")
-    pointer = Serving(steps.store).pointer("words")
+    pointer = steps.store.serving.pointer("words")
     assert pointer.live is not None
     rows = {record.version: _rows(steps, record) for record in steps.kept("words")}
     return {"live": pointer.live.encoder_version, "held": pointer.held, "rows": rows}
@@ -87,7 +86,7 @@ def finish(operation: str, steps: Steps) -> dict[str, Any]:
 
 def answers_from_a_checked_version(steps: Steps) -> None:
     """The store opens, and search reads a release that passed."""
-    live = Serving(steps.store).pointer("words").live
+    live = steps.store.serving.pointer("words").live
     assert live is not None
     assert not live.failures(REQUIRED)
     assert len(Searcher(steps.store, compute=steps.settings.compute).search("copper ferry", space="words", k=5)) == 5
@@ -131,7 +130,7 @@ def _main() -> None:
     operation, root, store = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     steps = steps_on(root, store)
     steps.encoder(_candidate(steps))
-    Serving(steps.store).pointer("words")
+    steps.store.serving.pointer("words")
     import lance  # noqa: F401 (imports are not what is killed)
 
     print("ready", flush=True)

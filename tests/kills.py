@@ -21,7 +21,7 @@ import numpy as np
 
 from embed_assets.load_settings import load_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.version_id import VersionId
 from tests.support import REPOSITORY, note, write_notes, write_weights
 
 NEXT_SECONDS = 120.0  # that the command after a kill may take
@@ -132,13 +132,13 @@ class Harness:
     def is_as_undisturbed(self, scratch: Path) -> None:
         """Rows of the current and the live version equal those of a store that is made of the same media at once."""
         steps = Steps(load_settings(self.root / "pipeline.yaml"))
-        pointer = Serving(steps.store).pointer("words")
+        pointer = steps.store.serving.pointer("words")
         current = steps.current("words")
         assert pointer.live is not None
         assert current is not None
         self.cuts[current.version] = self.cut
         for version in {current.version, pointer.live.encoder_version}:
-            found = steps.vectors(steps.version("words", version)).open()
+            found = steps.vectors(steps.version(VersionId("words", version))).open()
             assert found is not None
             if version in self.cuts:
                 expected = self._made_at_once(scratch / version, self.cuts[version])

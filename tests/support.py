@@ -24,8 +24,9 @@ from embed_assets.errors import PromotionError, SettingsError
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.version_id import VersionId
 from tests.s3_server import S3Server, s3_server
 
 REPOSITORY = Path(__file__).parents[1]
@@ -335,8 +336,8 @@ def all_rows(steps: Steps, encoder: str = "words") -> list[dict[str, Any]]:
 
 def vector_table(store: Store, vectors: np.ndarray, *, dtype: str = "float32", **columns: Sequence[Any]) -> VectorTable:
     """A vector table "words__v1" of one-segment items; `columns` replace what is made up."""
-    made = VectorTable(store, "words", "v1")
-    schema = vector_schema(dim=vectors.shape[1], dtype=dtype, encoder="words", version="v1", distance="cosine")
+    made = store.vectors(VersionId("words", "v1"))
+    schema = vector_schema(VersionId("words", "v1"), dim=vectors.shape[1], dtype=dtype, distance="cosine")
     made.create(schema)
     made.replace_items(vector_rows(schema, vectors, **columns), replaced=())
     return made

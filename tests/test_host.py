@@ -69,7 +69,7 @@ import dagster as dg
 
 from embed_assets.assets.names import grid_range
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from shop.definitions import defs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -8,8 +8,6 @@ import pytest
 
 from embed_assets.pipeline.plan_report import EncoderPlan, plan_encoder, plan_pipeline, plan_tables
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.versions import EncoderVersions
 from tests import support
 from tests.support import pipeline, rewrite, run_all, table_versions, write_notes, write_weights
 
@@ -37,7 +35,7 @@ def test_planning_registers_encodes_and_promotes_nothing(steps, tmp_path, words)
     assert not plan_pipeline(pipeline(tmp_path, encoders=SMALLER)).fresh
     assert table_versions(steps.store) == before
     assert words == []
-    assert len(EncoderVersions(steps.store).of("words")) == 1
+    assert len(steps.store.versions.of("words")) == 1
 
 
 def test_planning_reads_what_changed_since(steps, tmp_path):
@@ -158,7 +156,7 @@ def test_a_space_that_serves_another_encoder_is_named(tmp_path, words):
     both = {"words": {"model": "words"}, "others": {"model": "words", "segment": {"max_tokens": 8}}}
     steps = pipeline(tmp_path, encoders=both)
     run_all(steps)
-    live = Serving(steps.store).pointer("words").live
+    live = steps.store.serving.pointer("words").live
     assert live is not None
     planned = {found.encoder: found for found in plan_pipeline(steps).encoders}
     assert {found.live for found in planned.values()} == {f"{live.encoder}/{live.encoder_version}"}

@@ -6,8 +6,8 @@ import pytest
 
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import load_settings
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import save_settings, saved_settings
+from embed_assets.store.store import Store
 
 GOOD = """
 store: lake

@@ -13,7 +13,6 @@ from embed_assets.pipeline.plan_report import plan_pipeline
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Serving
 from tests import support
 from tests.support import (
     NOT_ENCODABLE,
@@ -115,7 +114,7 @@ def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_
     told = read_status(steps).encoders[0]
     assert (told.state, told.stale) == ("candidate", 1)
     assert told.failures[0].startswith("accounts: 1 items without vectors")
-    live = Serving(steps.store).pointer("words").live
+    live = steps.store.serving.pointer("words").live
     assert live is not None
     assert live.rows == 10
     assert steps.embed(record).total("embedded") == 1  # and the next run mends it

@@ -18,8 +18,7 @@ from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.status import SourceStatus, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.quarantine import Quarantine
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.version_id import VersionId
 from tests import support
 from tests.support import (
     NOT_ENCODABLE,
@@ -215,7 +214,7 @@ def test_a_quarantined_item_is_retried_once_it_is_cleared(tmp_path, words):
     steps = pipeline(tmp_path)
     refresh_and_embed(steps)
     words.clear()
-    assert Quarantine(steps.store, steps.resolve("words").record.table).clear() == 1
+    assert steps.store.quarantine(steps.resolve("words").record.table).clear() == 1
     refresh_and_embed(steps)
     assert words == [NOT_ENCODABLE]
 
@@ -272,7 +271,7 @@ def test_a_smaller_chunk_is_another_encoder_version_beside_the_old(tmp_path, wor
     assert found.is_new
     assert list(found.changes) == ["segment.max_tokens: None → 8"]
     run_all(cut)
-    pointer = Serving(steps.store).pointer("words")
+    pointer = steps.store.serving.pointer("words")
     assert pointer.live and pointer.previous
     assert (pointer.live.rows, pointer.previous.rows) == (len(all_rows(cut)), len(all_rows(steps)))
     assert len(all_rows(cut)) > len(all_rows(steps)) == 3
@@ -313,7 +312,7 @@ def test_steps_in_the_wrong_order_say_which_comes_first(tmp_path, words):
     with pytest.raises(StoreError, match="index it first"):
         steps.promote(record, by="test")
     with pytest.raises(StoreError, match="no version 'other'"):
-        steps.version("words", "other")
+        steps.version(VersionId("words", "other"))
 
 
 def test_a_source_that_is_not_there_deletes_nothing(tmp_path, words):
@@ -483,7 +482,7 @@ def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_al
     for changed in changes:
         steps = pipeline(tmp_path, **changed)
         assert steps.plan(record).fresh and not steps.settled(record)
-        before = Serving(steps.store).pointer("words")
+        before = steps.store.serving.pointer("words")
         steps.index(record)
         steps.check(record)
         after = steps.serve(record, by="test")

@@ -17,8 +17,8 @@ import pytest
 from embed_assets.assets.names import grid_range, known_versions
 from embed_assets.pipeline.plan_report import plan_encoder
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import VectorTable
+from embed_assets.store.version_id import VersionId
 from embed_assets.versions import load_version as loading
 from tests.assets.running import Running
 from tests.support import REPOSITORY, note, rewrite, settings, write_notes
@@ -123,7 +123,7 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
 
     # what nothing needs goes; what serves or can be gone back to stays
     assert [record.version for record in steps.unused("words")] == [useless.version]
-    steps.retire("words", useless.version, by="test")
+    steps.retire(VersionId("words", useless.version), by="test")
     steps.maintain(by="test")
     assert steps.store.open_or_none(useless.table) is None
     assert {record.version for record in steps.kept("words")} == {first.version, good.version}
@@ -180,5 +180,5 @@ def _rows(vectors: VectorTable) -> int:
 
 
 def _live(running: Running) -> str | None:
-    live = Serving(running.steps.store).pointer("text").live
+    live = running.steps.store.serving.pointer("text").live
     return live.encoder_version if live else None

@@ -11,11 +11,9 @@ import pytest
 from embed_assets.errors import EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.model_copies import KeptModels
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions import load_version as loading
 from tests.support import note, pipeline, rewrite, run_all, table_versions, write_notes
 
@@ -38,13 +36,13 @@ def current(steps: Steps) -> VersionRecord:
 
 
 def live(steps: Steps) -> Release:
-    release = Serving(steps.store).pointer("text").live
+    release = steps.store.serving.pointer("text").live
     assert release is not None
     return release
 
 
 def canaries_of(steps: Steps) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    found = CanaryVectors(steps.store).get("words", current(steps).version)
+    found = steps.store.canaries.get(VersionId("words", current(steps).version))
     assert found is not None
     return found
 
@@ -94,7 +92,7 @@ def test_swapped_weights_make_a_candidate_while_live_answers_as_before(own_model
     assert found(own_model, note(3)) == before  # asked with the model that the store kept
     assert [record.version for record in own_model.kept("words")] == [resolved.record.version, first.version]
     advance(own_model)
-    serving = [release.encoder_version for release in Serving(own_model.store).pointer("text").releases]
+    serving = [release.encoder_version for release in own_model.store.serving.pointer("text").releases]
     assert serving == [resolved.record.version, first.version]
 
 
@@ -151,13 +149,13 @@ def test_a_version_that_was_rolled_back_from_is_not_promoted_by_itself(own_model
     own_model.roll_back("text", by="me")
     write_notes(tmp_path / "notes", 7)
     advance(own_model)
-    pointer = Serving(own_model.store).pointer("text")
+    pointer = own_model.store.serving.pointer("text")
     last = current(own_model).version
     assert [(release.encoder_version, release.rows) for release in pointer.releases] == [(first.version, 7), (last, 7)]
     assert pointer.held == (last,)
     own_model.promote(current(own_model), by="me")
     assert live(own_model).encoder_version == last
-    assert Serving(own_model.store).pointer("text").held == ()
+    assert own_model.store.serving.pointer("text").held == ()
 
 
 def test_a_space_that_is_promoted_by_hand_leaves_the_candidate(own_model, tmp_path):
@@ -199,11 +197,11 @@ def test_planning_registers_nothing(own_model, tmp_path):
 
 def test_canaries_that_moved_stop_the_run_before_it_writes(own_model, tmp_path):
     record = current(own_model)
-    canaries = CanaryVectors(own_model.store)
+    canaries = own_model.store.canaries
     vectors, libraries = canaries_of(own_model)
     assert vectors["text"].shape == (4, 32)
     moved = {"text": vectors["text"] + np.float32(1e-3)}
-    canaries.put("words", record.version, moved, libraries | {"torch": "1.0"})  # as an upgrade of torch would
+    canaries.put(record.id, moved, libraries | {"torch": "1.0"})  # as an upgrade of torch would
     write_notes(tmp_path / "notes", 6)
     rows = own_model.vectors(record).open().version
     steps = of(tmp_path)
@@ -215,9 +213,9 @@ def test_canaries_that_moved_stop_the_run_before_it_writes(own_model, tmp_path):
 
 def test_canaries_within_the_noise_are_no_movement(own_model, tmp_path):
     record = current(own_model)
-    canaries = CanaryVectors(own_model.store)
+    canaries = own_model.store.canaries
     vectors, libraries = canaries_of(own_model)
-    canaries.put("words", record.version, {"text": vectors["text"] + np.float32(5e-7)}, libraries)
+    canaries.put(VersionId("words", record.version), {"text": vectors["text"] + np.float32(5e-7)}, libraries)
     write_notes(tmp_path / "notes", 6)
     steps = of(tmp_path)
     steps.refresh("notes")
@@ -227,13 +225,13 @@ def test_canaries_within_the_noise_are_no_movement(own_model, tmp_path):
 def test_equal_files_and_canaries_under_other_libraries_are_the_same_version(own_model, tmp_path):
     """Another library version hashes the same files otherwise: nothing is encoded again."""
     record = current(own_model)
-    versions = EncoderVersions(own_model.store)
+    versions = own_model.store.versions
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     older = replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"})
     versions.add(older)
     assert own_model.resolve("words", register=False).is_new  # no canaries of it: another version
-    CanaryVectors(own_model.store).put("words", older.version, vectors, older.libraries)
+    own_model.store.canaries.put(VersionId("words", older.version), vectors, older.libraries)
     resolved = own_model.resolve("words")
     assert (resolved.is_new, resolved.record.version, resolved.record.aliases) == (
         False, "0123456789ab", (record.version,),
@@ -246,17 +244,17 @@ def test_equal_files_and_canaries_under_other_libraries_are_the_same_version(own
 
 def test_other_files_under_other_libraries_are_another_version(own_model, tmp_path):
     record = current(own_model)
-    versions = EncoderVersions(own_model.store)
+    versions = own_model.store.versions
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     files = dict(record.files) | {"config.json": "0" * 64}
     versions.add(replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"}, files=files))
-    CanaryVectors(own_model.store).put("words", "0123456789ab", vectors, libraries)
+    own_model.store.canaries.put(VersionId("words", "0123456789ab"), vectors, libraries)
     assert own_model.resolve("words").is_new
 
 
 def test_kept_models_are_copied_once_and_cleaned_when_nothing_wants_them(own_model, tmp_path):
-    kept = KeptModels(own_model.store)
+    kept = own_model.store.model_copies
     record = current(own_model)
     blobs = sorted(path.name for path in (tmp_path / "store" / "models").iterdir())
     assert blobs == sorted(set(record.files.values()))
@@ -282,17 +280,17 @@ def test_the_loser_of_two_roll_backs_is_told(own_model, tmp_path):
 def test_a_kept_version_is_loaded_by_its_canaries_where_other_libraries_hash_its_files_otherwise(own_model, tmp_path):
     """Live's model after an upgrade, while the settings mean another version."""
     record = current(own_model)
-    versions, canaries = EncoderVersions(own_model.store), CanaryVectors(own_model.store)
+    versions, canaries = own_model.store.versions, own_model.store.canaries
     vectors, libraries = canaries_of(own_model)
-    versions.remove("words", record.version)
+    versions.remove(VersionId("words", record.version))
     older = replace(record, version="0123456789ab", libraries=libraries | {"transformers": "4.0"})
     versions.add(older)
     with pytest.raises(EncoderVersionError):
         own_model.encoder(older)  # no canaries of it
-    canaries.put("words", older.version, {"text": vectors["text"] + np.float32(1e-3)}, older.libraries)
+    canaries.put(VersionId("words", older.version), {"text": vectors["text"] + np.float32(1e-3)}, older.libraries)
     with pytest.raises(EncoderVersionError):
         own_model.encoder(older)  # they moved
-    canaries.put("words", older.version, vectors, older.libraries)
+    canaries.put(VersionId("words", older.version), vectors, older.libraries)
     assert own_model.encoder(older).dim == 32
     swap(tmp_path)
     assert own_model.encoder(older).dim == 32  # the store's copy

@@ -16,7 +16,6 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.quarantine import Quarantine
 
 _FACTS: dict[str, Any] = {"family": "tests.watched:PlainEncoder", "dim": 4, "window_seconds": 10.0}
 SHADES = EncoderSpec(
@@ -98,7 +97,7 @@ def items(steps: Steps, source: str) -> dict[str, list[str]]:
             counted[row["key"]] = counted.get(row["key"], 0) + 1
         for key, count in counted.items():
             found[key].append(f"{encoder}: {count}")
-        for media_id, (_, reason) in Quarantine(steps.store, record.table).hashes().items():
+        for media_id, (_, reason) in steps.store.quarantine(record.table).hashes().items():
             found[rows[media_id]["key"]].append(f"{encoder}: {reason}")
     return found
 

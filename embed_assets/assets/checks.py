@@ -10,6 +10,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
 from embed_assets.store.serving.releases import CheckVerdict
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 
 
@@ -41,7 +42,8 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
 def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> VersionRecord:
     """Return the version of a run: its partition, or the current one. Raises StoreError where there is none."""
     current = steps.current(encoder)
-    return steps.version(encoder, tags.get("dagster/partition") or (current.version if current else "any"))
+    version = tags.get("dagster/partition") or (current.version if current else "any")
+    return steps.version(VersionId(encoder, version))
 
 
 def _result(key: dg.AssetKey, verdict: CheckVerdict, release: str) -> dg.AssetCheckResult:

@@ -15,6 +15,7 @@ from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import spread
+from embed_assets.store.version_id import VersionId
 
 _POINTS = 5000
 
@@ -40,7 +41,7 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
     )
     def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
-        indexed = steps.index(steps.version(encoder, context.partition_key))
+        indexed = steps.index(steps.version(VersionId(encoder, context.partition_key)))
         context.log.info(f"candidate of space {spec.space}: {indexed.release.key}")
         return dg.MaterializeResult(metadata=_metadata(steps, indexed))
 

@@ -9,6 +9,7 @@ import dagster as dg
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
+from embed_assets.store.version_id import VersionId
 
 VERSION, SHARD = "version", "shard"
 
@@ -140,9 +141,9 @@ def known_versions(names: Names, encoder: str, instance: dg.DagsterInstance) -> 
     return list(instance.get_dynamic_partitions(partitions))
 
 
-def forget_version(instance: dg.DagsterInstance, names: Names, encoder: str, version: str) -> None:
+def forget_version(instance: dg.DagsterInstance, names: Names, version: VersionId) -> None:
     """Remove a retired version's partition key; its materializations stay in Dagster's history."""
-    partitions = names.versions(encoder).name
+    partitions = names.versions(version.encoder).name
     assert partitions is not None
-    if instance.has_dynamic_partition(partitions, version):
-        instance.delete_dynamic_partition(partitions, version)
+    if instance.has_dynamic_partition(partitions, version.version):
+        instance.delete_dynamic_partition(partitions, version.version)

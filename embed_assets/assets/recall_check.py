@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from embed_assets import constants
 from embed_assets.quality.ranking_metrics import lower_bound
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.vector_scan import distances, matrix
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import spread
 
 _TIE = 1e-3  # relative: rows at equal distance are equally right

@@ -13,7 +13,8 @@ from embed_assets.assets.ui.previews import preview
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 
 _DATA_VERSION = "dagster/data_version"
 _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time
@@ -60,9 +61,9 @@ def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: st
 
 def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
     """Return the version of a run, of any encoder of the space. Raises StoreError where there is none."""
-    versions = EncoderVersions(steps.store)
-    own = next((name for name in encoders if versions.get(name, version) is not None), encoders[0])
-    return steps.version(own, version)
+    versions = steps.store.versions
+    own = next((name for name in encoders if versions.get(VersionId(name, version)) is not None), encoders[0])
+    return steps.version(VersionId(own, version))
 
 
 def serving_event(names: Names, pointer: Pointer) -> dg.AssetMaterialization:

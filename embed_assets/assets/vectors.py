@@ -18,6 +18,7 @@ from embed_assets.embedding.run_budget import Allowance, current
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.vectors import COLUMNS
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 
 _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
@@ -50,7 +51,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():
-            record = steps.version(encoder, version)
+            record = steps.version(VersionId(encoder, version))
             report = steps.embed(record, shards=shards, allowance=allowance)
             context.log.info(_summary(report))
             shared = _shared_metadata(steps, record, report)

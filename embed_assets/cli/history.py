@@ -9,8 +9,8 @@ from rich.table import Table
 from embed_assets.cli.shared.console import make_console
 from embed_assets.cli.shared.options import json_option, store_option
 from embed_assets.cli.shared.plain_output import say_json
-from embed_assets.store.connection import Store
-from embed_assets.store.history import KINDS, MOVES, History
+from embed_assets.store.history import KINDS, MOVES
+from embed_assets.store.store import Store
 
 # Shown of an event beside what it was about; the rest is in --json.
 _FIGURES = {
@@ -47,7 +47,7 @@ def _word(kind: str) -> str:
 def command(kind: str | None, encoder: str | None, limit: int, store: str, as_json: bool) -> None:
     """Show refreshes, embedding runs, indices, checks, promotions, roll-backs and clean-ups, oldest first."""
     chosen = next((each for each in KINDS if _word(each) == kind), None)
-    events = History(Store(store)).events(chosen)
+    events = Store(store).history.events(chosen)
     events = [event for event in events if encoder in (None, event.get("encoder"))][-limit:]
     if as_json:
         say_json(events)

@@ -8,7 +8,6 @@ from embed_assets.cli.shared.move_pointer import by
 from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
 from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.cli.shared.progress_bars import Progress
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.upkeep.maintenance import MaintenanceReport
 
 
@@ -26,12 +25,12 @@ def command(seconds: float | None, store: str, as_json: bool) -> None:
     current. It may run at any time.
     """
     steps = steps_of(store)
-    before = {pointer.space: pointer.generation for pointer in Serving(steps.store).pointers()}
+    before = {pointer.space: pointer.generation for pointer in steps.store.serving.pointers()}
     with Progress(quiet=as_json) as shown, progress.listening(shown.step):
         report = steps.maintain(seconds=seconds, by=by("maintain"))
-    for encoder, version in report.forgotten:
-        forget_partition(steps.settings, encoder, version)
-    moved = [each for each in Serving(steps.store).pointers() if each.generation != before.get(each.space)]
+    for version in report.forgotten:
+        forget_partition(steps.settings, version)
+    moved = [each for each in steps.store.serving.pointers() if each.generation != before.get(each.space)]
     tell_moved(steps.settings, moved)
     if as_json:
         say_json(report.figures())

@@ -16,7 +16,7 @@ def command(store: str, as_json: bool) -> None:
 
     Nothing is deleted: what can't be read stays in the store under a name that ends in "damaged".
     """
-    from embed_assets.store.connection import Store
+    from embed_assets.store.store import Store
     from embed_assets.store.upkeep.repair import repair
 
     opened = Store(store)

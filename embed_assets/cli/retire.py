@@ -11,7 +11,7 @@ from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.upkeep.retire_version import Retired
-from embed_assets.store.versions import EncoderVersions
+from embed_assets.store.version_id import VersionId
 
 
 @click.command()
@@ -26,7 +26,7 @@ def command(encoder: str | None, version: str | None, all_unused: bool, store: s
     A version that serves, that roll-back returns to, or that the settings mean now is refused.
     """
     steps = steps_of(store)
-    retired = [_retire(steps, *one) for one in _chosen(steps, encoder, version, all_unused=all_unused)]
+    retired = [_retire(steps, one) for one in _chosen(steps, encoder, version, all_unused=all_unused)]
     if as_json:
         say_json([asdict(one) for one in retired])
         return
@@ -38,24 +38,24 @@ def command(encoder: str | None, version: str | None, all_unused: bool, store: s
         say(f"Next: embed-assets maintain --store {short_path(steps.store.uri)}")
 
 
-def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[tuple[str, str]]:
-    """Return (encoder, version) of each version to retire."""
+def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unused: bool) -> list[VersionId]:
+    """Return the versions that go."""
     if all_unused:
         if version is not None:
             raise StoreError("Name a VERSION or give --all-unused, not both.")
-        encoders = [encoder] if encoder else EncoderVersions(steps.store).encoders()
-        return [(name, record.version) for name in encoders for record in steps.unused(name)]
+        encoders = [encoder] if encoder else steps.store.versions.encoders()
+        return [record.id for name in encoders for record in steps.unused(name)]
     if encoder is None or version is None:
         raise StoreError("Name an ENCODER and a VERSION, or give --all-unused. `embed-assets status` lists versions.")
     own = [record for record in all_versions(steps) if record.encoder == encoder]
     if any(record.version.startswith(version) for record in own):
-        return [(encoder, named_version(own, version).version)]
-    return [(encoder, version)]  # what a killed retirement left has no record any more
+        return [named_version(own, version).id]
+    return [VersionId(encoder, version)]  # what a killed retirement left has no record any more
 
 
-def _retire(steps: Steps, encoder: str, version: str) -> Retired:
+def _retire(steps: Steps, version: VersionId) -> Retired:
     try:
-        return steps.retire(encoder, version, by=by("retire"))
+        return steps.retire(version, by=by("retire"))
     finally:
-        if EncoderVersions(steps.store).get(encoder, version) is None:  # what a killed retirement left, too
-            forget_partition(steps.settings, encoder, version)
+        if steps.store.versions.get(version) is None:  # what a killed retirement left, too
+            forget_partition(steps.settings, version)

@@ -59,7 +59,7 @@ class Writer:
         self._replaced = replaced
         self._flush_rows = flush_rows
         self._flush_seconds = flush_seconds
-        self._quarantine = Quarantine(table.store, table.name)
+        self._quarantine = Quarantine(table.database, table.name)
         self._pending: list[Done | Failed] = []
         self._rows = 0
         self._since = time.monotonic()
@@ -167,7 +167,7 @@ def rewrite_metadata(table: VectorTable, rows: Sequence[Mapping[str, Any]], *, c
     """Bring URI, labels and caption of items up to date; vectors are kept as they are."""
     for start in range(0, len(rows), chunk):
         by_id = {row["media_id"]: row for row in rows[start : start + chunk]}
-        schema = table.store.open(table.name).schema
+        schema = table.database.open(table.name).schema
         old = table.read(schema.names, where=one_of("media_id", list(by_id)))
         if old is None or not old.num_rows:
             continue
@@ -180,4 +180,4 @@ def rewrite_metadata(table: VectorTable, rows: Sequence[Mapping[str, Any]], *, c
         kinds, texts = old.column("kind").to_pylist(), old.column("text").to_pylist()
         new = [text if kind == "chunk" else o["caption"] for kind, text, o in zip(kinds, texts, owners, strict=True)]
         old = old.set_column(schema.get_field_index("text"), schema.field("text"), pa.array(new, pa.string()))
-        upsert(table.store.open(table.name), old.select(schema.names).cast(schema), key="segment_id")
+        upsert(table.database.open(table.name), old.select(schema.names).cast(schema), key="segment_id")

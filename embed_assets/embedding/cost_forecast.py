@@ -7,6 +7,7 @@ from typing import Any
 from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.embedding.run_budget import price_of
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.store.version_id import VersionId
 from embed_assets.store.versions import VersionRecord
 
 UNKNOWN = "unknown: nothing like it was measured yet; take a sample"
@@ -128,22 +129,26 @@ def measured_rates(
 
     `others` are the versions that the events may be of.
     """
-    records = {(each.encoder, each.version): each for each in others}
+    records = {each.id: each for each in others}
     found: dict[str, Rate] = {}
     for modality in record.spec.media:
         measured = [event for event in events if _work(event, modality).seconds and _work(event, modality).encoded]
         own = [event for event in measured if event["encoder"] == record.encoder]
         same = [event for event in own if event["version"] == record.version]
         if best := same or _of_latest(own) or _of_latest(measured):
-            other = records.get((best[-1]["encoder"], best[-1]["version"]))
+            other = records.get(_version_of(best[-1]))
             found[modality] = _rate(best, modality, record, other)
     return found
 
 
 def _of_latest(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those of the version that was measured last."""
-    latest = [(event["encoder"], event["version"]) for event in events][-1:]
-    return [event for event in events if (event["encoder"], event["version"]) in latest]
+    latest = [_version_of(event) for event in events[-1:]]
+    return [event for event in events if _version_of(event) in latest]
+
+
+def _version_of(event: Mapping[str, Any]) -> VersionId:
+    return VersionId(event["encoder"], event["version"])
 
 
 def _rate(

@@ -30,9 +30,9 @@ from embed_assets.media.uris.uri_column import Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import Places
 from embed_assets.run_cache import once
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
-from embed_assets.store.asset_value_tables import ROW_ID, Landed
-from embed_assets.store.connection import Store, lance_options
-from embed_assets.store.manifest import Manifest
+from embed_assets.store.asset_value_tables import ROW_ID
+from embed_assets.store.database import lance_options
+from embed_assets.store.store import Store
 
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
@@ -53,7 +53,7 @@ def listed(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
         return replace(found, workers=decoders, encoding=settings.encoding)
-    began, uri = Manifest(store).version, _address(name, settings)
+    began, uri = store.manifest.version, _address(name, settings)
     source = _opened(name, settings, cache)
     listing = list_readable(
         uri,
@@ -289,8 +289,8 @@ def _listed_dataset(
     decoders: Decoders | None,
 ) -> ListedSource:
     """One table as a listing: it is the one file, or its rows name the files."""
-    began = Manifest(store).version
-    if settings.kind == "value" and not Landed(store, name).exists():
+    began = store.manifest.version
+    if settings.kind == "value" and not store.landed(name).exists():
         raise SourceError(
             f"Source {name!r} is the value of asset {settings.asset!r}, and none was landed in store {store.uri!r} "
             f"yet. Materialize {settings.asset} and {name}_manifest in Dagster."
@@ -342,7 +342,7 @@ def _dataset_tables(
     """The one table that a source is; nothing is opened yet."""
     columns, kind = columns_of(settings), settings.kind
     if kind == "files" or kind == "value":
-        landed = Landed(store, name)
+        landed = store.landed(name)
         shown = f"what was landed of asset {settings.asset!r}"
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
         return Tables(

@@ -18,9 +18,8 @@ from embed_assets.manifest.pending_items import CLASSES, Plan
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.store.history import History
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.resolve_version import Resolved
 
 
@@ -162,9 +161,9 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
     found = resolved or steps.resolve(encoder, register=False)
-    record, pointers = found.record, Serving(steps.store).pointers()
-    pointer = Serving(steps.store).pointer(record.spec.space)
-    named = [kept for kept in steps.kept(encoder) if any(each.names(encoder, kept.version) for each in pointers)]
+    record, pointers = found.record, steps.store.serving.pointers()
+    pointer = steps.store.serving.pointer(record.spec.space)
+    named = [kept for kept in steps.kept(encoder) if any(each.names(kept.id) for each in pointers)]
     kept = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
         _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
@@ -175,7 +174,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
     return EncoderPlan(
         encoder=encoder,
         space=record.spec.space,
-        live=f"{live.encoder}/{live.encoder_version}" if live else None,
+        live=str(live.version_id) if live else None,
         versions=versions,
         against=before.version if before else None,
         changes=changes,
@@ -206,10 +205,8 @@ def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
 def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Pointer, sample: int) -> VersionPlan:
     plan = steps.plan(record, again=True)  # as a run does
     role = "new" if is_new else "candidate"
-    if pointer.names(record.encoder, record.version):
-        live = pointer.live
-        is_live = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
-        role = "live" if is_live else "previous"
+    if pointer.names(record.id):
+        role = "live" if pointer.serves(record.id) else "previous"
     return VersionPlan(
         record=record,
         role=role,
@@ -222,8 +219,8 @@ def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Poin
 def _forecasts(steps: Steps, record: VersionRecord, plan: Plan, sample: int) -> Sequence[Forecast]:
     if not plan.encode:
         return []
-    history = History(steps.store)
-    others = [each for name in steps.settings.encoders for each in EncoderVersions(steps.store).of(name)]
+    history = steps.store.history
+    others = [each for name in steps.settings.encoders for each in steps.store.versions.of(name)]
     rates: Mapping[str, Rate] = measured_rates(history.all("embed"), record, others)
     if sample:
         chosen = random.Random(0).sample(list(plan.encode), min(sample, len(plan.encode)))

@@ -8,7 +8,6 @@ from embed_assets.media.files.redacted_uri import brief
 from embed_assets.media.files.source import LINK_OUT
 from embed_assets.media.uris.allowed_prefixes import OUTSIDE, PRIVATE
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.versions import VersionRecord
 
 NOT_TAKEN = "no encoder takes it"  # the reason of items that can be read, and are of a kind that nothing is fed with
@@ -73,7 +72,7 @@ def _not_taken(row: Mapping[str, Any]) -> Quarantined:
 
 def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
     """What one encoder version could not decode or encode, as long as it is the same bytes."""
-    aside = Quarantine(steps.store, record.table)
+    aside = steps.store.quarantine(record.table)
     hashes = aside.hashes()
     details = {row["media_id"]: row["detail"] for row in aside.rows(["media_id", "detail"])} if hashes else {}
     read = set(steps.settings.sources_of(record.encoder))

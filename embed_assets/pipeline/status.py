@@ -11,12 +11,12 @@ from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
 from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
-from embed_assets.store.history import History
 from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
-from embed_assets.store.serving.releases import Release, Releases
+from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +109,13 @@ class Status:
 def read_status(steps: Steps) -> Status:
     """The status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current(name))}
-    events = History(steps.store).all("embed")
-    releases = newest_releases(Releases(steps.store).all())
+    events = steps.store.history.all("embed")
+    releases = newest_releases(steps.store.releases.all())
     sources: list[SourceStatus] = []
     unknown: dict[str, Mapping[str, int]] = {}
     encoders: list[EncoderStatus] = []
     for name, record in newest.items():
-        own = [event for event in events if (event["encoder"], event["version"]) == (name, record.version)]
+        own = [event for event in events if VersionId(event["encoder"], event["version"]) == record.id]
         plan = steps.plan(record, again=True)  # as a run does
         sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
         unknown |= plan.unknown
@@ -180,13 +180,13 @@ def _encoder(
     record: VersionRecord,
     events: list[dict[str, Any]],
     stale: int,
-    releases: Mapping[tuple[str, str], Release],
+    releases: Mapping[VersionId, Release],
 ) -> EncoderStatus:
-    release = releases.get((record.encoder, record.version))
-    pointer = Serving(steps.store).pointer(record.spec.space)
+    release = releases.get(record.id)
+    pointer = steps.store.serving.pointer(record.spec.space)
     live = pointer.live
     kept = steps.kept(record.encoder)
-    own = {each.version for each in EncoderVersions(steps.store).of(record.encoder)}
+    own = {each.version for each in steps.store.versions.of(record.encoder)}
     figures = {check.name: check.figures for check in release.checks} if release else {}
     speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
     passed = [check for check in release.checks if check.passed] if release else []
@@ -207,21 +207,18 @@ def _encoder(
         failures=tuple(failed),
         notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
-        live=f"{live.encoder}/{live.encoder_version}" if live else None,
-        kept=tuple(_kept(steps, each, live, releases) for each in kept if each.version != record.version),
+        live=str(live.version_id) if live else None,
+        kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.settled(each) for each in kept),
     )
 
 
-def _kept(
-    steps: Steps, record: VersionRecord, live: Release | None, releases: Mapping[tuple[str, str], Release]
-) -> KeptStatus:
-    release = releases.get((record.encoder, record.version))
-    serves = live is not None and (live.encoder, live.encoder_version) == (record.encoder, record.version)
+def _kept(steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]) -> KeptStatus:
+    release = releases.get(record.id)
     return KeptStatus(
         version=record.version,
-        state="live" if serves else "previous",
+        state="live" if pointer.serves(record.id) else "previous",
         vectors=release.rows if release else 0,
         stale=steps.plan(record, again=True).items,
     )

@@ -32,22 +32,19 @@ from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.promotion_gate import Gate, compared_with_another
 from embed_assets.run_cache import once
 from embed_assets.settings import PipelineSettings, SpaceSettings
-from embed_assets.store.asset_value_tables import Landed, LandedReport
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
+from embed_assets.store.asset_value_tables import LandedReport
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.model_copies import KeptModels
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.saved_settings import saved_settings
-from embed_assets.store.serving.releases import CheckVerdict, Release, Releases
-from embed_assets.store.serving.serving_pointer import Pointer, Serving, move_event
+from embed_assets.store.serving.releases import CheckVerdict, Release
+from embed_assets.store.serving.serving_pointer import Pointer, move_event
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.after_run_cleanup import tidy
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import Retired, retirable, retire
 from embed_assets.store.vectors import VectorTable, vector_schema
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.canary_check import watch
 from embed_assets.versions.cutting_recipe import limits_as, sampling_as, segmenting_as
 from embed_assets.versions.load_version import installed_libraries, load_version
@@ -69,7 +66,7 @@ class Steps:
     def __init__(self, settings: PipelineSettings) -> None:
         self.settings = settings
         self.limits = limits_of(settings.limits)
-        self._watched = set[tuple[str, str]]()  # versions whose canaries were compared
+        self._watched = set[VersionId]()  # versions whose canaries were compared
 
     @cached_property
     def store(self) -> Store:
@@ -90,7 +87,7 @@ class Steps:
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest of all sources."""
-        return Manifest(self.store)
+        return self.store.manifest
 
     @cached_property
     def asked(self) -> Asked:
@@ -117,7 +114,7 @@ class Steps:
         except DeletionError as error:
             raise DeletionError(f"{self._moved_from(source)}{error}") from error
         if report.changed and self.store.writable:
-            History(self.store).add("refresh", report.figures())
+            self.store.history.add("refresh", report.figures())
         return report
 
     @contextmanager
@@ -142,7 +139,7 @@ class Steps:
         settings = self.settings.sources[source]
         columns = columns_of(settings)
         table = TableValue(value, columns=columns.named(), origin=f"asset {settings.asset!r}")
-        return Landed(self.store, source).write(table, columns=columns.named(), content=columns.content, id=columns.id)
+        return self.store.landed(source).write(table, columns=columns.named(), content=columns.content, id=columns.id)
 
     def listing_differs(self, source: str) -> bool:
         """Whether a refresh of the source would find something to do; lists it, reads and writes nothing."""
@@ -156,29 +153,29 @@ class Steps:
 
     def current(self, encoder: str) -> VersionRecord | None:
         """The version that the settings meant when they were last resolved."""
-        known = EncoderVersions(self.store).of(encoder)
+        known = self.store.versions.of(encoder)
         return known[-1] if known else None
 
     def kept(self, encoder: str) -> list[VersionRecord]:
         """Versions that new media must reach: the current one, then live and those to go back to."""
-        known = EncoderVersions(self.store).of(encoder)
-        pointers = Serving(self.store).pointers()
-        named = [r for r in reversed(known[:-1]) if any(pointer.names(encoder, r.version) for pointer in pointers)]
+        known = self.store.versions.of(encoder)
+        pointers = self.store.serving.pointers()
+        named = [r for r in reversed(known[:-1]) if any(pointer.names(r.id) for pointer in pointers)]
         return [*known[-1:], *named]
 
-    def version(self, encoder: str, version: str) -> VersionRecord:
+    def version(self, version: VersionId) -> VersionRecord:
         """A registered version. Raises StoreError where there is none of that name."""
-        record = EncoderVersions(self.store).get(encoder, version)
+        record = self.store.versions.get(version)
         if record is None:
             raise StoreError(
-                f"Encoder {encoder!r} has no version {version!r} in store {self.store.uri!r}. "
+                f"Encoder {version.encoder!r} has no version {version.version!r} in store {self.store.uri!r}. "
                 "Materialize its encoder asset first."
             )
         return record
 
     def vectors(self, record: VersionRecord, *, at: int | None = None) -> VectorTable:
         """The vector table of a version, as it is or as it was at a Lance version."""
-        return VectorTable(self.store, record.encoder, record.version, at=at)
+        return self.store.vectors(record.id, at=at)
 
     def plan(
         self,
@@ -192,13 +189,13 @@ class Steps:
 
         `again`: what could not be read is tried again, as a run does.
         """
-        known = EncoderVersions(self.store).of(record.encoder)
+        known = self.store.versions.of(record.encoder)
         others = [self.vectors(other) for other in reversed(known) if other.version != record.version]
         # All shards that are named are all there are: those too that another number of shards left.
         every = shards is None or set(shard_names(self.settings.shards)).issubset(shards)
         chosen = None if shards is None or every else frozenset(shards)
         read = [at or self.store.version(record.table), *(self.store.version(table.name) for table in others)]
-        aside = Quarantine(self.store, record.table).hashes(again=again)
+        aside = self.store.quarantine(record.table).hashes(again=again)
 
         def make() -> Plan:
             return make_plan(
@@ -212,7 +209,7 @@ class Steps:
             )
 
         of = (self.manifest.state(), tuple(read), frozenset(aside.items()))
-        return once(("plan", self.store.uri, record.encoder, record.version, chosen), make, of=of)
+        return once(("plan", self.store.uri, record.id, chosen), make, of=of)
 
     def embed(
         self, record: VersionRecord, *, shards: Collection[str] | None = None, allowance: Allowance | None = None
@@ -230,13 +227,7 @@ class Steps:
         _count_settled(plan, report)
         if plan.fresh and vectors.open() is not None:
             return report
-        schema = vector_schema(
-            dim=record.dim,
-            dtype=record.vector_dtype,
-            encoder=record.encoder,
-            version=record.version,
-            distance=record.spec.distance,
-        )
+        schema = vector_schema(record.id, dim=record.dim, dtype=record.vector_dtype, distance=record.spec.distance)
         vectors.create(schema)
         rewrite_metadata(vectors, plan.rewrite)
         if plan.encode and allowance is not None and allowance.forbids(record.spec):
@@ -245,7 +236,7 @@ class Steps:
             self._encode(record, plan, vectors, schema, report, allowance)
         vectors.delete_items(list(plan.delete))
         if not plan.fresh:
-            History(self.store).add("embed", report.figures())
+            self.store.history.add("embed", report.figures())
         return report
 
     def sample(self, record: VersionRecord, rows: Sequence[Mapping[str, Any]]) -> EmbedReport:
@@ -273,9 +264,9 @@ class Steps:
         vectors = self.vectors(record)
         if vectors.open() is None:
             raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
-        before, by = Releases(self.store).candidate(record.encoder, record.version), self.gate.indexed_by()
+        before, by = self.store.releases.candidate(record.id), self.gate.indexed_by()
         report = self._build(record, retrain=before is not None and before.indexed_by not in ("", by))
-        known = Releases(self.store).get(f"{vectors.name}@{report.table_version}")
+        known = self.store.releases.get(f"{vectors.name}@{report.table_version}")
         if known is not None and self._is_by_settings(known, record):
             return Indexed(release=known, report=report, recall=None)
         recall = self.gate.tuned(record, report, before=before if before and before.ann else None)
@@ -283,8 +274,8 @@ class Steps:
             report = self._build(record, retrain=True)
             recall = self.gate.tuned(record, report)
         release = replace(_release(record, report, vectors.name, recall), indexed_by=by)
-        Releases(self.store).put(release)
-        History(self.store).add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
+        self.store.releases.put(release)
+        self.store.history.add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
         return Indexed(release=release, report=report, recall=recall)
 
     def check(
@@ -303,13 +294,13 @@ class Steps:
         release = replace(release, checks=(*kept, *verdicts))
         if names.issuperset(ready):
             release = replace(release, checked_by=self.gate.checked_by(release.space))
-        Releases(self.store).put(release)
+        self.store.releases.put(release)
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
-        History(self.store).add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
+        self.store.history.add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
         return release, verdicts
 
     def _candidate(self, record: VersionRecord) -> Release:
-        release = Releases(self.store).candidate(record.encoder, record.version)
+        release = self.store.releases.candidate(record.id)
         if release is None:
             raise StoreError(f"Encoder {record.encoder!r} version {record.version} has no candidate: index it first.")
         return release
@@ -322,11 +313,11 @@ class Steps:
         by another encoder of the settings. Raises PromotionError where a blocking check did not pass.
         """
         release = self._candidate(record)
-        pointer = Serving(self.store).pointer(release.space)
+        pointer = self.store.serving.pointer(release.space)
         if self._may_promote(record, pointer):
             return self.promote(record, by=by)
-        if pointer.names(record.encoder, record.version):
-            after = Serving(self.store).renew(release, required=REQUIRED, by=by)
+        if pointer.names(record.id):
+            after = self.store.serving.renew(release, required=REQUIRED, by=by)
             return self._moved("renew", pointer, after, release, by=by)
         if failures := release.failures(REQUIRED):
             raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
@@ -335,15 +326,15 @@ class Steps:
     def settled(self, record: VersionRecord) -> bool:
         """Whether a version's latest rows are indexed and checked, and `serve` would leave the pointer as it is."""
         table = self.vectors(record).open()
-        release = Releases(self.store).candidate(record.encoder, record.version)
+        release = self.store.releases.candidate(record.id)
         if table is None or release is None or release.failures(REQUIRED) or table.version != release.table_version:
             return False
         if not self._is_by_settings(release, record):
             return False
-        pointer = Serving(self.store).pointer(release.space)
+        pointer = self.store.serving.pointer(release.space)
         if self._may_promote(record, pointer):
             return False
-        own = pointer.names(record.encoder, record.version)
+        own = pointer.names(record.id)
         return not own or any(named.identity == release.identity for named in pointer.releases)
 
     def _is_by_settings(self, release: Release, record: VersionRecord) -> bool:
@@ -361,23 +352,23 @@ class Steps:
         Where another version serves by now than the candidate was compared with, it is compared anew.
         """
         release = self._candidate(record)
-        before = Serving(self.store).pointer(release.space)
+        before = self.store.serving.pointer(release.space)
         if compared_with_another(release, before):
             release, _ = self.check(record, only={COMPARED.name})
         keep = self._space(release.space).keep_previous
-        after = Serving(self.store).promote(release, required=REQUIRED, by=by, keep=keep)
+        after = self.store.serving.promote(release, required=REQUIRED, by=by, keep=keep)
         return self._moved("promote", before, after, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
         """Back to the version before, or to a named one; nothing is encoded or rebuilt."""
-        before = Serving(self.store).pointer(space)
-        return self._moved("roll back", before, Serving(self.store).roll_back(space, by=by, to=to), by=by)
+        before = self.store.serving.pointer(space)
+        return self._moved("roll back", before, self.store.serving.roll_back(space, by=by, to=to), by=by)
 
-    def retire(self, encoder: str, version: str, *, by: str) -> Retired:
+    def retire(self, version: VersionId, *, by: str) -> Retired:
         """Drop a version's vectors and all that is kept for them. Raises StoreError where something needs it."""
-        current = self.current(encoder) if encoder in self.settings.encoders else None
-        retired = retire(self.store, encoder, version, current=current.version if current else None)
-        History(self.store).add("retire", asdict(retired) | {"by": by})
+        current = self.current(version.encoder) if version.encoder in self.settings.encoders else None
+        retired = retire(self.store, version, current=current.version if current else None)
+        self.store.history.add("retire", asdict(retired) | {"by": by})
         return retired
 
     def unused(self, encoder: str) -> list[VersionRecord]:
@@ -392,7 +383,7 @@ class Steps:
         """
         tables = [self.vectors(record) for encoder in self.settings.encoders for record in self.kept(encoder)]
         unread = sum(self.manifest.look_again(source) for source in self.settings.sources)
-        return unread + sum(Quarantine(self.store, table.name).clear() for table in tables)
+        return unread + sum(self.store.quarantine(table.name).clear() for table in tables)
 
     def maintain(self, *, seconds: float | None = None, by: str) -> MaintenanceReport:
         """Retire what nothing needs, compact, bring indices up to date, remove what is old; serve the moved tables.
@@ -401,14 +392,14 @@ class Steps:
         ago than `maintenance.keep_hours`. Nothing is begun once `seconds` are over, unset: those of the settings.
         """
         started, limit = time.monotonic(), self.settings.maintenance.seconds if seconds is None else seconds
-        retired: list[tuple[str, str]] = []
+        retired: list[VersionId] = []
         old = datetime.now(UTC) - timedelta(hours=self.settings.maintenance.keep_hours)
-        versions = EncoderVersions(self.store)
+        versions = self.store.versions
         for encoder in versions.encoders():
             for record in self.unused(encoder):
                 if datetime.fromisoformat(record.at) < old:
-                    self.retire(encoder, record.version, by=by)
-                    retired.append((encoder, record.version))
+                    self.retire(record.id, by=by)
+                    retired.append(record.id)
         report = maintain(self.store, self.settings.maintenance, seconds=limit)
         report.retired = retired
         records = [record for encoder in self.settings.encoders for record in self.kept(encoder)]
@@ -420,8 +411,8 @@ class Steps:
             else:
                 report.left.append(f"serve {record.table}")
         files = {sha for encoder in versions.encoders() for r in versions.of(encoder) for sha in r.files.values()}
-        KeptModels(self.store).clean(files, before=old)
-        History(self.store).add("maintain", report.figures() | {"by": by})
+        self.store.model_copies.clean(files, before=old)
+        self.store.history.add("maintain", report.figures() | {"by": by})
         return report
 
     def tidy(self) -> None:
@@ -445,10 +436,10 @@ class Steps:
     def writer_of(self, record: VersionRecord) -> Encoder:
         """The encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
         encoder = self.encoder(record)
-        if (record.encoder, record.version) not in self._watched:
+        if record.id not in self._watched:
             libraries = dict(installed_libraries())
-            watch(record, encoder, CanaryVectors(self.store), libraries=libraries)
-            self._watched.add((record.encoder, record.version))
+            watch(record, encoder, self.store.canaries, libraries=libraries)
+            self._watched.add(record.id)
         return encoder
 
     def by_hand(self, record: VersionRecord, pointer: Pointer) -> str:
@@ -463,10 +454,10 @@ class Steps:
         return ""
 
     def _may_promote(self, record: VersionRecord, pointer: Pointer) -> bool:
-        current, live = self.current(record.encoder), pointer.live
+        current = self.current(record.encoder)
         if current is None or current.version != record.version or self.by_hand(record, pointer):
             return False
-        return live is None or (live.encoder, live.encoder_version) != (record.encoder, record.version)
+        return not pointer.serves(record.id)
 
     def _space(self, space: str) -> SpaceSettings:
         return self.settings.spaces.get(space) or SpaceSettings()
@@ -474,7 +465,7 @@ class Steps:
     def _moved(self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str) -> Pointer:
         """Note the move in the history, if this process made one."""
         if after.generation != before.generation and after.by == by:
-            History(self.store).add(kind, move_event(after, release))
+            self.store.history.add(kind, move_event(after, release))
         return after
 
     def _moved_from(self, source: str) -> str:

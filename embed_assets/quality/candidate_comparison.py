@@ -12,12 +12,11 @@ from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.labelled_queries import Judged
 from embed_assets.quality.labelled_retrieval import relevant_items
 from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
-from embed_assets.store.connection import Store
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.serving.nearest_rows import nearest_items, open_release
 from embed_assets.store.serving.releases import Release
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -96,7 +95,7 @@ def lost_items(store: Store, release: Release, live: Release) -> tuple[int, int]
         held = set(read(open_release(store, live), ["media_id"])["media_id"].to_pylist())
     except StoreError:
         return 0, 0
-    aside = {row["media_id"] for row in Quarantine(store, release.table).rows(["media_id"])}
+    aside = {row["media_id"] for row in store.quarantine(release.table).rows(["media_id"])}
     own = set(read(open_release(store, release), ["media_id"])["media_id"].to_pylist())
     return len((held & aside) - own), len(held)
 
@@ -124,7 +123,7 @@ def _compared(
 
 
 def _record(store: Store, live: Release) -> VersionRecord:
-    record = EncoderVersions(store).get(live.encoder, live.encoder_version)
+    record = store.versions.get(live.version_id)
     if record is None:
         raise EncoderVersionError(
             f"the store does not know version {live.encoder_version} of {live.encoder!r} any more"

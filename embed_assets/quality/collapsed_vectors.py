@@ -5,12 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from embed_assets.errors import StoreError
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.serving.vector_scan import matrix, norms
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import one_of, read, spread
 from embed_assets.store.versions import VersionRecord
 
@@ -40,8 +38,8 @@ def why_collapsed(store: Store, record: VersionRecord, release: Release, *, most
     vectors = np.array(list(own.values()))
     if most >= 1 or len(own) < 2 or not mean_cosine(vectors) >= _ONE:
         return ""
-    pointer = Serving(store).pointer(release.space)
-    if pointer.names(release.encoder, release.encoder_version):
+    pointer = store.serving.pointer(release.space)
+    if pointer.names(release.version_id):
         return ""
     said = f"all items have nearly one vector (mean cosine {mean_cosine(vectors):.3f})"
     if pointer.live is not None and len(own) >= _FEWEST:
@@ -74,6 +72,6 @@ def _vectors_of(live: Release, store: Store, items: Iterable[str]) -> np.ndarray
 
 
 def _one_for_all(store: Store, record: VersionRecord) -> bool:
-    kept = CanaryVectors(store).get(record.encoder, record.version)
+    kept = store.canaries.get(record.id)
     texts = kept[0].get("text") if kept and "text" in record.spec.media else None
     return texts is not None and len(texts) > 1 and mean_cosine(texts) >= _SAME

@@ -3,13 +3,9 @@
 from collections import Counter
 
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
-from embed_assets.store.manifest import Manifest
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import BEYOND_FLOAT16, NOT_FINITE
-from embed_assets.store.versions import EncoderVersions
 
 _REASONS = 3  # that are named
 
@@ -22,14 +18,14 @@ def why_empty(settings: PipelineSettings, store: Store, release: Release) -> str
     """
     if release.rows or settings.accept_deletions:
         return ""
-    live = Serving(store).pointer(release.space).live
+    live = store.serving.pointer(release.space).live
     if live is not None and live.rows:
         return (
             f"no vectors, where {live.key}, which serves, has {live.rows:,}. Restore the media, or let them go: "
             "embed-assets run --accept-deletions"
         )
     columns = ("media_id", "source", "modality", "status", "reason")
-    rows = Manifest(store).table(settings.sources, columns=columns).to_pylist()
+    rows = store.manifest.table(settings.sources, columns=columns).to_pylist()
     taken = _taken(settings, store)
     found = [row for row in rows if row["status"] != "deleted"]
     if unusable := _unusable(store, release, {row["media_id"] for row in found}):
@@ -41,7 +37,7 @@ def why_empty(settings: PipelineSettings, store: Store, release: Release) -> str
 
 def _unusable(store: Store, release: Release, items: set[str]) -> str:
     """That the encoder has no vector for anything that it was given, in words; "" where that is not the reason."""
-    aside = [row for row in Quarantine(store, release.table).rows(["media_id", "reason"]) if row["media_id"] in items]
+    aside = [row for row in store.quarantine(release.table).rows(["media_id", "reason"]) if row["media_id"] in items]
     why = Counter(row["reason"] for row in aside)
     if not why or set(why) - {NOT_FINITE, BEYOND_FLOAT16}:
         return ""
@@ -51,7 +47,7 @@ def _unusable(store: Store, release: Release, items: set[str]) -> str:
 
 def _taken(settings: PipelineSettings, store: Store) -> set[str] | None:
     """Kinds of media that some encoder of the settings takes; None where one of them has no version yet."""
-    versions = [EncoderVersions(store).of(encoder) for encoder in settings.encoders]
+    versions = [store.versions.of(encoder) for encoder in settings.encoders]
     if not all(versions):
         return None
     return {kind for known in versions for kind in known[-1].spec.media}

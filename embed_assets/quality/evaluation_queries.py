@@ -24,9 +24,8 @@ from embed_assets.media.segments import Segmenting, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
 from embed_assets.quality.labelled_queries import Judged, load_queries
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
-from embed_assets.store.manifest import Manifest
 from embed_assets.store.query_vectors import QueryVectors
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import limits_as, sampling_as
@@ -150,7 +149,7 @@ class Asked:
             self._readers[source] = media_reader(
                 source, settings, limits=self._limits, store=self._store, decoders=self._decoders
             )
-        row = Manifest(self._store).media(source, key)
+        row = self._store.manifest.media(source, key)
         if row is None:
             raise MediaError("vanished", f"{source}/{key} is in no manifest any more")
         return self._readers[source](row)

@@ -18,12 +18,12 @@ from embed_assets.quality.empty_index import why_empty
 from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.settings import PipelineSettings, SpaceSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
+from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.serving.vector_index import IndexReport
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
@@ -34,7 +34,7 @@ _measured: dict[tuple[str, str, int, str, int, int], Recall] = {}
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
     """Whether a release was compared with another version than the one that its space serves by now, or with none."""
     live = pointer.live
-    if live is None or pointer.names(release.encoder, release.encoder_version):
+    if live is None or pointer.names(release.version_id):
         return False
     verdicts = [check for check in release.checks if check.name == checks.COMPARED.name]
     return any(str(check.figures.get("live", "")).partition("@")[0] != live.table for check in verdicts)
@@ -129,13 +129,13 @@ class Gate:
 
     def compared(self, record: VersionRecord, release: Release) -> Comparison | str:
         """The release beside what its space serves; a text where there is nothing to compare with."""
-        pointer = Serving(self._store).pointer(release.space)
+        pointer = self._store.serving.pointer(release.space)
         live = pointer.live
         if live is None:
             return "nothing serves yet"
-        if (live.encoder, live.encoder_version) == (record.encoder, record.version):
+        if pointer.serves(record.id):
             return f"its version is live already, as {live.key}"
-        if pointer.names(record.encoder, record.version):  # it may be worse: that is why another is live
+        if pointer.names(record.id):  # it may be worse: that is why another is live
             return f"its version was live before {live.key}, and roll-back returns to it"
         found = compare(record, release, live, store=self._store, asked=self._asked)
         lost, held = lost_items(self._store, release, live)

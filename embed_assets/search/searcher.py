@@ -15,13 +15,12 @@ from embed_assets.media.detect import look_at
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Modality
 from embed_assets.settings import ComputeSettings, LimitSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import nearest_items, open_release
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.serving.serving_pointer import Serving, live_release
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import one_of, quoted, read
 from embed_assets.store.vectors import unstorable
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import limits_as
 from embed_assets.versions.load_version import load_version
 from embed_assets.versions.query_input import question_of
@@ -73,7 +72,7 @@ class Searcher:
 
     def spaces(self) -> list[str]:
         """Spaces that serve."""
-        serving = Serving(self._store)
+        serving = self._store.serving
         return [space for space in serving.spaces() if serving.pointer(space).live is not None]
 
     def kind(self, query: str | bytes) -> Modality | None:
@@ -82,11 +81,11 @@ class Searcher:
 
     def takes(self, space: str) -> tuple[Modality, ...]:
         """Kinds of queries that a space can be asked with."""
-        return self._record(live_release(self._store, space)).spec.modalities
+        return self._record(self._store.serving.live_release(space)).spec.modalities
 
     def labels(self, space: str) -> Counter[str]:
         """Labels of the space's items, and how many segments have each."""
-        table = open_release(self._store, live_release(self._store, space))
+        table = open_release(self._store, self._store.serving.live_release(space))
         return Counter(pc.list_flatten(read(table, ["labels"])["labels"]).to_pylist())
 
     def search(
@@ -107,7 +106,7 @@ class Searcher:
         """
         if k < 1:
             raise SettingsError(f"k is {k}; it must be at least 1.")
-        release = live_release(self._store, space)
+        release = self._store.serving.live_release(space)
         vector = self._vector(query, release, encoder_version)
         table, where = open_release(self._store, release), _where(sources, label)
         if reason := unstorable([vector], table.schema.field("vector").type.value_type):  # pyright: ignore[reportAttributeAccessIssue]
@@ -129,7 +128,7 @@ class Searcher:
         return encode(encoder, [prepared], budget=budget)[0]
 
     def _record(self, release: Release) -> VersionRecord:
-        record = EncoderVersions(self._store).get(release.encoder, release.encoder_version)
+        record = self._store.versions.get(release.version_id)
         if record is None:
             raise StoreError(
                 f"Release {release.key} is of encoder version {release.encoder_version}, which the store does not "

@@ -12,7 +12,7 @@ from embed_assets.media.cells.cell_sizes import rows_of
 from embed_assets.media.cells.cell_values import Names
 from embed_assets.media.tables.asset_value import TableValue
 from embed_assets.media.tables.rows_as_items import row_name
-from embed_assets.store.connection import Store, lance_options
+from embed_assets.store.database import Database, lance_options
 from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 ROW_ID = "_landed_id"  # names the row, as its key in the manifest does
@@ -35,23 +35,23 @@ class LandedReport:
 class Landed:
     """The landed table of one source."""
 
-    def __init__(self, store: Store, source: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, source: str) -> None:
+        self._database = database
         self.name = f"{_PREFIX}{source}"
 
     @property
     def uri(self) -> str:
         """Where the table is."""
-        return f"{self._store.uri.rstrip('/')}/{self.name}.lance"
+        return f"{self._database.uri.rstrip('/')}/{self.name}.lance"
 
     @property
     def options(self) -> dict[str, str]:
         """Storage options of the store, in Lance's words."""
-        return lance_options(self._store.storage_options)
+        return lance_options(self._database.storage_options)
 
     def exists(self) -> bool:
         """Whether a value was ever landed."""
-        return self._store.open_or_none(self.name) is not None
+        return self._database.open_or_none(self.name) is not None
 
     def write(
         self, value: TableValue, *, columns: Sequence[str], content: Sequence[str], id: str | None
@@ -63,7 +63,7 @@ class Landed:
         """
         schema = value.schema() or self._schema_before(columns)
         before = self._before(schema)
-        changed = _Changed(self._store, self.name, schema)
+        changed = _Changed(self._database, self.name, schema)
         taken = Names()
         for batch in value.batches(schema):
             names, hashes = [], []
@@ -80,18 +80,18 @@ class Landed:
 
     def _schema_before(self, columns: Sequence[str]) -> pa.Schema:
         """Of a value that has no row and no column: as it was, or texts."""
-        table = self._store.open_or_none(self.name)
+        table = self._database.open_or_none(self.name)
         if table is not None and set(columns) <= set(table.schema.names):
             return pa.schema([table.schema.field(name) for name in columns])
         return pa.schema([pa.field(name, pa.string()) for name in columns])
 
     def _before(self, schema: pa.Schema) -> Mapping[str, str]:
         """Hash by name of the rows that are there; none, and no table, where their columns were others."""
-        table = self._store.open_or_none(self.name)
+        table = self._database.open_or_none(self.name)
         if table is None:
             return {}
         if not table.schema.equals(_with_own(schema)):
-            self._store.drop(self.name)
+            self._database.drop(self.name)
             return {}
         found = read(table, [ROW_ID, _ROW_HASH])
         return dict(zip(found[ROW_ID].to_pylist(), found[_ROW_HASH].to_pylist(), strict=True))
@@ -100,10 +100,10 @@ class Landed:
 class _Changed:
     """Rows to write, some hundred megabytes a commit."""
 
-    def __init__(self, store: Store, name: str, schema: pa.Schema) -> None:
+    def __init__(self, database: Database, name: str, schema: pa.Schema) -> None:
         self._schema = _with_own(schema)
         try:
-            self._table = store.open_or_create(name, self._schema)
+            self._table = database.open_or_create(name, self._schema)
         except (OSError, ValueError, RuntimeError) as error:
             raise SourceError(f"Table {name!r} can't be made with columns {schema.names}: {error}") from error
         self._batches: list[pa.RecordBatch] = []
@@ -148,7 +148,7 @@ def _hash(row: Mapping[str, Any]) -> str:
     return digest.hexdigest()[:32]
 
 
-def is_landed(store: Store, name: str) -> bool:
+def is_landed(database: Database, name: str) -> bool:
     """Whether a table of the store was landed: an encoder's name, and its tables', may begin with the same word."""
-    table = store.open_or_none(name) if name.startswith(_PREFIX) else None
+    table = database.open_or_none(name) if name.startswith(_PREFIX) else None
     return table is not None and ROW_ID in table.schema.names

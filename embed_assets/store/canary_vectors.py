@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
+from embed_assets.store.version_id import VersionId
 
 TABLE = "canaries"
 
@@ -13,23 +14,23 @@ TABLE = "canaries"
 class CanaryVectors:
     """Vectors of fixed inputs, by encoder version and modality."""
 
-    def __init__(self, store: Store) -> None:
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, TABLE)
 
-    def put(self, encoder: str, version: str, vectors: Mapping[str, np.ndarray], libraries: Mapping[str, str]) -> None:
+    def put(self, version: VersionId, vectors: Mapping[str, np.ndarray], libraries: Mapping[str, str]) -> None:
         """Keep float32 (inputs, dim) by modality, and the libraries that they were made with."""
         rows = {modality: found.astype(float).tolist() for modality, found in vectors.items()}
         document = {"vectors": rows, "libraries": dict(libraries)}
-        self._records.put(f"{encoder}/{version}", encoder, document)
+        self._records.put(str(version), version.encoder, document)
 
-    def get(self, encoder: str, version: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
+    def get(self, version: VersionId) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
         """Vectors by modality, and the libraries that they were made with; None where there are none yet."""
-        document = self._records.get(f"{encoder}/{version}")
+        document = self._records.get(str(version))
         if document is None:
             return None
         vectors = {modality: np.asarray(rows, dtype=np.float32) for modality, rows in document["vectors"].items()}
         return vectors, document["libraries"]
 
-    def remove(self, encoder: str, version: str) -> None:
+    def remove(self, version: VersionId) -> None:
         """Forget a version's."""
-        self._records.remove(f"{encoder}/{version}")
+        self._records.remove(str(version))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 
 TABLE = "history"
@@ -16,8 +16,8 @@ KINDS = ("refresh", "embed", "index", "check", *MOVES, "retire", "maintain")
 class History:
     """What happened in a store, oldest first."""
 
-    def __init__(self, store: Store) -> None:
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, TABLE)
 
     def add(self, kind: str, figures: Mapping[str, Any]) -> None:
         """Append one event of one of KINDS."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
 from embed_assets.media.tables.rows_as_items import table_of
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import COMMITTED, KEY, one_of, quoted, read, upsert
 
 TABLE = "manifest"
@@ -56,21 +56,21 @@ _MARKS = pa.schema(
 class Manifest:
     """Reads and writes manifest rows. A row is a mapping with the schema's names."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def state(self) -> tuple[int | None, int | None]:
         """Versions of its tables: while they are equal, so is what is read from it."""
-        return self._store.version(TABLE), self._store.version(TABLE_MARKS)
+        return self._database.version(TABLE), self._database.version(TABLE_MARKS)
 
     @property
     def version(self) -> int:
         """Table version of the rows, 0 where there are none yet."""
-        return self._store.version(TABLE) or 0
+        return self._database.version(TABLE) or 0
 
     def keys_since(self, source: str, version: int) -> set[str]:
         """Keys of a source whose rows were written after that table version: by commits, as clocks may be set back."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None or table.version == version:
             return set()
         where = f"source = {quoted(source)} AND {COMMITTED} > {version}"
@@ -82,7 +82,7 @@ class Manifest:
 
     def table(self, sources: Iterable[str], *, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
         """Columns of all rows of the sources."""
-        table, names = self._store.open_or_none(TABLE), list(columns)
+        table, names = self._database.open_or_none(TABLE), list(columns)
         if table is None:
             return SCHEMA.empty_table().select(names)
         return read(table, names, where=one_of("source", list(sources)))
@@ -91,11 +91,11 @@ class Manifest:
         """Insert or replace rows by media id, in one commit."""
         given = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
         if given.num_rows:
-            upsert(self._store.open_or_create(TABLE, SCHEMA), given, key="media_id")
+            upsert(self._database.open_or_create(TABLE, SCHEMA), given, key="media_id")
 
-    def copied(self, store: Store, sources: Iterable[str]) -> "Manifest":
+    def copied(self, database: Database, sources: Iterable[str]) -> "Manifest":
         """A manifest in another store, with the rows and marks of these sources."""
-        copy = Manifest(store)
+        copy = Manifest(database)
         for source in sources:
             copy.write(self.rows(source))
             copy.mark_tables(source, self.table_marks(source))
@@ -103,7 +103,7 @@ class Manifest:
 
     def table_marks(self, source: str) -> dict[str, str]:
         """Key → mark of each text table whose rows are in the manifest: equal mark, equal rows."""
-        table = self._store.open_or_none(TABLE_MARKS)
+        table = self._database.open_or_none(TABLE_MARKS)
         if table is None:
             return {}
         rows = read(table, ["key", "mark"], where=f"source = {quoted(source)}").to_pylist()
@@ -121,7 +121,7 @@ class Manifest:
         ]
         gone = [f"{source}/{key}" for key in before if key not in marks]
         upsert(
-            self._store.open_or_create(TABLE_MARKS, _MARKS),
+            self._database.open_or_create(TABLE_MARKS, _MARKS),
             pa.Table.from_pylist(rows, schema=_MARKS),
             key="id",
             delete_where=one_of("id", gone) if gone else None,
@@ -137,7 +137,7 @@ class Manifest:
 
     def of(self, source: str, keys: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of these keys; of deleted items none."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None or not keys:
             return []
         where = f"source = {quoted(source)} AND {one_of('key', keys)} AND status != 'deleted'"
@@ -145,7 +145,7 @@ class Manifest:
 
     def media(self, source: str, key: str) -> Mapping[str, Any] | None:
         """The row of one item by its key, or None."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None:
             return None
         where = f"source = {quoted(source)} AND key = {quoted(key)} AND status != 'deleted'"

@@ -13,16 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 
 FOLDER = "models"  # below the store
 
 
-class KeptModels:
+class ModelCopies:
     """The model files that a store keeps: one file for each content, named by its sha256."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def keep(self, files: Mapping[str, tuple[Path, str]]) -> None:
         """Copy what is not there yet; name → (path, sha256) of each file."""
@@ -34,7 +34,7 @@ class KeptModels:
 
         Links to the store's files where that is a folder of this machine, copies of a bucket's.
         """
-        listed = "\n".join([self._store.uri, *(f"{name} {sha}" for name, sha in sorted(files.items()))])
+        listed = "\n".join([self._database.uri, *(f"{name} {sha}" for name, sha in sorted(files.items()))])
         target = _cache() / hashlib.sha256(listed.encode()).hexdigest()[:16]
         if target.is_dir() and all((target / name).exists() for name in files):
             return target
@@ -69,15 +69,15 @@ class KeptModels:
 
     @property
     def _local(self) -> bool:
-        return "://" not in self._store.uri
+        return "://" not in self._database.uri
 
     @property
     def _fs(self) -> Any:
-        return self._store.files()[0]
+        return self._database.files()[0]
 
     @property
     def _root(self) -> str:
-        return f"{self._store.files()[1].rstrip('/')}/{FOLDER}"
+        return f"{self._database.files()[1].rstrip('/')}/{FOLDER}"
 
     def _blob(self, sha: str) -> str:
         return f"{self._root}/{sha}"

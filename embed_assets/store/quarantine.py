@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.errors import MediaError
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 TABLE = "quarantine"
@@ -37,8 +37,8 @@ class Quarantine:
     An item is retried when its bytes change; one that could not be read, at every run.
     """
 
-    def __init__(self, store: Store, vectors: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, vectors: str) -> None:
+        self._database = database
         self._vectors = vectors
 
     def hashes(self, *, again: bool = False) -> dict[str, tuple[str, str]]:
@@ -52,7 +52,7 @@ class Quarantine:
 
     def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of this vector table."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         return [] if table is None else read(table, columns, where=f"vectors = {quoted(self._vectors)}").to_pylist()
 
     def add(self, items: Iterable[tuple[Mapping[str, Any], MediaError]]) -> None:
@@ -71,11 +71,11 @@ class Quarantine:
             for row, error in items
         ]
         if rows:
-            upsert(self._store.open_or_create(TABLE, SCHEMA), pa.Table.from_pylist(rows, schema=SCHEMA), key="id")
+            upsert(self._database.open_or_create(TABLE, SCHEMA), pa.Table.from_pylist(rows, schema=SCHEMA), key="id")
 
     def clear(self) -> int:
         """Retry all on the next run; returns how many."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None:
             return 0
         count = table.count_rows(f"vectors = {quoted(self._vectors)}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 
@@ -18,8 +18,8 @@ def queries_table(vectors: str) -> str:
 class QueryVectors:
     """Vectors of the queries that checks ask one encoder version with."""
 
-    def __init__(self, store: Store, vectors: str, *, dim: int) -> None:
-        self._store = store
+    def __init__(self, database: Database, vectors: str, *, dim: int) -> None:
+        self._database = database
         self._name = queries_table(vectors)
         self._schema = pa.schema(
             [
@@ -32,7 +32,7 @@ class QueryVectors:
 
     def get(self, kind: str) -> dict[str, tuple[str, np.ndarray]]:
         """Query id → (modality, vector) of one kind."""
-        table = self._store.open_or_none(self._name)
+        table = self._database.open_or_none(self._name)
         if table is None:
             return {}
         rows = read(table, self._schema.names, where=f"kind = {quoted(kind)}")
@@ -47,5 +47,5 @@ class QueryVectors:
             for query, vector in dict(zip(ids, vectors, strict=True)).items()
         ]
         if rows:
-            table = self._store.open_or_create(self._name, self._schema)
+            table = self._database.open_or_create(self._name, self._schema)
             upsert(table, pa.Table.from_pylist(rows, schema=self._schema), key="query_id")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import COMMITTED, KEY, quoted, read, upsert
 
 SCHEMA = pa.schema(
@@ -23,8 +23,8 @@ SCHEMA = pa.schema(
 class Records:
     """One table of records."""
 
-    def __init__(self, store: Store, table: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, table: str) -> None:
+        self._database = database
         self._table = table
 
     def put(self, key: str, kind: str, document: Mapping[str, Any]) -> None:
@@ -35,12 +35,12 @@ class Records:
             "at": datetime.now(UTC),
             "document": json.dumps(document, sort_keys=True),
         }
-        table = self._store.open_or_create(self._table, SCHEMA)
+        table = self._database.open_or_create(self._table, SCHEMA)
         upsert(table, pa.Table.from_pylist([row], schema=SCHEMA), key="key")
 
     def remove(self, key: str) -> None:
         """Delete the record of this key, if there is one."""
-        table = self._store.open_or_none(self._table)
+        table = self._database.open_or_none(self._table)
         if table is not None and self.get(key) is not None:
             table.delete(f"key = {quoted(key)}")
 
@@ -62,7 +62,7 @@ class Records:
 
     def _ordered(self, where: str | None) -> list[dict[str, Any]]:
         """By the table version that wrote a row last: a clock may be set back."""
-        table = self._store.open_or_none(self._table)
+        table = self._database.open_or_none(self._table)
         if table is None:
             return []
         rows = read(table, ["kind", "at", "document", COMMITTED], where=where).to_pylist()

@@ -9,12 +9,12 @@ from embed_assets.errors import StoreError
 from embed_assets.load_settings import make_settings, overridden
 from embed_assets.media.files.redacted_uri import shown
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 
 _FILE = "pipeline.yaml"
 
 
-def save_settings(store: Store, settings: PipelineSettings, *, refreshed: Collection[str] | None = None) -> None:
+def save_settings(database: Database, settings: PipelineSettings, *, refreshed: Collection[str] | None = None) -> None:
     """Keep the settings, without options that may hold credentials and those in addresses.
 
     Writes what changed, whole or not at all.
@@ -22,70 +22,70 @@ def save_settings(store: Store, settings: PipelineSettings, *, refreshed: Collec
     Of a source that is not among `refreshed` (unset: all are) what was kept stays as it was: a run that is refused
     because another address would drop its items leaves the old one.
     """
-    document, kept = _plain(settings), _document(store) or {}
+    document, kept = _plain(settings), _document(database) or {}
     sources = kept.get("sources") or {}
     if refreshed is not None:
         document["sources"] |= {name: sources[name] for name in document["sources"] if name in sources} | {
             name: document["sources"][name] for name in refreshed
         }
-    _write(store, document)
+    _write(database, document)
 
 
-def sources_stand(store: Store, settings: PipelineSettings) -> bool:
+def sources_stand(database: Database, settings: PipelineSettings) -> bool:
     """Whether no source of the settings was kept otherwise: then they can't be refused for what they list."""
-    kept = (_document(store) or {}).get("sources") or {}
+    kept = (_document(database) or {}).get("sources") or {}
     return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
 
 
-def is_saved(store: Store) -> bool:
+def is_saved(database: Database) -> bool:
     """Whether a run has kept its settings in the store."""
-    return _read(store) is not None
+    return _read(database) is not None
 
 
-def saved_settings(store: Store) -> PipelineSettings | None:
+def saved_settings(database: Database) -> PipelineSettings | None:
     """The settings of the latest run, EMBED_ASSETS_* laid over them, or None. Does not open LanceDB.
 
     Raises StoreError where the file is damaged.
     """
-    document = _document(store)
+    document = _document(database)
     if document is None:
         return None
     values = overridden(document, folder=Path.cwd())
-    values |= {"store": store.uri, "storage_options": store.storage_options}
-    return make_settings(values, origin=f"{store.uri}/{_FILE}")
+    values |= {"store": database.uri, "storage_options": database.storage_options}
+    return make_settings(values, origin=f"{database.uri}/{_FILE}")
 
 
-def _document(store: Store) -> dict[str, Any] | None:
+def _document(database: Database) -> dict[str, Any] | None:
     import yaml
 
-    text = _read(store)
+    text = _read(database)
     if text is None:
         return None
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise _damaged(store, " ".join(str(error).split())) from error
+        raise _damaged(database, " ".join(str(error).split())) from error
     if not isinstance(document, dict):
-        raise _damaged(store, "it is empty" if not text.strip() else "it holds no settings")
+        raise _damaged(database, "it is empty" if not text.strip() else "it holds no settings")
     return document
 
 
-def _damaged(store: Store, why: str) -> StoreError:
+def _damaged(database: Database, why: str) -> StoreError:
     return StoreError(
-        f"{_FILE} of store {store.uri!r} is damaged: {why}. Delete that file, then name the pipeline once more: "
+        f"{_FILE} of store {database.uri!r} is damaged: {why}. Delete that file, then name the pipeline once more: "
         "embed-assets run MEDIA_FOLDER --store STORE, or --settings FILE. No vectors are lost by that."
     )
 
 
-def _write(store: Store, document: Mapping[str, Any]) -> None:
+def _write(database: Database, document: Mapping[str, Any]) -> None:
     import yaml
 
     text = "# Written by the latest run.\n" + yaml.safe_dump(dict(document), sort_keys=False)
-    if _read(store) == text:
+    if _read(database) == text:
         return
-    fs, path = _place(store)
+    fs, path = _place(database)
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if "://" in store.uri:  # an object appears when it is whole
+    if "://" in database.uri:  # an object appears when it is whole
         fs.pipe_file(path, text.encode())
         return
     part = Path(f"{path}.{os.getpid()}")
@@ -94,28 +94,30 @@ def _write(store: Store, document: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as error:
         raise StoreError(
-            f"{_FILE} of store {store.uri!r} can't be written: {error.strerror}. Nothing changed."
+            f"{_FILE} of store {database.uri!r} can't be written: {error.strerror}. Nothing changed."
         ) from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def _read(store: Store) -> str | None:
-    fs, path = _place(store)
+def _read(database: Database) -> str | None:
+    fs, path = _place(database)
     try:
         return fs.cat_file(path).decode()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise _damaged(store, "it is no text") from error
+        raise _damaged(database, "it is no text") from error
     except Exception as error:  # botocore's own, of an endpoint that does not answer, are no OSErrors
-        raise StoreError(f"Store {store.uri!r} can't be read: {error}. Check its address and credentials.") from error
+        raise StoreError(
+            f"Store {database.uri!r} can't be read: {error}. Check its address and credentials."
+        ) from error
 
 
-def _place(store: Store) -> tuple[Any, str]:
+def _place(database: Database) -> tuple[Any, str]:
     import fsspec.core
 
-    return fsspec.core.url_to_fs(f"{store.uri.rstrip('/')}/{_FILE}", **store.storage_options)
+    return fsspec.core.url_to_fs(f"{database.uri.rstrip('/')}/{_FILE}", **database.storage_options)
 
 
 def _plain(settings: PipelineSettings) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
+from embed_assets.store.version_id import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -43,23 +44,12 @@ _MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
 _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
 
-def table_name(encoder: str, version: str) -> str:
-    """Name of the vector table of an encoder version."""
-    return f"{encoder}__{version}"
-
-
-def version_of(table: str) -> tuple[str, str]:
-    """Encoder and version of a vector table, by its name."""
-    encoder, _, version = table.rpartition("__")
-    return encoder, version
-
-
-def vector_schema(*, dim: int, dtype: str, encoder: str, version: str, distance: str) -> pa.Schema:
+def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) -> pa.Schema:
     """Schema of a vector table; `dtype` is float16 or float32. The metadata says whose vectors these are."""
     number = pa.float16() if dtype == "float16" else pa.float32()
     metadata = {
-        "embed_assets/encoder": encoder,
-        "embed_assets/encoder_version": version,
+        "embed_assets/encoder": version.encoder,
+        "embed_assets/encoder_version": version.version,
         "embed_assets/dim": str(dim),
         "embed_assets/distance": distance,
         "embed_assets/span_unit": "characters",
@@ -112,18 +102,18 @@ def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
 class VectorTable:
     """The vectors of one encoder version, as they are or as they were `at` a Lance version of the table."""
 
-    def __init__(self, store: Store, encoder: str, version: str, *, at: int | None = None) -> None:
-        self.store = store
-        self.name = table_name(encoder, version)
+    def __init__(self, database: Database, version: VersionId, *, at: int | None = None) -> None:
+        self.database = database
+        self.name = version.table
         self._at = at
 
     def create(self, schema: pa.Schema) -> "Table":
         """The table, made where there is none."""
-        return self.store.open_or_create(self.name, schema)
+        return self.database.open_or_create(self.name, schema)
 
     def open(self) -> "Table | None":
         """The table, or None before the first write."""
-        table = self.store.open_or_none(self.name)
+        table = self.database.open_or_none(self.name)
         if table is not None and self._at is not None:
             table.checkout(self._at)
         return table
@@ -139,7 +129,7 @@ class VectorTable:
         `replaced` are the media ids that may have older rows: those of them not in `rows` go with the
         same commit, so that an item is never half old and half new.
         """
-        table = self.store.open(self.name)
+        table = self.database.open(self.name)
         chunks = [replaced[i : i + _DELETE_CHUNK] for i in range(0, len(replaced), _DELETE_CHUNK)]
         where = " OR ".join(one_of("media_id", chunk) for chunk in chunks) or None
         upsert(table, rows, key="segment_id", delete_where=where)
@@ -148,7 +138,7 @@ class VectorTable:
         """Remove all rows of items; returns how many rows went."""
         if not media_ids:
             return 0
-        table = self.store.open(self.name)
+        table = self.database.open(self.name)
         before = table.count_rows()
         for i in range(0, len(media_ids), _DELETE_CHUNK):
             table.delete(one_of("media_id", media_ids[i : i + _DELETE_CHUNK]))

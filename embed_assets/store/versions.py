@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
-from embed_assets.store.vectors import table_name
+from embed_assets.store.version_id import VersionId
 
 TABLE = "encoder_versions"
 
@@ -31,16 +31,21 @@ class VersionRecord:
     at: str = ""  # when it became current, or where another took its place when that was
 
     @property
+    def id(self) -> VersionId:
+        """The encoder's name and the version."""
+        return VersionId(self.encoder, self.version)
+
+    @property
     def table(self) -> str:
         """Name of its vector table."""
-        return table_name(self.encoder, self.version)
+        return self.id.table
 
 
 class EncoderVersions:
     """Registry of encoder versions, in the order in which they were last current."""
 
-    def __init__(self, store: Store) -> None:
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._records = Records(database, TABLE)
 
     def add(self, record: VersionRecord) -> bool:
         """Register, and make it the encoder's current version; True where this version was not known yet.
@@ -60,11 +65,11 @@ class EncoderVersions:
     def put(self, record: VersionRecord) -> None:
         """Write the record, whatever was there; it becomes the encoder's current version."""
         document = {k: v for k, v in asdict(record).items() if k != "at"}
-        self._records.put(f"{record.encoder}/{record.version}", record.encoder, document)
+        self._records.put(str(record.id), record.encoder, document)
 
-    def remove(self, encoder: str, version: str) -> None:
+    def remove(self, version: VersionId) -> None:
         """Forget a version."""
-        self._records.remove(f"{encoder}/{version}")
+        self._records.remove(str(version))
 
     def encoders(self) -> list[str]:
         """Encoders that have versions."""
@@ -74,9 +79,9 @@ class EncoderVersions:
         """All versions of an encoder; the current one is the last."""
         return [_record(document) for document in self._records.all(encoder)]
 
-    def get(self, encoder: str, version: str) -> VersionRecord | None:
+    def get(self, version: VersionId) -> VersionRecord | None:
         """One version, or None."""
-        document = self._records.get(f"{encoder}/{version}")
+        document = self._records.get(str(version))
         return None if document is None else _record(document)
 
 

@@ -17,9 +17,9 @@ def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, l
     bound of its precision: equal files then make other vectors, and the two must not meet in a table.
     """
     found = canary_vectors(encoder)
-    stored = canaries.get(record.encoder, record.version)
+    stored = canaries.get(record.id)
     if stored is None:
-        canaries.put(record.encoder, record.version, found, libraries)
+        canaries.put(record.id, found, libraries)
         return
     vectors, before = stored
     bound = bound_of(record.spec, record.dtype)
@@ -40,7 +40,7 @@ def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, l
 
 def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, canaries: CanaryVectors) -> bool:
     """Whether the encoder's canary vectors are those of an older version, within the bound."""
-    stored = canaries.get(old.encoder, old.version)
+    stored = canaries.get(old.id)
     if stored is None:
         return False
     bound = bound_of(record.spec, record.dtype)

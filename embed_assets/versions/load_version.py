@@ -29,9 +29,8 @@ from embed_assets.manifest.open_sources import sampling_of
 from embed_assets.media.limits import Limits
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
-from embed_assets.store.model_copies import KeptModels
+from embed_assets.store.model_copies import ModelCopies
+from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.canary_check import same_vectors
 
@@ -124,7 +123,7 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
     the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
     neither in a table nor between a query and a table.
     """
-    kept = KeptModels(store) if store is not None else None
+    kept = store.model_copies if store is not None else None
     compute = compute.model_copy(update={"dtype": record.dtype})
     missed, fault = "", None  # of the first place, which has a name; of the last
     for spec in _places(record, kept):
@@ -152,7 +151,7 @@ def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, 
         return _load(spec, resolved, compute)
     if store is not None and _upgraded(record, resolved):
         encoder = _load(spec, resolved, compute)
-        if same_vectors(record, record, encoder, CanaryVectors(store)):
+        if same_vectors(record, record, encoder, store.canaries):
             return encoder
     return "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
 
@@ -167,7 +166,7 @@ def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
     return bool(files) and files == set(record.files.values())
 
 
-def _places(record: VersionRecord, kept: KeptModels | None) -> Iterator[EncoderSpec]:
+def _places(record: VersionRecord, kept: ModelCopies | None) -> Iterator[EncoderSpec]:
     """Where a version's model may be: where the settings had it, then the store's copy."""
     spec = replace(record.spec, revision=record.revision or record.spec.revision)
     yield spec

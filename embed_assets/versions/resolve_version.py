@@ -7,10 +7,8 @@ from typing import Any
 from embed_assets.encoders.loading.identity import difference
 from embed_assets.manifest.open_sources import limits_of, segmenting_of
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
-from embed_assets.store.model_copies import KeptModels
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.store import Store
+from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.canary_check import same_but_for_libraries, same_vectors
 from embed_assets.versions.load_version import load_version, local_files, make_version
 
@@ -33,7 +31,7 @@ def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register:
     move, it is the old version under an alias, and nothing is encoded again.
     """
     found = _made(settings, encoder)
-    versions = EncoderVersions(store)
+    versions = store.versions
     known = versions.of(encoder)
     old = next((v for v in known if found.version in (v.version, *v.aliases)), None)
     if old is None and known:
@@ -78,7 +76,7 @@ def _under_other_libraries(
     if not likely:
         return None
     encoder = load_version(found, compute=settings.compute)
-    canaries = CanaryVectors(store)
+    canaries = store.canaries
     return next((old for old in likely if same_vectors(found, old, encoder, canaries)), None)
 
 
@@ -90,7 +88,7 @@ def _hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]
 def _with_kept_files(settings: PipelineSettings, store: Store, record: VersionRecord) -> VersionRecord:
     files = local_files(record, offline=settings.compute.offline)
     if settings.compute.keep_models:
-        KeptModels(store).keep(files)
+        store.model_copies.keep(files)
     return replace(record, files={name: sha for name, (_, sha) in files.items()})
 
 

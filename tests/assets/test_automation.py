@@ -28,7 +28,6 @@ from embed_assets.assets.pipeline import build_names
 from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
-from embed_assets.store.serving.serving_pointer import Serving
 from tests.assets.running import Running
 from tests.support import rewrite, settings, touch, write_notes, write_weights
 
@@ -63,7 +62,7 @@ def _version(running: Running) -> str:
 
 
 def _shards_of_live(running: Running) -> dict[str, str]:
-    live = Serving(running.steps.store).pointer("words").live
+    live = running.steps.store.serving.pointer("words").live
     assert live is not None
     return grid_range(live.encoder_version, running.settings.shards)
 
@@ -109,7 +108,7 @@ def test_new_media_asks_for_the_jobs_that_read_it(served: Running, tmp_path: Pat
 
 
 def test_new_media_reaches_the_candidate_and_the_live_version(changed: Running, served: Running) -> None:
-    live = Serving(served.steps.store).pointer("words").live
+    live = served.steps.store.serving.pointer("words").live
     assert live is not None and live.encoder_version != _version(changed)
     result = _tick(changed)
     assert isinstance(result, dg.SensorResult)
@@ -272,7 +271,7 @@ def test_the_weekly_recall_check_asks_for_the_live_version(changed: Running, ser
     schedule = build_recall_schedule(changed.names, "words", changed.jobs["words"], cron_schedule="0 4 * * 0")
     request = schedule(dg.build_schedule_context(instance=changed.instance))
     assert isinstance(request, dg.RunRequest)
-    live = Serving(served.steps.store).pointer("words").live
+    live = served.steps.store.serving.pointer("words").live
     assert live is not None and request.tags["dagster/partition"] == live.encoder_version
     result = changed._run("words_recall", tags=dict(request.tags))
     assert result.success

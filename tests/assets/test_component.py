@@ -22,8 +22,8 @@ from embed_assets.errors import SettingsError, UnknownEncoderError
 from embed_assets.load_settings import make_settings
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings, Section
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 from tests.assets.running import Running
 from tests.support import REPOSITORY, write_notes
 

@@ -10,7 +10,6 @@ import pytest
 from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.names import AUTOMATIC
 from embed_assets.errors import PromotionError
-from embed_assets.store.serving.serving_pointer import Serving
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 
@@ -124,7 +123,7 @@ def test_an_empty_store_is_filled_stage_by_stage(automation: Automation) -> None
     assert fourth == {"words_serving": {None}}
     automation.do(fourth)
     assert automation.look() == {}
-    live = Serving(automation.running.steps.store).pointer("words").live
+    live = automation.running.steps.store.serving.pointer("words").live
     assert live is not None and live.rows == 8
 
 
@@ -163,7 +162,7 @@ def test_other_media_asks_for_vectors_then_for_the_index_then_for_the_pointer(
     version = settled.version
     assert asked == [{"words_vectors": _all_shards(version)}, {"words_index": {version}}, {"words_serving": {None}}]
     assert len(words) == (0 if change == "deleted" else 1)
-    live = Serving(settled.running.steps.store).pointer("words").live
+    live = settled.running.steps.store.serving.pointer("words").live
     assert live is not None and live.rows == {"new": 9, "edited": 8, "deleted": 7}[change]
 
 
@@ -270,7 +269,7 @@ def test_the_pointer_follows_live_and_candidate_without_a_partition(settled: Aut
     settled.run("words_vectors", _all_shards(old))
     settled.run("words_index", {old})
     settled.settle()
-    pointer = Serving(settled.running.steps.store).pointer("words")
+    pointer = settled.running.steps.store.serving.pointer("words")
     assert [(release.encoder_version, release.rows) for release in pointer.releases] == [(settled.version, 9), (old, 9)]
 
 

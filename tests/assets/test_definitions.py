@@ -25,8 +25,7 @@ from embed_assets.errors import SettingsError, UnknownEncoderError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
-from embed_assets.store.serving.serving_pointer import live_release
+from embed_assets.store.store import Store
 from tests.assets.running import QUIET, Running
 from tests.support import REPOSITORY, all_rows, settings, write_notes
 
@@ -171,7 +170,7 @@ def test_two_pipelines_with_stores_and_devices_of_their_own_run_in_one_location(
         running = Running(pipeline, instance, definitions=merged)
         assert running.embed().success
         assert running.promote().success
-        live = live_release(running.steps.store, "words")
+        live = running.steps.store.serving.live_release("words")
         assert live.rows == count
         assert encoders_of_run(running.names, _resources(merged)).device == pipeline.compute.device
     found = Searcher(Store(both[1].store)).search("note 1", space="words", k=9)

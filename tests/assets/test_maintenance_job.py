@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.version_id import VersionId
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 
@@ -45,7 +45,7 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _versions(running: Running) -> tuple[str | None, str | None]:
-    pointer = Serving(running.steps.store).pointer("words")
+    pointer = running.steps.store.serving.pointer("words")
     live, previous = (release and release.encoder_version for release in (pointer.live, pointer.previous))
     return live, previous
 
@@ -57,7 +57,7 @@ def test_roll_back_moves_the_pointer_and_shows_on_the_serving_asset(second: Runn
     assert result.success
     assert _versions(second) == (old, new)
     assert words == []
-    live = Serving(second.steps.store).pointer("words").live
+    live = second.steps.store.serving.pointer("words").live
     shown = second.metadata("words_serving")
     assert live is not None and shown["live"].value == live.key
     assert shown["moved by"].value == f"dagster run {result.run_id}"
@@ -77,7 +77,7 @@ def test_roll_back_without_a_version_before_says_so(first: Running) -> None:
     result = _launch(first, "words_rollback")
     assert not result.success
     assert "words" in _why(result)
-    assert Serving(first.steps.store).pointer("words").generation == 1
+    assert first.steps.store.serving.pointer("words").generation == 1
 
 
 def test_retire_drops_the_table_and_the_partition_key(second: Running, tmp_path: Path) -> None:
@@ -146,13 +146,13 @@ def test_maintain_tells_what_it_did_and_search_goes_on(
         rewrite(notes / f"note-{number:03d}.txt", f"edited {number}")
         assert running.embed().success
     assert running.promote().success
-    before = Serving(running.steps.store).pointer("words")
+    before = running.steps.store.serving.pointer("words")
     result = _launch(running, "maintain", seconds=60)
     assert result.success
     (output,) = [event for event in result.all_events if event.event_type_value == "STEP_OUTPUT"]
     metadata = output.step_output_data.metadata
     assert {"compacted", "cleaned", "bytes removed", "seconds"} <= set(metadata)
-    after = Serving(running.steps.store).pointer("words")
+    after = running.steps.store.serving.pointer("words")
     assert after.live is not None and before.live is not None
     assert after.live.rows == 12
     record = running.steps.current("words")
@@ -179,5 +179,5 @@ def test_a_version_is_reembedded_in_one_run_from_the_manifest_as_it_is(first: Ru
     result = running._run("words_reembed", tags=tags)
     assert result.success
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {dg.AssetKey("words_vectors")}
-    table = running.steps.vectors(running.steps.version("words", version)).open()
+    table = running.steps.vectors(running.steps.version(VersionId("words", version))).open()
     assert table is not None and table.count_rows() == 6

@@ -8,7 +8,7 @@ import pytest
 from embed_assets.assets.names import grid_range, shards_by_version
 from embed_assets.errors import StoreError
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.serving.serving_pointer import Serving, live_release
+from embed_assets.store.version_id import VersionId
 from tests.assets.running import Running
 from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
 
@@ -79,7 +79,7 @@ def test_the_data_version_of_a_manifest_follows_its_media(running: Running, tmp_
 def test_a_failing_blocking_check_holds_the_pointer_back(running: Running) -> None:
     running.embed()
     running.promote()
-    before = live_release(running.steps.store, "words").key
+    before = running.steps.store.serving.live_release("words").key
     record = running.steps.resolve("words").record
     table = running.steps.vectors(record).open()
     assert table is not None
@@ -93,7 +93,7 @@ def test_a_failing_blocking_check_holds_the_pointer_back(running: Running) -> No
     assert evaluations["dimension"] is True
     materialized = {event.asset_key for event in result.get_asset_materialization_events()}
     assert dg.AssetKey("words_serving") not in materialized
-    assert live_release(running.steps.store, "words").key == before
+    assert running.steps.store.serving.live_release("words").key == before
 
 
 def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running) -> None:
@@ -106,7 +106,7 @@ def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     assert not result.success
-    assert Serving(running.steps.store).pointer("words").live is None
+    assert running.steps.store.serving.pointer("words").live is None
 
 
 def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -120,7 +120,7 @@ def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, i
     assert result.success
     found = {e.check_name: (e.passed, e.severity) for e in result.get_asset_check_evaluations()}
     assert found["quarantined_share"] == (False, dg.AssetCheckSeverity.WARN)
-    assert live_release(running.steps.store, "words").rows == 12
+    assert running.steps.store.serving.live_release("words").rows == 12
 
 
 def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(running: Running) -> None:
@@ -149,7 +149,7 @@ def test_pictures_show_as_a_contact_sheet_and_a_projection(
 
 def test_a_version_that_is_not_registered_is_named(running: Running) -> None:
     with pytest.raises(StoreError, match="no version 'feedfeedfeed'"):
-        running.steps.version("words", "feedfeedfeed")
+        running.steps.version(VersionId("words", "feedfeedfeed"))
 
 
 def test_partitions_of_a_run_sort_out_into_versions_and_shards() -> None:

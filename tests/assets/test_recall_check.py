@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.assets.recall_check import build_recall_check
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 
 
 def _host(folder: Path, *, rows: int, num_bits: int | None, **wanted: object) -> dg.AssetCheckEvaluation:

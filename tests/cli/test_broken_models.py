@@ -13,9 +13,8 @@ import pytest
 from embed_assets.cli.main import main
 from embed_assets.load_settings import load_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import save_settings
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.store import Store
 from embed_assets.versions import load_version as loading
 from tests import support
 from tests.support import note, run_all, write_notes
@@ -194,7 +193,7 @@ def hits() -> list[tuple[str, float]]:
 
 
 def live(home: Path) -> str:
-    release = Serving(Store(str(home / "store"))).pointer("text").live
+    release = Store(str(home / "store")).serving.pointer("text").live
     assert release is not None
     return release.encoder_version
 

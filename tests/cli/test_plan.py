@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from embed_assets.manifest.pending_items import CLASSES
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from tests.cli.conftest import Command
 from tests.support import REPOSITORY, picture, rewrite, table_versions, write_notes
 

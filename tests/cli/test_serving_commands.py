@@ -11,9 +11,8 @@ import pytest
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.saved_settings import save_settings
-from embed_assets.store.serving.releases import CheckVerdict, Releases
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.vectors import table_name
+from embed_assets.store.serving.releases import CheckVerdict
+from embed_assets.store.version_id import VersionId
 from tests.support import note, pipeline, refresh_and_embed, write_notes, write_weights
 
 Command = Callable[..., click.testing.Result]
@@ -48,7 +47,7 @@ def steps(tmp_path: Path, command: Command, swap: Callable[[int], None]) -> Step
 def two(steps: Steps, swap: Callable[[int], None]) -> tuple[str, str]:
     """Two versions; the first one is live, the second a candidate."""
     first = candidate(steps)
-    steps.promote(steps.version("words", first), by="test")
+    steps.promote(steps.version(VersionId("words", first)), by="test")
     swap(7)
     return first, candidate(steps)
 
@@ -60,7 +59,7 @@ def told(result: click.testing.Result) -> str:
 
 
 def live(steps: Steps) -> str:
-    release = Serving(steps.store).pointer("words").live
+    release = steps.store.serving.pointer("words").live
     assert release is not None
     return release.encoder_version
 
@@ -73,7 +72,7 @@ def test_a_candidate_is_promoted_rolled_back_and_promoted_again(command: Command
     assert moved.endswith(f"Back to words {first}: embed-assets rollback words --store store")
     assert f"serves words {first}" in told(command("rollback", "words", "--store", "store"))
     assert live(steps) == first
-    assert Serving(steps.store).pointer("words").held == (second,)
+    assert steps.store.serving.pointer("words").held == (second,)
     hit = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
     assert hit["words"][0]["key"] == "note-003.txt"
     document = json.loads(command("promote", "words", "--version", second[:6], "--store", "store", "--json").stdout)
@@ -95,8 +94,8 @@ def test_rollback_goes_to_a_version_that_is_named(command: Command, steps: Steps
 
 
 def test_a_failed_check_holds_promotion_by_hand_back(command: Command, steps: Steps, two) -> None:
-    releases = Releases(steps.store)
-    release = releases.candidate("words", two[1])
+    releases = steps.store.releases
+    release = releases.candidate(VersionId("words", two[1]))
     assert release is not None
     checks = (*release.checks, CheckVerdict(name="accounts", passed=False, blocking=True, summary="2 items torn"))
     releases.put(type(release)(**{**vars(release), "checks": checks}))
@@ -116,13 +115,13 @@ def test_retire_drops_what_nothing_needs_and_refuses_the_rest(command: Command, 
     assert "Nothing to retire" in told(command("retire", "--all-unused", "--store", "store"))
     swap(8)
     third = candidate(steps)
-    steps.promote(steps.version("words", third), by="test")
+    steps.promote(steps.version(VersionId("words", third)), by="test")
     assert told(command("retire", "words", first[:6], "--store", "store")).startswith(
         f"Retired words {first}: 12 vectors and 1 releases dropped."
     )
-    assert table_name("words", first) not in steps.store.table_names()
+    assert VersionId("words", first).table not in steps.store.table_names()
     swap(9)
-    steps.promote(steps.version("words", candidate(steps)), by="test")
+    steps.promote(steps.version(VersionId("words", candidate(steps))), by="test")
     retired = json.loads(command("retire", "--all-unused", "--store", "store", "--json").stdout)
     assert [one["version"] for one in retired] == [second]
     assert live(steps) not in (first, second, third)
@@ -143,7 +142,7 @@ def test_retire_takes_the_partition_key_back(command: Command, steps: Steps, two
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for version in (first, second, "123456789abc"):
             register_version(instance, names, "words", version)
-        steps.store.open_or_create("words__123456789abc", steps.store.open(table_name("words", first)).schema)
+        steps.store.open_or_create("words__123456789abc", steps.store.open(VersionId("words", first).table).schema)
         told(command("retire", "words", "123456789abc", "--store", "store"))
         assert known_versions(names, "words", instance) == [first, second]
         register_version(instance, names, "words", "0123456789ab")  # of a retirement that was killed at its end
@@ -152,7 +151,7 @@ def test_retire_takes_the_partition_key_back(command: Command, steps: Steps, two
 
 
 def test_maintain_says_what_it_did_and_what_it_left(command: Command, steps: Steps, two) -> None:
-    table = steps.store.open(table_name("words", two[0]))
+    table = steps.store.open(VersionId("words", two[0]).table)
     for number in range(30):
         table.delete(f"key = 'absent-{number}'")
     notes = steps.store.open("manifest").version
@@ -223,7 +222,7 @@ def test_moves_by_hand_show_on_the_serving_asset(command: Command, steps: Steps,
             event = instance.get_latest_materialization_event(dg.AssetKey("words_serving"))
         assert event is not None and event.asset_materialization is not None
         shown.append(event.asset_materialization.metadata["live"].value)
-        live = Serving(steps.store).pointer("words").live
+        live = steps.store.serving.pointer("words").live
         assert live is not None and shown[-1] == live.key
         assert (event.asset_materialization.tags or {})["dagster/data_version"] == live.key
     assert len(set(shown)) == 2

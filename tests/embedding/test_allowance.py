@@ -10,7 +10,6 @@ from embed_assets.embedding.run_budget import Allowance, current, leading, limit
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import PromotionError, SettingsError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.history import History
 from tests import support
 from tests.support import NOT_ENCODABLE, all_rows, note, picture, pipeline, refresh_and_embed, run_all, write_notes
 
@@ -135,7 +134,7 @@ def test_a_run_stops_before_it_goes_over_and_keeps_what_is_whole(steps, words):
     assert (report.items_left, report.stopped) == (len(left), "budget of 105 tokens reached")
     assert report.cost + min(len(note(number).split()) for number in range(40)) > 105  # no item more fitted
     assert sum(report.left.values()) == 40 - len(words)
-    event = History(steps.store).all("embed")[-1]
+    event = steps.store.history.all("embed")[-1]
     assert (event["stopped"], sum(event["left"].values())) == (report.stopped, len(left))
 
 

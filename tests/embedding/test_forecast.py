@@ -17,7 +17,6 @@ from embed_assets.embedding.cost_forecast import (
 )
 from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.store.history import History
 from embed_assets.store.versions import VersionRecord
 from tests import support
 from tests.support import all_rows, note, picture, pipeline, refresh_and_embed, table_versions, write_notes
@@ -142,7 +141,7 @@ def test_a_run_notes_what_its_items_meant(tmp_path: Path, words: list[Any]):
     assert (work["text"].bytes, work["image"].bytes) == (sizes[".txt"], sizes[".png"])
     assert work["text"].cost + work["image"].cost == report.cost
     assert work["text"].seconds + work["image"].seconds == pytest.approx(report.seconds)
-    event = History(steps.store).all("embed")[-1]
+    event = steps.store.history.all("embed")[-1]
     assert event["work"]["notes"]["text"]["cost"] == work["text"].cost
     assert event["device"] == "cpu"
 
@@ -155,7 +154,7 @@ def test_a_run_forecasts_the_next(tmp_path: Path, words: list[Any]):
         (notes / f"{number}.txt").write_text(note(number))
     steps.refresh("notes")
     record = steps.resolve("words").record
-    rates = measured_rates(History(steps.store).all("embed"), record, [record])
+    rates = measured_rates(steps.store.history.all("embed"), record, [record])
     (told,) = forecast(steps.plan(record).encode, record, rates, row_bytes=None)
     report = steps.embed(record)
     assert report.segments_encoded == 50

@@ -3,8 +3,9 @@
 import numpy as np
 
 from embed_assets.embedding.vectors_of_equal_input import KnownVectors
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable
+from embed_assets.store.version_id import VersionId
 from tests.support import vector_table
 
 
@@ -39,11 +40,11 @@ def test_a_vector_that_was_replaced_since_the_run_began_is_not_known(tmp_path):
 
 
 def test_a_missing_table_knows_nothing(tmp_path):
-    assert KnownVectors(VectorTable(Store(str(tmp_path)), "words", "v1")).lookup(hashes(3)) == {}
+    assert KnownVectors(VectorTable(Store(str(tmp_path)), VersionId("words", "v1"))).lookup(hashes(3)) == {}
 
 
 def test_what_this_run_encoded_is_known_before_it_is_written(tmp_path):
-    known = KnownVectors(VectorTable(Store(str(tmp_path)), "words", "v1"), remembered=2)
+    known = KnownVectors(VectorTable(Store(str(tmp_path)), VersionId("words", "v1")), remembered=2)
     first, second, third = hashes(3)
     known.remember({name: np.ones(4) for name in (first, second, third)})
     assert set(known.lookup([first, second, third])) == {second, third}  # the oldest is let go

@@ -23,9 +23,10 @@ from embed_assets.errors import EncoderOutputError, MediaError, SourceError
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.media_types import Segment
-from embed_assets.store.connection import Store
 from embed_assets.store.quarantine import Quarantine
+from embed_assets.store.store import Store
 from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema
+from embed_assets.store.version_id import VersionId
 from tests.support import DIM, NOT_ENCODABLE, WordEncoder, note
 
 SPEC = EncoderSpec(name="words", family="", model="", modalities=("text",), media=("text",), space="words")
@@ -38,8 +39,8 @@ class Loop:
         self, folder: Path, weights: Path, kind: type[WordEncoder] = WordEncoder, *, dtype: str = "float32"
     ) -> None:
         self.encoder = kind(SPEC, folder=weights, device="cpu", dtype="float32")
-        self.table = VectorTable(Store(str(folder / "store")), "words", "v1")
-        self.schema = vector_schema(dim=DIM, dtype=dtype, encoder="words", version="v1", distance="cosine")
+        self.table = VectorTable(Store(str(folder / "store")), VersionId("words", "v1"))
+        self.schema = vector_schema(VersionId("words", "v1"), dim=DIM, dtype=dtype, distance="cosine")
         self.table.create(self.schema)
         self.texts: dict[str, str] = {}
         self.report = EmbedReport(encoder="words", version="v1")
@@ -201,7 +202,7 @@ def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
     loop.run()
     assert len(loop.rows()) == 2
     assert loop.report.reasons == {"notes": {"broken file": 1}}
-    aside = Quarantine(loop.table.store, loop.table.name).rows(["key", "reason", "detail"])
+    aside = Quarantine(loop.table.database, loop.table.name).rows(["key", "reason", "detail"])
     assert aside == [{"key": "b.txt", "reason": "broken file", "detail": "broken file: for this test"}]
 
 
@@ -332,8 +333,8 @@ def test_a_wrong_shape_ends_the_run_and_its_threads(tmp_path, weights):
 def test_a_commit_that_fails_is_raised_where_the_loop_is(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {f"{number}.txt": note(number) for number in range(200)}
-    loop.table.store.drop(loop.table.name)
-    loop.table.create(vector_schema(dim=8, dtype="float32", encoder="words", version="v1", distance="cosine"))
+    loop.table.database.drop(loop.table.name)
+    loop.table.create(vector_schema(VersionId("words", "v1"), dim=8, dtype="float32", distance="cosine"))
     with pytest.raises(Exception, match="vector"):
         loop.run(tokens=1, flush_rows=5)
     assert loop.rows() == {}

@@ -14,11 +14,11 @@ from embed_assets.quality.ann_recall import Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, Quality
 from embed_assets.quality.labelled_retrieval import Evaluation
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances, sample_vectors
+from embed_assets.store.store import Store
 from tests.support import NOT_ENCODABLE, pipeline, refresh_and_embed, rewrite, vector_rows, vector_table, write_notes
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.collapsed_vectors import mean_cosine
-from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import pipeline, refusal, rewrite, run_all, write_notes, write_weights
 
 Swap = Callable[..., None]
@@ -32,7 +31,7 @@ def swap(words: list[Any], plugin_folder: Path) -> Iterator[Swap]:
 
 
 def live(steps: Steps) -> str | None:
-    release = Serving(steps.store).pointer("words").live
+    release = steps.store.serving.pointer("words").live
     return release.encoder_version if release else None
 
 
@@ -105,7 +104,7 @@ def test_a_version_that_serves_goes_on_where_its_media_become_alike(swap: Swap, 
     for number, file in enumerate(sorted(notes.iterdir())):
         rewrite(file, "amber" + " amber" * number)
     run_all(pipeline(tmp_path))
-    release = Serving(steps.store).pointer("words").live
+    release = steps.store.serving.pointer("words").live
     assert release is not None
     assert {check.name for check in release.checks if not check.passed} == {"collapsed_vectors"}
 

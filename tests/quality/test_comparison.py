@@ -12,7 +12,6 @@ import pytest
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.releases import CheckVerdict
-from embed_assets.store.serving.serving_pointer import Serving, live_release
 from tests.support import (
     DIM,
     NOT_ENCODABLE,
@@ -85,7 +84,7 @@ def test_a_candidate_as_good_as_live_passes_with_both_figures(tmp_path, swap):
     verdict = checked(steps)
     assert verdict.passed, verdict.summary
     figures = verdict.figures
-    assert figures["live"] == live_release(steps.store, "words").key
+    assert figures["live"] == steps.store.serving.live_release("words").key
     assert (figures["ndcg_at_10"], figures["live_ndcg_at_10"], figures["judged_queries"]) == (1.0, 1.0, 10)
     assert 0.2 < figures["overlap_at_10"] < 1
     assert {"recall_at_10", "live_recall_at_10", "median_ms", "live_median_ms"} <= set(figures)
@@ -96,14 +95,14 @@ def test_a_candidate_that_answers_worse_is_held_back(tmp_path, swap):
     steps = pipeline(tmp_path, **judged(tmp_path), checks={"max_mean_cosine": 1.0})
     swap(seed=5)
     run_all(steps)
-    live = Serving(steps.store).pointer("words").live
+    live = steps.store.serving.pointer("words").live
     swap(seed=6, alike=3000.0)
     verdict = checked(steps)
     assert (verdict.passed, verdict.blocking) == (False, True)
     assert verdict.figures["ndcg_at_10"] < verdict.figures["live_ndcg_at_10"]
     with pytest.raises(PromotionError, match="compared_with_live: nDCG@10"):
         steps.promote(steps.resolve("words").record, by="test")
-    assert Serving(steps.store).pointer("words").live == live
+    assert steps.store.serving.pointer("words").live == live
     allowed = pipeline(tmp_path, **judged(tmp_path), checks={"max_quality_loss": 1.0})
     assert checked(allowed).passed
 
@@ -208,7 +207,7 @@ def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_
     notes = write_notes(tmp_path / "notes", COUNT)
     steps = pipeline(tmp_path)
     run_all(steps)
-    before = live_release(steps.store, "words").key
+    before = steps.store.serving.live_release("words").key
     for number in range(20):  # what the encoder of the next version chokes on, live has
         rewrite(notes / f"note-{number:03d}.txt", f"{NOT_ENCODABLE} {note(number)}")
     second = pipeline(tmp_path, encoders={"words": {"model": "words", "segment": {"max_tokens": 8}}})
@@ -217,7 +216,7 @@ def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_
     assert "20 of live's 30 items were set aside (66.7%" in verdict.summary
     with pytest.raises(PromotionError, match="20 of live's 30 items"):
         second.promote(second.resolve("words").record, by="test")
-    assert live_release(steps.store, "words").key == before
+    assert steps.store.serving.live_release("words").key == before
 
 
 def test_a_promotion_compares_anew_where_another_version_serves_by_now(tmp_path, swap):
@@ -234,4 +233,4 @@ def test_a_promotion_compares_anew_where_another_version_serves_by_now(tmp_path,
     first.promote(first.resolve("words").record, by="test")
     with pytest.raises(PromotionError, match="compared_with_live"):
         first.promote(poor_record, by="test")
-    assert live_release(first.store, "words").encoder_version != poor_record.version
+    assert first.store.serving.live_release("words").encoder_version != poor_record.version

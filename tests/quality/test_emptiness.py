@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Serving
 from tests.support import NOT_ENCODABLE, pipeline, refusal, run_all, write_notes
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\0\0\0"
 
 
 def live_rows(steps: Steps) -> int | None:
-    live = Serving(steps.store).pointer("words").live
+    live = steps.store.serving.pointer("words").live
     return live.rows if live else None
 
 
@@ -54,7 +53,7 @@ def test_an_encoder_without_items_of_its_kind_serves_an_empty_space_beside_other
     encoders = {"words": {"model": "words"}, "mel": {"model": "mel"}}
     steps = pipeline(tmp_path, encoders=encoders)
     run_all(steps)
-    audio = Serving(steps.store).pointer("audio").live
+    audio = steps.store.serving.pointer("audio").live
     assert audio is not None
     assert audio.rows == 0
 

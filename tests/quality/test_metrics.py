@@ -10,10 +10,10 @@ from embed_assets.quality.labelled_queries import Judged
 from embed_assets.quality.labelled_retrieval import evaluate, relevant_items
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.quality.ranking_metrics import lower_bound, ndcg_at, recall_at, reciprocal_rank
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import exact
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from tests.support import vector_table
 
 RANKED = ["a", "x", "b", "y", "z"]

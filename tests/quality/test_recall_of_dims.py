@@ -8,9 +8,9 @@ import pytest
 from embed_assets.quality.ann_recall import measure, tune
 from embed_assets.quality.checks import check_ann_recall
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances
+from embed_assets.store.store import Store
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"

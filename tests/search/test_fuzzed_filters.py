@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import one_of, quoted
 from tests.fuzzing import fuzzed
 from tests.support import vector_table

@@ -8,11 +8,12 @@ import numpy as np
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import MaintenanceSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.serving_pointer import Pointer, Serving
-from embed_assets.store.vectors import VectorTable, vector_schema
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.store import Store
+from embed_assets.store.vectors import vector_schema
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 from tests.support import vector_rows
 
 PASSED = tuple(CheckVerdict(name=name, passed=True, blocking=True, summary="fine") for name in sorted(REQUIRED))
@@ -20,9 +21,9 @@ PASSED = tuple(CheckVerdict(name=name, passed=True, blocking=True, summary="fine
 
 def release(store: Store, version: str = "v1", *, rows: int = 3, **changes: Any) -> Release:
     """A release of a version's table as it is after `rows` more rows were written."""
-    vectors = VectorTable(store, "words", version)
+    vectors = store.vectors(VersionId("words", version))
     ids = [f"{vectors.open() is None}-{rows}-{number}" for number in range(rows)]
-    schema = vector_schema(dim=8, dtype="float32", encoder="words", version=version, distance="cosine")
+    schema = vector_schema(VersionId("words", version), dim=8, dtype="float32", distance="cosine")
     vectors.create(schema)
     vectors.replace_items(vector_rows(schema, np.eye(rows, 8), media_id=ids), replaced=())
     table = store.open(vectors.name)
@@ -33,7 +34,7 @@ def release(store: Store, version: str = "v1", *, rows: int = 3, **changes: Any)
 
 
 def promote(store: Store, candidate: Release, *, keep: int = 1) -> Pointer:
-    return Serving(store).promote(candidate, required=REQUIRED, by="test", keep=keep)
+    return store.serving.promote(candidate, required=REQUIRED, by="test", keep=keep)
 
 
 def upkeep(**changes: Any) -> MaintenanceSettings:
@@ -64,7 +65,7 @@ def register(store: Store, version: str, *, encoder: str = "words") -> VersionRe
     )
     facts: dict[str, Any] = {"spec": spec, "dim": 8, "parts": {}, "segmenting": {}, "revision": None, "libraries": {}}
     record = VersionRecord(encoder=encoder, version=version, dtype="float32", vector_dtype="float32", **facts)
-    EncoderVersions(store).add(record)
+    store.versions.add(record)
     return record
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from embed_assets.errors import StoreError
-from embed_assets.store.connection import Store, lance_options
+from embed_assets.store.database import lance_options
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 
 SCHEMA = pa.schema([pa.field("key", pa.string())])

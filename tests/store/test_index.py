@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import approximate, exact
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
+from embed_assets.store.store import Store
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"

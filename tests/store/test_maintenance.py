@@ -14,17 +14,16 @@ import pytest
 from embed_assets.errors import MediaError, PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.serving.nearest_rows import nearest, open_release
 from embed_assets.store.serving.releases import Release, Releases, release_tag
-from embed_assets.store.serving.serving_pointer import Pointer, Serving, live_release, move_event
+from embed_assets.store.serving.serving_pointer import Pointer, Serving, move_event
 from embed_assets.store.serving.vector_index import build_indices
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
-from embed_assets.store.versions import EncoderVersions
+from embed_assets.store.version_id import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
 
@@ -45,10 +44,10 @@ def maintained(store: Store, *, late: bool = True, **changes: Any) -> Maintenanc
 
 def candidate(store: Store, version: str = "v1", **changes: Any) -> Release:
     """A registered version's newest release, recorded."""
-    if EncoderVersions(store).get("words", version) is None:
+    if store.versions.get(VersionId("words", version)) is None:
         register(store, version)
     made = release(store, version, **changes)
-    Releases(store).put(made)
+    store.releases.put(made)
     return made
 
 
@@ -77,7 +76,7 @@ def test_what_a_pointer_names_and_candidates_stay_and_other_versions_go(store):
     unnamed = store.open("words__v3").version
     write(store, 1, version="v3")
     report = maintained(store)
-    for one in (*Serving(store).pointer("words").releases, stale, waiting):
+    for one in (*store.serving.pointer("words").releases, stale, waiting):
         assert readable(store, one)
     assert unnamed not in {version["version"] for version in store.dataset("words__v3").versions()}
     assert waiting.key in report.tagged
@@ -94,8 +93,8 @@ def test_a_release_that_nothing_needs_is_untagged_and_then_removed(store):
     assert readable(store, first)  # a pointer could have come to name it meanwhile
     maintained(store)
     assert not readable(store, first)
-    assert Releases(store).get(first.key) is None
-    assert readable(store, live_release(store, "words"))
+    assert store.releases.get(first.key) is None
+    assert readable(store, store.serving.live_release("words"))
 
 
 def test_a_young_release_keeps_its_tag(store):
@@ -116,7 +115,7 @@ def test_what_a_pointer_named_within_the_window_keeps_its_tag(store):
     later = datetime.now(UTC) + timedelta(hours=2)
     event = {"release": "other@1", "live": "other@1", "earlier": [first.key]}
     for kind in ("promote", "roll back", "renew"):
-        History(store).add(kind, event)
+        store.history.add(kind, event)
         settings = upkeep(keep_hours=3)
         assert maintain(store, settings, now=later).untagged == []
         store.drop("history")
@@ -137,14 +136,14 @@ def test_many_small_fragments_are_compacted_and_no_others(store):
     candidate(store, "v2")
     write(store, 8, version="v1")
     for number in range(8):
-        History(store).add("refresh", {"number": number})
+        store.history.add("refresh", {"number": number})
     report = maintained(store, max_small_fragments=6)
     assert report.compacted["words__v1"] == 9
     assert "history" in report.compacted
     assert report.changed == ["words__v1"]
     assert len(store.dataset("words__v1").get_fragments()) == 1
     assert store.open("words__v1").count_rows() == 11
-    assert [event["number"] for event in History(store).all("refresh")] == list(range(8))
+    assert [event["number"] for event in store.history.all("refresh")] == list(range(8))
 
 
 def test_a_large_deleted_share_is_compacted(store):
@@ -218,7 +217,7 @@ def with_everything(store: Store, version: str) -> Release:
     made = candidate(store, version)
     QueryVectors(store, made.table, dim=8).put("judged", "text", ["q"], np.ones((1, 8), np.float32))
     item = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
-    Quarantine(store, made.table).add([(item, MediaError("broken"))])
+    store.quarantine(made.table).add([(item, MediaError("broken"))])
     return made
 
 
@@ -226,21 +225,21 @@ def traces(store: Store, version: str) -> list[str]:
     """What the store still has of a version."""
     table = f"words__{version}"
     found = [name for name in store.table_names() if name.startswith(table)]
-    found += ["record"] if EncoderVersions(store).get("words", version) else []
-    found += ["release"] if Releases(store).candidate("words", version) else []
-    return sorted(found + (["quarantine"] if Quarantine(store, table).hashes() else []))
+    found += ["record"] if store.versions.get(VersionId("words", version)) else []
+    found += ["release"] if store.releases.candidate(VersionId("words", version)) else []
+    return sorted(found + (["quarantine"] if store.quarantine(table).hashes() else []))
 
 
 def test_a_retired_version_leaves_nothing_and_the_others_stay(store):
     with_everything(store, "v1")
     promote(store, with_everything(store, "v2"))
     assert [record.version for record in retirable(store, "words", current="v2")] == ["v1"]
-    gone = retire(store, "words", "v1", current="v2")
+    gone = retire(store, VersionId("words", "v1"), current="v2")
     assert (gone.rows, gone.releases) == (3, 1)
     assert traces(store, "v1") == []
     assert traces(store, "v2") == ["quarantine", "record", "release", "words__v2", "words__v2__queries"]
     with pytest.raises(StoreError, match=r"no version 'v1'. Its versions: v2"):
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
 
 
 def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
@@ -250,7 +249,7 @@ def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
     assert retirable(store, "words", current="v3") == []
     for version, told in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
         with pytest.raises(StoreError, match=told):
-            retire(store, "words", version, current="v3")
+            retire(store, VersionId("words", version), current="v3")
         assert "record" in traces(store, version)
     assert [record.version for record in retirable(store, "words", current=None)] == ["v3"]
 
@@ -265,9 +264,9 @@ def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):
 
     monkeypatch.setattr("embed_assets.store.upkeep.retire_version.forget", forget_late)
     with pytest.raises(StoreError, match="serves space"):
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
     assert traces(store, "v1") == ["record", "release", "words__v1"]
-    assert readable(store, live_release(store, "words"))
+    assert readable(store, store.serving.live_release("words"))
 
 
 @pytest.mark.parametrize("steps", range(5))
@@ -290,46 +289,46 @@ def test_a_retirement_that_was_killed_is_finished(store, monkeypatch, steps, fin
         patch.setattr(Quarantine, "clear", killed(Quarantine.clear))
         patch.setattr(Store, "drop", killed(Store.drop))
         with pytest.raises(KeyboardInterrupt):
-            retire(store, "words", "v1", current="v2")
+            retire(store, VersionId("words", "v1"), current="v2")
     assert "words__v1" in traces(store, "v1")
     if finished_by == "maintenance":
         assert maintained(store).dropped == ["words__v1"]
     else:
-        retire(store, "words", "v1", current="v2")
+        retire(store, VersionId("words", "v1"), current="v2")
     assert traces(store, "v1") == []
-    assert readable(store, live_release(store, "words"))
+    assert readable(store, store.serving.live_release("words"))
 
 
 def test_maintenance_drops_no_table_that_a_pointer_names(store):
     candidate(store, "v2")
     promote(store, release(store, "v1"))  # its record was lost
     assert maintained(store).dropped == []
-    assert readable(store, live_release(store, "words"))
+    assert readable(store, store.serving.live_release("words"))
 
 
 class Cleaned(Serving):
     """A maintenance run at the worst moment: after the release was tagged, before the pointer names it."""
 
     def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
-        maintained(self._store)
+        maintained(Store(self._database.uri))
         return super()._move(now, then, by=by)
 
 
 def test_a_promotion_that_a_retirement_began_beside_goes_back(store):
     old, new = release(store, "v1"), release(store, "v2")
     for candidate in (old, new):
-        Releases(store).put(candidate)
+        store.releases.put(candidate)
     promote(store, old)
 
     class Beside(Serving):
         def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
             if then.live == new:
-                forget(store, "words", "v2", releases=[new])
+                forget(store, VersionId("words", "v2"), releases=[new])
             return super()._move(now, then, by=by)
 
     with pytest.raises(PromotionError, match="was removed while it was promoted: its version is retired"):
         Beside(store).promote(new, required=REQUIRED, by="test")
-    assert live_release(store, old.space).key == old.key
+    assert store.serving.live_release(old.space).key == old.key
 
 
 def test_a_clean_up_in_the_middle_of_a_promotion_keeps_the_release(store):
@@ -346,7 +345,7 @@ def test_a_clean_up_in_the_middle_of_a_promotion_keeps_the_release(store):
 def test_a_release_that_was_cleaned_away_in_the_middle_is_not_served(store):
     class Twice(Cleaned):
         def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
-            maintained(self._store)
+            maintained(Store(self._database.uri))
             return super()._move(now, then, by=by)
 
     old = candidate(store, rows=3)
@@ -355,7 +354,7 @@ def test_a_release_that_was_cleaned_away_in_the_middle_is_not_served(store):
     promote(store, newer)
     with pytest.raises(PromotionError, match="was removed while it was promoted"):
         Twice(store).promote(old, required=REQUIRED, by="test")
-    assert live_release(store, "words") == newer
+    assert store.serving.live_release("words") == newer
 
 
 @contextmanager
@@ -390,7 +389,7 @@ def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_lo
 
     def read() -> None:
         own = Store(store.uri)
-        live = live_release(own, "words")
+        live = own.serving.live_release("words")
         table = open_release(own, live)
         rows = nearest(table, np.ones(8, np.float32), live, k=3, columns=["encoder_version"])
         assert set(rows.column("encoder_version").to_pylist()) == {"v1"}  # as the rows of both tables say
@@ -412,13 +411,13 @@ def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_lo
         while time.monotonic() < ends and not errors:
             for version in ("v1", "v2"):
                 newer = candidate(store, version, rows=3)
-                Serving(store).renew(newer, required=REQUIRED, by="test")
-            back = Serving(store).roll_back("words", by="test")
-            History(store).add("roll back", move_event(back))
+                store.serving.renew(newer, required=REQUIRED, by="test")
+            back = store.serving.roll_back("words", by="test")
+            store.history.add("roll back", move_event(back))
             promote(store, back.earlier[0])
     assert errors == []
     assert len(set(asked)) > 3
-    assert all(readable(store, one) for one in Serving(store).pointer("words").releases)
+    assert all(readable(store, one) for one in store.serving.pointer("words").releases)
 
 
 def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
@@ -442,12 +441,12 @@ def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
     rows = all_rows(steps)
     assert len(rows) == len({row["segment_id"] for row in rows}) == 126
     assert sum(row["text"].startswith("edited") for row in rows) == 120
-    live = live_release(steps.store, "words")
+    live = steps.store.serving.live_release("words")
     assert (live.rows, live.ann, open_release(steps.store, live).count_rows()) == (126, True, 126)
 
 
 def test_dropping_what_is_gone_already_is_no_error(store):
-    drop_leftovers(store, "words", "v1")
+    drop_leftovers(store, VersionId("words", "v1"))
 
 
 def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s3, bucket):
@@ -455,13 +454,13 @@ def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s
     for version in ("v1", "v2", "v3"):
         promote(store, candidate(store, version))
     write(store, 8, version="v3")
-    assert Serving(store).roll_back("words", by="test").held == ("v3",)
+    assert store.serving.roll_back("words", by="test").held == ("v3",)
     report = maintained(store, max_small_fragments=5)
     assert (report.changed, report.left, report.skipped) == (["words__v3"], [], {})
-    assert all(readable(store, one) for one in Serving(store).pointer("words").releases)
-    retire(store, "words", "v1", current="v3")
+    assert all(readable(store, one) for one in store.serving.pointer("words").releases)
+    retire(store, VersionId("words", "v1"), current="v3")
     assert traces(store, "v1") == []
-    assert readable(store, live_release(store, "words"))
+    assert readable(store, store.serving.live_release("words"))
 
 
 def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_was_made(tmp_path, words):
@@ -474,7 +473,7 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
     keep = {"keep_hours": 1.0}
     second = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=keep)
     second.resolve("words")
-    stamped = EncoderVersions(second.store).get("words", old.version)
+    stamped = second.store.versions.get(VersionId("words", old.version))
     assert stamped is not None and stamped.at > old.at
     assert second.maintain(by="test").retired == []
     soon = {"keep_hours": 1e-9}
@@ -484,5 +483,5 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
 
 
 def test_partition_keys_go_of_what_was_retired_now_and_of_what_a_killed_retirement_left():
-    report = MaintenanceReport(retired=[("words", "v2")], dropped=["words__v1", "others__v3"])
-    assert report.forgotten == [("others", "v3"), ("words", "v1"), ("words", "v2")]
+    report = MaintenanceReport(retired=[VersionId("words", "v2")], dropped=["words__v1", "others__v3"])
+    assert report.forgotten == [VersionId("others", "v3"), VersionId("words", "v1"), VersionId("words", "v2")]

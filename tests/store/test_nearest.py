@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import exact, nearest_items
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
+from embed_assets.store.store import Store
 from tests.support import vector_table
 
 DIM = 16

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from embed_assets.quality.checks import REQUIRED
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import nearest, open_release
-from embed_assets.store.serving.releases import Release, Releases
-from embed_assets.store.serving.serving_pointer import Serving, live_release
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import maintain
 from tests.store.made import promote, register, release, upkeep
 from tests.support import REPOSITORY
@@ -24,7 +23,7 @@ _RACER = """
 import json, sys
 from embed_assets.errors import PromotionError
 from embed_assets.quality.checks import REQUIRED
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.serving.releases import Releases
 from tests.store.made import Late
 
@@ -32,7 +31,7 @@ store = Store(sys.argv[1])
 for line in sys.stdin:
     racer = Late(store)
     racer.seen = racer.pointer("words")
-    release = Releases(store).get(line.strip())
+    release = store.releases.get(line.strip())
     print("ready", flush=True)
     sys.stdin.readline()
     try:
@@ -47,14 +46,14 @@ import sys
 from datetime import timedelta
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import MaintenanceSettings
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import maintain
 from embed_assets.store.serving.releases import Releases
 from embed_assets.store.serving.serving_pointer import Serving
 
 store = Store(sys.argv[1])
-serving = Serving(store)
-two = [Releases(store).candidate("words", version) for version in ("v1", "v2")]
+serving = store.serving
+two = [store.releases.candidate(VersionId("words", version)) for version in ("v1", "v2")]
 
 def act(number):
     if sys.argv[2] == "promote":
@@ -86,7 +85,7 @@ def store(tmp_path) -> Store:
 
 def recorded(store: Store, version: str, *, rows: int = 3) -> Release:
     made = release(store, version, rows=rows)
-    Releases(store).put(made)
+    store.releases.put(made)
     return made
 
 
@@ -113,7 +112,7 @@ def said(process: subprocess.Popen[str], line: str | None = None) -> str:
 
 def searched(store: Store) -> set[str]:
     """Versions of the rows that a search of the live release finds."""
-    live = live_release(store, "words")
+    live = store.serving.live_release("words")
     table = open_release(store, live)
     rows = nearest(table, np.ones(8, np.float32), live, k=3, columns=["segment_id"])
     assert rows.num_rows == 3
@@ -125,7 +124,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(st
     racers = {name: started(store, _RACER, name) for name in ("one", "other")}
     try:
         for number in range(8):
-            generation = Serving(store).pointer("words").generation
+            generation = store.serving.pointer("words").generation
             for name, version in zip(racers, ("v1", "v2"), strict=True):
                 assert said(racers[name], recorded(store, version, rows=4 + number).key) == "ready"
             for racer in racers.values():
@@ -139,7 +138,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(st
             lost = [answer for answer in answers.values() if answer.startswith("lost")]
             assert (len(won), len(lost)) == (1, 1), answers
             assert f"by {won[0]}, it serves words__" in lost[0]
-            assert Serving(store).pointer("words").generation == generation + 1
+            assert store.serving.pointer("words").generation == generation + 1
             assert store.open("serving").count_rows() == 1
     finally:
         for racer in racers.values():
@@ -154,19 +153,19 @@ def test_a_process_killed_at_any_moment_leaves_a_store_that_serves(store, what):
         for version in ("v1", "v2"):
             for rows in (3, 4):
                 newer = recorded(store, version, rows=number * 10 + rows)
-                Serving(store).renew(newer, required=REQUIRED, by="test")
+                store.serving.renew(newer, required=REQUIRED, by="test")
         worker = started(store, _WORKER, what)
         assert said(worker) == "ready"
         time.sleep(draw.random() * 0.2)
         worker.kill()
         worker.communicate()
         assert searched(store) <= {"v1", "v2"}
-        pointer = Serving(store).pointer("words")
+        pointer = store.serving.pointer("words")
         assert sorted(one.encoder_version for one in pointer.releases) == ["v1", "v2"]
         assert all(open_release(store, one).count_rows() == one.rows for one in pointer.releases)
         assert store.open("serving").count_rows() == 1
     report = maintain(store, upkeep(max_small_fragments=2), keep=timedelta(milliseconds=1))
     assert (report.left, report.skipped) == ([], {})
-    before = Serving(store).pointer("words")
-    assert Serving(store).roll_back("words", by="test").live == before.previous
+    before = store.serving.pointer("words")
+    assert store.serving.roll_back("words", by="test").live == before.previous
     assert searched(store) == {before.previous.encoder_version if before.previous else ""}

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.history import History
-from embed_assets.store.versions import EncoderVersions
 from tests.support import pipeline, write_notes
 
 
@@ -20,7 +18,7 @@ def test_a_version_that_is_resolved_after_the_clock_came_back_is_current(tmp_pat
     steps = pipeline(tmp_path)
     before = steps.resolve("words").record
     set_ahead(steps, "encoder_versions")
-    EncoderVersions(steps.store).add(replace(before, version="0123456789ab"))
+    steps.store.versions.add(replace(before, version="0123456789ab"))
     current = steps.current("words")
     assert current is not None
     assert current.version == "0123456789ab"
@@ -29,7 +27,7 @@ def test_a_version_that_is_resolved_after_the_clock_came_back_is_current(tmp_pat
 def test_history_is_told_in_the_order_in_which_it_was_written(tmp_path: Path, words: list) -> None:
     steps = pipeline(tmp_path)
     for number in (1, 2):
-        History(steps.store).add("refresh", {"number": number})
+        steps.store.history.add("refresh", {"number": number})
     set_ahead(steps, "history")
-    History(steps.store).add("maintain", {"number": 3})
-    assert [event["number"] for event in History(steps.store).events()] == [1, 2, 3]
+    steps.store.history.add("maintain", {"number": 3})
+    assert [event["number"] for event in steps.store.history.events()] == [1, 2, 3]

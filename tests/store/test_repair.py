@@ -10,7 +10,7 @@ import pytest
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.connection import Store
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.repair import find_damage, repair
 from tests.support import all_rows, note, pipeline, rewrite, run_all, write_notes
 

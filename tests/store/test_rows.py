@@ -4,10 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
-from embed_assets.store.manifest import SCHEMA, Manifest
+from embed_assets.store.manifest import SCHEMA
 from embed_assets.store.records import Records
+from embed_assets.store.store import Store
 from embed_assets.store.upsert import first, one_of, quoted, read, upsert
 from tests.support import vector_rows, vector_table
 
@@ -102,7 +101,7 @@ def test_a_vector_table_says_whose_vectors_it_holds(tmp_path):
 
 
 def test_a_manifest_item_is_found_by_a_key_with_quotes(tmp_path):
-    manifest = Manifest(Store(str(tmp_path)))
+    manifest = Store(str(tmp_path)).manifest
     keys = ["it's.txt", "plain.txt"]
     row = dict.fromkeys(SCHEMA.names) | {"source": "notes", "uri": "u", "shard": "s00", "status": "ok"}
     manifest.write([row | {"media_id": key, "key": key} for key in keys])
@@ -122,7 +121,7 @@ def test_records_are_replaced_by_key_and_told_oldest_first(tmp_path):
 
 
 def test_history_keeps_every_event_and_finds_the_last(tmp_path):
-    history = History(Store(str(tmp_path)))
+    history = Store(str(tmp_path)).history
     for encoder, items in (("one", 1), ("two", 2), ("one", 3)):
         history.add("embed", {"encoder": encoder, "items": items})
     assert [event["items"] for event in history.all("embed")] == [1, 2, 3]

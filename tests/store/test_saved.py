@@ -6,8 +6,8 @@ import pytest
 
 from embed_assets.errors import SourceError, StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import save_settings, saved_settings, sources_stand
+from embed_assets.store.store import Store
 from tests.support import settings
 
 

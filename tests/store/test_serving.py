@@ -12,18 +12,18 @@ import pytest
 
 from embed_assets.errors import PromotionError, StoreError
 from embed_assets.quality.checks import REQUIRED
-from embed_assets.store.connection import Store
 from embed_assets.store.serving.nearest_rows import open_release
-from embed_assets.store.serving.releases import CheckVerdict, Release, Releases, from_document, release_tag
+from embed_assets.store.serving.releases import CheckVerdict, Release, from_document, release_tag
 from embed_assets.store.serving.serving_pointer import (
     SCHEMA,
     Pointer,
     Serving,
-    live_release,
     move_event,
     protect,
     releases_named,
 )
+from embed_assets.store.store import Store
+from embed_assets.store.version_id import VersionId
 from tests.store.made import PASSED, Late, files, promote, release, versions
 from tests.support import vector_rows
 
@@ -37,7 +37,7 @@ def test_a_release_that_passed_goes_live(store):
     candidate = release(store)
     pointer = promote(store, candidate)
     assert (pointer.generation, pointer.live, pointer.previous, pointer.by) == (1, candidate, None, "test")
-    assert live_release(store, "words") == candidate
+    assert store.serving.live_release("words") == candidate
 
 
 def test_a_failing_blocking_check_holds_the_pointer_back(store):
@@ -46,14 +46,14 @@ def test_a_failing_blocking_check_holds_the_pointer_back(store):
     others = tuple(check for check in PASSED if check.name != "accounts")
     with pytest.raises(PromotionError, match=r"stays a candidate.*accounts: 2 items without vectors"):
         promote(store, release(store, rows=4, checks=(*others, torn)))
-    assert Serving(store).pointer("words").generation == 1
+    assert store.serving.pointer("words").generation == 1
 
 
 def test_a_missing_verdict_holds_the_pointer_back(store):
     candidate = release(store, checks=PASSED[1:])
     with pytest.raises(PromotionError, match=f"{PASSED[0].name}: never ran on words__v1@"):
         promote(store, candidate)
-    assert Serving(store).pointer("words").live is None
+    assert store.serving.pointer("words").live is None
 
 
 def test_a_failing_check_that_does_not_block_lets_it_pass(store):
@@ -81,7 +81,7 @@ def test_as_many_earlier_releases_stay_as_are_asked_for(store):
     for version in ("v1", "v2", "v3", "v4"):
         pointer = promote(store, release(store, version), keep=2)
     assert versions(pointer) == ["v4", "v3", "v2"]
-    assert pointer == Serving(store).pointer("words")
+    assert pointer == store.serving.pointer("words")
     assert versions(promote(store, release(store, "v3", rows=4), keep=2)) == ["v3", "v4", "v2"]
 
 
@@ -89,27 +89,27 @@ def test_rolling_back_restores_the_previous_and_again_returns(store):
     first, second = release(store, "v1"), release(store, "v2")
     promote(store, first)
     promote(store, second)
-    back = Serving(store).roll_back("words", by="test")
+    back = store.serving.roll_back("words", by="test")
     assert (back.generation, back.live, back.previous, back.held) == (3, first, second, ("v2",))
-    assert live_release(store, "words") == first
-    again = Serving(store).roll_back("words", by="test")
+    assert store.serving.live_release("words") == first
+    again = store.serving.roll_back("words", by="test")
     assert (again.live, again.held) == (second, ("v1",))
 
 
 def test_rolling_back_to_a_version_keeps_the_others_in_order(store):
     for version in ("v1", "v2", "v3"):
         promote(store, release(store, version), keep=2)
-    back = Serving(store).roll_back("words", by="test", to="v1")
+    back = store.serving.roll_back("words", by="test", to="v1")
     assert (versions(back), back.held) == (["v1", "v3", "v2"], ("v3",))
     with pytest.raises(PromotionError, match=r"can't go back to version 'v9'; it can to: words v3, words v2\."):
-        Serving(store).roll_back("words", by="test", to="v9")
+        store.serving.roll_back("words", by="test", to="v9")
 
 
 def test_a_roll_back_is_one_commit_and_touches_no_other_table(store):
     promote(store, release(store, "v1"))
     promote(store, release(store, "v2"))
     before, version = files(store), store.open("serving").version
-    Serving(store).roll_back("words", by="test")
+    store.serving.roll_back("words", by="test")
     after = files(store)
     assert store.open("serving").version == version + 1
     changed = {path for path in before | after if before.get(path) != after.get(path)}
@@ -120,7 +120,7 @@ def test_a_held_version_is_free_again_once_it_is_promoted(store):
     promote(store, release(store, "v1"))
     second = release(store, "v2")
     promote(store, second)
-    assert Serving(store).roll_back("words", by="test").held == ("v2",)
+    assert store.serving.roll_back("words", by="test").held == ("v2",)
     assert promote(store, release(store, "v3")).held == ("v2",)
     assert promote(store, second).held == ()
 
@@ -128,7 +128,7 @@ def test_a_held_version_is_free_again_once_it_is_promoted(store):
 def test_there_is_nothing_to_roll_back_to_after_one_promotion(store):
     promote(store, release(store))
     with pytest.raises(PromotionError, match="no previous release"):
-        Serving(store).roll_back("words", by="test")
+        store.serving.roll_back("words", by="test")
 
 
 def test_renewing_puts_a_release_in_the_place_of_its_versions_own(store):
@@ -136,10 +136,10 @@ def test_renewing_puts_a_release_in_the_place_of_its_versions_own(store):
         promote(store, release(store, version), keep=2)
     for generation, version in ((4, "v1"), (5, "v3")):
         newer = release(store, version, rows=4)
-        pointer = Serving(store).renew(newer, required=REQUIRED, by="test")
+        pointer = store.serving.renew(newer, required=REQUIRED, by="test")
         assert (versions(pointer), pointer.generation) == (["v3", "v2", "v1"], generation)
         assert newer in pointer.releases
-    assert Serving(store).renew(newer, required=REQUIRED, by="test").generation == 5
+    assert store.serving.renew(newer, required=REQUIRED, by="test").generation == 5
     assert release_tag(newer) in store.open("words__v3").tags.list()
 
 
@@ -147,16 +147,16 @@ def test_a_renewal_that_comes_second_is_made_on_top_of_the_first(store):
     promote(store, release(store, "v1"))
     promote(store, release(store, "v2"))
     late = Late(store)
-    late.seen = Serving(store).pointer("words")
+    late.seen = store.serving.pointer("words")
     first, second = release(store, "v1", rows=4), release(store, "v2", rows=4)
-    Serving(store).renew(first, required=REQUIRED, by="test")
+    store.serving.renew(first, required=REQUIRED, by="test")
     assert late.renew(second, required=REQUIRED, by="late").releases == (second, first)
 
 
 def test_an_older_release_renews_nothing(store):
     older = release(store, "v1")
     promote(store, release(store, "v1", rows=4))
-    assert Serving(store).renew(older, required=REQUIRED, by="test").generation == 1
+    assert store.serving.renew(older, required=REQUIRED, by="test").generation == 1
 
 
 def test_a_promotion_cuts_what_can_be_gone_back_to_though_nothing_else_changes(store):
@@ -169,17 +169,17 @@ def test_a_promotion_cuts_what_can_be_gone_back_to_though_nothing_else_changes(s
 def test_renewing_keeps_a_hold(store):
     promote(store, release(store, "v1"))
     promote(store, release(store, "v2"))
-    Serving(store).roll_back("words", by="test")
-    pointer = Serving(store).renew(release(store, "v2", rows=4), required=REQUIRED, by="test")
+    store.serving.roll_back("words", by="test")
+    pointer = store.serving.renew(release(store, "v2", rows=4), required=REQUIRED, by="test")
     assert (versions(pointer), pointer.held) == (["v1", "v2"], ("v2",))
 
 
 def test_only_what_the_pointer_names_and_what_passed_is_renewed(store):
     promote(store, release(store, "v1"))
     with pytest.raises(PromotionError, match="there is nothing to renew"):
-        Serving(store).renew(release(store, "v2"), required=REQUIRED, by="test")
+        store.serving.renew(release(store, "v2"), required=REQUIRED, by="test")
     with pytest.raises(PromotionError, match="never ran"):
-        Serving(store).renew(release(store, "v1", rows=4, checks=()), required=REQUIRED, by="test")
+        store.serving.renew(release(store, "v1", rows=4, checks=()), required=REQUIRED, by="test")
 
 
 def test_a_release_is_tagged_before_the_pointer_names_it(store):
@@ -195,14 +195,14 @@ def test_a_release_whose_table_is_gone_is_not_promoted(store):
     store.drop("words__v2")
     with pytest.raises(StoreError, match="words__v2"):
         promote(store, candidate)
-    assert Serving(store).pointer("words").generation == 1
+    assert store.serving.pointer("words").generation == 1
 
 
 class Dropped(Serving):
     """The table goes while the pointer moves."""
 
     def _move(self, now: Pointer, then: Pointer, *, by: str) -> Pointer:
-        self._store.drop("words__v2")
+        self._database.drop("words__v2")
         return super()._move(now, then, by=by)
 
 
@@ -211,7 +211,7 @@ def test_a_release_that_is_removed_during_its_promotion_leaves_the_pointer_where
     promote(store, first)
     with pytest.raises(PromotionError, match="was removed while it was promoted"):
         Dropped(store).promote(release(store, "v2"), required=REQUIRED, by="late")
-    pointer = Serving(store).pointer("words")
+    pointer = store.serving.pointer("words")
     assert (pointer.generation, pointer.live, pointer.earlier) == (3, first, ())
 
 
@@ -223,23 +223,23 @@ def test_an_older_stores_pointer_reads_and_moves(store):
     protect(store, first)
     old = store.open_or_create("serving", pa.schema(fields))
     old.add(pa.Table.from_pylist([row], schema=pa.schema(fields)))
-    pointer = Serving(store).pointer("words")
+    pointer = store.serving.pointer("words")
     assert (pointer.live, pointer.earlier, pointer.held) == (second, (first,), ())
-    assert Serving(store).roll_back("words", by="test").held == ("v2",)
+    assert store.serving.roll_back("words", by="test").held == ("v2",)
     pointer = promote(store, third, keep=2)
     assert (pointer.generation, versions(pointer), pointer.held) == (9, ["v3", "v1", "v2"], ("v2",))
-    assert Serving(store).pointer("words") == pointer
+    assert store.serving.pointer("words") == pointer
 
 
 def test_who_read_the_pointer_before_another_moved_it_loses(store):
     first, second, third = release(store, "v1"), release(store, "v2"), release(store, "v3")
     promote(store, first)
     late = Late(store)
-    late.seen = Serving(store).pointer("words")
+    late.seen = store.serving.pointer("words")
     promote(store, second)
     with pytest.raises(PromotionError, match=r"by test, it serves words__v2@.* \(generation 2\)"):
         late.promote(third, required=REQUIRED, by="late")
-    pointer = Serving(store).pointer("words")
+    pointer = store.serving.pointer("words")
     assert (pointer.generation, pointer.live, pointer.previous) == (2, second, first)
 
 
@@ -248,7 +248,7 @@ def test_of_racers_for_one_generation_one_wins_and_the_others_are_told(store, se
     candidates = [release(store, f"v{number}") for number in range(4)]
     if served_before:
         promote(store, release(store, "v9"))
-    now = Serving(store).pointer("words")
+    now = store.serving.pointer("words")
     barrier = Barrier(len(candidates))
 
     def race(candidate: Release) -> bool:
@@ -264,7 +264,7 @@ def test_of_racers_for_one_generation_one_wins_and_the_others_are_told(store, se
 
     with ThreadPoolExecutor(len(candidates)) as pool:
         wins = sum(pool.map(race, candidates))
-    pointer = Serving(store).pointer("words")
+    pointer = store.serving.pointer("words")
     assert wins == 1
     assert (pointer.generation, pointer.live in candidates) == (now.generation + 1, True)
     assert store.open("serving").count_rows() == 1
@@ -301,15 +301,15 @@ def test_spaces_have_pointers_of_their_own(store):
     text, image = release(store), release(store, rows=4, space="pictures")
     promote(store, text)
     promote(store, image)
-    assert live_release(store, "words") == text
-    assert live_release(store, "pictures") == image
-    assert Serving(store).spaces() == ["pictures", "words"]
+    assert store.serving.live_release("words") == text
+    assert store.serving.live_release("pictures") == image
+    assert store.serving.spaces() == ["pictures", "words"]
 
 
 def test_what_all_pointers_name_is_known_at_once(store):
     for one in (release(store, "v1"), release(store, "v2"), release(store, "v3", space="pictures")):
         promote(store, one)
-    assert {key.partition("@")[0] for key in releases_named(Serving(store).pointers())} == {
+    assert {key.partition("@")[0] for key in releases_named(store.serving.pointers())} == {
         "words__v1",
         "words__v2",
         "words__v3",
@@ -330,23 +330,23 @@ def test_a_moves_event_says_what_moved_by_whom_and_on_which_figures(store):
 
 def test_an_unknown_space_lists_those_that_serve(store):
     with pytest.raises(StoreError, match="No space serves yet"):
-        live_release(store, "text")
+        store.serving.live_release("text")
     promote(store, release(store))
-    Serving(store).set_up("empty")
+    store.serving.set_up("empty")
     with pytest.raises(StoreError, match=r"'text' serves nothing. Spaces that serve: words\."):
-        live_release(store, "text")
+        store.serving.live_release("text")
 
 
 def test_the_candidate_is_the_newest_table_version(store):
-    releases = Releases(store)
+    releases = store.releases
     first = release(store)
     second = replace(first, table_version=first.table_version + 8)
     for each in (second, first, replace(first, encoder="other", table_version=99)):
         releases.put(each)
-    found = releases.candidate("words", "v1")
+    found = releases.candidate(VersionId("words", "v1"))
     assert found is not None
     assert replace(found, at="") == second
-    assert releases.candidate("words", "v2") is None
+    assert releases.candidate(VersionId("words", "v2")) is None
 
 
 def test_a_release_survives_being_written_and_read(store):

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.releases import Releases
 from embed_assets.store.serving.serving_pointer import Pointer
 
 _log = logging.getLogger(__name__)
@@ -21,7 +20,7 @@ def serve_kept(steps: Steps, encoders: Iterable[str], *, by: str) -> Pointer:
     problems = []
     records = [record for encoder in encoders for record in reversed(steps.kept(encoder))]  # current ones last
     for record in records:
-        candidate = Releases(steps.store).candidate(record.encoder, record.version)
+        candidate = steps.store.releases.candidate(record.id)
         if candidate is None or not candidate.checks:
             continue
         try:

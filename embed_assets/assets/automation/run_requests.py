@@ -11,7 +11,6 @@ from embed_assets.assets.encoder import register_version
 from embed_assets.assets.names import AUTOMATIC, Names, all_shards_of_run, grid_range, known_versions, versions_of_run
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.manifest import TABLE as MANIFEST
-from embed_assets.store.serving.releases import Releases
 from embed_assets.store.versions import VersionRecord
 
 _UNDER_WAY = [
@@ -101,7 +100,7 @@ def _version(table: Any) -> int:
 
 def _held_back(steps: Steps, record: VersionRecord, table_version: int) -> bool:
     """Return whether a blocking check failed on these very rows: another run would find the same."""
-    candidate = Releases(steps.store).candidate(record.encoder, record.version)
+    candidate = steps.store.releases.candidate(record.id)
     if candidate is None or candidate.table_version != table_version:
         return False
     return any(check.blocking and not check.passed for check in candidate.checks)

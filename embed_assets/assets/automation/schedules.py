@@ -9,7 +9,6 @@ from embed_assets.assets.automation.run_requests import embed_requests
 from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs
 from embed_assets.assets.names import AUTOMATIC, Names
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Serving
 
 _STOPPED = dg.DefaultScheduleStatus.STOPPED
 
@@ -75,7 +74,7 @@ def build_recall_schedule(
     )
     def weekly_recall(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         space = names.spaces_of[encoder]
-        live = Serving(Steps(names.settings).store).pointer(space).live
+        live = Steps(names.settings).store.serving.pointer(space).live
         if live is None or live.encoder != encoder:
             return dg.SkipReason(f"Space {space!r} serves nothing of {encoder}.")
         return dg.RunRequest(tags={"dagster/partition": live.encoder_version, **AUTOMATIC})

@@ -14,7 +14,8 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
 
 
 class RollBackConfig(dg.Config):
@@ -92,11 +93,12 @@ def _retire(names: Names) -> dg.OpDefinition:
     )
     def retire(context: dg.OpExecutionContext, config: RetireConfig) -> None:
         steps = make_steps(names, context.resources)
+        version = VersionId(config.encoder, config.version)
         try:
-            retired = steps.retire(config.encoder, config.version, by=_by(context))
+            retired = steps.retire(version, by=_by(context))
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        forget_version(context.instance, names, config.encoder, config.version)
+        forget_version(context.instance, names, version)
         context.log.info(f"{config.encoder} {config.version} is retired")
         context.add_output_metadata({"rows": retired.rows, "releases": retired.releases})
 
@@ -122,8 +124,8 @@ def _maintain(names: Names) -> dg.OpDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         finally:
             _tell_moved(context, names, steps, before)
-        for encoder, version in report.forgotten:
-            forget_version(context.instance, names, encoder, version)
+        for version in report.forgotten:
+            forget_version(context.instance, names, version)
         figures = report.figures()
         context.log.info(", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items()))
         context.add_output_metadata(_metadata(figures))
@@ -132,11 +134,11 @@ def _maintain(names: Names) -> dg.OpDefinition:
 
 
 def _generations(steps: Steps) -> dict[str, int]:
-    return {pointer.space: pointer.generation for pointer in Serving(steps.store).pointers()}
+    return {pointer.space: pointer.generation for pointer in steps.store.serving.pointers()}
 
 
 def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, before: Mapping[str, int]) -> None:
-    for pointer in Serving(steps.store).pointers():
+    for pointer in steps.store.serving.pointers():
         if pointer.space in names.spaces and pointer.generation != before.get(pointer.space):
             _log_move(context, names, pointer)
 

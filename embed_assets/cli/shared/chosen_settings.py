@@ -13,8 +13,8 @@ from embed_assets.errors import SettingsError
 from embed_assets.load_settings import load_settings, make_settings, overridden
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 
 # What a folder gets without settings, by the kinds of files in it: the hub's models, or with --offline
 # those that are embedded.

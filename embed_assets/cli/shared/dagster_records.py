@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from embed_assets.cli.shared.dagster_home import dagster_instance, home_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.version_id import VersionId
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -28,13 +29,13 @@ def tell_moved(settings: PipelineSettings, pointers: Iterable[Pointer]) -> None:
         _with_instance(settings, tell)
 
 
-def forget_partition(settings: PipelineSettings, encoder: str, version: str) -> None:
+def forget_partition(settings: PipelineSettings, version: VersionId) -> None:
     """Remove a retired version's partition key."""
 
     def forget(instance: "dg.DagsterInstance") -> None:
         from embed_assets.assets.names import Names, forget_version
 
-        forget_version(instance, Names(settings, {}), encoder, version)
+        forget_version(instance, Names(settings, {}), version)
 
     _with_instance(settings, forget)
 

@@ -36,14 +36,14 @@ def explained(error: BaseException) -> str | None:
 
 def _damage() -> str | None:
     """Return the first damaged table of the stores that this process has opened."""
-    from embed_assets.store.connection import opened_stores
+    from embed_assets.store.database import opened_databases
     from embed_assets.store.upkeep.repair import find_damage
 
-    for store in opened_stores():
-        for damage in find_damage(store):
+    for database in opened_databases():
+        for damage in find_damage(database):
             return (
-                f"Table {damage.table!r} of store {store.uri!r} is damaged: {damage.what}. Restore the store from a "
-                f"backup, or: embed-assets repair --store {store.uri}"
+                f"Table {damage.table!r} of store {database.uri!r} is damaged: {damage.what}. Restore the store from a "
+                f"backup, or: embed-assets repair --store {database.uri}"
             )
     return None
 

@@ -10,8 +10,8 @@ from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.serving.serving_pointer import Pointer, Serving
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.versions import VersionRecord
 
 
 def by(command: str) -> str:
@@ -24,7 +24,7 @@ def by(command: str) -> str:
 
 def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bool) -> None:
     """Move a space's pointer and print what serves now."""
-    before = Serving(steps.store).pointer(space)
+    before = steps.store.serving.pointer(space)
     started = time.perf_counter()
     pointer = action()
     milliseconds = round(1000 * (time.perf_counter() - started), 1)
@@ -70,7 +70,7 @@ def named_version(records: Iterable[VersionRecord], version: str) -> VersionReco
 
 def all_versions(steps: Steps) -> list[VersionRecord]:
     """Return the versions of all encoders, those no longer in the settings included."""
-    versions = EncoderVersions(steps.store)
+    versions = steps.store.versions
     return [record for encoder in versions.encoders() for record in versions.of(encoder)]
 
 

@@ -9,15 +9,15 @@ import click
 from embed_assets.cli.shared.dagster_home import HOME
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.connection import Store
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 
 DEFAULT_STORE = f"{HOME}/store"
 DEMO_STORE = f"{HOME}/demo/store"
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--store`: a folder or a bucket prefix."""
+    """Add Add `--store`: a folder or a bucket prefix."""
     return click.option(
         "--store",
         default=DEFAULT_STORE,
@@ -28,7 +28,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--json`: the same as the table, for machines."""
+    """Add Add `--json`: the same as the table, for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 

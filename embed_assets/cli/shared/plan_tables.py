@@ -54,7 +54,7 @@ def count(number: float | None, unit: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Format a duration: 3 s, 41 min or 2.1 h."""
+    """Format a duration: Format a duration: 3 s, 41 min or 2.1 h."""
     if seconds is None:
         return _UNKNOWN
     if seconds < 1:

@@ -21,8 +21,6 @@ from embed_assets.quality.checks import REQUIRED
 from embed_assets.run_cache import forget_once, once_a_run
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.saved_settings import is_saved, save_settings
-from embed_assets.store.serving.releases import Releases
-from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
@@ -153,11 +151,11 @@ def _cache_cleared_after_wait() -> Iterator[None]:
 
 def _why(steps: Steps, record: VersionRecord) -> str:
     """Return the blocking checks that failed on a candidate, with their figures."""
-    release = Releases(steps.store).candidate(record.encoder, record.version)
+    release = steps.store.releases.candidate(record.id)
     failures = release.failures(REQUIRED) if release else []
     if release is None or not failures:
         return ""
-    live = Serving(steps.store).pointer(release.space).live
+    live = steps.store.serving.pointer(release.space).live
     serves = f"{live.key} goes on serving" if live else "nothing serves yet"
     return f"{release.key} stays a candidate of space {release.space!r}, {serves}: " + "; ".join(failures)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.errors import StoreError
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.upsert import one_of
 
@@ -21,9 +21,9 @@ _MOST_ROWS = 1600  # of one fetch that follows another: more would cost more tha
 _BATCH = 50
 
 
-def open_release(store: Store, release: Release) -> "Table":
+def open_release(database: Database, release: Release) -> "Table":
     """The release's table at its very version. Raises StoreError where a clean-up has removed it."""
-    table = store.open(release.table)
+    table = database.open(release.table)
     try:
         table.checkout(release.table_version)
     except (ValueError, RuntimeError, OSError) as error:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.upsert import one_of
+from embed_assets.store.version_id import VersionId
 
 TABLE = "releases"
 TAG = "release-"  # tags of table versions begin with it
@@ -45,6 +46,11 @@ class Release:
     at: str = ""
 
     @property
+    def version_id(self) -> VersionId:
+        """The encoder version whose vectors these are."""
+        return VersionId(self.encoder, self.encoder_version)
+
+    @property
     def key(self) -> str:
         """Unique name: table and its Lance version."""
         return f"{self.table}@{self.table_version}"
@@ -68,9 +74,9 @@ class Release:
 class Releases:
     """All releases of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._records = Records(store, TABLE)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = Records(database, TABLE)
 
     def put(self, release: Release) -> None:
         """Record it, or replace the record of the same table version."""
@@ -88,20 +94,20 @@ class Releases:
 
     def remove(self, keys: Collection[str]) -> None:
         """Forget releases, in one commit."""
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if keys and table is not None:
             table.delete(one_of("key", list(keys)))
 
-    def candidate(self, encoder: str, version: str) -> Release | None:
+    def candidate(self, version: VersionId) -> Release | None:
         """The newest release of an encoder version, or None."""
-        return newest(self.all()).get((encoder, version))
+        return newest(self.all()).get(version)
 
 
-def newest(releases: Iterable[Release]) -> dict[tuple[str, str], Release]:
-    """(encoder, version) → its newest release: the candidate."""
-    found: dict[tuple[str, str], Release] = {}
+def newest(releases: Iterable[Release]) -> dict[VersionId, Release]:
+    """Map each encoder version to its newest release: the candidate."""
+    found: dict[VersionId, Release] = {}
     for release in sorted(releases, key=lambda release: release.table_version):
-        found[release.encoder, release.encoder_version] = release
+        found[release.version_id] = release
     return found
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, StoreError
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.upsert import ALL_ROWS, KEY, quoted
+from embed_assets.store.version_id import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -57,21 +58,34 @@ class Pointer:
         """All that it names, the live one first."""
         return self.earlier if self.live is None else (self.live, *self.earlier)
 
-    def names(self, encoder: str, version: str) -> bool:
-        """Whether a release of this encoder version is live or can be gone back to."""
-        return any(_is_of(release, encoder, version) for release in self.releases)
+    def serves(self, version: VersionId) -> bool:
+        """Return whether a release of this encoder version is live."""
+        return self.live is not None and self.live.version_id == version
+
+    def names(self, version: VersionId) -> bool:
+        """Return whether a release of this encoder version is live or a roll-back target."""
+        return any(release.version_id == version for release in self.releases)
 
 
 class Serving:
     """Reads and moves the pointers of a store. Of two moves at once one wins; the other is told."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def pointer(self, space: str) -> Pointer:
         """Where the space stands; generation 0 where nothing was ever promoted."""
         found = self._pointers(f"space = {quoted(space)}")
         return found[0] if found else Pointer(space=space, generation=0, live=None)
+
+    def live_release(self, space: str) -> Release:
+        """Return the release that search reads. Raises StoreError where nothing was promoted yet."""
+        release = self.pointer(space).live
+        if release is None:
+            live = [pointer.space for pointer in self.pointers() if pointer.live is not None]
+            known = f"Spaces that serve: {', '.join(live)}." if live else "No space serves yet: run the pipeline first."
+            raise StoreError(f"Space {space!r} serves nothing. {known}")
+        return release
 
     def pointers(self) -> list[Pointer]:
         """Of all spaces that were set up, by name."""
@@ -106,9 +120,9 @@ class Serving:
         if same and held == now.held and len(now.earlier) <= keep:
             return now
         earlier = now.earlier
-        if now.live is not None and not _same_version(now.live, release):
+        if now.live is not None and now.live.version_id != release.version_id:
             earlier = (now.live, *earlier)
-        earlier = tuple(one for one in earlier if not _same_version(one, release))[:keep]
+        earlier = tuple(one for one in earlier if one.version_id != release.version_id)[:keep]
         return self._protected_move(now, replace(now, live=release, earlier=earlier, held=held), release, by=by)
 
     def renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
@@ -127,7 +141,7 @@ class Serving:
 
     def _renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
         now = self.pointer(release.space)
-        own = [one for one in now.releases if _same_version(one, release)]
+        own = [one for one in now.releases if one.version_id == release.version_id]
         if not own:
             raise PromotionError(
                 f"Space {now.space!r} serves no release of {release.encoder} {release.encoder_version}, "
@@ -136,7 +150,7 @@ class Serving:
         if own[0].table_version > release.table_version or own[0].identity == release.identity:
             return now
         _require(release, required)
-        live, *earlier = (release if _same_version(one, release) else one for one in now.releases)
+        live, *earlier = (release if one.version_id == release.version_id else one for one in now.releases)
         return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
@@ -161,12 +175,12 @@ class Serving:
         A retirement or a clean-up that had decided on the release before it was tagged shows after the
         write; then the pointer goes back to where it was.
         """
-        protect(self._store, release)
-        releases = Releases(self._store)
+        protect(self._database, release)
+        releases = Releases(self._database)
         recorded = releases.get(release.key) is not None
         moved = self._move(now, then, by=by)
         try:
-            protect(self._store, release)
+            protect(self._database, release)
             if recorded and releases.get(release.key) is None:  # a retirement begins with it
                 raise StoreError("its version is retired")
         except EmbedAssetsError as error:
@@ -204,19 +218,19 @@ class Serving:
 
     def _table(self) -> "Table":
         """The table, with the columns that a move writes."""
-        table = self._store.open_or_create(TABLE, SCHEMA)
+        table = self._database.open_or_create(TABLE, SCHEMA)
         if "held" in table.schema.names:
             return table
         try:
             table.add_columns(SCHEMA.field("held"))
         except (OSError, RuntimeError, ValueError):  # another process adds it at this moment
-            table = self._store.open(TABLE)
+            table = self._database.open(TABLE)
             if "held" not in table.schema.names:
                 raise
-        return self._store.open(TABLE)
+        return self._database.open(TABLE)
 
     def _pointers(self, where: str | None) -> list[Pointer]:
-        table = self._store.open_or_none(TABLE)
+        table = self._database.open_or_none(TABLE)
         if table is None:
             return []
         query = table.search().limit(ALL_ROWS)
@@ -224,17 +238,6 @@ class Serving:
         rows.sort(key=lambda row: row["generation"])
         latest = {row["space"]: row for row in rows}  # of a space that is there twice, the one that was moved
         return [_pointer(latest[space]) for space in sorted(latest)]
-
-
-def live_release(store: Store, space: str) -> Release:
-    """The release that search reads. Raises StoreError where nothing was promoted yet."""
-    serving = Serving(store)
-    release = serving.pointer(space).live
-    if release is None:
-        live = [pointer.space for pointer in serving.pointers() if pointer.live is not None]
-        known = f"Spaces that serve: {', '.join(live)}." if live else "No space serves yet: run the pipeline first."
-        raise StoreError(f"Space {space!r} serves nothing. {known}")
-    return release
 
 
 def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
@@ -260,9 +263,9 @@ def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, An
     }
 
 
-def protect(store: Store, release: Release) -> None:
+def protect(database: Database, release: Release) -> None:
     """Tag the release's table version, so that no clean-up removes it. Raises StoreError where it is gone."""
-    table, tag = open_release(store, release), release_tag(release)
+    table, tag = open_release(database, release), release_tag(release)
     try:
         table.tags.create(tag, release.table_version)
     except (OSError, RuntimeError, ValueError) as error:
@@ -285,14 +288,6 @@ def _earlier(now: Pointer, to: str | None) -> Release:
         return found[0]
     known = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.earlier)
     raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {known}.")
-
-
-def _is_of(release: Release, encoder: str, version: str) -> bool:
-    return (release.encoder, release.encoder_version) == (encoder, version)
-
-
-def _same_version(one: Release, other: Release) -> bool:
-    return _is_of(one, other.encoder, other.encoder_version)
 
 
 def _row(pointer: Pointer) -> pa.Table:

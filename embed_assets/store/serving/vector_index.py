@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.connection import Store
+from embed_assets.store.database import Database
 from embed_assets.store.upsert import retried
 
 if TYPE_CHECKING:
@@ -30,45 +30,45 @@ class IndexReport:
 
 
 def build_indices(
-    store: Store, name: str, *, distance: str, settings: IndexSettings, retrain: bool = False
+    database: Database, name: str, *, distance: str, settings: IndexSettings, retrain: bool = False
 ) -> IndexReport:
     """Compact, then build the indices that are missing and bring the others up to date.
 
     Idempotent: a table whose rows are all indexed is left at its Lance version. `retrain` builds the ANN
     index anew, for data that has moved away from what it was trained on.
     """
-    table = store.open(name)
+    table = database.open(name)
     rows = table.count_rows()
     present = {index.name: index for index in table.list_indices()}
-    if _fragments(store, name) > 1 and _unindexed(table, present) > 0:
-        retried(lambda: store.dataset(name).optimize.compact_files())
-        table = store.open(name)
+    if _fragments(database, name) > 1 and _unindexed(table, present) > 0:
+        retried(lambda: database.dataset(name).optimize.compact_files())
+        table = database.open(name)
     wants_ann = rows >= settings.min_rows
     if present and _unindexed(table, present) > 0:
         for index in present:
-            retried(lambda index=index: refresh_index(store, name, index))
-        table = store.open(name)
+            retried(lambda index=index: refresh_index(database, name, index))
+        table = database.open(name)
     if wants_ann and (ANN not in present or retrain):
-        retried(lambda: _build_ann(store.open(name), rows, distance=distance, settings=settings))
+        retried(lambda: _build_ann(database.open(name), rows, distance=distance, settings=settings))
     if rows:
-        retried(lambda: _build_scalars(store.open(name)))
-    return report(store, name)
+        retried(lambda: _build_scalars(database.open(name)))
+    return report(database, name)
 
 
-def refresh_index(store: Store, name: str, index: str) -> None:
+def refresh_index(database: Database, name: str, index: str) -> None:
     """Bring rows that an index lacks into it: as a segment of their own, or where it has many, all folded into one.
 
     A segment costs as much as the new rows; folding a full-text index costs as much as the whole.
     """
-    stats: Any = store.open(name).index_stats(index)
+    stats: Any = database.open(name).index_stats(index)
     segments = (stats.num_indices or 1) if stats else 1
     merged = segments if segments >= MOST_SEGMENTS else 0
-    store.dataset(name).optimize.optimize_indices(index_names=[index], num_indices_to_merge=merged)
+    database.dataset(name).optimize.optimize_indices(index_names=[index], num_indices_to_merge=merged)
 
 
-def report(store: Store, name: str) -> IndexReport:
+def report(database: Database, name: str) -> IndexReport:
     """Rows, indices and bytes of a table as it stands."""
-    table = store.open(name)
+    table = database.open(name)
     table.checkout(table.version)  # others may write on
     rows = table.count_rows()
     present = {index.name: index for index in table.list_indices()}
@@ -80,7 +80,7 @@ def report(store: Store, name: str) -> IndexReport:
         ann=ann,
         ann_kind=str(present[ANN].index_type) if ann else "none",
         rows_not_indexed=stats.num_unindexed_rows if stats else 0,
-        bytes=_size(store, name),
+        bytes=_size(database, name),
     )
 
 
@@ -119,12 +119,14 @@ def _unindexed(table: "Table", present: dict[str, Any]) -> int:
     return max(counts, default=0) if present else table.count_rows()
 
 
-def _fragments(store: Store, name: str) -> int:
-    return len(store.dataset(name).get_fragments())
+def _fragments(database: Database, name: str) -> int:
+    return len(database.dataset(name).get_fragments())
 
 
-def _size(store: Store, name: str) -> int:
+def _size(database: Database, name: str) -> int:
     """Bytes of the data files of the current version."""
     return sum(
-        file.file_size_bytes or 0 for fragment in store.dataset(name).get_fragments() for file in fragment.data_files()
+        file.file_size_bytes or 0
+        for fragment in database.dataset(name).get_fragments()
+        for file in fragment.data_files()
     )

@@ -9,12 +9,10 @@ from functools import partial
 from typing import Any
 
 from embed_assets.settings import MaintenanceSettings
-from embed_assets.store.connection import Store
 from embed_assets.store.manifest import TABLE_MARKS
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import RECORD_TABLES, clean_releases
 from embed_assets.store.upsert import retried
-from embed_assets.store.vectors import table_name
-from embed_assets.store.versions import EncoderVersions
 
 _RECORDS = (*RECORD_TABLES, TABLE_MARKS)
 _IN_USE = timedelta(minutes=10)  # a reader of a version that is not tagged is done by then
@@ -37,8 +35,8 @@ def tidy(store: Store, settings: MaintenanceSettings, *, in_use: timedelta = _IN
 
 
 def _tables(store: Store) -> list[str]:
-    known = EncoderVersions(store)
-    vectors = {table_name(name, record.version) for name in known.encoders() for record in known.of(name)}
+    known = store.versions
+    vectors = {record.table for name in known.encoders() for record in known.of(name)}
     return sorted({*_RECORDS, *vectors} & store.table_names())
 
 

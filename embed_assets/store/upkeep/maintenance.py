@@ -16,18 +16,17 @@ from embed_assets.settings import MaintenanceSettings
 from embed_assets.store import canary_vectors as canaries
 from embed_assets.store import history, manifest, quarantine, versions
 from embed_assets.store.asset_value_tables import is_landed
-from embed_assets.store.connection import Store
-from embed_assets.store.history import History
 from embed_assets.store.query_vectors import queries_table
 from embed_assets.store.records import Records
 from embed_assets.store.serving import releases
 from embed_assets.store.serving import serving_pointer as serving
-from embed_assets.store.serving.releases import TAG, Release, Releases, newest
-from embed_assets.store.serving.serving_pointer import Serving, protect, releases_named
+from embed_assets.store.serving.releases import TAG, Release, newest
+from embed_assets.store.serving.serving_pointer import protect, releases_named
 from embed_assets.store.serving.vector_index import MOST_SEGMENTS, refresh_index
+from embed_assets.store.store import Store
 from embed_assets.store.upkeep.retire_version import drop_leftovers
 from embed_assets.store.upsert import is_conflict, retried
-from embed_assets.store.vectors import table_name, version_of
+from embed_assets.store.version_id import VersionId
 
 RECORD_TABLES = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
 _SMALL_ROWS = 100_000  # a fragment of fewer rows is small
@@ -44,7 +43,7 @@ class MaintenanceReport:
     bytes_removed: int = 0
     tagged: list[str] = field(default_factory=list)  # releases that are kept from now on
     untagged: list[str] = field(default_factory=list)  # releases that the next run may remove
-    retired: list[tuple[str, str]] = field(default_factory=list)  # encoder, version: those that nothing needed
+    retired: list[VersionId] = field(default_factory=list)  # versions that nothing needed
     dropped: list[str] = field(default_factory=list)  # vector tables of versions that were retired
     skipped: dict[str, str] = field(default_factory=dict)  # unit → why; the next run tries again
     left: list[str] = field(default_factory=list)  # units that the time did not suffice for
@@ -52,9 +51,9 @@ class MaintenanceReport:
     seconds: float = 0.0
 
     @property
-    def forgotten(self) -> list[tuple[str, str]]:
-        """Encoder and version of those that are no more: what was retired, now or by a run that was killed."""
-        return sorted({*self.retired, *(version_of(table) for table in self.dropped)})
+    def forgotten(self) -> list[VersionId]:
+        """Versions that are no more: retired now, or by a run that was killed."""
+        return sorted({*self.retired, *map(VersionId.of_table, self.dropped)})
 
     @property
     def changed(self) -> list[str]:
@@ -64,6 +63,7 @@ class MaintenanceReport:
     def figures(self) -> dict[str, Any]:
         """For the history and for metadata."""
         figures = {name: value for name, value in asdict(self).items() if name != "vector_tables"}
+        figures["retired"] = [(one.encoder, one.version) for one in self.retired]
         return figures | {"changed": self.changed, "versions_removed": sum(self.cleaned.values())}
 
 
@@ -110,9 +110,9 @@ class _Maintenance:
         self._keep = keep
         self._cutoff = (now or datetime.now(UTC)) - keep
         present = store.table_names()  # before the versions are read: a table without one is not about to get one
-        known = [(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
+        known = [VersionId(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
         self._registered = frozenset(known)
-        vectors = {table_name(*one) for one in known}
+        vectors = {version.table for version in known}
         self._vectors = sorted(vectors & present)
         of_sources = {name for name in present - vectors if is_landed(store, name)}
         own = {*RECORD_TABLES, *vectors, *map(queries_table, vectors), *of_sources}
@@ -160,8 +160,8 @@ class _Maintenance:
 
     def _needed(self) -> dict[str, Release]:
         """Releases that pointers name, and the candidates of registered versions."""
-        candidates = newest(Releases(self._store).all())
-        named = releases_named(Serving(self._store).pointers())
+        candidates = newest(self._store.releases.all())
+        named = releases_named(self._store.serving.pointers())
         return named | {one.key: one for of, one in candidates.items() if of in self._registered}
 
     def protect(self) -> None:
@@ -191,11 +191,11 @@ class _Maintenance:
 
     def forget_releases(self, name: str) -> None:
         """Records of releases whose table version is gone; the history keeps their figures."""
-        recorded = [release for release in Releases(self._store).all() if release.table == name]
+        recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
         gone = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
-        Releases(self._store).remove(gone)
+        self._store.releases.remove(gone)
 
     def _compact(self, name: str) -> None:
         fragments = self._store.dataset(name).get_fragments()
@@ -243,7 +243,7 @@ class _Maintenance:
 
     def untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""
-        recorded = {release.key: release for release in Releases(self._store).all()}
+        recorded = {release.key: release for release in self._store.releases.all()}
         kept = set(self._needed()) | self._mentioned()
         tags = self._tags(name)
         for tag, found in tags.items():
@@ -256,19 +256,19 @@ class _Maintenance:
 
     def _mentioned(self) -> set[str]:
         """Releases that a pointer came to name, or still named, within the time that is kept."""
-        moves = History(self._store).moves_since(self._cutoff)
+        moves = self._store.history.moves_since(self._cutoff)
         named = [key for move in moves for key in (move.get("release"), move.get("live"), *move.get("earlier", ()))]
         return {key for key in named if key}
 
     def _drop(self, name: str) -> None:
         """A vector table that no registered version has: what a killed retirement left."""
         found = self._store.open(name).schema.metadata or {}
-        encoder, version = (
-            found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version")
+        version = VersionId(
+            *(found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
         )
-        named = {release.table for release in releases_named(Serving(self._store).pointers()).values()}
-        if name == table_name(encoder, version) and name not in named:
-            drop_leftovers(self._store, encoder, version)
+        named = {release.table for release in releases_named(self._store.serving.pointers()).values()}
+        if name == version.table and name not in named:
+            drop_leftovers(self._store, version)
             self._report.dropped.append(name)
 
     def _tags(self, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from embed_assets.errors import StoreError, in_one_line
 from embed_assets.store.asset_value_tables import is_landed
-from embed_assets.store.connection import Store, lance_options
+from embed_assets.store.database import Database, lance_options
 from embed_assets.store.manifest import TABLE as MANIFEST
 from embed_assets.store.manifest import TABLE_MARKS
 from embed_assets.store.serving.releases import TABLE as RELEASES
@@ -49,112 +49,112 @@ class Damage:
     way: str = ""
 
 
-def find_damage(store: Store) -> list[Damage]:
+def find_damage(database: Database) -> list[Damage]:
     """Tables that can't be read whole. Reads the head of every data file, of a sound store nothing else.
 
     Raises StoreError where it is not the tables that are at fault: rights, network, another Lance's format.
     """
-    return [Damage(table=table, what=what) for table in _tables(store) if (what := _fault(store, table))]
+    return [Damage(table=table, what=what) for table in _tables(database) if (what := _fault(database, table))]
 
 
-def repair(store: Store) -> list[Damage]:
+def repair(database: Database) -> list[Damage]:
     """Bring every damaged table to its latest version that can be read; one without is renamed, to be made anew.
 
     Nothing is deleted: what can't be read stays beside, under a name that ends in "damaged". Not for a store that
     a run is at work on. Raises StoreError as `find_damage`, and where no table at all can be read.
     """
-    found = sorted(find_damage(store), key=lambda damage: damage.table != RELEASES)  # the others look into it
-    if found and len(found) == len(_tables(store)):
+    found = sorted(find_damage(database), key=lambda damage: damage.table != RELEASES)  # the others look into it
+    if found and len(found) == len(_tables(database)):
         raise StoreError(
-            f"No table of store {store.uri!r} can be read ({found[0].table}: {found[0].what}). That is hardly damage: "
-            "check the installed lancedb and the address. Nothing was changed."
+            f"No table of store {database.uri!r} can be read ({found[0].table}: {found[0].what}). That is hardly "
+            "damage: check the installed lancedb and the address. Nothing was changed."
         )
-    return [_repaired(store, damage) for damage in found]
+    return [_repaired(database, damage) for damage in found]
 
 
-def _repaired(store: Store, damage: Damage) -> Damage:
+def _repaired(database: Database, damage: Damage) -> Damage:
     table, broken = damage.table, []
-    for version in _versions(store, table)[:_EARLIER]:
-        if not _fault(store, table, version):
-            _restore(store, table, version, broken)
+    for version in _versions(database, table)[:_EARLIER]:
+        if not _fault(database, table, version):
+            _restore(database, table, version, broken)
             way = f"version {version} is restored; the next run adds the rest"
             return Damage(table=table, what=damage.what, way=way)
-        if _unreadable_version(store, table, version):
+        if _unreadable_version(database, table, version):
             broken.append(version)
-    _rename(store, f"{table}.lance")
-    _forget_releases(store, table)
-    what = _ANEW.get(table) or (_ANEW_LANDED if is_landed(store, table) else _ANEW_VECTORS)
+    _rename(database, f"{table}.lance")
+    _forget_releases(database, table)
+    what = _ANEW.get(table) or (_ANEW_LANDED if is_landed(database, table) else _ANEW_VECTORS)
     return Damage(table=table, what=damage.what, way=f"no version can be read, so the next run makes it anew: {what}")
 
 
-def _restore(store: Store, table: str, version: int, broken: list[int]) -> None:
+def _restore(database: Database, table: str, version: int, broken: list[int]) -> None:
     """Make a version the latest, under a number that none that is broken had: releases name tables by number."""
     for each in broken:  # a version file that can't be read would be the latest still
-        _rename(store, f"{table}.lance/_versions/{_LARGEST - each}.manifest")
-    _dataset(store, table, version).restore()
-    while (latest := _dataset(store, table)).version <= max(broken, default=0):
+        _rename(database, f"{table}.lance/_versions/{_LARGEST - each}.manifest")
+    _dataset(database, table, version).restore()
+    while (latest := _dataset(database, table)).version <= max(broken, default=0):
         latest.restore()
-    _forget_releases(store, table, versions=broken)
-    if table == MANIFEST and store.open_or_none(TABLE_MARKS) is not None:
-        _rename(store, f"{TABLE_MARKS}.lance")  # newer marks would say that tables are as they were
+    _forget_releases(database, table, versions=broken)
+    if table == MANIFEST and database.open_or_none(TABLE_MARKS) is not None:
+        _rename(database, f"{TABLE_MARKS}.lance")  # newer marks would say that tables are as they were
 
 
-def _forget_releases(store: Store, table: str, *, versions: Collection[int] | None = None) -> None:
+def _forget_releases(database: Database, table: str, *, versions: Collection[int] | None = None) -> None:
     """Of a vector table, of some of its versions or all: their numbers may come again with other rows."""
-    releases = Releases(store)
+    releases = Releases(database)
     own = [one for one in releases.all() if one.table == table]
     releases.remove([one.key for one in own if versions is None or one.table_version in versions])
 
 
-def _tables(store: Store) -> list[str]:
-    fs, root = store.files()
+def _tables(database: Database) -> list[str]:
+    fs, root = database.files()
     names = (PurePosixPath(path).name for path in (fs.ls(root, detail=False) if fs.exists(root) else ()))
     return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
 
 
-def _versions(store: Store, table: str) -> list[int]:
+def _versions(database: Database, table: str) -> list[int]:
     """Versions that have a file, the latest first."""
-    fs, root = store.files()
+    fs, root = database.files()
     names = (PurePosixPath(path).stem for path in fs.ls(f"{root}/{table}.lance/_versions", detail=False))
     return sorted((_LARGEST - int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def _dataset(store: Store, table: str, version: int | None = None) -> Any:
+def _dataset(database: Database, table: str, version: int | None = None) -> Any:
     os.environ.setdefault("LANCE_LOG", "error")  # it warns of every look at an index
     import lance
 
-    options = lance_options(store.storage_options)
-    return lance.dataset(f"{store.uri.rstrip('/')}/{table}.lance", version=version, storage_options=options or None)
+    options = lance_options(database.storage_options)
+    return lance.dataset(f"{database.uri.rstrip('/')}/{table}.lance", version=version, storage_options=options or None)
 
 
-def _unreadable_version(store: Store, table: str, version: int) -> bool:
+def _unreadable_version(database: Database, table: str, version: int) -> bool:
     try:
-        _dataset(store, table, version)
+        _dataset(database, table, version)
     except Exception:  # Lance's own errors have no class of their own
         return True
     return False
 
 
-def _fault(store: Store, table: str, version: int | None = None) -> str:
+def _fault(database: Database, table: str, version: int | None = None) -> str:
     """What can't be read of a table; "" where it is whole."""
     try:
-        dataset = _dataset(store, table, version)
+        dataset = _dataset(database, table, version)
     except Exception as error:  # Lance's own errors have no class of their own
-        _require_fault_of_files(store, table, error)
+        _require_fault_of_files(database, table, error)
         return f"its version file can't be read: {in_one_line(error)}"
     for what, read in _parts(dataset):
         try:
             read()
         except Exception as error:
-            _require_fault_of_files(store, table, error)
+            _require_fault_of_files(database, table, error)
             return f"{what} can't be read: {in_one_line(error)}"
     return ""
 
 
-def _require_fault_of_files(store: Store, table: str, error: Exception) -> None:
+def _require_fault_of_files(database: Database, table: str, error: Exception) -> None:
     """Raises StoreError where an error speaks of something that no repair of files mends."""
     if any(word in str(error).lower() for word in _NOT_THE_FILES):
-        raise StoreError(f"Table {table!r} of store {store.uri!r} can't be read: {in_one_line(error)}") from error
+        raise StoreError(f"Table {table!r} of store {database.uri!r} can't be read: {in_one_line(error)}") from error
 
 
 def _parts(dataset: Any) -> Iterator[tuple[str, Any]]:
@@ -165,8 +165,8 @@ def _parts(dataset: Any) -> Iterator[tuple[str, Any]]:
         yield f"index {index.name}", lambda index=index: dataset.stats.index_stats(index.name)
 
 
-def _rename(store: Store, path: str) -> None:
-    fs, root = store.files()
+def _rename(database: Database, path: str) -> None:
+    fs, root = database.files()
     number = 1
     while fs.exists(f"{root}/{path}.{number}.damaged"):
         number += 1

@@ -4,14 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from embed_assets.errors import StoreError
-from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.connection import Store
-from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.query_vectors import queries_table
-from embed_assets.store.serving.releases import Release, Releases
-from embed_assets.store.serving.serving_pointer import Serving
-from embed_assets.store.vectors import table_name
-from embed_assets.store.versions import EncoderVersions, VersionRecord
+from embed_assets.store.serving.releases import Release
+from embed_assets.store.store import Store
+from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,83 +23,82 @@ class Retired:
 
 def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
     """Versions of an encoder that are neither current, nor live, nor to go back to; oldest first."""
-    pointers = Serving(store).pointers()
+    pointers = store.serving.pointers()
     return [
         record
-        for record in EncoderVersions(store).of(encoder)
-        if record.version != current and not any(pointer.names(encoder, record.version) for pointer in pointers)
+        for record in store.versions.of(encoder)
+        if record.version != current and not any(pointer.names(record.id) for pointer in pointers)
     ]
 
 
-def retire(store: Store, encoder: str, version: str, *, current: str | None) -> Retired:
+def retire(store: Store, version: VersionId, *, current: str | None) -> Retired:
     """Drop a version: its vectors, query vectors, releases, quarantine, canaries and record.
 
     `current` is the version that the encoder's settings mean; None where the settings do not name the
     encoder. Killed in the middle, a second call or a maintenance run finishes it. Raises StoreError where
     the version is current, live or to go back to.
     """
-    record, table = EncoderVersions(store).get(encoder, version), table_name(encoder, version)
+    record, table = store.versions.get(version), version.table
     if record is None and table not in store.table_names():
-        known = ", ".join(known.version for known in EncoderVersions(store).of(encoder)) or "none"
-        raise StoreError(f"Encoder {encoder!r} has no version {version!r}. Its versions: {known}.")
-    if version == current:
+        known = ", ".join(known.version for known in store.versions.of(version.encoder)) or "none"
+        raise StoreError(f"Encoder {version.encoder!r} has no version {version.version!r}. Its versions: {known}.")
+    if version.version == current:
         raise StoreError(
-            f"Version {version} of encoder {encoder!r} is what its settings mean now: the next run would embed it "
-            "again. Change or remove the encoder in the settings first."
+            f"Version {version.version} of encoder {version.encoder!r} is what its settings mean now: the next "
+            "run would embed it again. Change or remove the encoder in the settings first."
         )
-    _require_unnamed(store, encoder, version)
+    _require_unnamed(store, version)
     opened = store.open_or_none(table)
     rows = opened.count_rows() if opened else 0
     releases = _releases(store, table)
-    forget(store, encoder, version, releases=releases)
+    forget(store, version, releases=releases)
     try:
-        _require_unnamed(store, encoder, version)  # a promotion may have come between
+        _require_unnamed(store, version)  # a promotion may have come between
     except StoreError:
         _remember(store, record, releases)
         raise
-    drop_leftovers(store, encoder, version)
-    return Retired(encoder=encoder, version=version, rows=rows, releases=len(releases))
+    drop_leftovers(store, version)
+    return Retired(encoder=version.encoder, version=version.version, rows=rows, releases=len(releases))
 
 
-def forget(store: Store, encoder: str, version: str, *, releases: Iterable[Release]) -> None:
+def forget(store: Store, version: VersionId, *, releases: Iterable[Release]) -> None:
     """Remove the record and the releases: from here on the version can be neither loaded nor promoted."""
-    EncoderVersions(store).remove(encoder, version)
-    Releases(store).remove([release.key for release in releases])
+    store.versions.remove(version)
+    store.releases.remove([release.key for release in releases])
 
 
-def drop_leftovers(store: Store, encoder: str, version: str) -> None:
+def drop_leftovers(store: Store, version: VersionId) -> None:
     """Drop what an unregistered version left; its vector table last, since maintenance finds the rest by it."""
-    table = table_name(encoder, version)
-    Releases(store).remove([release.key for release in _releases(store, table)])
-    CanaryVectors(store).remove(encoder, version)
-    Quarantine(store, table).clear()
+    table = version.table
+    store.releases.remove([release.key for release in _releases(store, table)])
+    store.canaries.remove(version)
+    store.quarantine(table).clear()
     store.drop(queries_table(table))
     store.drop(table)
 
 
 def _releases(store: Store, table: str) -> list[Release]:
-    return [release for release in Releases(store).all() if release.table == table]
+    return [release for release in store.releases.all() if release.table == table]
 
 
 def _remember(store: Store, record: VersionRecord | None, releases: Iterable[Release]) -> None:
     """Undo `forget`. The version comes back as the encoder's latest: the next run sets right what is current."""
     if record is not None:
-        EncoderVersions(store).put(record)
+        store.versions.put(record)
     for release in releases:
-        Releases(store).put(release)
+        store.releases.put(release)
 
 
-def _require_unnamed(store: Store, encoder: str, version: str) -> None:
-    for pointer in Serving(store).pointers():
-        if not pointer.names(encoder, version):
+def _require_unnamed(store: Store, version: VersionId) -> None:
+    for pointer in store.serving.pointers():
+        if not pointer.names(version):
             continue
-        live = pointer.live
-        if live is not None and (live.encoder, live.encoder_version) == (encoder, version):
+        if pointer.serves(version):
             raise StoreError(
-                f"Version {version} of encoder {encoder!r} serves space {pointer.space!r}. Promote another version "
-                f"or roll back first: embed-assets rollback {pointer.space}"
+                f"Version {version.version} of encoder {version.encoder!r} serves space {pointer.space!r}. Promote "
+                f"another version or roll back first: embed-assets rollback {pointer.space}"
             )
         raise StoreError(
-            f"Space {pointer.space!r} can go back to version {version} of encoder {encoder!r}. Promote "
+            f"Space {pointer.space!r} can go back to version {version.version} of encoder {version.encoder!r}. Promote "
             f"{pointer.space}'s candidate first, or lower spaces.{pointer.space}.keep_previous and promote."
         )

@@ -1,4 +1,4 @@
-"""Store: one LanceDB database in a folder or bucket; opens, creates and lists its tables."""
+"""Database: one LanceDB database in a folder or bucket; opens, creates and lists its tables."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ _opened: dict[tuple[str, str], dict[str, Any]] = {}  # the options of each
 _lock = threading.Lock()
 
 
-class Store:
+class Database:
     """Handles of one store. Cheap to construct: LanceDB is imported and opened on first use, once a process.
 
     Every table is opened anew when asked for, so that no handle is behind the store.
@@ -165,10 +165,10 @@ class Store:
         )
 
 
-def opened_stores() -> list[Store]:
+def opened_databases() -> list[Database]:
     """The stores that this process has connections to, for a look at what is wrong with them."""
     with _lock:
-        return [Store(uri, options) for (uri, _), options in _opened.items()]
+        return [Database(uri, options) for (uri, _), options in _opened.items()]
 
 
 def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
