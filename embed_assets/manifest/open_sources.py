@@ -28,7 +28,7 @@ from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import Places
-from embed_assets.run_cache import once
+from embed_assets.run_cache import cached
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
 from embed_assets.store.database import lance_options
@@ -240,7 +240,7 @@ def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Pl
         allow=settings.table.allow,
         follow_links=settings.follow_links,
         cache=cache,
-        hosts=once(("hosts", name), Hosts),
+        hosts=cached(("hosts", name), Hosts),
     )
 
 

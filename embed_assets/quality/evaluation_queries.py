@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from embed_assets.embedding.batching import Budget, encode
-from embed_assets.embedding.run_budget import current
+from embed_assets.embedding.batching import BatchLimits, encode
+from embed_assets.embedding.run_budget import current_budget
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.manifest.open_sources import media_reader
@@ -45,14 +45,14 @@ class Asked:
         limits: Limits,
         decoders: Decoders | None,
         load: Callable[[VersionRecord], Encoder],
-        budget: Callable[[Encoder], Budget],
+        batch_limits: Callable[[Encoder], BatchLimits],
     ) -> None:
         self._settings = settings
         self._store = store
         self._limits = limits
         self._decoders = decoders
         self._load = load
-        self._budget = budget
+        self._batch_limits = batch_limits
         self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
 
     def judged(self, space: str) -> list[Judged]:
@@ -126,17 +126,17 @@ class Asked:
                 kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
 
     def _encoded(self, encoder: Encoder, prepared: Sequence[Prepared]) -> np.ndarray:
-        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the process's allowance."""
+        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the run's budget."""
         started, billed = time.monotonic(), getattr(encoder, "billed_tokens", 0)
-        vectors = encode(encoder, prepared, budget=self._budget(encoder))
-        if allowance := current():
+        vectors = encode(encoder, prepared, limits=self._batch_limits(encoder))
+        if budget := current_budget():
             cost = Counter[Modality]()
             for item in prepared:
                 cost[item.modality] += item.cost
             seconds, billed = time.monotonic() - started, getattr(encoder, "billed_tokens", 0) - billed
             for modality, own in cost.items():
                 share = own / cost.total() if cost.total() else 0.0
-                allowance.spend(encoder.spec, modality, own, billed=billed * share or None, seconds=seconds * share)
+                budget.spend(encoder.spec, modality, own, billed=billed * share or None, seconds=seconds * share)
         return vectors
 
     def _read(self, source: str, key: str) -> bytes:
