@@ -18,7 +18,7 @@ from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import limits_as, sampling_as, segmenting_as
+from embed_assets.versions.cutting_recipe import recipe_of
 
 
 class EmbeddingSteps:
@@ -139,9 +139,7 @@ class EmbeddingSteps:
         return segmenter(
             {name: self._settings.sources[name] for name in self._settings.sources_of(record.encoder)},
             encoder,
-            segmenting=segmenting_as(record),
-            sampling=sampling_as(record),
-            limits=limits_as(record, self._context.limits),
+            recipe_of(record, self._context.limits),
             decoders=decoders,
             store=self._store,
             cache=self._context.media_cache,

@@ -19,8 +19,8 @@ from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.source import open_source
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality
-from embed_assets.media.segments import Segmenting, each_segment
+from embed_assets.media.media_types import MediaItem, Modality
+from embed_assets.media.segments import CuttingRecipe, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
 from embed_assets.quality.labelled_queries import Judged, load_queries
 from embed_assets.settings import PipelineSettings
@@ -28,7 +28,7 @@ from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import limits_as, sampling_as
+from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import question_of
 
 _JUDGED, _HELD_OUT = "judged", "held out"
@@ -65,7 +65,7 @@ class Asked:
     def vectors(self, record: VersionRecord, queries: Sequence[Judged]) -> np.ndarray:
         """Vectors of judged queries, float32 (len(queries), dim); encoded once per version, then kept."""
         kept = self._kept(record)
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         ids = [_query_id(query, limits) for query in queries]
         known = kept.get(_JUDGED)
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
@@ -107,7 +107,7 @@ class Asked:
         return derived
 
     def _question(self, query: Judged, record: VersionRecord) -> tuple[Modality, Any]:
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         return question_of(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
     def _kept(self, record: VersionRecord) -> QueryVectors:
@@ -162,19 +162,9 @@ class Asked:
             return encoder.prepare("text", span, query=True) if span else None
         try:
             data = self._read(row["source"], row["key"])
-            segments = each_segment(
-                data,
-                modality=row["modality"],
-                caption=None,
-                media_hash="",
-                tokenizer=None,
-                max_tokens=None,
-                segmenting=Segmenting(mode="whole"),
-                limits=self._limits,
-                sampling=sampling_as(record),
-                decoders=self._decoders,
-                mime=look_at(data, self._decoders).mime,
-            )
+            item = MediaItem(modality=row["modality"], media_hash="", mime=look_at(data, self._decoders).mime)
+            recipe = CuttingRecipe(limits=self._limits, sampling=recipe_of(record, self._limits).sampling)
+            segments = each_segment(data, item, recipe, decoders=self._decoders)
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)
         except (EmbedAssetsError, StopIteration):  # gone or other since it was embedded: a refresh settles it

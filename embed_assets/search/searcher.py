@@ -21,7 +21,7 @@ from embed_assets.store.store import Store
 from embed_assets.store.upsert import one_of, quoted, read
 from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import limits_as
+from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.load_version import load_version
 from embed_assets.versions.query_input import question_of
 
@@ -120,7 +120,7 @@ class Searcher:
         if isinstance(query, np.ndarray):
             return _checked(query, release, version)
         record = self._record(release)
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         modality, payload = question_of(query, record.spec, limits=limits, decoders=self._decoders)
         encoder = load_version(record, compute=self._compute, store=self._store)
         prepared = encoder.prepare(modality, payload, query=True)
