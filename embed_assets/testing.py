@@ -26,7 +26,8 @@ from embed_assets.media.detect import refine
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins
-from embed_assets.media.kinds.sniff import HEAD, sniff
+from embed_assets.media.kinds.file_head import HEAD
+from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Modality
 from embed_assets.media.payload import Clip, Sound

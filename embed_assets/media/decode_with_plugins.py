@@ -9,8 +9,10 @@ from embed_assets.media.kinds.decoder import Decoder
 from embed_assets.media.kinds.decoder_plugins import decoder_plugins
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
+from embed_assets.media.pictures.animated_frames import Shown
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.replaced_bytes import Decoded
 
 
 def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
@@ -34,7 +36,17 @@ def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
         raise MediaError(f"{added.name} decoder failed", f"{added.id}: {type(error).__name__}: {error}") from error
 
 
-def added_sounds(
+def plugin_text(data: bytes, *, decoder: str, limits: Limits) -> Decoded:
+    """Return a decoder's text, as of any document."""
+    return Decoded(decode_added(data, decoder=decoder, limits=limits))
+
+
+def plugin_picture(data: bytes, *, decoder: str, most: int | None, limits: Limits) -> Iterator[Shown]:
+    """Yield a decoder's picture, as of any picture file that is not animated."""
+    yield None, None, decode_added(data, decoder=decoder, limits=limits)
+
+
+def plugin_sounds(
     data: bytes, *, decoder: str, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
 ) -> Iterator[Segment]:
     """The windows of a decoder's Sound, at the encoder's rate, as of any sound file."""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.media.kinds.builtin_kinds import UNKNOWN
 from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, shown_to_plugins
-from embed_assets.media.kinds.sniff import HEAD, UNKNOWN, by_bytes, is_text_in, sniff
+from embed_assets.media.kinds.file_head import HEAD, FileHead
+from embed_assets.media.kinds.sniff import by_bytes, sniff
 from embed_assets.media.kinds.unsupported_kinds import WITH_NULS
 from embed_assets.media.media_types import PLAIN, Modality, Sniffed
 from embed_assets.media.recordings.demuxers import is_still
@@ -28,7 +30,7 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     if encoding is None or not needs_encoding(data, encoding) or (known is not None and known.mime in (PDF, DOCX)):
         return _looked(data, known, decoders)
     if known is None or known.mime in (UNKNOWN, WITH_NULS):
-        known = Sniffed(mime=PLAIN, modality="text") if is_text_in(encoding, data) else known
+        known = Sniffed(mime=PLAIN, modality="text") if FileHead(data).is_text_in(encoding) else known
     found = _looked(data, known, decoders)
     if found.modality != "text" or decoded_by(found.mime):
         return found

@@ -1,24 +1,25 @@
-"""each_segment: the parts of one media item that get a vector each."""
+"""Segments: the parts of one media item that get a vector each."""
 
-from collections.abc import Callable, Iterator
+import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 from embed_assets.errors import MediaError, SettingsError
-from embed_assets.media.decode_with_plugins import added_sounds, decode_added
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
-from embed_assets.media.kinds.decoder_plugins import decoder_of
+from embed_assets.media.kinds.decoder_plugins import decoder_of, plugin_kind
+from embed_assets.media.kinds.media_kind import MediaKind
+from embed_assets.media.kinds.sniff import builtin_kind
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality, Segment, TextWarning
-from embed_assets.media.pictures.animated_frames import Shown, picture_frames
-from embed_assets.media.pictures.decode_image import decode_image
+from embed_assets.media.media_types import MediaItem, Segment, TextWarning
+from embed_assets.media.pictures.animated_frames import Shown
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.text.chunks import Chunk, chunk_text
-from embed_assets.media.text.decode_text import is_utf8
-from embed_assets.media.text.documents import FORMAT, PARSED, document_text
+from embed_assets.media.text.decode_text import decode_text, is_utf8
+from embed_assets.media.text.documents import FORMAT
 from embed_assets.media.text.encodings import encoding_of, without_encoding
 from embed_assets.media.text.replaced_bytes import Decoded
 
@@ -53,112 +54,103 @@ class Segmenting:
         }
 
 
-def segments_of(data: bytes, **given: Any) -> list[Segment]:
-    """All of `each_segment`, for items that are small."""
-    return list(each_segment(data, **given))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CuttingRecipe:
+    """How media is cut for an encoder version.
+
+    `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end unseen. Sounds
+    and videos need a `sampling`; pictures have one where several frames of an animated one are wanted.
+    """
+
+    limits: Limits
+    segmenting: Segmenting = Segmenting(mode="whole")
+    sampling: Sampling | None = None
+    tokenizer: "Tokenizer | None" = None
+    max_tokens: int | None = None
 
 
 def each_segment(
-    data: bytes,
-    *,
-    modality: Modality,
-    caption: str | None,
-    media_hash: str,
-    tokenizer: "Tokenizer | None",
-    max_tokens: int | None,
-    segmenting: Segmenting,
-    limits: Limits,
-    sampling: Sampling | None = None,
-    decoders: Decoders | None = None,
-    mime: str | None = None,
+    data: bytes, item: MediaItem, recipe: CuttingRecipe, *, decoders: Decoders | None = None
 ) -> Iterator[Segment]:
-    """The segments of an item, in order, ready for an encoder; of sounds, videos and animations as they are decoded.
+    """Yield the segments of an item, in order, ready for an encoder; recordings and animations as they are decoded.
 
-    `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
-    unseen. Sounds and videos need a `sampling`, pictures have one where
-    several frames of an animated one are wanted. `mime` is what the file was sniffed as: without it
-    a document is taken for plain text, and no plugin is asked. With `decoders` everything but UTF-8
-    is decoded in a process of its own. Raises MediaError with the reason for which the item is
-    quarantined, also behind some segments; SettingsError where the plugin that decodes it is not installed.
+    With `decoders` everything but UTF-8 is decoded in a process of its own. Raises MediaError with the reason for
+    which the item is quarantined, also behind some segments; SettingsError where the plugin that decodes it is not
+    installed.
     """
-    decode = _Decode(data, decoders, limits)
-    added = decoder_of(mime)
-    options: dict[str, Any] = {"caption": caption, "media_hash": media_hash, "sampling": sampling}
-    if added is not None and added.modality == "audio":
-        _cutter("audio", sampling)
-        yield from decode(added_sounds, decoder=added.name, **options)
-    elif modality == "image":
-        frames = None if sampling is None or added is not None else sampling.animated_frames
-        found = decode(shown_picture, decoder=added and added.name, most=frames)
+    plugin, sampling = decoder_of(item.mime), recipe.sampling
+    kind = builtin_kind(item.modality, without_encoding(item.mime)) if plugin is None else plugin_kind(plugin)
+    decode = _Decode(kind, data, decoders, recipe.limits)
+    if kind.modality == "text":
+        for decoded in decode.text(encoding_of(item.mime)):
+            yield from _warned(text_segments(decoded.text, recipe), decoded.warning)
+    elif kind.modality == "image":
+        shown = decode(most=None if sampling is None else sampling.animated_frames)
         # A loop of our own would hold a picture while the next one is received.
-        yield from map(_picture_segment, found, repeat(caption), repeat(media_hash))
-    elif modality != "text":
-        yield from decode(_cutter(modality, sampling), **options)
+        yield from map(_picture_segment, shown, repeat(item.caption), repeat(item.media_hash))
+    elif sampling is None:
+        raise MediaError("unsupported kind", f"{kind.modality}, for which this encoder has no sampling")
     else:
-        given: dict[str, Any] = {"tokenizer": tokenizer, "max_tokens": max_tokens, "segmenting": segmenting}
-        if added is not None:
-            for text in decode(decode_added, decoder=added.name):
-                yield from text_segments(text, **given)
-        for decoded in decode.text(mime) if added is None else ():
-            yield from _warned(text_segments(decoded.text, **given), decoded.warning)
+        yield from decode(caption=item.caption, media_hash=item.media_hash, sampling=sampling)
 
 
-def shown_picture(data: bytes, *, decoder: str | None, most: int | None, limits: Limits) -> Iterator[Shown]:
-    """A picture, or up to `most` frames of an animated one, with the times at which they show."""
-    if decoder is not None:
-        yield None, None, decode_added(data, decoder=decoder, limits=limits)
-    elif most is None:
-        yield None, None, decode_image(data, limits=limits)
-    else:
-        yield from picture_frames(data, most=most, limits=limits)
+def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
+    """Return the text that a reader of the document sees, in its order; chunks count characters of this text.
+
+    With it comes what was replaced in it. HTML without scripts and styles, a PDF's text layer, the paragraphs and
+    tables of a .docx; any other text as it is. Raises MediaError alone: "encrypted", "no text layer", "broken pdf",
+    "broken document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
+    unpacked", or what decode_text raises. May be called from several threads.
+    """
+    kind = builtin_kind("text", without_encoding(mime))
+    (decoded,) = _Decode(kind, data, None, limits)(**_encoding_option(encoding_of(mime)))
+    return decoded
 
 
-def text_segments(
-    text: str, *, tokenizer: "Tokenizer | None", max_tokens: int | None, segmenting: Segmenting
-) -> list[Segment]:
-    """The segments of a text that is read and decoded already."""
+def text_segments(text: str, recipe: CuttingRecipe) -> list[Segment]:
+    """Return the segments of a text that is read and decoded already."""
+    segmenting = recipe.segmenting
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
     chunks = chunk_text(
         text,
-        tokenizer=tokenizer,
-        max_tokens=_smaller(max_tokens, segmenting.max_tokens),
+        tokenizer=recipe.tokenizer,
+        max_tokens=_smaller(recipe.max_tokens, segmenting.max_tokens),
         overlap=segmenting.overlap,
         max_characters=segmenting.max_characters,
     )
     return [_text_segment(chunk) for chunk in chunks]
 
 
-def _cutter(modality: Modality, sampling: Sampling | None) -> Callable[..., Iterator[Segment]]:
-    if sampling is None:
-        raise MediaError("unsupported kind", f"{modality}, for which this encoder has no sampling")
-    # numpy, 0.1 s, paid by those who have sounds or videos
-    from embed_assets.media.recordings.recording_segments import clip_segments, sound_segments
-
-    return clip_segments if modality == "video" and sampling.frames is not None else sound_segments
-
-
 @dataclass(frozen=True, slots=True)
 class _Decode:
-    """Runs a task on an item's bytes: in a worker where there are decoders, else here, unguarded."""
+    """Decodes an item as its kind does: in a worker where there are decoders, else here, unguarded."""
 
+    kind: MediaKind
     data: bytes
     decoders: Decoders | None
     limits: Limits
 
-    def __call__(self, task: Callable[..., Any], **options: Any) -> Iterator[Any]:
-        limits, data = self.limits, self.data
-        if self.decoders is not None:
-            return self.decoders.decode(task, data, seconds=limits.seconds_for(len(data)), limits=limits, **options)
-        made = task(data, limits=limits, **options)
-        return made if isinstance(made, Iterator) else iter((made,))
+    def __call__(self, **options: Any) -> Iterator[Any]:
+        options = {**self.kind.options, "limits": self.limits, **options}
+        if self.decoders is None:
+            # Decoders import numpy and their libraries: paid by those who have such media.
+            result = pkgutil.resolve_name(self.kind.decode)(self.data, **options)
+            return result if isinstance(result, Iterator) else iter((result,))
+        seconds = self.limits.seconds_for(len(self.data))
+        return self.decoders.decode(self.kind.decode, self.data, seconds=seconds, **options)
 
-    def text(self, mime: str | None) -> Iterator[Decoded]:
-        """A document's text. Plain UTF-8 of a length that any text may have takes no parser."""
+    def text(self, encoding: str | None) -> Iterator[Decoded]:
+        """Yield a document's text. Plain UTF-8 of a length that any text may have takes no parser."""
         short = len(self.data) <= self.limits.max_characters
-        if without_encoding(mime) not in PARSED and encoding_of(mime) is None and short and is_utf8(self.data):
-            return iter((document_text(self.data, mime, limits=self.limits),))
-        return self(document_text, mime=mime)
+        if self.kind.mime is None and encoding is None and short and is_utf8(self.data):
+            return iter((decode_text(self.data, limits=self.limits),))
+        return self(**_encoding_option(encoding))
+
+
+def _encoding_option(encoding: str | None) -> dict[str, str]:
+    """Return the argument of decoders of texts about which the settings decide; no other kind has one."""
+    return {} if encoding is None else {"encoding": encoding}
 
 
 def _warned(segments: list[Segment], warning: TextWarning | None) -> list[Segment]:

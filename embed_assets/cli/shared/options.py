@@ -17,7 +17,7 @@ DEMO_STORE = f"{HOME}/demo/store"
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add Add `--store`: a folder or a bucket prefix."""
+    """Add Add Add `--store`: a folder or a bucket prefix."""
     return click.option(
         "--store",
         default=DEFAULT_STORE,
@@ -28,7 +28,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add Add `--json`: the same as the table, for machines."""
+    """Add Add Add `--json`: the same as the table, for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 

@@ -83,7 +83,7 @@ class Decoders:
         self._closed = True
         _stop_all(self._idle)
 
-    def decode(self, task: Callable[..., Any], data: bytes, **options: Any) -> Generator[Any, None, None]:
+    def decode(self, task: str | Callable[..., Any], data: bytes, **options: Any) -> Generator[Any, None, None]:
         """As `stream`, for tasks on media: an error that nobody expected costs this item alone.
 
         Raises MediaError "decoder failed" for it, other errors of ours and NotStarted as they are.

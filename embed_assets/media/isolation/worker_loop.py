@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import pickle
+import pkgutil
 import signal
 import warnings
 from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def _outcomes(
 ) -> Iterator[tuple[str, Any]]:
     try:
         if name not in tasks:
-            tasks[name] = _resolved(name)
+            tasks[name] = pkgutil.resolve_name(name)
         made = tasks[name](data, **options)
         if not isinstance(made, Iterator):
             yield "ok", made
@@ -123,11 +124,3 @@ def _outcomes(
         yield "memory", str(error)[:MESSAGE]
     except Exception as error:
         yield "error", portable(error)
-
-
-def _resolved(name: str) -> Callable[..., Any]:
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found

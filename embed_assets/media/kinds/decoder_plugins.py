@@ -7,6 +7,9 @@ from functools import lru_cache
 from embed_assets.errors import SettingsError
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.kinds.decoder import Decoder
+from embed_assets.media.kinds.file_head import FileHead
+from embed_assets.media.kinds.media_kind import MediaKind
+from embed_assets.media.kinds.sniff import first_that_detects
 from embed_assets.media.media_types import PLAIN, Sniffed
 from embed_assets.media.text.encodings import encoding_of
 from embed_assets.plugins import Plugins, find_plugins, warn_once
@@ -14,6 +17,11 @@ from embed_assets.plugins import Plugins, find_plugins, warn_once
 ENTRY_POINTS = "embed_assets.decoders"
 
 _MARK = "; decoder="
+_TASKS = {
+    "text": "embed_assets.media.decode_with_plugins:plugin_text",
+    "image": "embed_assets.media.decode_with_plugins:plugin_picture",
+    "audio": "embed_assets.media.decode_with_plugins:plugin_sounds",
+}
 
 
 def decoder_plugins() -> Plugins[Decoder]:
@@ -40,10 +48,21 @@ def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] 
     """
     if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
         return sniffed
-    for _, decoder in sorted(decoder_plugins().good.items()):
-        if _detects(decoder, head, warn):
-            return Sniffed(mime=f"{decoder.mime}{_MARK}{decoder.id}", modality=decoder.modality)
-    return sniffed
+    kinds = (plugin_kind(decoder, warn) for _, decoder in sorted(decoder_plugins().good.items()))
+    return first_that_detects(kinds, FileHead(head)) or sniffed
+
+
+def plugin_kind(decoder: Decoder, warn: Callable[[str], None] = warn_once) -> MediaKind:
+    """Return the decoder as a kind of media, as those that are built in."""
+    mime = f"{decoder.mime}{_MARK}{decoder.id}"
+    return MediaKind(
+        name=decoder.name,
+        modality=decoder.modality,
+        mime=mime,
+        detect=lambda head: mime if _detects(decoder, head.first, warn) else None,
+        decode=_TASKS[decoder.modality],
+        options={"decoder": decoder.name},
+    )
 
 
 def decoded_by(mime: str | None) -> str:

@@ -15,6 +15,7 @@ RARE_FORMATS = (
 )
 TARGA = "TGA"  # has no signature: `_is_targa` comes before Pillow is asked
 
+_NETPBM = re.compile(rb"P[1-6f][\s#]")
 _MINIMUM = 16  # bytes that a picture takes at least
 _QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _TARGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
@@ -36,6 +37,24 @@ def picture_kind(data: bytes) -> str | None:
     except Exception:  # Pillow's parsers raise what they like; any of it means no
         return None
     return Image.MIME.get(kind, f"image/x-{kind.lower()}")
+
+
+def maybe_netpbm(head: bytes) -> bool:
+    """Return whether a file begins as Netpbm's kinds do; so do some texts."""
+    return _NETPBM.match(head) is not None
+
+
+def is_netpbm(head: bytes) -> bool:
+    """Return whether Pillow opens the file as a picture of Netpbm."""
+    if not maybe_netpbm(head):
+        return False
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(head), formats=["PPM"]).close()
+    except Exception:  # Pillow's parsers raise what they like; any of it means no
+        return False
+    return True
 
 
 def silence_pillow() -> None:

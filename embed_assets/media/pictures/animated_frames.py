@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.pictures.decode_image import loaded_rgb, opened_image, upright_rgb
+from embed_assets.media.pictures.decode_image import decode_image, loaded_rgb, opened_image, upright_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,6 +16,14 @@ _ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 _SHORTEST, _STAND_IN = 10, 100  # ms: what shows for no longer than that, browsers show for this long
 
 Shown = tuple[int | None, int | None, "Image.Image"]
+
+
+def shown_pictures(data: bytes, *, most: int | None, limits: Limits) -> Iterator[Shown]:
+    """Yield a picture, or up to `most` frames of an animated one, with the times at which they show."""
+    if most is None:
+        yield None, None, decode_image(data, limits=limits)
+    else:
+        yield from picture_frames(data, most=most, limits=limits)
 
 
 def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]:

@@ -62,6 +62,14 @@ def clip_segments(
     yield from (make(start, end, clip) for start, end, clip in clips)
 
 
+def video_segments(
+    data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
+) -> Iterator[Segment]:
+    """Return the clips of a video, or the windows of its sound track where the encoder takes sounds alone."""
+    cut = sound_segments if sampling.frames is None else clip_segments
+    return cut(data, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
+
+
 def _maker(kind: str, caption: str | None, media_hash: str, sampling: Sampling) -> Any:
     identity = sampling.identity()
 

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
+from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.replaced_bytes import Decoded
 
 MAIN = "word/document.xml"
 
@@ -18,12 +20,16 @@ _AROUND = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
 _INSIDE = _AROUND | {"r", "hyperlink", "smartTag", "fldSimple", "dir", "bdo"}
 
 
-def docx_text(data: bytes, *, limits: Limits) -> str:
+def docx_text(data: bytes, *, limits: Limits) -> Decoded:
     """A line for each paragraph; a table's row is a line, its cells apart by tabs.
 
     Headers, footers, notes, comments and text boxes are left out. Raises MediaError "broken document",
-    "encrypted" or "too large unpacked".
+    "encrypted", "empty text" or "too large unpacked".
     """
+    return Decoded(checked_text(_extracted(data, limits), "empty text", limits))
+
+
+def _extracted(data: bytes, limits: Limits) -> str:
     try:
         body = _main_part(data, limits)
         return "\n".join(_blocks(body))

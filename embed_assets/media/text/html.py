@@ -7,6 +7,7 @@ from typing import Any
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.text.decode_text import decode_text
+from embed_assets.media.text.documents import checked_text
 from embed_assets.media.text.replaced_bytes import Decoded
 
 # The parser's time grows with the square of the depth: 0.02 s for 5,000, 16 s for 100,000.
@@ -38,15 +39,19 @@ def html_text(data: bytes, *, limits: Limits, encoding: str | None = None) -> De
     or what decode_text raises.
     """
     source = decode_text(data, limits=limits, encoding=encoding, html=True)
-    _check_depth(source.text)
+    return Decoded(checked_text(_extracted(source.text, len(data)), "empty text", limits), source.warning)
+
+
+def _extracted(source: str, size: int) -> str:
+    _check_depth(source)
     from selectolax.lexbor import LexborHTMLParser
 
     try:
-        tree: Any = LexborHTMLParser(source.text)
+        tree: Any = LexborHTMLParser(source)
         tree.strip_tags(UNSEEN)
-        return Decoded("\n".join(_lines(tree.root)) if tree.root is not None else "", source.warning)
+        return "\n".join(_lines(tree.root)) if tree.root is not None else ""
     except MemoryError as error:
-        raise MediaError("out of memory", f"{len(data):,} bytes") from error
+        raise MediaError("out of memory", f"{size:,} bytes") from error
     except Exception as error:  # the parser raises its own and ValueError
         raise MediaError("broken html", f"{type(error).__name__}: {error}") from error
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
+from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.replaced_bytes import Decoded
 
 _HEADER = re.compile(rb"%PDF-[12]\.\d[^\r\n]{0,20}[\r\n]")
 _OBJECT = re.compile(rb"[\r\n]\s*\d+\s+\d+\s+obj\b")
@@ -29,13 +31,17 @@ def is_late_pdf(data: bytes) -> bool:
     return not before.strip(b"\xef\xbb\xbf \t\r\n\f\0") or bool(_FIELDS.fullmatch(before) or _CONTROL.search(data))
 
 
-def pdf_text(data: bytes, *, limits: Limits) -> str:
+def pdf_text(data: bytes, *, limits: Limits) -> Decoded:
     """Text in the order that the file draws it, pages apart by an empty line.
 
     A file that opens without a password is read even if it is encrypted. Scanned pages have no text
-    layer: they add nothing. Raises MediaError "encrypted", "broken pdf", "too many pages" or "too many
-    characters"; the parser's own bounds stop streams that unpack to more than 75 MB.
+    layer: they add nothing. Raises MediaError "encrypted", "no text layer", "broken pdf", "too many pages" or
+    "too many characters"; the parser's own bounds stop streams that unpack to more than 75 MB.
     """
+    return Decoded(checked_text(_extracted(data, limits), "no text layer", limits))
+
+
+def _extracted(data: bytes, limits: Limits) -> str:
     import pypdf  # 0.3 s, paid by those who have PDFs
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
