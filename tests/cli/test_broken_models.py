@@ -16,10 +16,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.store.store import Store
 from embed_assets.versions import load_version as loading
-from tests import support
 from tests.support import note, run_all, write_notes
-
-tiny_bert = support.tiny_bert
 
 _POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123\n"
 _WEIGHTS = "model.safetensors"

@@ -13,7 +13,7 @@ from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting
 from tests.media.cutting import segments_of
-from tests.media.test_image import encoded
+from tests.media.pictures.test_decode_image import encoded
 
 TEXT = "One sentence of several words here. " * 30
 

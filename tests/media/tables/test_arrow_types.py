@@ -21,7 +21,7 @@ from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.tables.sidecar import load_sidecar
 from embed_assets.store.manifest import annotated
 from tests.media.arrow_types import columns
-from tests.media.test_tables import write
+from tests.media.tables.test_text_files import write
 
 TYPES = columns()
 TEXTS = ["first", "second", "third"]

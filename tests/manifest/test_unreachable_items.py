@@ -14,11 +14,8 @@ from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.run_cache import run_cache
 from embed_assets.store.manifest import OUT_OF_REACH
-from tests import support
 from tests.support import note, pipeline, refresh_and_embed, rewrite, rows_by_key, run_all, table_versions, write_notes
 from tests.web_server import WebServer, web_server
-
-unprivileged = support.unprivileged
 
 
 @pytest.fixture

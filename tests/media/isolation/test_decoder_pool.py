@@ -15,7 +15,7 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.pictures.decode_image import decode_image
 from tests.media import tasks
-from tests.media.test_image import encoded
+from tests.media.pictures.test_decode_image import encoded
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,6 @@ from embed_assets.encoders.loading.find_weights import PUBLISHED, resolve_model
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
-from tests import support
-
-unprivileged = support.unprivileged
 
 
 def spec_of(model, **facts):

@@ -12,14 +12,8 @@ import pytest
 from embed_assets.errors import SettingsError, SourceError
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.s3_server import S3Server
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, touch, write_notes
-
-plugin_folder = support.plugin_folder
-words = support.words
-s3 = support.s3
-bucket = support.bucket
 
 TABLE = {"text": "body", "id": "doc"}
 

@@ -17,7 +17,7 @@ from embed_assets.media.tables.parquet_file import ParquetFile
 from embed_assets.media.tables.parquet_worker import answer
 from embed_assets.media.tables.row_cache import Spool
 from tests.media import tasks
-from tests.media.test_tables import reasons, rows, tables
+from tests.media.tables.test_text_files import reasons, rows, tables
 
 
 def tsv(folder: Path, *lines: str) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ from embed_assets.pipeline.plan_report import plan_pipeline
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.support import (
     NOT_ENCODABLE,
     note,
@@ -24,10 +23,6 @@ from tests.support import (
     table_versions,
     write_notes,
 )
-
-plugin_folder = support.plugin_folder
-words = support.words
-
 
 SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
 

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.listing import list_readable, list_source, look_up
 from embed_assets.media.files.source import open_source
-from tests import support
 from tests.s3_server import S3Server
-
-unprivileged = support.unprivileged
 
 
 def make(folder: Path, *keys: str) -> str:

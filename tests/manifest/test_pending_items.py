@@ -9,11 +9,7 @@ import pytest
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.support import NOT_ENCODABLE, note, picture, pipeline, refresh_and_embed, rewrite, write_notes
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
 

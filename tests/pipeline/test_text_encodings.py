@@ -6,11 +6,7 @@ from typing import Any
 
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.support import pipeline, refresh_and_embed, rows_by_key
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 RUSSIAN = "Привет, как дела?"
 PAGE = f'<?xml version="1.0" encoding="koi8-r"?><a>{RUSSIAN}</a>'

@@ -10,11 +10,7 @@ from embed_assets.embedding.run_budget import RunBudget, affordable_prefix, curr
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import PromotionError, SettingsError
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.support import NOT_ENCODABLE, all_rows, note, picture, pipeline, refresh_and_embed, run_all, write_notes
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 TEXT = EncoderSpec(name="text", family="", model="", modalities=("text",), media=("text",), space="text")
 PICTURES = replace(TEXT, name="pictures", modalities=("image",), media=("image",))

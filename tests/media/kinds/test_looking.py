@@ -14,7 +14,7 @@ from embed_assets.media.kinds.sniff import sniff
 from tests import hostile
 from tests.installing import install
 from tests.media.made import clip_file, sound_file, tone
-from tests.media.test_image import encoded
+from tests.media.pictures.test_decode_image import encoded
 
 CODE = """
 import os, signal, time

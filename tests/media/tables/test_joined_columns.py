@@ -12,7 +12,7 @@ from embed_assets.load_settings import make_settings
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.rows_as_items import Columns, Tables
-from tests.media.test_tables import KINDS, rows, write
+from tests.media.tables.test_text_files import KINDS, rows, write
 from tests.support import pipeline, run_all
 
 JOINED: dict[str, Any] = {"text": "title", "joined": ("body", "notes"), "id": "doc"}

@@ -19,7 +19,6 @@ from embed_assets.pipeline.status import SourceStatus, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.version_id import VersionId
-from tests import support
 from tests.support import (
     NOT_ENCODABLE,
     REPOSITORY,
@@ -35,13 +34,6 @@ from tests.support import (
     touch,
     write_notes,
 )
-
-plugin_folder = support.plugin_folder
-words = support.words
-tiny_bert = support.tiny_bert
-s3 = support.s3
-bucket = support.bucket
-unprivileged = support.unprivileged
 
 
 @pytest.fixture

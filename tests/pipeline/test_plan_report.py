@@ -8,11 +8,7 @@ import pytest
 
 from embed_assets.pipeline.plan_report import EncoderPlan, plan_encoder, plan_pipeline, plan_tables
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.support import pipeline, rewrite, run_all, table_versions, write_notes, write_weights
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
 

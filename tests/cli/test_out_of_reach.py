@@ -8,12 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embed_assets.cli.shared.chosen_settings import folder_settings
-from tests import support
 from tests.cli.conftest import Command
 from tests.support import note, write_notes
 from tests.web_server import web_server
 
-unprivileged = support.unprivileged
 Settings = Callable[..., str]
 
 

@@ -18,11 +18,7 @@ from embed_assets.embedding.cost_forecast import (
 from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.store.versions import VersionRecord
-from tests import support
 from tests.support import all_rows, note, picture, pipeline, refresh_and_embed, table_versions, write_notes
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 SPEC = EncoderSpec(
     name="text", family="", model="", modalities=("text", "image"), media=("text", "image"), space="text"

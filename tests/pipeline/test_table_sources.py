@@ -17,7 +17,6 @@ from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.steps import Steps
-from tests import support
 from tests.installing import install
 from tests.s3_server import S3Server
 from tests.support import (
@@ -31,11 +30,6 @@ from tests.support import (
     table_versions,
     touch,
 )
-
-plugin_folder = support.plugin_folder
-words = support.words
-s3 = support.s3
-bucket = support.bucket
 
 Rows = list[dict[str, Any]]
 TEXT = {"text": "body", "id": "doc"}
