@@ -26,7 +26,7 @@ def test_what_a_run_has_made_it_gets_again_while_what_it_was_made_of_stays():
         assert [cached("a", make, depends_on=2), cached("a", make, depends_on=1)] == [3, 4]
 
 
-def test_without_a_run_and_after_it_everything_is_made_anew():
+def test_without_a_run_and_after_it_everything_is_made_again():
     make = Counted()
     with run_cache():
         cached("a", make)

@@ -135,7 +135,7 @@ def test_serving_without_a_version_never_undoes_a_roll_back(second: Running) -> 
     assert _versions(second) == (new, old)
 
 
-def test_maintain_tells_what_it_did_and_search_goes_on(
+def test_maintain_shows_what_it_did_and_search_goes_on(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     notes = write_notes(tmp_path / "notes", 12)

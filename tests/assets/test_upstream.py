@@ -151,7 +151,7 @@ def test_a_value_may_be_any_table() -> None:
         ({"p0": [{"doc": 1, "body": "x"}], "p1": [{"doc": ["a"], "body": "y"}]}, "are no one table"),
     ],
 )
-def test_a_value_that_is_no_table_is_told(tmp_path: Path, value: Any, said: str) -> None:
+def test_a_value_that_is_no_table_is_reported(tmp_path: Path, value: Any, said: str) -> None:
     steps = Steps(of_asset(tmp_path, table={"text": "body", "id": "doc"}))
     with pytest.raises(SourceError, match=said):
         steps.land("articles", value)
@@ -179,7 +179,7 @@ def test_maintenance_keeps_landed_tables_small_and_readable(tmp_path: Path) -> N
     assert len(steps.manifest.rows("articles")) == 4
 
 
-def test_other_columns_land_the_value_anew(tmp_path: Path) -> None:
+def test_other_columns_land_the_value_again(tmp_path: Path) -> None:
     steps = Steps(of_asset(tmp_path, table={"text": "body", "id": "doc"}))
     assert steps.land("articles", plain(articles(3))).written == 3
     again = Steps(of_asset(tmp_path))
@@ -209,7 +209,7 @@ def test_rows_that_share_an_id_or_have_none_stay_what_they_are(tmp_path: Path) -
     assert steps.refresh("articles").changed == 1
 
 
-def test_an_asset_without_a_value_is_told_in_the_run(warehouse: Warehouse) -> None:
+def test_an_asset_without_a_value_is_reported_in_the_run(warehouse: Warehouse) -> None:
     result = warehouse.running.embed()
     assert not result.success
     failure = next(event for event in result.all_events if event.is_step_failure)
@@ -301,7 +301,7 @@ def tick(running: Running, cursor: str | None = None) -> dg.SensorResult | dg.Sk
     return result
 
 
-def test_the_sensor_asks_once_for_each_materialization_that_the_manifest_has_not_seen(warehouse: Warehouse) -> None:
+def test_the_sensor_requests_one_run_for_each_materialization_that_the_manifest_has_not_seen(warehouse: Warehouse) -> None:
     running = warehouse.running
     assert isinstance(tick(running), dg.SkipReason)  # nothing was materialized, and nothing landed
     warehouse.publish(plain(articles(3)))
@@ -371,7 +371,7 @@ def asked(warehouse: Warehouse, cursor: Any = None, *, minutes: int) -> Any:
     )
 
 
-def test_the_manifest_is_asked_for_when_its_asset_is_newer(
+def test_the_manifest_is_requested_when_its_asset_is_newer(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     sources = {"articles": {"asset": "warehouse/articles", "table": TABLE}}

@@ -73,7 +73,7 @@ def test_what_only_reads_works_on_a_store_that_cant_be_written(
     assert "Not permitted: " in refusal(run)
 
 
-def test_a_full_disk_is_told_and_the_same_command_goes_on_from_there(
+def test_a_full_disk_is_reported_and_the_same_command_goes_on_from_there(
     command: Command, steps: Steps, tmp_path: Path
 ) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -26,7 +26,7 @@ def test_a_host_that_is_down_is_a_warning_of_run_plan_and_status(
         table = {"format": "parquet", "uri": "uri", "id": "doc", "allow": [server.url]}
         settings = pipeline_yaml(sources={"notes": {"uri": "notes", "table": table}})
         assert command("run", "--settings", settings).exit_code == 0
-    told = f"notes: unreachable (connection refused): 3 items at {server.url}; what they were stays"
+    shown = f"notes: unreachable (connection refused): 3 items at {server.url}; what they were stays"
     for arguments in (
         ["run", "--settings", settings],  # refreshes the manifest
         ["run", "--settings", settings],  # "Everything is fresh"
@@ -34,7 +34,7 @@ def test_a_host_that_is_down_is_a_warning_of_run_plan_and_status(
         ["status", "--store", "store"],
     ):
         result = command(*arguments)
-        assert (result.exit_code, told in result.stdout) == (0, True), result.output
+        assert (result.exit_code, shown in result.stdout) == (0, True), result.output
     found = json.loads(command("status", "--store", "store", "--json").stdout)
     assert [(each["place"], each["items"]) for each in found["out_of_reach"]["notes"]] == [(server.url, 3)]
     assert found["encoders"][0]["vectors"] == 3

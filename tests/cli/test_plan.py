@@ -47,7 +47,7 @@ def test_a_plan_shows_items_cost_reason_and_gate_and_runs_nothing(
     assert words == []
 
 
-def test_what_can_not_be_read_is_told(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+def test_what_can_not_be_read_is_reported(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 2)
     (tmp_path / "notes" / "program").write_bytes(b"\x7fELF" + bytes(100))
     (tmp_path / "notes" / "empty.txt").touch()
@@ -63,13 +63,13 @@ def test_details_are_by_shard(command: Command, pipeline_yaml: Settings, tmp_pat
     assert sum(int(row[4]) for row in rows) == 40
 
 
-def test_nothing_to_do_is_said(command: Command, built: Path) -> None:
+def test_nothing_to_do_is_reported(command: Command, built: Path) -> None:
     result = command("plan", "--store", "store", "--yes")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == "Nothing to do: everything is fresh."
 
 
-def test_the_document_is_one_json_and_never_asks(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+def test_the_document_is_one_json_and_never_prompts(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 10)
     result = command("plan", "--settings", pipeline_yaml(), "--json", "--sample", "3")
     document = json.loads(result.stdout)
@@ -164,7 +164,7 @@ def test_a_budget_is_weighed_against_the_plan(command: Command, built: Path) -> 
     assert "Budget of 100 tokens: enough for about" in told
 
 
-def test_a_wrong_budget_is_told_before_anything_is_done(
+def test_a_wrong_budget_is_reported_before_anything_is_done(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:
     for name in ("run", "plan"):
@@ -174,7 +174,7 @@ def test_a_wrong_budget_is_told_before_anything_is_done(
     assert not (tmp_path / "store").exists()
 
 
-def test_on_a_terminal_it_asks_samples_shows_details_and_takes_no_for_an_answer(tmp_path: Path) -> None:
+def test_on_a_terminal_it_prompts_samples_shows_details_and_takes_no_for_an_answer(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for number in range(8):
         (tmp_path / "notes" / f"{number}.png").write_bytes(picture(number))

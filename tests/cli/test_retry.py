@@ -9,7 +9,7 @@ from tests.cli.conftest import Command
 from tests.support import write_notes
 
 
-def test_what_a_limit_set_aside_is_embedded_once_the_limit_is_raised(
+def test_what_a_limit_quarantined_is_embedded_once_the_limit_is_raised(
     command: Command, pipeline_yaml: Callable[..., str], tmp_path: Path, words: list[Any]
 ) -> None:
     """One item is too large to be listed, one too long to be cut: neither changes, both are tried again."""
@@ -29,7 +29,7 @@ def test_what_a_limit_set_aside_is_embedded_once_the_limit_is_raised(
     assert {text.split()[0] for text in words} == {"large", "long"}
 
 
-def test_where_nothing_is_set_aside_it_says_so(
+def test_where_nothing_is_quarantined_it_says_so(
     command: Command, pipeline_yaml: Callable[..., str], tmp_path: Path
 ) -> None:
     """And the next run is as fresh as before."""

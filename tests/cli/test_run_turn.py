@@ -1,4 +1,4 @@
-"""Commands wait for their turn, say for whom, and end within seconds when they are told to."""
+"""Commands wait for their turn, say for whom, and end within seconds when they are shown to."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dagst
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_waits_says_for_whom_and_ends_when_it_is_told_to(
+def test_a_run_that_waits_says_for_whom_and_ends_when_it_is_signalled(
     number: signal.Signals, folder: Path, plugin_folder: Path, instance: dg.DagsterInstance
 ) -> None:
     from tests.assets.test_liveness import short_job
@@ -152,7 +152,7 @@ def test_a_command_whose_libraries_swallow_signals_is_ended(second: bool) -> Non
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_a_pool_without_room_for_any_run_is_told(instance: dg.DagsterInstance) -> None:
+def test_a_pool_without_room_for_any_run_is_reported(instance: dg.DagsterInstance) -> None:
     from embed_assets.cli.shared.run_turn import await_room
 
     instance.event_log_storage.set_concurrency_slots("gpu", 0)

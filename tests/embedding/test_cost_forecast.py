@@ -35,8 +35,8 @@ def rows(count: int, *, size: int = 100, modality: str = "text", source: str = "
 
 def event(encoder: str, version: str, *, modality: str = "text", device: str = "cpu", **work: Any) -> dict[str, Any]:
     figures = Work(**{"items": 10, "bytes": 1000, "segments": 20, "encoded": 20, "cost": 400, "seconds": 2.0, **work})
-    told = {"encoder": encoder, "version": version, "device": device, "at": "2026-11-20T10:00:00+00:00"}
-    return told | {"work": {"notes": {modality: figures.figures()}}}
+    shown = {"encoder": encoder, "version": version, "device": device, "at": "2026-11-20T10:00:00+00:00"}
+    return shown | {"work": {"notes": {modality: figures.figures()}}}
 
 
 def test_texts_go_by_their_bytes():
@@ -151,11 +151,11 @@ def test_a_run_forecasts_the_next(tmp_path: Path, words: list[Any]):
     steps.refresh("notes")
     record = steps.resolve("words").record
     rates = measured_rates(steps.store.history.all("embed"), record, [record])
-    (told,) = forecast(steps.plan(record).encode, record, rates, row_bytes=None)
+    (shown,) = forecast(steps.plan(record).encode, record, rates, row_bytes=None)
     report = steps.embed(record)
     assert report.segments_encoded == 50
-    assert told.segments == pytest.approx(50, abs=2)
-    assert told.cost == pytest.approx(report.cost, rel=0.1)
+    assert shown.segments == pytest.approx(50, abs=2)
+    assert shown.cost == pytest.approx(report.cost, rel=0.1)
 
 
 def test_a_sample_measures_and_writes_nothing(tmp_path: Path, words: list[Any]):

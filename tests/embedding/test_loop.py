@@ -160,7 +160,7 @@ def test_an_item_that_comes_in_parts_is_written_as_one(tmp_path, weights, in_par
     assert ended()
 
 
-def test_an_item_whose_end_is_broken_is_set_aside_whole(tmp_path, weights, in_parts):
+def test_an_item_whose_end_is_broken_is_quarantined_whole(tmp_path, weights, in_parts):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "one|two|broken end|three", "b.txt": f"{NOT_ENCODABLE}|five|six", "c.txt": "seven|eight"}
     loop.run(tokens=1, readers=1)
@@ -196,7 +196,7 @@ def test_an_equal_segment_of_an_earlier_run_is_taken_from_the_table(tmp_path, we
     assert loop.report.segments_reused == 1
 
 
-def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
+def test_a_broken_item_is_quarantined_and_its_batch_goes_on(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "first", "b.txt": "broken", "c.txt": "third"}
     loop.run()
@@ -206,7 +206,7 @@ def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
     assert aside == [{"key": "b.txt", "reason": "broken file", "detail": "broken file: for this test"}]
 
 
-def test_an_item_whose_vector_is_not_finite_is_set_aside(tmp_path, weights):
+def test_an_item_whose_vector_is_not_finite_is_quarantined(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "first", "b.txt": f"second {NOT_ENCODABLE}"}
     loop.run()
@@ -216,7 +216,7 @@ def test_an_item_whose_vector_is_not_finite_is_set_aside(tmp_path, weights):
 
 @pytest.mark.parametrize("factor", [1e-12, 1e-9, 1e-6, 1e4, 1e6, 1e30])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_an_item_whose_vector_float16_cannot_hold_is_set_aside_with_the_way_out(dtype, factor, tmp_path, weights):
+def test_an_item_whose_vector_float16_cannot_hold_is_quarantined_with_the_way_out(dtype, factor, tmp_path, weights):
     """An encoder whose vectors have no unit length; of one text they are far larger, or smaller."""
 
     class Scaled(WordEncoder):
@@ -341,7 +341,7 @@ def test_a_commit_that_fails_is_raised_where_the_loop_is(tmp_path, weights):
     assert ended()
 
 
-def test_seconds_are_told_by_stage(tmp_path, weights):
+def test_seconds_are_reported_by_stage(tmp_path, weights):
     class Slow(WordEncoder):
         def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
             time.sleep(0.02)

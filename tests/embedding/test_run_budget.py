@@ -148,8 +148,8 @@ def test_run_after_run_ends_as_one_that_was_never_stopped(steps, tmp_path, words
     undisturbed = pipeline(tmp_path, store=str(tmp_path / "other"))
     refresh_and_embed(undisturbed)
     names = ("segment_id", "content_hash", "segment_count", "start", "end", "text", "vector")
-    told = [[{name: row[name] for name in names} for row in all_rows(each)] for each in (steps, undisturbed)]
-    assert told[0] == told[1]
+    shown = [[{name: row[name] for name in names} for row in all_rows(each)] for each in (steps, undisturbed)]
+    assert shown[0] == shown[1]
 
 
 def test_an_item_that_does_not_fit_is_not_begun(tmp_path, words):

@@ -22,7 +22,7 @@ def test_vectors_are_found_by_content_hash(tmp_path):
     assert all(np.array_equal(found[name], vector) for name, vector in zip(names, vectors, strict=True))
 
 
-def test_hashes_that_share_their_first_digits_are_told_apart(tmp_path):
+def test_hashes_that_share_their_first_digits_are_reported_apart(tmp_path):
     vectors = np.eye(2, 8, dtype=np.float32)
     one, other = "a" * 16 + "0" * 48, "a" * 16 + "1" * 48
     known = KnownVectors(vector_table(Store(str(tmp_path)), vectors[:1], content_hash=[one]))

@@ -112,7 +112,7 @@ def test_the_true_audio_tower_equals_the_models_embeds(tmp_path):
     compare(folder, encoder, [sound(4.0, RATE, 1), sound(10.0, RATE, 2)])
 
 
-def test_a_folder_tells_its_family(small):
+def test_a_folder_shows_its_family(small):
     spec = spec_for(str(small))
     assert (spec.family, spec.modalities, spec.media) == ("clap", ("audio", "text"), ("audio",))
     assert (spec.sample_rate, spec.window_seconds) == (RATE, 10.0)

@@ -184,7 +184,7 @@ def test_vectors_are_those_of_their_texts_however_the_server_sends_them(server: 
     np.testing.assert_allclose(vectors(load(server), *texts), expected(*texts), atol=1e-6)
 
 
-def test_dimensions_are_asked_for_where_the_vector_is_truncated(server: Server) -> None:
+def test_dimensions_are_requested_where_the_vector_is_truncated(server: Server) -> None:
     encoder = load(server, truncate_dim=16)
     np.testing.assert_allclose(vectors(encoder, "a"), expected("a", dim=16), atol=1e-6)
     assert server.requests[-1]["dimensions"] == 16
@@ -192,7 +192,7 @@ def test_dimensions_are_asked_for_where_the_vector_is_truncated(server: Server) 
     assert "dimensions" not in server.requests[-1]
 
 
-def test_an_unknown_dim_is_asked_for_when_loaded(server: Server) -> None:
+def test_an_unknown_dim_is_requested_when_loaded(server: Server) -> None:
     assert load(server, dim=None).dim == DIM
 
 
@@ -216,7 +216,7 @@ def test_what_may_pass_is_asked_again(server: Server, faults: list[Any]) -> None
     assert len(server.requests) == len(faults) + 1
 
 
-def test_the_wait_is_what_the_server_asks_for_with_a_cap(server: Server) -> None:
+def test_the_wait_is_what_the_server_requests_with_a_cap(server: Server) -> None:
     server.faults = [too_many("0.3"), too_many("3600")]
     started = time.monotonic()
     vectors(load(server, options={"longest_wait": 0.4}), "a")
@@ -237,7 +237,7 @@ def test_retries_end(server: Server) -> None:
     assert len(server.requests) == 4
 
 
-def test_a_server_that_is_not_there_and_one_that_hangs_are_told(server: Server) -> None:
+def test_a_server_that_is_not_there_and_one_that_hangs_are_reported(server: Server) -> None:
     with pytest.raises(WeightsError, match="after 2 attempts"):
         vectors(load(server, options={"base_url": "http://127.0.0.1:9/v1", "retries": 1}), "a")
     server.pause = 0.5
@@ -321,7 +321,7 @@ def test_a_key_that_is_not_there_names_its_variable(monkeypatch: pytest.MonkeyPa
         (429, "insufficient_quota", SettingsError, "quota"),
     ],
 )
-def test_what_asking_again_can_not_help_is_told_at_once(
+def test_what_asking_again_can_not_help_is_reported_at_once(
     server: Server, status: int, code: str | None, kind: type[Exception], message: str
 ) -> None:
     server.always = (status, {}, {"message": "no", "code": code})
@@ -384,7 +384,7 @@ def test_the_identity_is_names_and_canary_and_not_the_server(server: Server) -> 
     assert load(server, truncate_dim=16).identity() != identity
 
 
-def test_the_canary_is_asked_for_once_and_may_be_left_out(server: Server) -> None:
+def test_the_canary_is_requested_once_and_may_be_left_out(server: Server) -> None:
     encoder = load(server)
     encoder.identity()
     encoder.identity()

@@ -57,6 +57,6 @@ def test_the_family_of_another_package_stays_a_path() -> None:
 
 
 @pytest.mark.parametrize("family", ["clip", class_path("clip"), "embed_assets.encoders.clip:ClipEncoder"])
-def test_a_model_whose_family_is_told_has_the_facts_of_that_family(family: str) -> None:
+def test_a_model_whose_family_is_reported_has_the_facts_of_that_family(family: str) -> None:
     spec = spec_for("owner/model", family=family)
     assert (spec.family, spec.modalities, spec.space) == ("clip", ("image", "text"), "image_text")

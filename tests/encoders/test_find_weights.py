@@ -88,7 +88,7 @@ def test_a_hub_id_in_the_hubs_cache_resolves_to_its_commit(tiny_bert, tmp_path, 
         assert resolved.path == repository / "snapshots" / commit
 
 
-def test_a_hub_id_in_the_hubs_cache_tells_its_family_offline(tiny_bert, tmp_path, monkeypatch):
+def test_a_hub_id_in_the_hubs_cache_shows_its_family_offline(tiny_bert, tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "models--team--model"
     shutil.copytree(tiny_bert, repository / "snapshots" / commit)

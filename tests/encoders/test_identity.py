@@ -184,7 +184,7 @@ def test_config_hash_drops_bookkeeping_at_every_depth():
     assert hash_config(one) != hash_config({"hidden": 3, "text_config": {"eps": 2}})
 
 
-def test_a_difference_is_told_in_words():
+def test_a_difference_is_reported_in_words():
     old = {"weights": "1a2b" * 16, "dtype": "float32", "tokenizer": "same"}
     new = {"weights": "3c4d" * 16, "dtype": "float32", "tokenizer": "same", "prompts": "query: "}
     assert difference(old, new) == ["prompts: none → query: ", "weights: 1a2b… → 3c4d…"]

@@ -92,7 +92,7 @@ def test_a_small_ast_gives_the_mean_of_its_two_special_tokens(small_ast):
     assert np.abs(found[0] - expected / np.linalg.norm(expected)).max() < 1e-5
 
 
-def test_ast_and_mel_are_told_by_folder_and_by_name(small_ast):
+def test_ast_and_mel_are_reported_by_folder_and_by_name(small_ast):
     assert (spec_for(str(small_ast)).family, spec_for(str(small_ast)).window_seconds) == ("audio_spectrogram", 10.24)
     assert spec_for("builtin/mel").family == "mel_spectrogram"
 

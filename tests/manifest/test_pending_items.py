@@ -136,7 +136,7 @@ def test_an_item_of_several_segments_is_one_item(tmp_path, words):
     assert classes(planned(steps)) == {"deleted": 1}
 
 
-def test_sources_are_told_apart(tmp_path, words):
+def test_sources_are_reported_apart(tmp_path, words):
     sources = {name: {"uri": str(write_notes(tmp_path / name, count))} for name, count in (("one", 2), ("two", 3))}
     steps = pipeline(tmp_path, sources=sources)
     assert planned(steps).by_source() == {"one": {"new": 2}, "two": {"new": 3}}

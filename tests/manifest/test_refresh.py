@@ -1,4 +1,4 @@
-"""Refresh: what became of every file, told from listing and bytes, and written in one commit."""
+"""Refresh: what became of every file, shown from listing and bytes, and written in one commit."""
 
 import json
 import wave
@@ -134,7 +134,7 @@ def test_a_restored_file_is_the_same_item_again(tmp_path):
     assert rows(steps)["note-001.txt"]["media_id"] == before
 
 
-def test_a_file_renamed_away_and_written_anew_is_two_items(tmp_path):
+def test_a_file_renamed_away_and_written_again_is_two_items(tmp_path):
     folder, steps = source(tmp_path, 3)
     text = (folder / "note-001.txt").read_text()
     (folder / "note-001.txt").rename(folder / "moved.txt")
@@ -233,7 +233,7 @@ def test_half_of_the_items_may_go_and_a_raised_share_lets_all_go(tmp_path):
     assert found(pipeline(tmp_path, sources=sources).refresh("notes")) == {"deleted": 10}
 
 
-def test_when_most_items_can_not_be_used_any_more_nothing_is_set_aside_before_someone_looked(tmp_path):
+def test_when_most_items_can_not_be_used_any_more_nothing_is_quarantined_before_someone_looked(tmp_path):
     folder, steps = source(tmp_path, 20)
     for number in range(11):
         rewrite(folder / f"note-{number:03d}.txt", "")  # a copy that broke off
@@ -291,7 +291,7 @@ def test_shards_are_stable_and_named_in_order():
     assert shard_of("0000000fabc", 4) == "s03"
 
 
-def test_a_file_that_a_decoder_dies_of_is_set_aside_alone(tmp_path, words, monkeypatch):
+def test_a_file_that_a_decoder_dies_of_is_quarantined_alone(tmp_path, words, monkeypatch):
     code = (
         "import os, signal, time\n"
         "from embed_assets.media.kinds.decoder import Decoder\n"

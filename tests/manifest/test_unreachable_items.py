@@ -1,4 +1,4 @@
-"""Gone, or out of reach: what can't be got at keeps its rows and vectors, is told, and tried again."""
+"""Gone, or out of reach: what can't be got at keeps its rows and vectors, is shown, and tried again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def live(steps: Steps) -> list[str]:
     return [row["status"] for row in steps.manifest.rows("notes") if row["status"] != "deleted"]
 
 
-def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_told(tmp_path: Path, words: list) -> None:
+def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_reported(tmp_path: Path, words: list) -> None:
     with web_server() as server:
         steps = named(tmp_path, on(server, 4))
         run_all(steps)
@@ -175,7 +175,7 @@ def test_a_host_that_goes_down_between_refresh_and_embedding_keeps_the_vectors_o
     assert "other words" in {row["text"] for row in rows_by_key(steps).values()}
 
 
-def test_rows_that_are_not_allowed_any_more_are_set_aside(tmp_path: Path, words: list, server: WebServer) -> None:
+def test_rows_that_are_not_allowed_any_more_are_quarantined(tmp_path: Path, words: list, server: WebServer) -> None:
     uris = on(server, 2)
     refresh_and_embed(named(tmp_path, uris))
     steps = named(tmp_path, uris, allow=[])
@@ -194,8 +194,8 @@ def test_a_password_in_a_row_reads_its_file_and_is_nowhere_in_the_store(
     steps = pipeline(tmp_path, sources=steps.settings.model_dump()["sources"], compute={"cache_mb": 0, "offline": True})
     run_all(steps)
     assert sorted(words) == ["amber", "birch"]
-    told = [row["uri"] for row in steps.manifest.rows("notes")]
-    assert sorted(told) == sorted([f"http://***@127.0.0.1:{server.port}/a.txt", f"{server.url}/a.txt?sig=***"])
+    shown = [row["uri"] for row in steps.manifest.rows("notes")]
+    assert sorted(shown) == sorted([f"http://***@127.0.0.1:{server.port}/a.txt", f"{server.url}/a.txt?sig=***"])
     kept = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
     assert b"PASSWORD" not in kept and b"SIGNATURE" not in kept
 
@@ -243,7 +243,7 @@ def test_many_links_out_of_a_source_stop_it_and_the_way_out_is_named(tmp_path: P
         pipeline(tmp_path).refresh("notes")
 
 
-def test_what_lies_below_an_unreadable_folder_stays_and_is_told(unprivileged: Path) -> None:
+def test_what_lies_below_an_unreadable_folder_stays_and_is_reported(unprivileged: Path) -> None:
     folder = write_notes(unprivileged / "notes", 2)
     locked = write_notes(folder / "locked", 3)
     (locked / "t.jsonl").write_text('{"body": "one"}\n{"body": "two"}\n')
@@ -255,8 +255,8 @@ def test_what_lies_below_an_unreadable_folder_stays_and_is_told(unprivileged: Pa
     report = steps.refresh("notes")
     assert (report.deleted, report.changed, report.items) == (1, 1, 6)
     assert beyond(steps) == [(f"{locked}/", "unreadable folder", 5, "permission denied")]
-    (told,) = (each.told() for each in read_status(steps).out_of_reach["notes"])
-    assert told == f"{locked}/ can't be read (permission denied); 5 items known below it stay as they are"
+    (shown,) = (each.told() for each in read_status(steps).out_of_reach["notes"])
+    assert shown == f"{locked}/ can't be read (permission denied); 5 items known below it stay as they are"
     assert not steps.listing_differs("notes")
     locked.chmod(0o700)
     (locked / "note-001.txt").unlink()
@@ -295,17 +295,17 @@ def test_a_table_that_may_not_be_read_keeps_its_rows_and_is_read_once_it_may(unp
     assert (report.new, report.deleted) == (1, 1)
 
 
-def test_a_new_file_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path) -> None:
+def test_a_new_file_that_may_not_be_read_is_found_once_and_reported_until_it_may(unprivileged: Path) -> None:
     folder = write_notes(unprivileged / "notes", 3)
     for name in ("note-000.txt", "note-001.txt"):
         (folder / name).chmod(0)
     steps = pipeline(unprivileged)
     assert steps.refresh("notes").quarantined == {"access denied": 2}
-    before, told = table_versions(steps.store), [(str(folder), "access denied", 2, "")]
-    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
-    assert (steps.refresh("notes").changed, beyond(steps), table_versions(steps.store)) == (0, told, before)
+    before, shown = table_versions(steps.store), [(str(folder), "access denied", 2, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (shown, False)
+    assert (steps.refresh("notes").changed, beyond(steps), table_versions(steps.store)) == (0, shown, before)
     rewrite(folder / "note-002.txt", "other words")  # what is found beside it takes nothing of the note away
-    assert (steps.refresh("notes").edited, beyond(steps)) == (1, told)
+    assert (steps.refresh("notes").edited, beyond(steps)) == (1, shown)
     (folder / "note-000.txt").chmod(0o600)
     assert steps.listing_differs("notes")
     assert (steps.refresh("notes").edited, beyond(steps)) == (1, [(str(folder), "access denied", 1, "")])
@@ -313,24 +313,24 @@ def test_a_new_file_that_may_not_be_read_is_found_once_and_told_until_it_may(unp
     assert (steps.refresh("notes").deleted, beyond(steps), steps.listing_differs("notes")) == (1, [], False)
 
 
-def test_an_edit_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path) -> None:
+def test_an_edit_that_may_not_be_read_is_found_once_and_reported_until_it_may(unprivileged: Path) -> None:
     folder = write_notes(unprivileged / "notes", 3)
     steps = pipeline(unprivileged)
     steps.refresh("notes")
     rewrite(folder / "note-001.txt", "other words")
     (folder / "note-001.txt").chmod(0)
     assert steps.refresh("notes").changed == 0
-    told = [(str(folder), "access denied", 1, "")]
-    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    shown = [(str(folder), "access denied", 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (shown, False)
     rewrite(folder / "note-002.txt", "yet others")
-    assert (steps.refresh("notes").edited, beyond(steps), steps.listing_differs("notes")) == (1, told, False)
+    assert (steps.refresh("notes").edited, beyond(steps), steps.listing_differs("notes")) == (1, shown, False)
     (folder / "note-001.txt").chmod(0o600)
     assert steps.listing_differs("notes")
     assert (steps.refresh("notes").edited, beyond(steps)) == (1, [])
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_table_that_may_not_be_read_is_found_once_and_told_until_it_may(unprivileged: Path, known: bool) -> None:
+def test_a_table_that_may_not_be_read_is_found_once_and_reported_until_it_may(unprivileged: Path, known: bool) -> None:
     folder = unprivileged / "notes"
     folder.mkdir()
     table = folder / "t.jsonl"
@@ -341,9 +341,9 @@ def test_a_table_that_may_not_be_read_is_found_once_and_told_until_it_may(unpriv
         rewrite(table, '{"body": "one"}\n{"body": "three"}\n')
     table.chmod(0)
     steps.refresh("notes")
-    told = [(str(folder), "access denied", 2 if known else 1, "")]
-    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
-    assert (steps.refresh("notes").changed, beyond(steps)) == (0, told)
+    shown = [(str(folder), "access denied", 2 if known else 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (shown, False)
+    assert (steps.refresh("notes").changed, beyond(steps)) == (0, shown)
     table.chmod(0o600)
     assert steps.listing_differs("notes")
     steps.refresh("notes")
@@ -362,15 +362,15 @@ def test_a_new_table_beside_one_that_may_not_be_read_is_none_of_before(unprivile
         assert (beyond(steps), live(steps)) == ([(str(folder), "access denied", count, "")], ["quarantined"] * count)
 
 
-def test_a_row_that_no_host_is_asked_for_is_found_once_and_told_until_it_is_there(
+def test_a_row_that_no_host_is_requested_is_found_once_and_reported_until_it_is_there(
     tmp_path: Path, server: WebServer
 ) -> None:
     steps = named(tmp_path, on(server, 4), updated="day")  # by `day` alone a row is known to be as it was
     for number, status in enumerate((403, 404), start=1):
         server.put(f"/{number}.txt", status=status)
     assert steps.refresh("notes").quarantined == {"access denied": 1, "vanished": 1}
-    told = [(server.url, "access denied", 1, "")]
-    assert (beyond(steps), steps.listing_differs("notes")) == (told, False)
+    shown = [(server.url, "access denied", 1, "")]
+    assert (beyond(steps), steps.listing_differs("notes")) == (shown, False)
     on(server, 4)
     assert steps.listing_differs("notes")
     assert (steps.refresh("notes").edited, beyond(steps)) == (2, [])

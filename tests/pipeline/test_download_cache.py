@@ -40,7 +40,7 @@ def test_one_request_a_file_for_the_manifest_and_two_encoders(
     assert [gets(s3, f"{bucket}/{key}") for key in notes] == [1] * 5
 
 
-def test_without_the_cache_every_reader_asks_the_bucket(
+def test_without_the_cache_every_reader_reads_the_bucket(
     s3: S3Server, bucket: str, notes: list[str], tmp_path: Path
 ) -> None:
     steps = steps_over(bucket, s3, tmp_path, cache_mb=0)
@@ -48,7 +48,7 @@ def test_without_the_cache_every_reader_asks_the_bucket(
     assert [gets(s3, f"{bucket}/{key}") for key in notes] == [3] * 5
 
 
-def test_an_edited_file_is_fetched_anew_and_a_spoiled_entry_is_not_believed(
+def test_an_edited_file_is_fetched_again_and_a_damaged_entry_is_not_believed(
     s3: S3Server, bucket: str, notes: list[str], tmp_path: Path
 ) -> None:
     steps = steps_over(bucket, s3, tmp_path)

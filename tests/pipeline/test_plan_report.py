@@ -96,7 +96,7 @@ def test_a_version_that_was_rolled_back_from_is_held_and_leaves_nothing_to_do(st
     assert found.fresh
 
 
-def test_the_gate_tells_the_blocking_checks_the_mode_and_the_judgements(tmp_path, words):
+def test_the_gate_shows_the_blocking_checks_the_mode_and_the_judgements(tmp_path, words):
     write_notes(tmp_path / "notes", 3)
     queries = tmp_path / "queries.jsonl"
     queries.write_text(json.dumps({"query": "note 1", "relevant": ["note-001.txt"]}) + "\n")
@@ -107,7 +107,7 @@ def test_the_gate_tells_the_blocking_checks_the_mode_and_the_judgements(tmp_path
     assert {"accounts", "ann_recall", "dimension", "unit_vectors"} <= set(gate.blocking)
 
 
-def test_what_an_earlier_run_measured_tells_the_cost(steps, tmp_path):
+def test_what_an_earlier_run_measured_shows_the_cost(steps, tmp_path):
     run_all(steps)
     found = only(pipeline(tmp_path, encoders=SMALLER))
     told = found.versions[0].total

@@ -34,8 +34,8 @@ def steps(tmp_path: Path, words: list[Any]) -> Steps:
 
 
 def test_a_new_store_has_nothing_to_tell(tmp_path):
-    told = read_status(pipeline(tmp_path))
-    assert (told.sources, told.encoders) == ((), ())
+    status = read_status(pipeline(tmp_path))
+    assert (status.sources, status.encoders) == ((), ())
 
 
 def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
@@ -47,9 +47,9 @@ def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
     assert not read_status(steps).fresh
     steps.check(record)
     steps.promote(record, by="test")
-    told = read_status(steps)
-    assert (told.encoders[0].state, told.fresh) == ("live", True)
-    assert (told.encoders[0].vectors, told.encoders[0].dim, told.encoders[0].space) == (10, 32, "words")
+    status = read_status(steps)
+    assert (status.encoders[0].state, status.fresh) == ("live", True)
+    assert (status.encoders[0].vectors, status.encoders[0].dim, status.encoders[0].space) == (10, 32, "words")
 
 
 def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
@@ -58,8 +58,8 @@ def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
     (tmp_path / "notes" / "note-000.txt").unlink()
     assert read_status(steps).encoders[0].stale == 0  # the manifest has not seen it yet
     steps.refresh("notes")
-    told = read_status(steps)
-    assert (told.encoders[0].stale, told.fresh) == (2, False)
+    status = read_status(steps)
+    assert (status.encoders[0].stale, status.fresh) == (2, False)
 
 
 def test_the_account_of_a_source_adds_up(steps, tmp_path):
@@ -80,20 +80,20 @@ def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder
     encoders = {"words": {"model": "words"}, "again": {"model": "slow-words", "space": "other"}}
     steps = pipeline(tmp_path, encoders=encoders)
     run_all(steps)
-    told = read_status(steps)
-    assert [encoder.failures for encoder in told.encoders] == [(), ()]
+    status = read_status(steps)
+    assert [encoder.failures for encoder in status.encoders] == [(), ()]
     why = "2 of 5 items can't be read, or are of no known kind (40.0%, at most 5.0%)"
-    assert told.unusable == {"notes": f"{why}: {unsupported('application/octet-stream')} 2"}
+    assert status.unusable == {"notes": f"{why}: {unsupported('application/octet-stream')} 2"}
 
 
-def test_checks_and_their_failures_are_told(tmp_path, words):
+def test_checks_and_their_failures_are_reported(tmp_path, words):
     write_notes(tmp_path / "notes", 10)
     (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
     steps = pipeline(tmp_path, checks={"max_quarantined_share": 0.01})
     run_all(steps)
-    told = read_status(steps).encoders[0]
-    assert (told.checks - told.checks_passed, told.state) == (1, "live")
-    assert told.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
+    status = read_status(steps).encoders[0]
+    assert (status.checks - status.checks_passed, status.state) == (1, "live")
+    assert status.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
 
 
 def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_path):
@@ -106,27 +106,27 @@ def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_
     steps.check(record)
     with pytest.raises(PromotionError, match="accounts: 1 items without vectors"):
         steps.promote(record, by="test")
-    told = read_status(steps).encoders[0]
-    assert (told.state, told.stale) == ("candidate", 1)
-    assert told.failures[0].startswith("accounts: 1 items without vectors")
+    status = read_status(steps).encoders[0]
+    assert (status.state, status.stale) == ("candidate", 1)
+    assert status.failures[0].startswith("accounts: 1 items without vectors")
     live = steps.store.serving.pointer("words").live
     assert live is not None
     assert live.rows == 10
     assert steps.embed(record).total("embedded") == 1  # and the next run mends it
 
 
-def test_a_new_version_is_told_beside_the_one_that_serves(steps, tmp_path):
+def test_a_new_version_is_reported_beside_the_one_that_serves(steps, tmp_path):
     run_all(steps)
     before = steps.resolve("words").record
     second = pipeline(tmp_path, encoders=SMALLER)
     record = refresh_and_embed(second).version
-    told = read_status(second)
-    now = told.encoders[0]
+    status = read_status(second)
+    now = status.encoders[0]
     assert (now.version, now.state, now.live) == (record, "not indexed", f"words/{before.version}")
     assert [(kept.version, kept.state, kept.vectors, kept.stale) for kept in now.kept] == [
         (before.version, "live", 10, 0)
     ]
-    assert not told.fresh
+    assert not status.fresh
     run_all(second)
     now = read_status(second).encoders[0]
     assert (now.state, [kept.state for kept in now.kept], now.fresh) == ("live", ["previous"], True)
@@ -138,8 +138,8 @@ def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, 
     run_all(second)
     (tmp_path / "notes" / "added.txt").write_text("added")
     run_all(second)  # the current version alone
-    told = read_status(second).encoders[0]
-    assert (told.stale, [kept.stale for kept in told.kept], told.fresh) == (0, [1], False)
+    status = read_status(second).encoders[0]
+    assert (status.stale, [kept.stale for kept in status.kept], status.fresh) == (0, [1], False)
 
 
 def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp_path):
@@ -147,10 +147,10 @@ def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp
     second = pipeline(tmp_path, encoders=SMALLER)
     run_all(second)
     second.roll_back("words", by="test")
-    told = read_status(second)
-    now = told.encoders[0]
+    status = read_status(second)
+    now = status.encoders[0]
     assert (now.state, now.held, [kept.state for kept in now.kept]) == ("candidate", (now.version,), ["live"])
-    assert told.fresh
+    assert status.fresh
 
 
 def test_a_candidate_that_waits_for_a_hand_leaves_a_run_nothing_to_do(tmp_path, words):
@@ -161,8 +161,8 @@ def test_a_candidate_that_waits_for_a_hand_leaves_a_run_nothing_to_do(tmp_path, 
     steps.index(record)
     steps.check(record)
     steps.serve(record, by="test")
-    told = read_status(steps)
-    assert (told.encoders[0].state, told.encoders[0].live, told.fresh) == ("candidate", None, True)
+    status = read_status(steps)
+    assert (status.encoders[0].state, status.encoders[0].live, status.fresh) == ("candidate", None, True)
 
 
 def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
@@ -176,10 +176,10 @@ def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
 
 def test_the_document_is_json(steps):
     run_all(steps)
-    told = read_status(steps)
-    again = json.loads(json.dumps(told.document()))
+    status = read_status(steps)
+    again = json.loads(json.dumps(status.document()))
     assert again["fresh"] is True
-    assert again["encoders"][0]["version"] == told.encoders[0].version
+    assert again["encoders"][0]["version"] == status.encoders[0].version
 
 
 def test_a_version_that_is_embedded_in_part_says_so_and_counts_its_vectors(steps, tmp_path):
@@ -208,8 +208,8 @@ def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, 
     run_all(steps)
     assert read_status(steps).fresh
     more = {"words": {"model": "words"}, "more": {"model": "words", "space": "more"}}
-    told = read_status(pipeline(tmp_path, encoders=more))
-    assert (told.unresolved, told.fresh) == (("more",), False)
+    status = read_status(pipeline(tmp_path, encoders=more))
+    assert (status.unresolved, status.fresh) == (("more",), False)
 
 
 def test_a_query_set_that_is_gone_does_not_keep_the_status_from_being_read(steps, tmp_path):
@@ -222,15 +222,15 @@ def test_a_query_set_that_is_gone_does_not_keep_the_status_from_being_read(steps
     assert not read_status(judged).fresh
 
 
-def test_items_that_an_encoder_without_a_version_may_take_are_not_told_as_taken_by_none(tmp_path, words):
+def test_items_that_an_encoder_without_a_version_may_take_are_not_reported_as_taken_by_none(tmp_path, words):
     write_notes(tmp_path / "notes", 1)
     Image.new("RGB", (8, 8)).save(tmp_path / "notes" / "dot.png")
     both = {"words": {"model": "words"}, "dots": {"model": "builtin/pixels"}}
     steps = pipeline(tmp_path, encoders=both)
     steps.refresh("notes")
     steps.resolve("words")
-    told = read_status(steps)
-    assert (told.unencoded, told.unresolved, quarantined(steps)) == ({}, ("dots",), [])
+    status = read_status(steps)
+    assert (status.unencoded, status.unresolved, quarantined(steps)) == ({}, ("dots",), [])
     alone = pipeline(tmp_path)
     assert read_status(alone).unencoded == {"notes": {"image": 1}}
     assert [each.key for each in quarantined(alone)] == ["dot.png"]

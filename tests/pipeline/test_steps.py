@@ -67,12 +67,12 @@ def test_the_next_run_does_what_changed_and_nothing_else(tmp_path, tiny_bert):
     assert len(kept) == 196
     assert all(after[key] == before[key] for key in kept)
 
-    told = read_status(steps)
+    shown = read_status(steps)
     why = {unsupported("application/octet-stream"): 1}
-    assert told.sources == (
+    assert shown.sources == (
         SourceStatus(source="notes", encoder="words", embedded=2, unchanged=197, quarantined=1, deleted=1, reasons=why),
     )
-    assert told.encoders[0].stale == 0
+    assert shown.encoders[0].stale == 0
 
 
 def test_a_second_run_encodes_nothing_and_writes_nothing(tmp_path, words):
@@ -428,8 +428,8 @@ def test_importing_the_steps_loads_no_model_and_no_database():
     heavy += ("http.client", "ssl")
     loaded = "embed_assets.pipeline.steps, embed_assets.pipeline.status"
     code = f"import sys, {loaded}; print([m for m in {heavy} if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
 
 
 def test_a_source_by_another_name_keeps_its_vectors(tmp_path, words):
@@ -485,7 +485,7 @@ def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_al
     assert [text for text in words if text.startswith("note")] == []
 
 
-def test_an_index_of_other_settings_is_built_anew(tmp_path, words):
+def test_an_index_of_other_settings_is_built_again(tmp_path, words):
     write_notes(tmp_path / "notes", 40)
     run_all(pipeline(tmp_path, index={"min_rows": 30, "rows_per_partition": 16}))
     steps = pipeline(tmp_path, index={"min_rows": 30, "rows_per_partition": 20})

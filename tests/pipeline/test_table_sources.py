@@ -138,7 +138,7 @@ def test_an_index_on_a_lance_dataset_is_no_change_of_its_rows(tmp_path: Path) ->
     import lance
 
     path = write_lance(tmp_path, docs(5))
-    steps = source(tmp_path, path, TEXT)  # the format is told by the name
+    steps = source(tmp_path, path, TEXT)  # the format is shown by the name
     steps.refresh("docs")
     lance.dataset(path).create_scalar_index("doc", "BTREE")
     assert not steps.listing_differs("docs")
@@ -270,7 +270,7 @@ def test_bytes_in_a_structure_as_hugging_face_keeps_them(tmp_path: Path) -> None
     assert rows(steps)["a"]["mime"] == "image/png; table=lance"
 
 
-def test_a_row_that_changes_between_refresh_and_embedding_is_set_aside(tmp_path: Path, words: list) -> None:
+def test_a_row_that_changes_between_refresh_and_embedding_is_quarantined(tmp_path: Path, words: list) -> None:
     path = write_lance(tmp_path, docs(4))
     steps = source(tmp_path, path, TEXT)
     steps.refresh("docs")
@@ -332,7 +332,7 @@ def test_a_row_that_names_another_file_of_the_same_size_and_time_is_read_again(t
 
 
 @pytest.mark.parametrize("updated", [None, "day"])
-def test_a_file_that_is_not_there_is_set_aside_until_it_is(tmp_path: Path, updated: str | None) -> None:
+def test_a_file_that_is_not_there_is_quarantined_until_it_is(tmp_path: Path, updated: str | None) -> None:
     given = [{**row, "day": 1} for row in files(tmp_path / "media", 4)]
     given += [{"doc": "up", "path": "../up.txt", "day": 1}, {"doc": "null", "path": None, "day": 1}]
     (tmp_path / "media" / "2.txt").unlink()
@@ -356,11 +356,11 @@ def test_rows_outside_of_the_source_are_listed_with_what_they_name_and_the_way_o
     given = [*files(tmp_path / "media", 2), *({"doc": name, "path": name} for name in outside)]
     steps = named_files(tmp_path, given)
     steps.refresh("docs")
-    told = [each.detail for each in quarantined(steps) if each.reason == "outside the source"]
-    assert sorted(told) == sorted(f"it names {name}; table.allow lists what rows may name" for name in outside)
+    shown = [each.detail for each in quarantined(steps) if each.reason == "outside the source"]
+    assert sorted(shown) == sorted(f"it names {name}; table.allow lists what rows may name" for name in outside)
 
 
-def test_a_file_is_not_asked_for_while_its_updated_is_as_it_was(tmp_path: Path) -> None:
+def test_a_file_is_not_requested_while_its_updated_is_as_it_was(tmp_path: Path) -> None:
     given = [{**row, "day": 1} for row in files(tmp_path / "media", 3)]
     steps = named_files(tmp_path, given, updated="day")
     assert found(steps.refresh("docs")) == {"new": 3}
@@ -402,7 +402,7 @@ def test_a_dataset_in_a_bucket(tmp_path: Path, words: list, s3: S3Server, bucket
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_what_is_no_table_is_told_and_nothing_is_lost(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_table_is_reported_and_nothing_is_lost(tmp_path: Path, kind: str) -> None:
     path = WRITERS[kind](tmp_path, docs(12))
     steps = source(tmp_path, path, TEXT | {"format": kind})
     steps.refresh("docs")
@@ -456,7 +456,7 @@ def test_most_rows_gone_stops_before_anything_is_written(tmp_path: Path) -> None
         ({"uri": "x", "table": {"text": "t", "format": "iceberg"}}, "table.format: Input should be 'files', 'lance'"),
     ],
 )
-def test_mistakes_in_the_settings_are_told(tmp_path: Path, source: dict[str, Any], said: str) -> None:
+def test_mistakes_in_the_settings_are_reported(tmp_path: Path, source: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said.replace("(", r"\(")):
         pipeline(tmp_path, sources={"docs": source})
 
@@ -466,7 +466,7 @@ def test_a_folder_source_may_name_the_asset_that_writes_it(tmp_path: Path) -> No
     assert steps.settings.sources["docs"].kind == "files"
 
 
-def test_a_row_of_bytes_that_a_decoder_dies_of_is_set_aside_alone(
+def test_a_row_of_bytes_that_a_decoder_dies_of_is_quarantined_alone(
     tmp_path: Path, words: list, monkeypatch: Any
 ) -> None:
     code = (
@@ -505,7 +505,7 @@ def test_a_part_of_a_parquet_folder_that_is_broken_costs_no_other_part_and_no_kn
     assert len(rows(steps)) == 12
 
 
-def test_a_first_part_that_is_broken_is_told_beside_the_others(tmp_path: Path, words: list) -> None:
+def test_a_first_part_that_is_broken_is_reported_beside_the_others(tmp_path: Path, words: list) -> None:
     path = write_parquet(tmp_path, docs(12), parts=3)
     (path / "part-0-of-3.parquet").write_bytes(b"PAR1 no")
     steps = source(tmp_path, path, TEXT | {"format": "parquet"})
@@ -537,11 +537,11 @@ def test_folders_names_are_columns_of_a_parquet_folder(tmp_path: Path) -> None:
     table = TEXT | {"format": "parquet", "labels": ["lang"], "extra": ["year"]}
     steps = source(tmp_path, tmp_path / "docs", table)
     steps.refresh("docs")
-    told = {key: (list(row["labels"]), json.loads(row["extra"])["year"]) for key, row in rows(steps).items()}
-    assert told == {"2020": (["de"], 2020), "2021": ([], 2021), "2022": (["a b"], 2022)}
+    shown = {key: (list(row["labels"]), json.loads(row["extra"])["year"]) for key, row in rows(steps).items()}
+    assert shown == {"2020": (["de"], 2020), "2021": ([], 2021), "2022": (["a b"], 2022)}
 
 
-def test_what_is_told_of_a_part_whose_contents_are_broken_is_told_of_no_other_row(tmp_path: Path, words: list) -> None:
+def test_a_broken_part_is_reported_and_no_other_row(tmp_path: Path, words: list) -> None:
     path = write_parquet(tmp_path, [row | {"at": row["doc"]} for row in docs(9)], parts=3)
     part = path / "part-0-of-3.parquet"
     data = bytearray(part.read_bytes())

@@ -1,4 +1,4 @@
-"""Encodings through the pipeline: `encoding` of a source, what it makes anew, and what is told of replaced bytes."""
+"""Encodings through the pipeline: `encoding` of a source, what it makes anew, and what is shown of replaced bytes."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def texts(steps: Steps) -> dict[str, str]:
     return {key: row["text"] for key, row in rows_by_key(steps).items()}
 
 
-def test_a_setting_reads_what_was_set_aside_and_embeds_anew_only_what_it_makes_another_text_of(tmp_path, words) -> None:
+def test_a_setting_reads_what_was_quarantined_and_embeds_only_other_texts_again(tmp_path, words) -> None:
     folder(tmp_path)
     report = refresh_and_embed(source(tmp_path))
     assert report.reasons == {"notes": {"unknown encoding": 1}}
@@ -77,7 +77,7 @@ def test_tables_and_sidecars_are_read_in_the_encoding_of_their_source(tmp_path, 
     assert report.items["notes"]["embedded"] == 0  # another encoding of the file, the same texts
 
 
-def test_what_was_replaced_is_told_with_key_and_place_in_the_run_and_in_the_status(tmp_path, words) -> None:
+def test_what_was_replaced_is_reported_with_key_and_place_in_the_run_and_in_the_status(tmp_path, words) -> None:
     made = folder(tmp_path)
     (made / "cut.txt").write_bytes(FRENCH.encode() + b"\xe2\x82")
     (made / "nul.txt").write_bytes(FRENCH.encode() + b"\0 and more")
@@ -90,6 +90,6 @@ def test_what_was_replaced_is_told_with_key_and_place_in_the_run_and_in_the_stat
         f"nul.txt: replaced NUL, once, the first at character {len(FRENCH)}",
     ]
     json.dumps(report.figures())
-    told = next(each for each in read_status(steps).sources if each.encoder == "words")
-    assert dict(told.warnings) == report.warnings["notes"]
-    assert list(told.warned) == report.warned["notes"]
+    shown = next(each for each in read_status(steps).sources if each.encoder == "words")
+    assert dict(shown.warnings) == report.warnings["notes"]
+    assert list(shown.warned) == report.warned["notes"]

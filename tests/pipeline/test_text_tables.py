@@ -176,7 +176,7 @@ def test_a_row_that_was_too_long_is_read_again_when_the_limit_is_raised(tmp_path
     assert (found(report), report.quarantined) == ({"edited": 1}, {})
 
 
-def test_a_table_without_the_column_is_set_aside_and_others_go_on(tmp_path):
+def test_a_table_without_the_column_is_quarantined_and_others_go_on(tmp_path):
     folder = tmp_path / "docs"
     jsonl(folder / "a.jsonl", docs(2))
     (folder / "b.csv").write_text("name,value\nx,1\n")
@@ -200,7 +200,7 @@ def test_a_table_without_the_column_is_set_aside_and_others_go_on(tmp_path):
     assert found(steps.refresh("docs")) == {"new": 1, "deleted": 1}
 
 
-def test_a_table_that_breaks_sets_its_rows_aside_until_it_is_whole(tmp_path, words):
+def test_a_table_that_breaks_quarantines_its_rows_until_it_is_whole(tmp_path, words):
     file = tmp_path / "docs" / "t.parquet"
     file.parent.mkdir()
     pq.write_table(pa.Table.from_pylist(docs(20)), file)
@@ -244,8 +244,8 @@ def test_folder_and_sidecar_speak_of_rows_that_say_nothing_themselves(tmp_path):
     )
     steps = tables(tmp_path, TABLE | {"labels": ["topic"]}, labels="folder", sidecar=str(sidecar))
     steps.refresh("docs")
-    told = {key[-2:]: (row["caption"], row["labels"]) for key, row in rows(steps).items()}
-    assert told == {
+    shown = {key[-2:]: (row["caption"], row["labels"]) for key, row in rows(steps).items()}
+    assert shown == {
         "d0": ("all", ["own"]), "d1": ("one", ["x"]), "d2": ("all", ["birds"]), "d3": ("all", ["birds"])
     }  # fmt: skip
     jsonl(sidecar, [{"file": "birds/t.jsonl", "caption": "all"}, {"file": "birds/t.jsonl#d2", "caption": "two"}])
@@ -299,7 +299,7 @@ def test_other_columns_in_the_settings_read_the_table_again(tmp_path):
     assert found(tables(tmp_path, {"text": "title"}).refresh("docs")) == {"renamed": 15}
 
 
-def test_a_row_that_changes_between_refresh_and_embedding_is_set_aside_and_found_by_the_next_refresh(tmp_path, words):
+def test_a_row_that_changes_between_refresh_and_embedding_is_quarantined_and_found_by_the_next_refresh(tmp_path, words):
     file = jsonl(tmp_path / "docs" / "t.jsonl", docs(4))
     steps = tables(tmp_path)
     steps.refresh("docs")

@@ -275,7 +275,7 @@ def test_kept_models_are_copied_once_and_cleaned_when_nothing_wants_them(own_mod
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == sorted(other.files)
 
 
-def test_the_loser_of_two_roll_backs_is_told(own_model, tmp_path):
+def test_the_loser_of_two_roll_backs_is_reported(own_model, tmp_path):
     with pytest.raises(PromotionError, match="no previous release"):
         own_model.roll_back("text", by="me")
 

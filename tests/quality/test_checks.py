@@ -254,7 +254,7 @@ def test_compared_with_live_fails_where_either_figure_is_worse_by_more_than_is_a
     assert checks.check_compared(better, max_loss=0, max_lost_share=0.05).passed
 
 
-def test_compared_with_live_fails_where_too_many_of_lives_items_were_set_aside():
+def test_compared_with_live_fails_where_too_many_of_lives_items_were_quarantined():
     for judged in (True, False):
         found = compared(judged=judged, lost=5, live_items=100)
         assert checks.check_compared(found, max_loss=0.02, max_lost_share=0.05).passed

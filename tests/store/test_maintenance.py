@@ -247,8 +247,8 @@ def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
         promote(store, candidate(store, version))
     candidate(store, "v3")
     assert retirable(store, "words", current="v3") == []
-    for version, told in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
-        with pytest.raises(StoreError, match=told):
+    for version, shown in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
+        with pytest.raises(StoreError, match=shown):
             retire(store, VersionId("words", version), current="v3")
         assert "record" in traces(store, version)
     assert [record.version for record in retirable(store, "words", current=None)] == ["v3"]

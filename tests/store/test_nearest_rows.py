@@ -32,8 +32,8 @@ class Corpus:
         self.ids = [name for name, count, _ in items for _ in range(count)]
         vectors = np.concatenate([around(distance, count, seed) for seed, (_, count, distance) in enumerate(items)])
         keys = [f"{name}:chunk:{number}" for number, name in enumerate(self.ids)]
-        told: dict[str, Any] = {name: [values[each] for each in self.ids] for name, values in columns.items()}
-        vector_table(self.store, vectors, media_id=self.ids, segment_id=keys, **told)
+        shown: dict[str, Any] = {name: [values[each] for each in self.ids] for name, values in columns.items()}
+        vector_table(self.store, vectors, media_id=self.ids, segment_id=keys, **shown)
         if ann:
             settings = IndexSettings(min_rows=1, rows_per_partition=16)
             build_indices(self.store, "words__v1", distance="cosine", settings=settings)

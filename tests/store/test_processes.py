@@ -18,7 +18,7 @@ from embed_assets.store.upkeep.maintenance import maintain
 from tests.store.made import promote, register, release, upkeep
 from tests.support import REPOSITORY
 
-# Reads where the pointer stands, says so, and promotes what it is told to: one line in, one line out.
+# Reads where the pointer stands, says so, and promotes what it is shown to: one line in, one line out.
 _RACER = """
 import json, sys
 from embed_assets.errors import PromotionError
@@ -120,7 +120,7 @@ def searched(store: Store) -> set[str]:
     return {live.encoder_version}
 
 
-def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(store):
+def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_reported(store):
     racers = {name: started(store, _RACER, name) for name in ("one", "other")}
     try:
         for number in range(8):

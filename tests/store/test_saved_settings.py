@@ -68,7 +68,7 @@ def test_a_source_whose_address_was_refused_keeps_the_one_that_was_kept(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"", b"store: [", b"shards: {4", b"- a\n", b"\xff\xfe\x00"])
-def test_a_damaged_file_is_told_with_the_way_out(content, tmp_path):
+def test_a_damaged_file_is_reported_with_the_way_out(content, tmp_path):
     store = Store(str(tmp_path / "store"))
     save_settings(store, settings(tmp_path))
     (tmp_path / "store" / "pipeline.yaml").write_bytes(content)
@@ -92,7 +92,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     assert [each.name for each in file.parent.iterdir()] == ["pipeline.yaml"]
 
 
-def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_told(tmp_path, monkeypatch):
+def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_reported(tmp_path, monkeypatch):
     table = {"format": "parquet", "uri": "uri", "allow": ["https://joe:PASSWORD@cdn.example/"]}
     source = {"uri": "http://joe:PASSWORD@127.0.0.1:9/x", "sidecar": "https://h/s.csv?sig=SIGNED", "table": table}
     made = settings(tmp_path, sources={"notes": source})
@@ -111,7 +111,7 @@ def test_credentials_in_addresses_are_not_kept_and_what_to_set_is_told(tmp_path,
     assert (tmp_path / "store" / "pipeline.yaml").read_text() == kept
 
 
-def test_settings_whose_sources_moved_are_told_from_those_whose_sources_stand(tmp_path):
+def test_settings_whose_sources_moved_are_reported_from_those_whose_sources_stand(tmp_path):
     store = Store(str(tmp_path / "store"))
     assert sources_stand(store, settings(tmp_path))
     save_settings(store, settings(tmp_path))

@@ -77,7 +77,7 @@ def test_another_release_of_the_live_version_leaves_what_can_be_gone_back_to(sto
     assert (pointer.live, versions(pointer)) == (again, ["v2", "v1"])
 
 
-def test_as_many_earlier_releases_stay_as_are_asked_for(store):
+def test_as_many_earlier_releases_stay_as_are_requested(store):
     for version in ("v1", "v2", "v3", "v4"):
         pointer = promote(store, release(store, version), keep=2)
     assert versions(pointer) == ["v4", "v3", "v2"]
@@ -244,7 +244,7 @@ def test_who_read_the_pointer_before_another_moved_it_loses(store):
 
 
 @pytest.mark.parametrize("served_before", [False, True])
-def test_of_racers_for_one_generation_one_wins_and_the_others_are_told(store, served_before):
+def test_of_racers_for_one_generation_one_wins_and_the_others_are_reported(store, served_before):
     candidates = [release(store, f"v{number}") for number in range(4)]
     if served_before:
         promote(store, release(store, "v9"))

@@ -111,7 +111,7 @@ def test_a_manifest_item_is_found_by_a_key_with_quotes(tmp_path):
     assert manifest.media("notes", "x' OR '1' = '1") is None
 
 
-def test_records_are_replaced_by_key_and_told_oldest_first(tmp_path):
+def test_records_are_replaced_by_key_and_reported_oldest_first(tmp_path):
     records = Records(Store(str(tmp_path)), "records")
     for key, number in (("a", 1), ("b", 2), ("a", 3)):
         records.put(key, "kind", {"number": number})

@@ -79,7 +79,7 @@ def test_an_empty_table_is_indexed_without_complaint(tmp_path):
     assert build(store).rows == 0
 
 
-def test_training_anew_replaces_the_ann_index(store):
+def test_training_again_replaces_the_ann_index(store):
     first = build(store)
     assert build(store, retrain=True).table_version > first.table_version
 
