@@ -198,17 +198,20 @@ def test_reconcile_finds_stale_vectors_in_the_store_alone(served: Running, tmp_p
     rewrite(tmp_path / "notes" / "note-001.txt", "edited")
     served.steps.refresh("notes")
     (request,) = _reconcile(served)
-    assert (request.job_name, _versions([request])) == ("words_embed", [_version(served)])
+    assert request.job_name == "words_embed"
+    assert _versions([request]) == [_version(served)]
     assert _reconcile(served)[0].run_key == request.run_key  # the same state: once an hour
     assert _reconcile(served, hour=2)[0].run_key != request.run_key
 
 
 def test_reconcile_finds_a_candidate_without_vectors_and_one_without_checks(changed: Running, served: Running) -> None:
     (request,) = _reconcile(changed)
-    assert (request.job_name, _versions([request])) == ("words_embed", [_version(changed)])
+    assert request.job_name == "words_embed"
+    assert _versions([request]) == [_version(changed)]
     assert changed.embed().success
     (request,) = _reconcile(changed)
-    assert (request.job_name, request.partition_key) == ("words_promote", _version(changed))
+    assert request.job_name == "words_promote"
+    assert request.partition_key == _version(changed)
 
 
 def test_reconcile_leaves_a_release_that_a_check_holds_back(served: Running) -> None:

@@ -92,7 +92,8 @@ def test_templates_are_rendered_and_other_text_is_left_alone(
     path = _component(sandbox, store="{{ env.NOTES_STORE }}", shards="{{ env.NOTES_SHARDS }}", encoders=encoders)
     with sandbox.load_component_and_build_defs(path) as (component, definitions):
         assert isinstance(component, EmbeddingPipeline)
-        assert (component.store, component.shards) == ("s3://bucket/store", 2)
+        assert component.store == "s3://bucket/store"
+        assert component.shards == 2
         assert component.encoders["words"].revision == "1234567"
         assert component.encoders["words"].query_prompt == "{query}"
         assert (definitions.resources or {})["store"].uri == "s3://bucket/store"
@@ -171,7 +172,8 @@ def test_post_processing_keeps_the_jobs_whole(sandbox: DefsFolderSandbox, instan
     path = _component(sandbox, more={"post_processing": {"assets": [{"target": "*", "attributes": laid_over}]}})
     with sandbox.load_component_and_build_defs(path) as (_, definitions):
         for spec in definitions.resolve_all_asset_specs():
-            assert (spec.group_name, spec.owners) == ("elsewhere", ["team:search"])
+            assert spec.group_name == "elsewhere"
+            assert spec.owners == ["team:search"]
             assert spec.automation_condition == dg.AutomationCondition.eager()
         selected = definitions.resolve_job_def("words_embed").asset_layer.executable_asset_keys
         assert {key.to_user_string() for key in selected} == {"notes_manifest", "words_encoder", "words_vectors"}

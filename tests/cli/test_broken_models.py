@@ -221,5 +221,7 @@ def test_what_is_live_answers_whatever_happens_to_the_models_folder(
     assert call("rollback", "text", "--store", "store").exit_code == 0
     earlier, answers = live(home), hits()
     assert call("rollback", "text", "--store", "store").exit_code == 0
-    assert (live(home), earlier != version, answers != before) == (version, True, True)
+    assert live(home) == version
+    assert earlier != version
+    assert answers != before
     assert hits() == before

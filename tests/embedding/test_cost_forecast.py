@@ -42,7 +42,11 @@ def event(encoder: str, version: str, *, modality: str = "text", device: str = "
 def test_texts_go_by_their_bytes():
     rates = measured_rates([event("text", "v2")], RECORD, [RECORD])
     (found,) = forecast(rows(5, size=400), RECORD, rates, row_bytes=500)
-    assert (found.items, found.segments, found.cost, found.unit, found.seconds) == (5, 40, 800, "tokens", 4.0)
+    assert found.items == 5
+    assert found.segments == 40
+    assert found.cost == 800
+    assert found.unit == "tokens"
+    assert found.seconds == 4.0
     assert found.bytes == 40 * 500
     assert found.basis == ("measured: 10 items on cpu, 2026-11-20",)
     assert found.usd is None
@@ -51,17 +55,18 @@ def test_texts_go_by_their_bytes():
 def test_pictures_go_by_their_number():
     rates = measured_rates([event("text", "v2", modality="image", segments=10)], RECORD, [RECORD])
     (found,) = forecast(rows(5, size=10**7, modality="image"), RECORD, rates, row_bytes=500)
-    assert (found.segments, found.cost, found.unit, found.seconds) == (5, 200, "pixels", 1.0)
+    assert found.segments == 5
+    assert found.cost == 200
+    assert found.unit == "pixels"
+    assert found.seconds == 1.0
 
 
 def test_the_version_itself_counts_before_the_encoder_and_the_encoder_before_others():
     events = [event("text", "v1", seconds=3.0), event("other", "w", seconds=5.0), event("text", "v2", seconds=7.0)]
     assert measured_rates(events, RECORD, [])["text"].work.seconds == 7.0
     of_encoder = measured_rates(events[:2], RECORD, [])["text"]
-    assert (of_encoder.work.seconds, of_encoder.basis) == (
-        3.0,
-        "measured with version v1: 10 items on cpu, 2026-11-20",
-    )
+    assert of_encoder.work.seconds == 3.0
+    assert of_encoder.basis == "measured with version v1: 10 items on cpu, 2026-11-20"
     of_other = measured_rates(events[1:2], RECORD, [])["text"]
     assert of_other.basis.startswith("measured with encoder other: 10 items")
 
@@ -78,7 +83,8 @@ def test_another_encoder_is_scaled_by_the_size_of_its_model():
 def test_runs_of_a_version_are_added_up_and_another_device_left_out():
     events = [event("text", "v2", device="cuda", seconds=0.1), event("text", "v2"), event("text", "v2", seconds=4.0)]
     rate = measured_rates(events, RECORD, [])["text"]
-    assert (rate.work.items, rate.work.seconds) == (20, 6.0)
+    assert rate.work.items == 20
+    assert rate.work.seconds == 6.0
     assert rate.basis == "measured: 20 items on cpu, 2026-11-20"
 
 
@@ -89,7 +95,11 @@ def test_runs_that_encoded_nothing_measure_nothing():
 
 def test_what_was_never_measured_is_unknown():
     (found,) = forecast(rows(5), RECORD, {}, row_bytes=None)
-    assert (found.items, found.segments, found.cost, found.seconds, found.bytes) == (5, None, None, None, None)
+    assert found.items == 5
+    assert found.segments is None
+    assert found.cost is None
+    assert found.seconds is None
+    assert found.bytes is None
     assert found.basis == (UNKNOWN,)
 
 
@@ -99,7 +109,8 @@ def test_money_is_what_a_server_billed_by_the_price():
     billed = measured_rates([event("text", "v2", billed=100)], priced, [])
     assert forecast(rows(10), priced, reckoned, row_bytes=None)[0].usd == pytest.approx(400 * 2 / 1e6)
     (found,) = forecast(rows(10), priced, billed, row_bytes=None)
-    assert (found.cost, found.usd) == (100, pytest.approx(100 * 2 / 1e6))
+    assert found.cost == 100
+    assert found.usd == pytest.approx(100 * 2 / 1e6)
 
 
 def test_sources_and_modalities_have_a_forecast_each_and_are_added_up():
@@ -112,7 +123,11 @@ def test_sources_and_modalities_have_a_forecast_each_and_are_added_up():
         ("notes", "image", 10),
     ]
     known = total(found[:2])
-    assert (known.items, known.segments, known.cost, known.seconds, known.bytes) == (30, 30, 300, 3.0, 300)
+    assert known.items == 30
+    assert known.segments == 30
+    assert known.cost == 300
+    assert known.seconds == 3.0
+    assert known.bytes == 300
     assert total(found).seconds is None  # of the pictures nothing is known
     assert total([]).items == 0
 
@@ -133,8 +148,11 @@ def test_a_run_notes_what_its_items_meant(tmp_path: Path, words: list[Any]):
     sizes = {file.suffix: 0 for file in notes.iterdir()}
     for file in notes.iterdir():
         sizes[file.suffix] += file.stat().st_size
-    assert (work["text"].items, work["text"].segments, work["text"].encoded) == (7, 7, 6)
-    assert (work["text"].bytes, work["image"].bytes) == (sizes[".txt"], sizes[".png"])
+    assert work["text"].items == 7
+    assert work["text"].segments == 7
+    assert work["text"].encoded == 6
+    assert work["text"].bytes == sizes[".txt"]
+    assert work["image"].bytes == sizes[".png"]
     assert work["text"].cost + work["image"].cost == report.cost
     assert work["text"].seconds + work["image"].seconds == pytest.approx(report.seconds)
     event = steps.store.history.all("embed")[-1]
@@ -170,7 +188,9 @@ def test_a_sample_measures_and_writes_nothing(tmp_path: Path, words: list[Any]):
     assert all_rows(steps) == []
     assert len(words) == 5
     (rate,) = rates_of_sample(report).values()
-    assert (rate.work.items, rate.work.encoded, rate.basis) == (5, 5, "sampled: 5 items on cpu")
+    assert rate.work.items == 5
+    assert rate.work.encoded == 5
+    assert rate.basis == "sampled: 5 items on cpu"
 
 
 def test_a_sample_of_broken_items_measures_nothing(tmp_path: Path, words: list[Any]):

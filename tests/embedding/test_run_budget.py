@@ -41,7 +41,8 @@ class Clock:
 )
 def test_a_budget_is_read_from_words(text, limit, unit):
     found = RunBudget.parse(text)
-    assert (found.limit, found.unit) == (limit, unit)
+    assert found.limit == limit
+    assert found.unit == unit
 
 
 @pytest.mark.parametrize("text", ["", "10", "ten s", "10x", "-5s", "5eur", "1.5Ms", "tokens"])
@@ -127,11 +128,13 @@ def test_a_run_stops_before_it_goes_over_and_keeps_what_is_whole(steps, words):
     assert tokens_of(words) == report.cost <= 105
     assert report.total("embedded") == len(words) == len(all_rows(steps))
     left = steps.plan(steps.resolve("words").record).encode
-    assert (report.items_left, report.stopped) == (len(left), "budget of 105 tokens reached")
+    assert report.items_left == len(left)
+    assert report.stopped == "budget of 105 tokens reached"
     assert report.cost + min(len(note(number).split()) for number in range(40)) > 105  # no item more fitted
     assert sum(report.left.values()) == 40 - len(words)
     event = steps.store.history.all("embed")[-1]
-    assert (event["stopped"], sum(event["left"].values())) == (report.stopped, len(left))
+    assert event["stopped"] == report.stopped
+    assert sum(event["left"].values()) == len(left)
 
 
 def test_run_after_run_ends_as_one_that_was_never_stopped(steps, tmp_path, words):
@@ -157,7 +160,8 @@ def test_an_item_that_does_not_fit_is_not_begun(tmp_path, words):
     (tmp_path / "notes" / "long.txt").write_text("\n\n".join(note(number, length=25) for number in range(6)))
     steps = pipeline(tmp_path)
     report = refresh_and_embed(steps, budget=RunBudget(100, "tokens"))
-    assert (words, report.items_left) == ([], 1)
+    assert words == []
+    assert report.items_left == 1
     assert all_rows(steps) == []
 
 
@@ -165,7 +169,8 @@ def test_equal_input_costs_nothing(steps, tmp_path, words):
     refresh_and_embed(steps)
     (tmp_path / "notes" / "copy.txt").write_text(note(3))
     report = refresh_and_embed(steps, budget=RunBudget(1, "tokens"))
-    assert (report.total("reused"), report.stopped) == (1, "")
+    assert report.total("reused") == 1
+    assert report.stopped == ""
 
 
 def test_several_encoders_share_one_allowance(tmp_path, words):
@@ -175,9 +180,11 @@ def test_several_encoders_share_one_allowance(tmp_path, words):
     first, second = (refresh_and_embed(steps, encoder, budget=budget) for encoder in ("words", "others"))
     assert first.stopped == ""
     assert first.cost + second.cost == tokens_of(words) <= 500
-    assert (second.items_left, budget.left) == (40 - second.total("embedded"), 40 - second.total("embedded"))
+    assert second.items_left == 40 - second.total("embedded")
+    assert budget.left == 40 - second.total("embedded")
     third = steps.embed(steps.resolve("others").record, budget=budget)
-    assert (third.total("embedded"), third.items_left) == (0, second.items_left)
+    assert third.total("embedded") == 0
+    assert third.items_left == second.items_left
 
 
 def test_pictures_go_on_where_tokens_are_spent(tmp_path, words):
@@ -201,7 +208,9 @@ def test_a_clock_that_has_run_out_encodes_nothing_and_still_removes_what_is_gone
     clock.now = 11.0
     report = refresh_and_embed(steps, budget=budget)
     assert words == []
-    assert (report.items_left, report.total("deleted"), len(all_rows(steps))) == (1, 1, 39)
+    assert report.items_left == 1
+    assert report.total("deleted") == 1
+    assert len(all_rows(steps)) == 39
 
 
 def test_a_bounded_process_needs_no_argument(steps, words):

@@ -19,7 +19,8 @@ def spec_of(model, **facts):
 
 def test_a_local_folder_is_taken_as_it_is(tiny_bert):
     resolved = resolve_model(spec_of(tiny_bert))
-    assert (resolved.path, resolved.revision) == (tiny_bert, None)
+    assert resolved.path == tiny_bert
+    assert resolved.revision is None
     names = {name for name, *_ in resolved.files}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     for _, path, size, mtime_ns in resolved.files:
@@ -97,7 +98,8 @@ def test_a_hub_id_in_the_hubs_cache_shows_its_family_offline(tiny_bert, tmp_path
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     spec = spec_for("team/model")
-    assert (spec.name, spec.model) == ("model", "team/model")
+    assert spec.name == "model"
+    assert spec.model == "team/model"
     assert load_encoder(spec, device="cpu").dim == 32
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE"):
         spec_for("team/absent")

@@ -52,7 +52,8 @@ def test_the_side_is_an_option_and_part_of_the_identity():
 def test_an_encoder_without_files_is_identified_again_each_time():
     spec = spec_for("pixels")
     resolved = resolve_model(spec, offline=True)
-    assert (resolved.files, resolved.revision) == ((), None)
+    assert resolved.files == ()
+    assert resolved.revision is None
     loads = []
 
     def load():

@@ -45,7 +45,9 @@ def test_the_builtin_encoders_state_their_facts():
 
 def test_a_builtin_may_be_renamed_and_pointed_elsewhere():
     spec = spec_for("minilm", name="notes", model="/models/minilm", revision=None)
-    assert (spec.name, spec.model, spec.dim) == ("notes", "/models/minilm", 384)
+    assert spec.name == "notes"
+    assert spec.model == "/models/minilm"
+    assert spec.dim == 384
 
 
 def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_cnn):

@@ -42,7 +42,10 @@ def test_after_a_run_everything_is_unchanged_and_no_row_is_made(steps):
     refresh_and_embed(steps)
     plan = planned(steps)
     assert classes(plan) == {"unchanged": 20}
-    assert (plan.fresh, plan.encode, plan.rewrite, plan.delete) == (True, [], [], {})
+    assert plan.fresh
+    assert plan.encode == []
+    assert plan.rewrite == []
+    assert plan.delete == {}
 
 
 def test_each_change_is_of_its_own_class(steps, tmp_path):

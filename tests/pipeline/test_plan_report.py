@@ -38,7 +38,8 @@ def test_planning_reads_what_changed_since(steps, tmp_path):
     run_all(steps)
     rewrite(tmp_path / "notes" / "note-001.txt", "edited")
     plan = plan_pipeline(steps)
-    assert (plan.refreshed[0].edited, plan.fresh) == (1, False)
+    assert plan.refreshed[0].edited == 1
+    assert not plan.fresh
     assert plan.encoders[0].versions[0].plan.by_source()["notes"] == {"edited": 1, "unchanged": 9}
 
 
@@ -46,7 +47,8 @@ def test_after_a_run_there_is_nothing_to_plan(steps):
     run_all(steps)
     plan = plan_pipeline(steps)
     assert plan.fresh
-    assert (plan.encoders[0].versions[0].role, plan.total.items) == ("live", 0)
+    assert plan.encoders[0].versions[0].role == "live"
+    assert plan.total.items == 0
 
 
 def test_a_new_version_is_planned_beside_the_live_one_and_says_why(steps, tmp_path):
@@ -54,7 +56,8 @@ def test_a_new_version_is_planned_beside_the_live_one_and_says_why(steps, tmp_pa
     (tmp_path / "notes" / "added.txt").write_text("added")
     found = only(pipeline(tmp_path, encoders=SMALLER))
     new, live = found.versions
-    assert (new.role, live.role) == ("new", "live")
+    assert new.role == "new"
+    assert live.role == "live"
     assert new.plan.by_source()["notes"] == {"stale": 10, "new": 1}
     assert live.plan.by_source()["notes"] == {"new": 1, "unchanged": 10}
     assert found.against == live.record.version
@@ -82,7 +85,9 @@ def test_a_candidate_that_did_not_get_through_is_not_settled(steps):
     record = steps.resolve("words").record
     steps.embed(record)
     found = only(steps)
-    assert (found.versions[0].role, found.versions[0].plan.fresh, found.fresh) == ("candidate", True, False)
+    assert found.versions[0].role == "candidate"
+    assert found.versions[0].plan.fresh
+    assert not found.fresh
 
 
 def test_a_version_that_was_rolled_back_from_is_held_and_leaves_nothing_to_do(steps, tmp_path):
@@ -91,7 +96,8 @@ def test_a_version_that_was_rolled_back_from_is_held_and_leaves_nothing_to_do(st
     run_all(second)
     second.roll_back("words", by="test")
     found = only(second)
-    assert (found.gate.held, found.gate.by_hand) == (True, "it was rolled back from")
+    assert found.gate.held
+    assert found.gate.by_hand == "it was rolled back from"
     assert [version.role for version in found.versions] == ["previous", "live"]
     assert found.fresh
 
@@ -102,7 +108,9 @@ def test_the_gate_shows_the_blocking_checks_the_mode_and_the_judgements(tmp_path
     queries.write_text(json.dumps({"query": "note 1", "relevant": ["note-001.txt"]}) + "\n")
     spaces = {"words": {"promotion": "manual", "queries": str(queries)}}
     gate = only(pipeline(tmp_path, spaces=spaces)).gate
-    assert (gate.promotion, gate.held, gate.judged) == ("manual", False, 1)
+    assert gate.promotion == "manual"
+    assert not gate.held
+    assert gate.judged == 1
     assert gate.by_hand == "spaces.words.promotion is manual"
     assert {"accounts", "ann_recall", "dimension", "unit_vectors"} <= set(gate.blocking)
 
@@ -111,7 +119,8 @@ def test_what_an_earlier_run_measured_shows_the_cost(steps, tmp_path):
     run_all(steps)
     found = only(pipeline(tmp_path, encoders=SMALLER))
     told = found.versions[0].total
-    assert (told.items, told.unit) == (10, "tokens")
+    assert told.items == 10
+    assert told.unit == "tokens"
     assert told.seconds and told.bytes
     assert told.basis[0].startswith(f"measured with version {found.against}: 10 items on cpu")
 
@@ -119,7 +128,8 @@ def test_what_an_earlier_run_measured_shows_the_cost(steps, tmp_path):
 def test_without_a_measurement_the_cost_is_unknown_until_a_sample_is_taken(steps, words):
     assert only(steps).versions[0].total.segments is None
     told = only(steps, sample=4).versions[0].total
-    assert (told.items, told.basis) == (10, ("sampled: 4 items on cpu",))
+    assert told.items == 10
+    assert told.basis == ("sampled: 4 items on cpu",)
     assert told.segments and told.seconds
     assert len(words) == 4
     assert "words" not in {name.partition("__")[0] for name in steps.store.table_names()}
@@ -143,7 +153,8 @@ def test_the_document_is_json(steps, tmp_path):
     run_all(steps)
     plan = plan_pipeline(pipeline(tmp_path, encoders=SMALLER))
     again = json.loads(json.dumps(plan.document()))
-    assert (again["fresh"], again["encoders"][0]["versions"][0]["role"]) == (False, "new")
+    assert not again["fresh"]
+    assert again["encoders"][0]["versions"][0]["role"] == "new"
     assert again["total"]["items"] == 10
 
 

@@ -35,7 +35,8 @@ def steps(tmp_path: Path, words: list[Any]) -> Steps:
 
 def test_a_new_store_has_nothing_to_tell(tmp_path):
     status = read_status(pipeline(tmp_path))
-    assert (status.sources, status.encoders) == ((), ())
+    assert status.sources == ()
+    assert status.encoders == ()
 
 
 def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
@@ -48,8 +49,11 @@ def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
     steps.check(record)
     steps.promote(record, by="test")
     status = read_status(steps)
-    assert (status.encoders[0].state, status.fresh) == ("live", True)
-    assert (status.encoders[0].vectors, status.encoders[0].dim, status.encoders[0].space) == (10, 32, "words")
+    assert status.encoders[0].state == "live"
+    assert status.fresh
+    assert status.encoders[0].vectors == 10
+    assert status.encoders[0].dim == 32
+    assert status.encoders[0].space == "words"
 
 
 def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
@@ -59,7 +63,8 @@ def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
     assert read_status(steps).encoders[0].stale == 0  # the manifest has not seen it yet
     steps.refresh("notes")
     status = read_status(steps)
-    assert (status.encoders[0].stale, status.fresh) == (2, False)
+    assert status.encoders[0].stale == 2
+    assert not status.fresh
 
 
 def test_the_account_of_a_source_adds_up(steps, tmp_path):
@@ -68,9 +73,13 @@ def test_the_account_of_a_source_adds_up(steps, tmp_path):
     (tmp_path / "notes" / "data.bin").write_bytes(b"\x00\x01\x02\xff" * 8)
     run_all(steps)
     own, unknown = read_status(steps).sources
-    assert (own.embedded, own.reused, own.quarantined, own.items) == (10, 1, 1, 12)
+    assert own.embedded == 10
+    assert own.reused == 1
+    assert own.quarantined == 1
+    assert own.items == 12
     assert own.reasons == {"vector not finite": 1}
-    assert (unknown.encoder, unknown.reasons) == ("", {unsupported("application/octet-stream"): 1})
+    assert unknown.encoder == ""
+    assert unknown.reasons == {unsupported("application/octet-stream"): 1}
 
 
 def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder(tmp_path, words):
@@ -92,7 +101,8 @@ def test_checks_and_their_failures_are_reported(tmp_path, words):
     steps = pipeline(tmp_path, checks={"max_quarantined_share": 0.01})
     run_all(steps)
     status = read_status(steps).encoders[0]
-    assert (status.checks - status.checks_passed, status.state) == (1, "live")
+    assert status.checks - status.checks_passed == 1
+    assert status.state == "live"
     assert status.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
 
 
@@ -107,7 +117,8 @@ def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_
     with pytest.raises(PromotionError, match="accounts: 1 items without vectors"):
         steps.promote(record, by="test")
     status = read_status(steps).encoders[0]
-    assert (status.state, status.stale) == ("candidate", 1)
+    assert status.state == "candidate"
+    assert status.stale == 1
     assert status.failures[0].startswith("accounts: 1 items without vectors")
     live = steps.store.serving.pointer("words").live
     assert live is not None
@@ -122,14 +133,18 @@ def test_a_new_version_is_reported_beside_the_one_that_serves(steps, tmp_path):
     record = refresh_and_embed(second).version
     status = read_status(second)
     now = status.encoders[0]
-    assert (now.version, now.state, now.live) == (record, "not indexed", f"words/{before.version}")
+    assert now.version == record
+    assert now.state == "not indexed"
+    assert now.live == f"words/{before.version}"
     assert [(kept.version, kept.state, kept.vectors, kept.stale) for kept in now.kept] == [
         (before.version, "live", 10, 0)
     ]
     assert not status.fresh
     run_all(second)
     now = read_status(second).encoders[0]
-    assert (now.state, [kept.state for kept in now.kept], now.fresh) == ("live", ["previous"], True)
+    assert now.state == "live"
+    assert [kept.state for kept in now.kept] == ["previous"]
+    assert now.fresh
 
 
 def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, tmp_path):
@@ -139,7 +154,9 @@ def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, 
     (tmp_path / "notes" / "added.txt").write_text("added")
     run_all(second)  # the current version alone
     status = read_status(second).encoders[0]
-    assert (status.stale, [kept.stale for kept in status.kept], status.fresh) == (0, [1], False)
+    assert status.stale == 0
+    assert [kept.stale for kept in status.kept] == [1]
+    assert not status.fresh
 
 
 def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp_path):
@@ -149,7 +166,9 @@ def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp
     second.roll_back("words", by="test")
     status = read_status(second)
     now = status.encoders[0]
-    assert (now.state, now.held, [kept.state for kept in now.kept]) == ("candidate", (now.version,), ["live"])
+    assert now.state == "candidate"
+    assert now.held == (now.version,)
+    assert [kept.state for kept in now.kept] == ["live"]
     assert status.fresh
 
 
@@ -162,7 +181,9 @@ def test_a_candidate_that_waits_for_a_hand_leaves_a_run_nothing_to_do(tmp_path, 
     steps.check(record)
     steps.serve(record, by="test")
     status = read_status(steps)
-    assert (status.encoders[0].state, status.encoders[0].live, status.fresh) == ("candidate", None, True)
+    assert status.encoders[0].state == "candidate"
+    assert status.encoders[0].live is None
+    assert status.fresh
 
 
 def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
@@ -187,7 +208,8 @@ def test_a_version_that_is_embedded_in_part_says_so_and_counts_its_vectors(steps
     record = steps.resolve("words").record
     steps.embed(record, shards=["s00", "s01"])
     now = read_status(steps).encoders[0]
-    assert (now.state, now.fresh) == ("in part", False)
+    assert now.state == "in part"
+    assert not now.fresh
     assert 0 < now.vectors == 10 - now.stale
 
 
@@ -209,7 +231,8 @@ def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, 
     assert read_status(steps).fresh
     more = {"words": {"model": "words"}, "more": {"model": "words", "space": "more"}}
     status = read_status(pipeline(tmp_path, encoders=more))
-    assert (status.unresolved, status.fresh) == (("more",), False)
+    assert status.unresolved == ("more",)
+    assert not status.fresh
 
 
 def test_a_query_set_that_is_gone_does_not_keep_the_status_from_being_read(steps, tmp_path):
@@ -230,7 +253,9 @@ def test_items_that_an_encoder_without_a_version_may_take_are_not_reported_as_ta
     steps.refresh("notes")
     steps.resolve("words")
     status = read_status(steps)
-    assert (status.unencoded, status.unresolved, quarantined(steps)) == ({}, ("dots",), [])
+    assert status.unencoded == {}
+    assert status.unresolved == ("dots",)
+    assert quarantined(steps) == []
     alone = pipeline(tmp_path)
     assert read_status(alone).unencoded == {"notes": {"image": 1}}
     assert [each.key for each in quarantined(alone)] == ["dot.png"]

@@ -62,7 +62,8 @@ def test_the_next_run_does_what_changed_and_nothing_else(tmp_path, tiny_bert):
     assert set(before) - set(after) == {"note-020.txt", "note-030.txt", "note-040.txt"}
     old, new = before["note-030.txt"], after["renamed.txt"]
     assert new["vector"] == old["vector"]
-    assert (new["segment_id"], new["uri"]) == (old["segment_id"], str(notes / "renamed.txt"))
+    assert new["segment_id"] == old["segment_id"]
+    assert new["uri"] == str(notes / "renamed.txt")
     kept = set(before) & set(after) - {"note-010.txt"}
     assert len(kept) == 196
     assert all(after[key] == before[key] for key in kept)
@@ -87,7 +88,8 @@ def test_a_second_run_encodes_nothing_and_writes_nothing(tmp_path, words):
     steps.promote(record, by="test")
     assert words == []
     assert table_versions(steps.store) == before
-    assert (report.items, indexed.release.table_version) == ({"notes": {"unchanged": 40}}, before[record.table])
+    assert report.items == {"notes": {"unchanged": 40}}
+    assert indexed.release.table_version == before[record.table]
 
 
 def test_a_touched_file_is_not_encoded_again(tmp_path, words):
@@ -112,7 +114,8 @@ def test_identical_bytes_under_two_names_are_encoded_once(tmp_path, words):
     (notes / "late-copy.txt").write_bytes((notes / "note-002.txt").read_bytes())
     report = refresh_and_embed(steps)
     assert len(words) == 3
-    assert (report.total("embedded"), report.total("reused")) == (0, 1)
+    assert report.total("embedded") == 0
+    assert report.total("reused") == 1
     assert rows_by_key(steps)["late-copy.txt"]["vector"] == found["note-002.txt"]["vector"]
 
 
@@ -129,7 +132,8 @@ def test_of_an_edited_long_text_only_the_changed_chunks_are_encoded(tmp_path, wo
     rewrite(notes / "long.txt", "\n\n".join(parts[:5]))
     report = refresh_and_embed(steps)
     assert words == [parts[3]]
-    assert (report.segments_encoded, report.segments_reused) == (1, 4)
+    assert report.segments_encoded == 1
+    assert report.segments_reused == 4
     rows = sorted(all_rows(steps), key=lambda row: row["start"])
     assert [row["text"] for row in rows] == parts[:5]
     assert {row["segment_count"] for row in rows} == {5}
@@ -224,12 +228,11 @@ def test_a_new_label_is_written_without_encoding(tmp_path, words):
     after = rows_by_key(steps)["note-001.txt"]
     assert len(words) == 3
     assert report.items == {"notes": {"unchanged": 3, "rewritten": 1}}
-    assert (before["labels"], after["labels"]) == (["old"], ["new"])
-    assert (after["vector"], after["text"], after["embedded_at"]) == (
-        before["vector"],
-        before["text"],
-        before["embedded_at"],
-    )
+    assert before["labels"] == ["old"]
+    assert after["labels"] == ["new"]
+    assert after["vector"] == before["vector"]
+    assert after["text"] == before["text"]
+    assert after["embedded_at"] == before["embedded_at"]
 
 
 def test_every_outcome_of_a_run_is_counted_once(tmp_path, words):
@@ -244,7 +247,8 @@ def test_every_outcome_of_a_run_is_counted_once(tmp_path, words):
     items = refresh_and_embed(steps).items["notes"]
     assert items == {"unchanged": 18, "embedded": 1, "reused": 1, "quarantined": 1, "deleted": 1}
     of_no_kind = read_status(steps).sources[1]
-    assert (of_no_kind.encoder, of_no_kind.quarantined) == ("", 1)
+    assert of_no_kind.encoder == ""
+    assert of_no_kind.quarantined == 1
 
 
 def test_items_of_a_kind_that_the_encoder_does_not_read_are_left_alone(tmp_path, words):
@@ -265,7 +269,8 @@ def test_a_smaller_chunk_is_another_encoder_version_beside_the_old(tmp_path, wor
     run_all(cut)
     pointer = steps.store.serving.pointer("words")
     assert pointer.live and pointer.previous
-    assert (pointer.live.rows, pointer.previous.rows) == (len(all_rows(cut)), len(all_rows(steps)))
+    assert pointer.live.rows == len(all_rows(cut))
+    assert pointer.previous.rows == len(all_rows(steps))
     assert len(all_rows(cut)) > len(all_rows(steps)) == 3
 
 
@@ -376,7 +381,8 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(tmp_path, words, plu
     kept = {row["segment_id"] for row in all_rows(steps)}
     assert 0 < len(kept) < 300
     report = refresh_and_embed(steps)
-    assert (report.total("unchanged"), report.total("embedded")) == (len(kept), 300 - len(kept))
+    assert report.total("unchanged") == len(kept)
+    assert report.total("embedded") == 300 - len(kept)
     assert len(words) == 300 - len(kept)
 
     undisturbed = pipeline(tmp_path, store=str(tmp_path / "other"), sources={"notes": {"uri": str(notes)}})
@@ -438,7 +444,9 @@ def test_a_source_by_another_name_keeps_its_vectors(tmp_path, words):
     words.clear()
     steps = pipeline(tmp_path, sources={"texts": {"uri": str(notes)}})
     report = refresh_and_embed(steps)
-    assert (report.total("reused"), report.total("deleted"), words) == (6, 6, [])
+    assert report.total("reused") == 6
+    assert report.total("deleted") == 6
+    assert words == []
     record = steps.resolve("words").record
     assert steps.plan(record).fresh
     assert {row["source"] for row in all_rows(steps)} == {"texts"}
@@ -455,7 +463,8 @@ def test_the_accounts_are_those_of_the_table_version_that_is_checked(tmp_path, w
     checked, verdicts = steps.check(record)
     assert checked.key == release.key
     (accounts,) = (verdict for verdict in verdicts if verdict.name == "accounts")
-    assert (accounts.passed, accounts.figures["missing"]) == (False, 1)
+    assert not accounts.passed
+    assert accounts.figures["missing"] == 1
 
 
 def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_all_behind_them(tmp_path, words):

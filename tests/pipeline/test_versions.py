@@ -118,7 +118,8 @@ def test_a_model_that_was_renamed_is_the_same_version_and_writes_no_vector(own_m
     loading.forget_models()
     steps = of(tmp_path, model="renamed")
     resolved = steps.resolve("words")
-    assert (resolved.is_new, resolved.record.version) == (False, before.version)
+    assert not resolved.is_new
+    assert resolved.record.version == before.version
     assert steps.plan(resolved.record).fresh
     assert {n for n, v in table_versions(steps.store).items() if v != tables[n]} == {"encoder_versions"}
     assert current(steps).spec.model == str(tmp_path / "renamed")
@@ -182,7 +183,8 @@ def test_weights_that_come_back_are_the_current_version_again(own_model, tmp_pat
     shutil.copy(tiny_bert / "model.safetensors", tmp_path / "model" / "model.safetensors")
     loading.forget_models()
     resolved = own_model.resolve("words")
-    assert (resolved.is_new, resolved.record.version) == (False, first)
+    assert not resolved.is_new
+    assert resolved.record.version == first
     assert current(own_model).version == first
 
 

@@ -63,7 +63,9 @@ def checked(steps: Steps, encoder: str = "words") -> CheckVerdict:
 def test_the_first_candidate_of_a_space_has_nothing_to_be_compared_with(tmp_path, words):
     write_notes(tmp_path / "notes", COUNT)
     verdict = checked(pipeline(tmp_path, **judged(tmp_path)))
-    assert (verdict.passed, verdict.summary, verdict.figures) == (True, "nothing serves yet", {})
+    assert verdict.passed
+    assert verdict.summary == "nothing serves yet"
+    assert verdict.figures == {}
 
 
 def test_another_release_of_the_live_version_is_not_compared(tmp_path, words):
@@ -85,7 +87,9 @@ def test_a_candidate_as_good_as_live_passes_with_both_figures(tmp_path, swap):
     assert verdict.passed, verdict.summary
     figures = verdict.figures
     assert figures["live"] == steps.store.serving.live_release("words").key
-    assert (figures["ndcg_at_10"], figures["live_ndcg_at_10"], figures["judged_queries"]) == (1.0, 1.0, 10)
+    assert figures["ndcg_at_10"] == 1.0
+    assert figures["live_ndcg_at_10"] == 1.0
+    assert figures["judged_queries"] == 10
     assert 0.2 < figures["overlap_at_10"] < 1
     assert {"recall_at_10", "live_recall_at_10", "median_ms", "live_median_ms"} <= set(figures)
 
@@ -98,7 +102,8 @@ def test_a_candidate_that_answers_worse_is_held_back(tmp_path, swap):
     live = steps.store.serving.pointer("words").live
     swap(seed=6, alike=3000.0)
     verdict = checked(steps)
-    assert (verdict.passed, verdict.blocking) == (False, True)
+    assert not verdict.passed
+    assert verdict.blocking
     assert verdict.figures["ndcg_at_10"] < verdict.figures["live_ndcg_at_10"]
     with pytest.raises(PromotionError, match="compared_with_live: nDCG@10"):
         steps.promote(steps.resolve("words").record, by="test")
@@ -130,7 +135,8 @@ def test_only_items_that_both_hold_are_counted(tmp_path, swap):
     swap(seed=5)
     verdict = checked(steps)
     assert verdict.passed
-    assert (verdict.figures["judged_queries"], verdict.figures["queries"]) == (9, 10)
+    assert verdict.figures["judged_queries"] == 9
+    assert verdict.figures["queries"] == 10
 
 
 def test_a_candidate_without_any_relevant_item_fails(tmp_path, swap):

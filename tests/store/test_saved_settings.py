@@ -41,7 +41,8 @@ def test_no_storage_option_is_kept_and_the_stores_own_are_used(tmp_path, s3, buc
     assert "testing" not in body
     found = saved_settings(Store(made.store, options))
     assert found is not None
-    assert (found.storage_options, found.sources["notes"].storage_options) == (options, {})
+    assert found.storage_options == options
+    assert found.sources["notes"].storage_options == {}
 
 
 def test_an_endpoint_that_does_not_answer_is_a_store_error():

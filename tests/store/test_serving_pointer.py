@@ -36,7 +36,10 @@ def store(tmp_path) -> Store:
 def test_a_release_that_passed_goes_live(store):
     candidate = release(store)
     pointer = promote(store, candidate)
-    assert (pointer.generation, pointer.live, pointer.previous, pointer.by) == (1, candidate, None, "test")
+    assert pointer.generation == 1
+    assert pointer.live == candidate
+    assert pointer.previous is None
+    assert pointer.by == "test"
     assert store.serving.live_release("words") == candidate
 
 
@@ -74,7 +77,8 @@ def test_another_release_of_the_live_version_leaves_what_can_be_gone_back_to(sto
     promote(store, release(store, "v2"))
     again = release(store, "v2", rows=4)
     pointer = promote(store, again)
-    assert (pointer.live, versions(pointer)) == (again, ["v2", "v1"])
+    assert pointer.live == again
+    assert versions(pointer) == ["v2", "v1"]
 
 
 def test_as_many_earlier_releases_stay_as_are_requested(store):
@@ -90,17 +94,22 @@ def test_rolling_back_restores_the_previous_and_again_returns(store):
     promote(store, first)
     promote(store, second)
     back = store.serving.roll_back("words", by="test")
-    assert (back.generation, back.live, back.previous, back.held) == (3, first, second, ("v2",))
+    assert back.generation == 3
+    assert back.live == first
+    assert back.previous == second
+    assert back.held == ("v2",)
     assert store.serving.live_release("words") == first
     again = store.serving.roll_back("words", by="test")
-    assert (again.live, again.held) == (second, ("v1",))
+    assert again.live == second
+    assert again.held == ("v1",)
 
 
 def test_rolling_back_to_a_version_keeps_the_others_in_order(store):
     for version in ("v1", "v2", "v3"):
         promote(store, release(store, version), keep=2)
     back = store.serving.roll_back("words", by="test", to="v1")
-    assert (versions(back), back.held) == (["v1", "v3", "v2"], ("v3",))
+    assert versions(back) == ["v1", "v3", "v2"]
+    assert back.held == ("v3",)
     with pytest.raises(PromotionError, match=r"can't go back to version 'v9'; it can to: words v3, words v2\."):
         store.serving.roll_back("words", by="test", to="v9")
 
@@ -137,7 +146,8 @@ def test_renewing_puts_a_release_in_the_place_of_its_versions_own(store):
     for generation, version in ((4, "v1"), (5, "v3")):
         newer = release(store, version, rows=4)
         pointer = store.serving.renew(newer, required=REQUIRED, by="test")
-        assert (versions(pointer), pointer.generation) == (["v3", "v2", "v1"], generation)
+        assert versions(pointer) == ["v3", "v2", "v1"]
+        assert pointer.generation == generation
         assert newer in pointer.releases
     assert store.serving.renew(newer, required=REQUIRED, by="test").generation == 5
     assert release_tag(newer) in store.open("words__v3").tags.list()
@@ -171,7 +181,8 @@ def test_renewing_keeps_a_hold(store):
     promote(store, release(store, "v2"))
     store.serving.roll_back("words", by="test")
     pointer = store.serving.renew(release(store, "v2", rows=4), required=REQUIRED, by="test")
-    assert (versions(pointer), pointer.held) == (["v1", "v2"], ("v2",))
+    assert versions(pointer) == ["v1", "v2"]
+    assert pointer.held == ("v2",)
 
 
 def test_only_what_the_pointer_names_and_what_passed_is_renewed(store):
@@ -212,7 +223,9 @@ def test_a_release_that_is_removed_during_its_promotion_leaves_the_pointer_where
     with pytest.raises(PromotionError, match="was removed while it was promoted"):
         Dropped(store).promote(release(store, "v2"), required=REQUIRED, by="late")
     pointer = store.serving.pointer("words")
-    assert (pointer.generation, pointer.live, pointer.earlier) == (3, first, ())
+    assert pointer.generation == 3
+    assert pointer.live == first
+    assert pointer.earlier == ()
 
 
 def test_an_older_stores_pointer_reads_and_moves(store):
@@ -224,10 +237,14 @@ def test_an_older_stores_pointer_reads_and_moves(store):
     old = store.open_or_create("serving", pa.schema(fields))
     old.add(pa.Table.from_pylist([row], schema=pa.schema(fields)))
     pointer = store.serving.pointer("words")
-    assert (pointer.live, pointer.earlier, pointer.held) == (second, (first,), ())
+    assert pointer.live == second
+    assert pointer.earlier == (first,)
+    assert pointer.held == ()
     assert store.serving.roll_back("words", by="test").held == ("v2",)
     pointer = promote(store, third, keep=2)
-    assert (pointer.generation, versions(pointer), pointer.held) == (9, ["v3", "v1", "v2"], ("v2",))
+    assert pointer.generation == 9
+    assert versions(pointer) == ["v3", "v1", "v2"]
+    assert pointer.held == ("v2",)
     assert store.serving.pointer("words") == pointer
 
 
@@ -240,7 +257,9 @@ def test_who_read_the_pointer_before_another_moved_it_loses(store):
     with pytest.raises(PromotionError, match=r"by test, it serves words__v2@.* \(generation 2\)"):
         late.promote(third, required=REQUIRED, by="late")
     pointer = store.serving.pointer("words")
-    assert (pointer.generation, pointer.live, pointer.previous) == (2, second, first)
+    assert pointer.generation == 2
+    assert pointer.live == second
+    assert pointer.previous == first
 
 
 @pytest.mark.parametrize("served_before", [False, True])
@@ -266,7 +285,8 @@ def test_of_racers_for_one_generation_one_wins_and_the_others_are_reported(store
         wins = sum(pool.map(race, candidates))
     pointer = store.serving.pointer("words")
     assert wins == 1
-    assert (pointer.generation, pointer.live in candidates) == (now.generation + 1, True)
+    assert pointer.generation == now.generation + 1
+    assert pointer.live in candidates
     assert store.open("serving").count_rows() == 1
 
 

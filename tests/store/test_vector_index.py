@@ -43,9 +43,12 @@ def add(store: Store, count: int) -> None:
 
 def test_few_rows_get_no_ann_index_and_many_do(store):
     below = build(store, min_rows=501)
-    assert (below.ann, below.ann_kind) == (False, "none")
+    assert not below.ann
+    assert below.ann_kind == "none"
     above = build(store, min_rows=500)
-    assert (above.ann, above.rows, above.rows_not_indexed) == (True, 500, 0)
+    assert above.ann
+    assert above.rows == 500
+    assert above.rows_not_indexed == 0
     assert names(store) == {"vector_idx", "text_idx", "source_idx", "shard_idx", "modality_idx", "labels_idx"}
 
 
@@ -60,7 +63,8 @@ def test_rows_written_since_are_indexed_by_the_next_build(store):
     for _ in range(3):
         add(store, 20)
     second = build(store)
-    assert (second.rows, second.rows_not_indexed) == (560, 0)
+    assert second.rows == 560
+    assert second.rows_not_indexed == 0
     assert second.table_version > first.table_version
     assert build(store).table_version == second.table_version
 

@@ -22,7 +22,9 @@ def test_what_does_not_fit_is_not_kept_and_pushes_nothing_out(tmp_path: Path) ->
     cache.put("aa", b"123456")
     cache.put("bb", b"123456")
     cache.put("cc", b"1234")
-    assert (cache.get("aa"), cache.get("bb"), cache.get("cc")) == (b"123456", None, b"1234")
+    assert cache.get("aa") == b"123456"
+    assert cache.get("bb") is None
+    assert cache.get("cc") == b"1234"
 
 
 def test_what_nobody_used_for_an_hour_makes_room(tmp_path: Path) -> None:
@@ -35,7 +37,9 @@ def test_what_nobody_used_for_an_hour_makes_room(tmp_path: Path) -> None:
         os.utime(tmp_path / name / name, (old, old))
     second = MediaCache(tmp_path, max_bytes=10)
     second.put("cc", b"123")
-    assert (second.get("aa"), second.get("bb"), second.get("cc")) == (None, b"12345", b"123")
+    assert second.get("aa") is None
+    assert second.get("bb") == b"12345"
+    assert second.get("cc") == b"123"
 
 
 def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:

@@ -132,9 +132,11 @@ class TestTiles(MediaContract):
 
 def test_a_plugin_is_asked_where_nothing_built_in_decodes(installed: Path) -> None:
     found = refine(tile(4), sniff(tile(4)))
-    assert (found.mime, found.modality) == ("image/x-tile; decoder=tile-1", "image")
+    assert found.mime == "image/x-tile; decoder=tile-1"
+    assert found.modality == "image"
     text = refine(b"secret words", sniff(b"secret words"))
-    assert (text.mime, text.modality) == ("text/x-secret; decoder=secret-1", "text")
+    assert text.mime == "text/x-secret; decoder=secret-1"
+    assert text.modality == "text"
 
 
 def test_a_plugin_takes_no_known_type(installed: Path) -> None:
@@ -151,16 +153,19 @@ def test_a_detect_that_fails_is_passed_over(
 ) -> None:
     monkeypatch.setattr(plugins, "_told", set())  # a warning is given once a process
     found = refine(b"plain words", sniff(b"plain words"))
-    assert (found.mime, found.modality) == ("text/plain", "text")
+    assert found.mime == "text/plain"
+    assert found.modality == "text"
     assert "faulty-1: its detect raised ZeroDivisionError" in caplog.text
 
 
 def test_pictures_texts_and_sounds_become_segments(installed: Path, decoders: Decoders) -> None:
     (shown,) = cut(tile(8), decoders)
-    assert (shown.kind, shown.payload.tobytes()) == ("image", picture(8, 8, 1).tobytes())
+    assert shown.kind == "image"
+    assert shown.payload.tobytes() == picture(8, 8, 1).tobytes()
     assert shown.content_hash == media_hash(tile(8), "image/x-tile; decoder=tile-1") != content_hash(tile(8))
     (said,) = cut(b"secret words", decoders)
-    assert (said.kind, said.payload) == ("chunk", "sdrow")
+    assert said.kind == "chunk"
+    assert said.payload == "sdrow"
     heard = cut(
         b"HUM\1" + struct.pack("<II", 8000, 24_000), decoders, sampling=Sampling(sample_rate=16_000, window_seconds=1)
     )
@@ -171,7 +176,8 @@ def test_pictures_texts_and_sounds_become_segments(installed: Path, decoders: De
     ]
     first = heard[0].payload
     expected = np.sin(np.arange(16_000) / 16_000 * 880) / 2
-    assert (first.rate, len(first.samples)) == (16_000, 16_000)
+    assert first.rate == 16_000
+    assert len(first.samples) == 16_000
     assert np.abs(first.samples - expected)[100:-100].max() < 0.01
 
 
@@ -245,7 +251,8 @@ def test_files_that_were_listed_before_get_their_decoder(
     plugin(tmp_path / "site", monkeypatch)
     assert steps.listing_differs("notes")
     report = steps.refresh("notes")
-    assert (report.edited, report.files_read) == (2, 6)
+    assert report.edited == 2
+    assert report.files_read == 6
     refresh_and_embed(steps)
     assert sorted(words) == ["picture", "sdrow"], "what no plugin decodes is not encoded again"
     assert steps.resolve("words").record.version == version

@@ -70,7 +70,8 @@ def test_a_still_picture_is_the_one_that_it_is_without_the_setting(kind: str) ->
     out = io.BytesIO()
     Image.new("RGB", (16, 12), (90, 90, 90)).save(out, kind)
     ((start, end, picture),) = picture_frames(out.getvalue(), most=8, limits=Limits())
-    assert (start, end) == (None, None)
+    assert start is None
+    assert end is None
     assert picture.tobytes() == decode_image(out.getvalue(), limits=Limits()).tobytes()
 
 
@@ -138,7 +139,8 @@ def test_frames_are_segments_with_times_and_hashes_of_their_own_in_a_worker_too(
     assert [each.content_hash for each in there] == [each.content_hash for each in here]
     assert [each.payload.tobytes() for each in there] == [each.payload.tobytes() for each in here]
     (first,) = cut(data, frames=None)
-    assert (first.kind, first.content_hash) == ("image", content_hash(data))
+    assert first.kind == "image"
+    assert first.content_hash == content_hash(data)
 
 
 def spec(**changes: Any) -> EncoderSpec:

@@ -49,7 +49,9 @@ def loudest_hertz(sound: Sound) -> float:
 def test_every_kind_gives_the_same_tone_and_length(kind: str, codec: str, layout: str) -> None:
     data = sound_file(tone(2.0, rate=48000), kind=kind, codec=codec, rate=48000, layout=layout)
     sound = decoded(data)
-    assert (sound.samples.dtype, sound.samples.ndim, sound.rate) == (np.float32, 1, RATE)
+    assert sound.samples.dtype == np.float32
+    assert sound.samples.ndim == 1
+    assert sound.rate == RATE
     assert sound.seconds == pytest.approx(2.0, abs=1 / RATE)
     assert loudest_hertz(sound) == pytest.approx(440, abs=1)
     middle = sound.samples[RATE // 2 : -RATE // 2]
@@ -81,7 +83,8 @@ def sounding(sound: Sound) -> np.ndarray:
 
 def test_a_track_that_begins_late_and_has_a_gap_keeps_its_times() -> None:
     late = decoded(clip_file(kind="matroska", sound=tone(0.5, rate=48000), sound_starts=(1.0,)))
-    assert (sounding(late)[0], sounding(late)[-1]) == (1.0, 1.4)
+    assert sounding(late)[0] == 1.0
+    assert sounding(late)[-1] == 1.4
     gap = decoded(clip_file(kind="matroska", sound=tone(0.5, rate=48000), sound_starts=(0.0, 1.2)))
     assert {0.0, 0.4, 1.3, 1.5} <= set(sounding(gap))
     assert not {0.6, 0.7, 0.8, 0.9, 1.0, 1.1} & set(sounding(gap))

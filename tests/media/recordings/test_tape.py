@@ -27,7 +27,8 @@ def test_no_more_is_read_than_asked_for() -> None:
 
     tape = Tape(source())
     assert tape.reaches(15)
-    assert (len(read), tape.end) == (2, 20)
+    assert len(read) == 2
+    assert tape.end == 20
 
 
 def test_a_part_keeps_its_samples_when_others_are_read_behind_it() -> None:

@@ -211,7 +211,8 @@ def word_xml(body: str, *, space: str = "http://schemas.openxmlformats.org/wordp
 def test_a_word_document_is_its_paragraphs_and_tables_in_order() -> None:
     pytest.importorskip("docx")
     data = docx("First line", "", "Zweite Zeile: größer")
-    assert (sniff(data).mime, sniff(data).modality) == (DOCX, "text")
+    assert sniff(data).mime == DOCX
+    assert sniff(data).modality == "text"
     assert text_of(data) == "First line\nZweite Zeile: größer\ncell 0\tcell 1\ncell 2\tcell 3\nafter the table"
 
 

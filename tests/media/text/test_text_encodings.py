@@ -81,7 +81,8 @@ def test_three_places_are_told_of_many() -> None:
 
 def test_pairs_of_surrogates_are_the_character_that_they_stand_for() -> None:
     found = decoded(FRENCH.encode() + "\ud83d\ude00".encode("utf-8", "surrogatepass"))
-    assert (found.text, found.warning) == (f"{FRENCH}\U0001f600", None)
+    assert found.text == f"{FRENCH}\U0001f600"
+    assert found.warning is None
     assert decoded(FRENCH.encode() + b"\xed\xa0\xbd").warning is not None
 
 
@@ -93,7 +94,8 @@ def test_a_nul_is_replaced_and_told_and_many_are_no_text() -> None:
     found = decoded(b"some words\x00and more words")
     assert found.text == "some words\ufffdand more words"
     assert found.warning is not None
-    assert (found.warning.kind, found.warning.where) == ("replaced NUL", "once, the first at character 10")
+    assert found.warning.kind == "replaced NUL"
+    assert found.warning.where == "once, the first at character 10"
     assert refused(b"a\x00bc\x00d" * 50).reason == "not text"
 
 
@@ -170,7 +172,8 @@ def test_a_short_text_is_read_in_the_encoding_that_the_settings_name(encoding: s
     encoding = checked_encoding(encoding)
     data = text.encode(encoding)
     found = look_at(data, None, encoding=encoding)
-    assert (found.modality, document_text(data, found.mime, limits=LIMITS).text) == ("text", text)
+    assert found.modality == "text"
+    assert document_text(data, found.mime, limits=LIMITS).text == text
 
 
 def test_a_setting_changes_nothing_that_is_utf8_or_no_text() -> None:
@@ -409,5 +412,6 @@ def test_no_codec_that_is_none_of_text_is_named_as_the_nearest(encoding: str) ->
 def test_a_cut_text_with_a_mark_is_a_text(text: str, encoding: str) -> None:
     data = text.encode(encoding) + b"\xc3"
     found = sniff(data)
-    assert (found.mime, found.modality) == ("text/plain", "text")
+    assert found.mime == "text/plain"
+    assert found.modality == "text"
     assert decode_text(data, limits=Limits()).text == text + "\ufffd"
