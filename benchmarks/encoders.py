@@ -420,7 +420,7 @@ def row_of(spec: EncoderSpec, inputs: Inputs, *, count: int | None, rounds: int)
         except Exception as error:
             row["error"] = f"{type(error).__name__}: {error}".replace(name, "…").partition("\n")[0]
         finally:
-            loading._warm.clear()  # models stay warm in the pipeline; here each leaves room for the next
+            loading.forget_models()  # models stay warm in the pipeline; here each leaves room for the next
             gc.collect()
     return row
 

@@ -47,7 +47,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="processes of each (default 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     chosen = parser.parse_args()
-    run("chain"), run("library")  # the files, read once
+    for mode in ("chain", "library"):
+        run(mode)  # the files, read once
     seconds: dict[str, list[dict[str, Any]]] = {"chain": [], "library": []}
     for _ in range(chosen.runs):
         for mode, runs in seconds.items():

@@ -1,4 +1,4 @@
-"""Commands that are killed or told to end at random moments, and what the next one must then find and do.
+"""Commands that are killed or shown to end at random moments, and what the next one must then find and do.
 
 `python -m tests.kills FOLDER NUMBER [--daemon]` runs the harness on its own and prints a line a kill.
 """
@@ -133,7 +133,7 @@ class Harness:
         """Rows of the current and the live version equal those of a store that is made of the same media at once."""
         steps = Steps(load_settings(self.root / "pipeline.yaml"))
         pointer = steps.store.serving.pointer("words")
-        current = steps.current("words")
+        current = steps.current_version("words")
         assert pointer.live is not None
         assert current is not None
         self.cuts[current.version] = self.cut

@@ -44,6 +44,12 @@ _warm: dict[tuple[str, str, str], Encoder] = {}
 _lock = threading.Lock()
 
 
+def forget_models() -> None:
+    """Drop the loaded models of this process, as if it were another one."""
+    with _lock:
+        _warm.clear()
+
+
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
     """The spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, SettingsError.
 

@@ -11,14 +11,15 @@ _log = logging.getLogger(__name__)
 
 
 def serve_kept(steps: Steps, encoders: Iterable[str], *, by: str) -> Pointer:
-    """Renew what the pointer names, then promote what may be; a version that was not checked yet is left out.
+    """Renew the releases that the pointer names, then promote what may be; skip versions without checks.
 
     One version that a check holds back does not hold back the others. Raises PromotionError where it held back
     all, or where none was checked.
     """
     pointer: Pointer | None = None
     problems = []
-    records = [record for encoder in encoders for record in reversed(steps.kept(encoder))]  # current ones last
+    # Current versions come last.
+    records = [record for encoder in encoders for record in reversed(steps.active_versions(encoder))]
     for record in records:
         candidate = steps.store.releases.candidate(record.id)
         if candidate is None or not candidate.checks:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from embed_assets import progress
 from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, home_of
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
-from embed_assets.cli.shared.status_tables import Progress
 from embed_assets.embedding.run_budget import BudgetReached
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
-from embed_assets.run_cache import forget_once, once_a_run
+from embed_assets.run_cache import clear_run_cache, run_cache
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.saved_settings import is_saved, save_settings
 from embed_assets.store.versions import VersionRecord
@@ -33,24 +33,27 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def is_fresh(steps: Steps) -> bool:
-    """Whether sources, encoders, vectors and pointers are all as they should be; encodes nothing."""
+    """Return whether sources, encoders, vectors and pointers are all up to date; encodes nothing."""
     if any(steps.listing_differs(source) for source in steps.settings.sources):
         return False
     for encoder in steps.settings.encoders:
         if steps.resolve(encoder).is_new:
             return False
-        if not all(steps.plan(record, again=True).fresh and steps.settled(record) for record in steps.kept(encoder)):
+        if not all(
+            steps.plan(record, again=True).fresh and steps.is_up_to_date(record)
+            for record in steps.active_versions(encoder)
+        ):
             return False
     return True
 
 
 def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
-    """Materialize what is not fresh; True where there was something to do.
+    """Materialize what is out of date; return whether there was something to do.
 
     Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
     """
     steps = Steps(settings)
-    with Progress(quiet=quiet) as shown, progress.listening(shown.step), once_a_run(), _imports_at_rest():
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), run_cache(), _imports_at_rest():
         if not is_saved(steps.store):
             save_settings(steps.store, settings)
         if is_fresh(steps):
@@ -62,7 +65,7 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
 
 @contextmanager
 def _imports_at_rest() -> Iterator[None]:
-    """What was imported is no garbage: collections that walk it cost a second in every 60,000 items."""
+    """Freeze imported objects: collections that walk them cost a second per 60,000 items."""
     gc.freeze()
     try:
         yield
@@ -71,7 +74,7 @@ def _imports_at_rest() -> Iterator[None]:
 
 
 def _materialize(steps: Steps, shown: Progress) -> None:
-    """Each encoder's two jobs, in this process: embed all shards of its version, then promote it."""
+    """Run each encoder's two jobs in this process: embed all shards of its version, then promote it."""
     shown.say("starting Dagster")
     import dagster as dg
 
@@ -89,20 +92,20 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     problems: list[str] = []
 
     def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
-        with _found_out_anew():
+        with _cache_cleared_after_wait():
             await_room(instance, pool, own_home=own_home, say=shown.tell)
         _execute(job, instance, tags=tags, partition_key=partition_key)
 
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
-        with _found_out_anew():
+        with _cache_cleared_after_wait():
             stack.enter_context(own_turn(instance, home, pool, say=shown.tell))
         end_dead(instance, own_home=own_home, say=shown.tell)
         for encoder in steps.settings.encoders:
             steps.resolve(encoder)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
             promote = definitions.resolve_job_def(jobs[encoder].promote.name)
-            current, *others = steps.kept(encoder)
+            current, *others = steps.active_versions(encoder)
             for record in (*others, current):  # what serves is brought up to date before a candidate is built
                 register_version(instance, names, encoder, record.version)
                 try:
@@ -128,7 +131,7 @@ def _quiet_libraries() -> None:
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # for its authors, not for who runs the command
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
 
 
 def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
@@ -141,16 +144,16 @@ def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
 
 
 @contextmanager
-def _found_out_anew() -> Iterator[None]:
-    """A wait inside may have been for a run that changed what this one has found out."""
+def _cache_cleared_after_wait() -> Iterator[None]:
+    """Clear the run cache after a wait: another run may have changed the store meanwhile."""
     began = time.monotonic()
     yield
     if time.monotonic() - began > _WAITED:
-        forget_once()
+        clear_run_cache()
 
 
 def _why(steps: Steps, record: VersionRecord) -> str:
-    """The blocking checks that hold a candidate back, with their figures."""
+    """Return the blocking checks that failed on a candidate, with their figures."""
     release = steps.store.releases.candidate(record.id)
     failures = release.failures(REQUIRED) if release else []
     if release is None or not failures:
@@ -179,7 +182,7 @@ def _execute(
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Bring the error of ours that is inside Dagster's up, so that its message is what is seen."""
+    """Raise our own error in place of the Dagster error that wraps it."""
     from dagster import DagsterError, Failure
     from dagster._core.errors import DagsterExecutionInterruptedError
 
@@ -199,5 +202,5 @@ def _own_errors() -> Iterator[None]:
 
 
 def timed(started: float) -> str:
-    """Seconds since `started`, for people."""
+    """Format the seconds since `started`."""
     return f"{time.monotonic() - started:.1f} s"

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.families.mel_spectrogram import FLOOR, HOP, RATE, log_mel, mel_hash
@@ -16,6 +15,9 @@ from embed_assets.encoders.parts.media_encoder import check_rate, samples_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 BANDS = 128  # of the picture
 SECONDS = 10.0  # of the picture, where `options["seconds"]` says nothing
@@ -40,13 +42,14 @@ class MelCnnEncoder(CnnEncoder):
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """float32 (3, size, size), normalised as pictures are; cost in pixels."""
         import torch
+        from PIL.Image import Resampling
 
         samples = samples_of(self.spec, modality, payload, rate=RATE, most=self._most)
         crop: Any = self._transform
         size = int(crop.crop_size[0])
         whole = np.zeros(self._most, dtype=np.float32)
         whole[: len(samples)] = samples
-        shades = spectrogram_picture(whole).resize((size, size), Image.Resampling.BILINEAR)
+        shades = spectrogram_picture(whole).resize((size, size), Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(shades, dtype=np.float32)).expand(3, size, size)
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (crop.mean, crop.std))
         return Prepared(modality="audio", cost=size * size, data=(pixels - mean) / deviation)
@@ -58,8 +61,10 @@ class MelCnnEncoder(CnnEncoder):
         return {**parts, "picture": picture}
 
 
-def spectrogram_picture(samples: np.ndarray) -> Image.Image:
+def spectrogram_picture(samples: np.ndarray) -> "Image":
     """Mode F, 0 to 1, (frames, 128) wide and high: -100 dB to 0 dB of full scale, low bands at the bottom."""
+    from PIL import Image
+
     depth = -10 * np.log10(FLOOR)
     shades = np.clip(log_mel(samples, BANDS) / depth + 1, 0, 1)
     return Image.fromarray(shades[::-1].astype(np.float32))

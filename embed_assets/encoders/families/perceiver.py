@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.family import Family, ModelDescription
@@ -56,6 +55,8 @@ class PerceiverEncoder(MediaEncoder):
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """float32 (frames, 3, size, size) and (samples, 1); cost in pixels of all frames."""
+        from PIL import Image, ImageOps
+
         frames = frames_of(self.spec, modality, payload, count=self._config.num_frames)
         size = self._config.image_size
         fitted = [ImageOps.fit(Image.fromarray(frame), (size, size), Image.Resampling.BILINEAR) for frame in frames]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.family import Family
@@ -44,6 +43,8 @@ class FramesEncoder(Encoder):
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """A clip's frames one by one, cost in pixels of all; a picture or text as the image encoder does it."""
+        from PIL import Image
+
         if modality != "video":
             return self._image.prepare(modality, payload, query=query)
         frames = frames_of(self.spec, modality, payload, count=None)
