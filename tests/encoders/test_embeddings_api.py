@@ -18,7 +18,7 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.catalog import builtin_specs
 from embed_assets.encoders.families.embeddings_api import MAX_INPUTS, MAX_REQUEST_TOKENS, ApiEncoder, request_slices
 from embed_assets.encoders.loading.find_weights import resolve_model
-from embed_assets.encoders.parts.embeddings_client import ApiOptions, asked_wait
+from embed_assets.encoders.parts.embeddings_client import ApiOptions, parse_retry_after
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import (
     EncoderOutputError,
@@ -224,10 +224,10 @@ def test_the_wait_is_what_the_server_requests_with_a_cap(server: Server) -> None
 
 
 def test_a_wait_may_be_a_date() -> None:
-    wait = asked_wait({"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)})
+    wait = parse_retry_after({"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)})
     assert wait is not None
     assert 25 < wait <= 30
-    assert asked_wait({}) is None
+    assert parse_retry_after({}) is None
 
 
 def test_retries_end(server: Server) -> None:
@@ -274,7 +274,7 @@ def test_an_answer_that_does_not_fit_is_refused(server: Server, fault: str, mess
 
 def test_a_server_that_ignores_dimensions_is_refused(server: Server) -> None:
     server.always = "narrow"
-    with pytest.raises(EncoderOutputError, match="dim 15 though asked for 16"):
+    with pytest.raises(EncoderOutputError, match="dim 15 where 16 dimensions were requested"):
         vectors(load(server, truncate_dim=16), "a")
 
 
@@ -406,7 +406,7 @@ def test_noise_of_a_server_leaves_the_canary() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"baseurl": "http://x/v1"}, "baseurl is not known. Known: base_url"),
+        ({"baseurl": "http://x/v1"}, "baseurl is unknown. Known: base_url"),
         ({"retries": 2.5}, "retries must be a whole number"),
         ({"timeout": "6"}, "timeout must be a number"),
         ({"max_concurrency": 0}, "above 0"),

@@ -1,4 +1,4 @@
-"""ApiEncoder: texts, by the OpenAI embeddings API or a server that speaks it."""
+"""ApiEncoder: texts, by the OpenAI embeddings API or a server with the same protocol."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,16 +36,16 @@ CANARIES = (
 
 
 class ApiEncoder(Encoder):
-    """A text's vector as the server gives it, brought to unit length.
+    """Vectors of texts as the server returns them, brought to unit length.
 
     Tokens are counted as bytes of UTF-8, an upper bound: a chunk of 8191 bytes always fits. Texts are
     cut there in segmenting mode "whole". `truncate_dim` is sent as `dimensions`.
 
     The identity is the model's names, the dimensions, and a canary: where the largest number of each
     vector of three fixed texts stands. Servers answer the same text with differences up to 1e-4, so
-    equal numbers can't be asked for; positions move in at most 1 of 50 models at that noise, and all
+    equal numbers can't be expected; positions move in at most 1 of 50 models at that noise, and all
     move with other weights. A small change of the weights goes unseen. Option `canary=False` leaves
-    the canary out, for a server that is noisier than that, and then the name is all there is.
+    the canary out, for a server that is noisier than that; then the model's name alone is the identity.
     """
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
@@ -61,7 +61,7 @@ class ApiEncoder(Encoder):
         self.dim = spec.truncate_dim or spec.dim or self._canaries().vectors.shape[1]
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """The text behind its prompt, cut to the limit; cost in bytes. Sends nothing.
+        """Put the prompt before the text and cut both to the limit; cost in bytes. Sends nothing.
 
         Raises MediaError "empty text", which the API refuses together with the rest of its request.
         """
@@ -79,12 +79,12 @@ class ApiEncoder(Encoder):
         return Prepared(modality="text", cost=len(data), data=data.decode(errors="ignore"))
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim). A vector of zeros becomes NaN where unit length is promised."""
+        """Return float32, (len(batch), dim). A vector of zeros becomes NaN if unit length is promised."""
         if not batch:
             return np.zeros((0, self.dim), dtype=np.float32)
         texts = [prepared.data for prepared in batch]
         cuts = request_slices([prepared.cost for prepared in batch], self.options.max_concurrency)
-        answers = self._client.ask_all([texts[cut] for cut in cuts])
+        answers = self._client.embed_many([texts[cut] for cut in cuts])
         self.billed_tokens += sum(answer.tokens for answer in answers)
         for answer in answers:
             self._check_dim(answer)
@@ -92,7 +92,7 @@ class ApiEncoder(Encoder):
         return _unit(vectors) if self.spec.unit_length else vectors
 
     def identity(self) -> Mapping[str, str]:
-        """Names, dimensions and canary; the server's address, the key and their options move no vector."""
+        """Return names, dimensions and canary; the server's address, the key and their options move no vector."""
         parts = {
             "api": "openai",
             "model": self.model,
@@ -108,7 +108,7 @@ class ApiEncoder(Encoder):
         return parts
 
     def tokenizer(self) -> "Tokenizer":
-        """One token for each byte of UTF-8."""
+        """Return a tokenizer with one token for each byte of UTF-8."""
         return _byte_tokenizer()
 
     @property
@@ -117,9 +117,9 @@ class ApiEncoder(Encoder):
         return max(1, self._limit - len(self.spec.document_prompt.encode()))
 
     def _canaries(self) -> Answer:
-        """Asked for once in an encoder's life: a search loads a version without a request for each question."""
+        """Embed the canaries, once in an encoder's life; loading a version for a search sends no request."""
         if self._canary is None:
-            self._canary = self._client.ask(CANARIES)
+            self._canary = self._client.embed(CANARIES)
             self.billed_tokens += self._canary.tokens
         return self._canary
 
@@ -132,7 +132,7 @@ class ApiEncoder(Encoder):
 
 
 def request_slices(costs: Sequence[int], concurrency: int) -> list[slice]:
-    """A batch as requests: within the provider's limits, and as many as may be in flight if it is large."""
+    """Cut a batch into requests within the provider's limits; a large one into as many as may be in flight."""
     share = -(-sum(costs) // concurrency)
     limit = min(MAX_REQUEST_TOKENS, max(MIN_REQUEST_BYTES, share))
     return list(_slices(costs, limit))

@@ -1,8 +1,9 @@
-"""EmbeddingsClient: ask an embeddings server, wait and ask again within bounds, check what it answers."""
+"""EmbeddingsClient: requests to an embeddings server, with bounded retries and checked answers."""
 
 import email.utils
 import math
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,9 @@ from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EmbedAssetsError, EncoderOutputError, MissingExtraError, SettingsError, WeightsError
 
 DEFAULT_KEY = "OPENAI_API_KEY"
-_BUSY = frozenset({408, 409, 429})  # and everything from 500: asked again
-_NO_KEY = "none"  # the client wants one, servers of one's own do not
+_TRANSIENT = frozenset({408, 409, 429})  # and everything from 500: tried again
+_JITTER = 0.25  # share by which waits are longer at random, so that parallel requests do not return all at once
+_NO_KEY = "none"  # the client requires a key, a server of your own may not
 
 
 def _is_amount(value: object) -> bool:
@@ -42,7 +44,7 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ApiOptions:
-    """What `spec.options` may say. The key itself is never here: `api_key_env` names where it is."""
+    """The options of a spec. The key itself is never among them: `api_key_env` names its variable."""
 
     base_url: str | None = None  # of another server that speaks the same protocol, with its /v1
     api_key_env: str | None = None  # None: OPENAI_API_KEY, and no key where base_url is set
@@ -50,17 +52,17 @@ class ApiOptions:
     timeout: float = 60.0  # seconds for one request
     retries: int = 6  # after the first attempt
     first_wait: float = 0.5  # seconds before the first retry, doubled for each one after it
-    longest_wait: float = 60.0  # seconds; caps what the server asks for too
-    canary: bool = True  # whether the identity asks the server for vectors
+    longest_wait: float = 60.0  # seconds; caps the server's Retry-After too
+    canary: bool = True  # whether the identity includes vectors of the server
     price_per_million_tokens: float | None = None  # in the provider's currency, for estimates
 
     @classmethod
     def of(cls, spec: EncoderSpec) -> "ApiOptions":
-        """The spec's options, checked. Raises SettingsError."""
+        """Return the spec's options, checked. Raises SettingsError."""
         known = [each.name for each in fields(cls)]
         for name, value in spec.options.items():
             if name not in known:
-                raise _wrong(spec, name, f"is not known. Known: {', '.join(known)}")
+                raise _wrong(spec, name, f"is unknown. Known: {', '.join(known)}")
             kind, fits = _KINDS.get(name, _AMOUNT)
             if not fits(value):
                 raise _wrong(spec, name, f"must be {kind}")
@@ -73,13 +75,13 @@ class ApiOptions:
 
     @property
     def key_variable(self) -> str | None:
-        """The environment variable with the key. Another server is not sent OpenAI's unless told to."""
+        """The environment variable with the key. Another server gets OpenAI's only if api_key_env names it."""
         return self.api_key_env or (None if self.base_url else DEFAULT_KEY)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request gave: float32 vectors in the order of its texts, and what was billed."""
+    """The answer to one request: float32 vectors in the order of its texts, and the tokens billed."""
 
     vectors: np.ndarray
     served_model: str
@@ -87,7 +89,12 @@ class Answer:
 
 
 class EmbeddingsClient:
-    """One server, one model. `ask` may be called from several threads."""
+    """One server, one model. `embed` may be called from several threads.
+
+    Retries are our own: openai's would ignore `first_wait` and `longest_wait`, never try again after a Retry-After of
+    more than two minutes, repeat a request that is over the account's quota, and sleep on when another request of
+    the batch has failed.
+    """
 
     def __init__(self, spec: EncoderSpec, model: str, options: ApiOptions) -> None:
         try:
@@ -98,18 +105,17 @@ class EmbeddingsClient:
         self._dimensions = spec.truncate_dim
         self._key = _key(spec.name, options)
         self._openai: Any = openai
-        # The client's own retries obey Retry-After without a cap.
         self._client: Any = openai.OpenAI(
             api_key=self._key, base_url=options.base_url, max_retries=0, timeout=options.timeout
         )
 
-    def ask_all(self, requests: Sequence[Sequence[str]]) -> list[Answer]:
-        """The answers to several requests, a few in flight at a time. The first failure ends them all."""
+    def embed_many(self, requests: Sequence[Sequence[str]]) -> list[Answer]:
+        """Embed several requests, a few in flight at a time. The first failure ends them all."""
         if len(requests) == 1:
-            return [self.ask(requests[0])]
+            return [self.embed(requests[0])]
         stop = threading.Event()
         with ThreadPoolExecutor(min(self._options.max_concurrency, len(requests))) as pool:
-            futures = [pool.submit(self.ask, texts, stop) for texts in requests]
+            futures = [pool.submit(self.embed, texts, stop) for texts in requests]
             try:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             finally:  # those that wait for their next attempt give up
@@ -118,77 +124,80 @@ class EmbeddingsClient:
             failed = next((future for future in done if future.exception() is not None), None)
             return [failed.result()] if failed else [future.result() for future in futures]
 
-    def ask(self, texts: Sequence[str], stop: threading.Event | None = None) -> Answer:
-        """Vectors of the texts. Raises SettingsError, WeightsError or EncoderOutputError."""
+    def embed(self, texts: Sequence[str], stop: threading.Event | None = None) -> Answer:
+        """Embed the texts. Raises SettingsError, WeightsError or EncoderOutputError."""
         stop = stop or threading.Event()
         attempt = 0
         while True:
             try:
-                return self._once(texts)
+                return self._request(texts)
             except self._openai.APIError as error:
-                if not self._may_pass(error):
-                    raise self._refused(error) from None  # the cause may quote the key
+                if not self._is_transient(error):
+                    raise self._fatal(error) from None  # the cause may quote the key
                 if attempt >= self._options.retries or stop.wait(self._wait(error, attempt)):
-                    raise self._gave_up(error, attempt + 1) from None
+                    raise self._retries_exhausted(error, attempt + 1) from None
             attempt += 1
 
-    def _once(self, texts: Sequence[str]) -> Answer:
-        asked: dict[str, Any] = {} if self._dimensions is None else {"dimensions": self._dimensions}
+    def _request(self, texts: Sequence[str]) -> Answer:
+        dimensions: dict[str, Any] = {} if self._dimensions is None else {"dimensions": self._dimensions}
         try:
-            response = self._client.embeddings.create(model=self._model, input=list(texts), **asked)
+            response = self._client.embeddings.create(model=self._model, input=list(texts), **dimensions)
             return self._checked(response, len(texts))
         except (AttributeError, TypeError, ValueError) as error:  # no JSON, or JSON of another kind
-            raise self._odd(f"no embeddings answer ({type(error).__name__})") from None
+            raise self._bad_answer(f"no embeddings answer ({type(error).__name__})") from None
 
     def _checked(self, response: Any, count: int) -> Answer:
         data = sorted(response.data, key=lambda each: each.index)  # servers may answer in any order
-        found = [each.index for each in data]
-        if found != list(range(count)):
-            raise self._odd(f"{len(found)} vectors with indices {found[:8]} for {count} texts, not one for each")
+        indices = [each.index for each in data]
+        if indices != list(range(count)):
+            raise self._bad_answer(
+                f"{len(indices)} vectors with indices {indices[:8]} for {count} texts, not one for each"
+            )
         lengths = {len(each.embedding) for each in data}
         if len(lengths) != 1 or 0 in lengths:
-            raise self._odd(f"vectors of different or no length ({sorted(lengths)[:4]}) in one answer")
+            raise self._bad_answer(f"vectors of different or no length ({sorted(lengths)[:4]}) in one answer")
         if self._dimensions is not None and lengths != {self._dimensions}:
-            raise self._odd(f"vectors of dim {lengths.pop()} though asked for {self._dimensions} dimensions")
+            raise self._bad_answer(f"vectors of dim {lengths.pop()} where {self._dimensions} dimensions were requested")
         vectors = np.array([each.embedding for each in data], dtype=np.float32)
         tokens = int(getattr(response.usage, "prompt_tokens", 0) or 0)
         return Answer(vectors, str(response.model or ""), tokens)
 
-    def _may_pass(self, error: Any) -> bool:
+    def _is_transient(self, error: Any) -> bool:
         """Whether the same request may succeed later."""
         if isinstance(error, self._openai.APIConnectionError):  # timeouts are of this class too
             return True
         status = getattr(error, "status_code", 0)
         if isinstance(error, self._openai.APIResponseValidationError) or error.code == "insufficient_quota":
             return False
-        return status in _BUSY or status >= 500
+        return status in _TRANSIENT or status >= 500
 
     def _wait(self, error: Any, attempt: int) -> float:
-        asked = asked_wait(error.response.headers) if hasattr(error, "response") else None
-        wait = self._options.first_wait * 2.0 ** min(attempt, 30) if asked is None else asked
-        return min(wait, self._options.longest_wait)
+        wait = parse_retry_after(error.response.headers) if hasattr(error, "response") else None
+        if wait is None:
+            wait = self._options.first_wait * 2.0 ** min(attempt, 30)
+        return min(wait * random.uniform(1, 1 + _JITTER), self._options.longest_wait)
 
-    def _refused(self, error: Any) -> EmbedAssetsError:
+    def _fatal(self, error: Any) -> EmbedAssetsError:
         status, key = getattr(error, "status_code", 0), self._options.key_variable
         if status in (401, 403):
             way = f"Set {key} to a key that may use" if key else "Name the variable with its key in api_key_env for"
             return SettingsError(f"Encoder {self._name!r}: the server refuses the key ({status}). {way} {self._model}.")
         if error.code == "insufficient_quota":
             return SettingsError(f"Encoder {self._name!r}: the account's quota is used up. Raise it, then run again.")
-        said = self._said(error)
+        detail = self._server_message(error)
         if status == 404:
             return WeightsError(
-                f"Encoder {self._name!r}: the server has no model {self._model!r} (404: {said}). "
+                f"Encoder {self._name!r}: the server has no model {self._model!r} (404: {detail}). "
                 "Correct the model's name or base_url."
             )
         if isinstance(error, self._openai.APIResponseValidationError) or not 400 <= status < 500:
-            return self._odd(f"an answer that can't be used ({status}: {said})")
+            return self._bad_answer(f"an answer that can't be used ({status}: {detail})")
         return SettingsError(
-            f"Encoder {self._name!r}: the server refuses the request ({status}: {said}). Correct the encoder's "
+            f"Encoder {self._name!r}: the server refuses the request ({status}: {detail}). Correct the encoder's "
             "truncate_dim, max_tokens or options for this model."
         )
 
-    def _gave_up(self, error: Any, attempts: int) -> WeightsError:
+    def _retries_exhausted(self, error: Any, attempts: int) -> WeightsError:
         status = getattr(error, "status_code", None) or type(error).__name__
         return WeightsError(
             f"Encoder {self._name!r}: no answer from the server after {attempts} attempts (last: {status}). "
@@ -196,21 +205,21 @@ class EmbeddingsClient:
             "is embedded is kept."
         )
 
-    def _odd(self, what: str) -> EncoderOutputError:
+    def _bad_answer(self, what: str) -> EncoderOutputError:
         return EncoderOutputError(
             f"Encoder {self._name!r}: the server gave {what}. Check that {self._model!r} is an embedding model "
             "of that server, and base_url."
         )
 
-    def _said(self, error: Any) -> str:
-        """The server's words, without the key if it quotes it."""
+    def _server_message(self, error: Any) -> str:
+        """Return the server's message, without the key if it quotes it."""
         body = error.body if isinstance(error.body, Mapping) else {}
-        said = str(body.get("message") or type(error).__name__)
-        return (said.replace(self._key, "***") if self._key != _NO_KEY else said)[:300]
+        message = str(body.get("message") or type(error).__name__)
+        return (message.replace(self._key, "***") if self._key != _NO_KEY else message)[:300]
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: a number, or a date. None where it asks for nothing sensible."""
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date; None if it has neither."""
     value = headers.get("retry-after", "")
     try:
         seconds = float(value)
