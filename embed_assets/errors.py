@@ -7,10 +7,10 @@ EmbedAssetsError
 │   └── DeletionError        a refresh would lose most of a source: it stops before it writes
 ├── MediaError               one media item can't be used: it is quarantined, never fatal
 ├── UnknownEncoderError      no encoder, family or model of that name
-├── WeightsError             a model's files are absent, incomplete, unsafe or not what was pinned
+├── WeightsError             a model's files are absent, incomplete, unsafe or not the pinned ones
 ├── EncoderVersionError      encoder and vectors do not belong together
-├── EncoderOutputError       an encoder returned something that its spec rules out
-├── StoreError               the store is unreachable or not what it should be
+├── EncoderOutputError       an encoder returned something that its spec excludes
+├── StoreError               the store is unreachable, or holds something else than expected
 └── PromotionError           a release may not become live
     └── MovedError           another move of the pointer came first
 """
@@ -20,12 +20,12 @@ from collections.abc import Iterable, Sequence
 
 
 def in_one_line(error: BaseException, *, most: int = 300) -> str:
-    """What a library's error says, in a line and without the place in Lance's source that it may end with."""
+    """Return a library's message in one line, without the place in Lance's source at its end."""
     return " ".join(str(error).split()).partition(", /")[0][:most]
 
 
 def named(names: Sequence[str], *, of: int | None = None) -> str:
-    """Names in quotes, and how many more there are `of` them."""
+    """Quote names, and add how many more there are `of` them."""
     more = (of or 0) - len(names)
     return ", ".join(map(repr, names)) + (f" and {more:,} more" if more > 0 else "")
 
@@ -39,7 +39,7 @@ class SettingsError(EmbedAssetsError):
 
 
 class MissingExtraError(EmbedAssetsError):
-    """An optional package is not installed; the message has the command that adds it."""
+    """An optional package is not installed; the message has the command that installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra {extra!r}: pip install 'embed-assets[{extra}]'")
@@ -57,7 +57,7 @@ class DeletionError(SourceError):
 class MediaError(EmbedAssetsError):
     """One media item can't be used. `reason` is short and countable; the item is quarantined with it.
 
-    `again`: the same bytes may be usable at the next run, since they could not be read this time.
+    `again`: the next run tries again, since the bytes could not be read this time.
     """
 
     def __init__(self, reason: str, detail: str = "", *, again: bool = False) -> None:
@@ -78,7 +78,7 @@ class UnknownEncoderError(EmbedAssetsError):
 
 
 class WeightsError(EmbedAssetsError):
-    """A model's files are absent, incomplete, unsafe or not what was pinned."""
+    """A model's files are absent, incomplete, unsafe or not the pinned ones."""
 
 
 class EncoderVersionError(EmbedAssetsError):
@@ -98,4 +98,4 @@ class PromotionError(EmbedAssetsError):
 
 
 class MovedError(PromotionError):
-    """Another move of the serving pointer came first; the message says whose."""
+    """Another move of the serving pointer came first; the message names it."""

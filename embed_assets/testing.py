@@ -58,15 +58,15 @@ OTHER_FILES = [
 
 
 class EncoderContract:
-    """What `Encoder` promises. Subclass it as `Test…` with a fixture `encoder` that returns a loaded one."""
+    """The promises of `Encoder` as tests. Subclass it as `Test…` with a fixture `encoder` that returns a loaded one."""
 
     tolerance = 1e-5  # between a segment's vectors in different batches; half precision needs more
-    sample_rate = 16_000  # Hz of the sounds, where it isn't this one: set it beside the fixture
+    sample_rate = 16_000  # Hz of the sounds; set another beside the fixture
     seconds = 2.0  # of the longest sound
     frames = 8  # of every clip
 
     def payloads(self, modality: Modality) -> list[Any]:
-        """Inputs of a modality, of different lengths and sizes; override for others."""
+        """Return inputs of a modality, of different lengths and sizes; override for others."""
         if modality == "text":
             return list(TEXTS)
         if modality == "image":
@@ -76,7 +76,7 @@ class EncoderContract:
         return [self._clip(width, height, seed) for seed, (width, height) in enumerate(SIZES[:3])]
 
     def load_again(self, encoder: Encoder) -> Encoder:
-        """A second load of the same encoder; override where the registry can't load it."""
+        """Load the same encoder a second time; override if the registry can't load it."""
         return load_encoder(encoder.spec, device=encoder.device, dtype=encoder.dtype)
 
     def test_vectors_are_float32_of_the_promised_shape(self, encoder: Encoder) -> None:
@@ -175,9 +175,9 @@ class EncoderContract:
             self._assert_close(again.encode(batch), encoder.encode(batch), modality)
 
     def _clip(self, width: int, height: int, seed: int) -> Clip:
-        """Every second clip has no sound."""
-        heard = sound(self.seconds, self.sample_rate, seed) if seed % 2 == 0 else None
-        return clip(width, height, self.frames, seed, sound=heard)
+        """Make a clip; every second one has no sound."""
+        track = sound(self.seconds, self.sample_rate, seed) if seed % 2 == 0 else None
+        return clip(width, height, self.frames, seed, sound=track)
 
     def _batches(self, encoder: Encoder) -> list[tuple[Modality, list[Prepared]]]:
         return [
@@ -185,37 +185,37 @@ class EncoderContract:
             for modality in encoder.spec.modalities
         ]
 
-    def _assert_close(self, found: np.ndarray, expected: np.ndarray, modality: str) -> None:
+    def _assert_close(self, vectors: np.ndarray, expected: np.ndarray, modality: str) -> None:
         scale = max(1.0, float(np.abs(expected).max()))  # vectors that are not of unit length
-        assert np.abs(found - expected).max() <= self.tolerance * scale, modality
+        assert np.abs(vectors - expected).max() <= self.tolerance * scale, modality
 
 
 class MediaContract(ABC):
-    """What a `Decoder` promises. Subclass it as `Test…` with a fixture `decoder`, and say what is good and broken.
+    """The promises of a `Decoder` as tests. Subclass it as `Test…` with a fixture `decoder`, good and broken files.
 
     The package under test has to be installed: workers and listings find the decoder by its entry point.
     """
 
     @abstractmethod
     def good(self) -> list[bytes]:
-        """Whole files that are of the type."""
+        """Return whole files of the type."""
 
     @abstractmethod
     def broken(self) -> list[bytes]:
-        """Files that the decoder takes for its own, and that are damaged."""
+        """Return damaged files that the decoder takes for its own."""
 
     def others(self) -> list[bytes]:
-        """Files that are none of its type; override to add those that come near."""
+        """Return files of other types; override to add similar ones."""
         return OTHER_FILES
 
     def test_it_is_found_by_its_entry_point(self, decoder: Decoder) -> None:
         plugins = decoder_plugins()
-        assert plugins.good.get(decoder.name) == decoder, [each.said for each in plugins.broken]
+        assert plugins.good.get(decoder.name) == decoder, [each.message for each in plugins.broken]
 
     def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
         for data in [*self.good(), *self.broken()]:
-            found = refine(data, sniff(data))
-            assert (decoded_by(found.mime), found.modality) == (decoder.id, decoder.modality), data[:60]
+            kind = refine(data, sniff(data))
+            assert (decoded_by(kind.mime), kind.modality) == (decoder.id, decoder.modality), data[:60]
 
     def test_other_files_are_refused(self, decoder: Decoder) -> None:
         for data in self.others():
@@ -229,25 +229,25 @@ class MediaContract(ABC):
     def test_good_files_decode_in_a_process_of_their_own(self, decoder: Decoder) -> None:
         with Decoders() as decoders:
             for data in self.good():
-                found = decoders.run(decode_added, data, decoder=decoder.name, limits=Limits())
-                assert _content(found) == _content(decode_added(data, decoder=decoder.name, limits=Limits()))
+                payload = decoders.run(decode_added, data, decoder=decoder.name, limits=Limits())
+                assert _content(payload) == _content(decode_added(data, decoder=decoder.name, limits=Limits()))
 
     def test_several_threads_decode_the_same(self, decoder: Decoder) -> None:
         data = self.good()[0]
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(decoder.decode, [data] * 8, repeat(Limits())))
-        assert len({_content(each) for each in found}) == 1
+            payloads = list(pool.map(decoder.decode, [data] * 8, repeat(Limits())))
+        assert len({_content(each) for each in payloads}) == 1
 
     def test_broken_files_raise_media_errors(self, decoder: Decoder) -> None:
         for data in self.broken():
-            error = _refused(decoder, data, Limits())
+            error = _decode_error(decoder, data, Limits())
             assert error is not None, data[:60]
             assert 0 < len(error.reason) < 40, "a reason is counted: short, without figures"
 
     def test_files_cut_short_raise_nothing_but_media_errors(self, decoder: Decoder) -> None:
         for data in self.good():
             for part in range(16):
-                _refused(decoder, data[: len(data) * part // 16], Limits())
+                _decode_error(decoder, data[: len(data) * part // 16], Limits())
 
     def test_what_is_over_a_limit_is_refused(self, decoder: Decoder) -> None:
         for data in self.good():
@@ -259,8 +259,8 @@ class MediaContract(ABC):
             assert error is not None and error.reason.startswith("too "), error
 
 
-def _refused(decoder: Decoder, data: bytes, limits: Limits) -> MediaError | None:
-    """What the decoder says of a file that it can't decode; any error but a MediaError fails the test."""
+def _decode_error(decoder: Decoder, data: bytes, limits: Limits) -> MediaError | None:
+    """Return the MediaError of a file that can't be decoded, or None; any other error fails the test."""
     try:
         decoder.decode(data, limits)
     except MediaError as error:
@@ -269,14 +269,14 @@ def _refused(decoder: Decoder, data: bytes, limits: Limits) -> MediaError | None
 
 
 def _content(payload: Any) -> Any:
-    """Something that is equal for equal payloads."""
+    """Return a value that is equal for equal payloads."""
     if isinstance(payload, Sound):
         return payload.rate, payload.samples.tobytes()
     return (payload.mode, payload.size, payload.tobytes()) if isinstance(payload, Image.Image) else payload
 
 
 def picture(width: int, height: int, seed: int) -> Image.Image:
-    """An RGB picture with coarse and fine structure, the same for the same seed."""
+    """Draw an RGB picture with coarse and fine structure, the same for the same seed."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((width, height))
     noise = random.integers(-20, 20, (height, width, 3))
@@ -284,7 +284,7 @@ def picture(width: int, height: int, seed: int) -> Image.Image:
 
 
 def sound(seconds: float, rate: int, seed: int) -> Sound:
-    """Three tones that swell and fade, and a little noise, the same for the same seed."""
+    """Make three tones that swell and fade, and a little noise, the same for the same seed."""
     random = np.random.default_rng(seed)
     at = np.arange(round(seconds * rate)) / rate
     tones = [np.sin(2 * np.pi * hertz * at) for hertz in random.uniform(100, 0.3 * rate, 3)]
@@ -294,7 +294,7 @@ def sound(seconds: float, rate: int, seed: int) -> Sound:
 
 
 def clip(width: int, height: int, frames: int, seed: int, *, sound: Sound | None = None) -> Clip:
-    """A picture that moves to the right, 25 frames a second, the same for the same seed."""
+    """Make a clip of a picture that moves to the right, 25 frames a second, the same for the same seed."""
     first = np.asarray(picture(width, height, seed))
     moved = np.stack([np.roll(first, step * max(1, width // 16), axis=1) for step in range(frames)])
     return Clip(frames=moved, times=np.arange(frames) / 25, sound=sound)

@@ -1,1 +1,1 @@
-"""Demo without network: a corpus, judged queries and a tiny CLIP model."""
+"""Demo without network: a corpus, labelled queries and a tiny CLIP model."""

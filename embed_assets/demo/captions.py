@@ -1,4 +1,4 @@
-"""Captions for training: sentences, phrases and bare words, each with what it asks of a picture."""
+"""Captions for training: sentences, phrases and bare words, each with the facts that it names of a picture."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ class Caption:
 
 
 def scene_facts(scene: Scene) -> dict[str, str]:
-    """What a picture of this scene is."""
+    """Return the facts of a picture of this scene."""
     return {"size": scene.size, "colour": scene.colour, "shape": scene.shape, "position": scene.position}
 
 
 def digit_facts(digit: int) -> dict[str, str]:
-    """What a picture of this digit is; `word` and `digit` name the same fact."""
+    """Return the facts of a picture of this digit; `word` and `digit` name the same fact."""
     return {"digit": str(digit), "word": WORDS[digit]}
 
 
 def draw_caption(facts: dict[str, str], rng: random.Random) -> Caption:
-    """One of the captions that fit the facts: three scene captions in four name all four facts."""
+    """Draw one of the captions that fit the facts: three scene captions in four name all four facts."""
     templates = SCENE_TEMPLATES if rng.random() < 3 / 4 else SHORT_TEMPLATES
     return fill_template(rng.choice(DIGIT_TEMPLATES if "digit" in facts else templates), facts)
 
 
 def fill_template(template: str, facts: dict[str, str]) -> Caption:
-    """The template with the facts put in; it asks only for the facts it names."""
+    """Fill the template with its facts; the caption requires only those."""
     asks = {name: value for name, value in facts.items() if f"{{{name}}}" in template}
     return Caption(text=template.format(**facts), asks=asks)
 

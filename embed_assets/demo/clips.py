@@ -37,7 +37,7 @@ Pose = tuple[Point, float, float]  # centre and radius in pixels, part of a full
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """What one video shows."""
+    """The contents of one video."""
 
     colour: str
     shape: str
@@ -57,12 +57,12 @@ class Script:
 
 
 def clip_scripts() -> list[Script]:
-    """All videos in a fixed order."""
-    found: list[Script] = []
+    """List all videos in a fixed order."""
+    scripts: list[Script] = []
     for subject in SUBJECTS:
         colour, shape = subject.split()
         motions = MOTIONS if shape != "circle" else MOTIONS[:-1]  # a circle that turns stands still
-        for number in range(len(found), len(found) + VARIANTS):
+        for number in range(len(scripts), len(scripts) + VARIANTS):
             script = Script(
                 colour=colour,
                 shape=shape,
@@ -70,8 +70,8 @@ def clip_scripts() -> list[Script]:
                 suffix=SUFFIXES[number % len(SUFFIXES)],
                 with_sound=number % SILENT != SILENT - 1,
             )
-            found.append(script)
-    return found
+            scripts.append(script)
+    return scripts
 
 
 def write_clips(folder: Path) -> None:
@@ -91,7 +91,7 @@ def write_clips(folder: Path) -> None:
 
 
 def draw_frames(script: Script, rng: random.Random, *, count: int) -> list[Image]:
-    """The frames, RGB, 128 x 128, from the first pose to the last; grain and ground stand still."""
+    """Draw the frames, RGB, 128 x 128, from the first pose to the last; grain and ground stand still."""
     from PIL import Image, ImageDraw
 
     ground, colour = background(rng), jittered_colour(script.colour, rng)
@@ -108,7 +108,7 @@ def draw_frames(script: Script, rng: random.Random, *, count: int) -> list[Image
 
 
 def _course(motion: str, rng: random.Random) -> Callable[[float], Pose]:
-    """The pose at each part of the time, from 0 to 1: between two corners, or in one of them."""
+    """Return the pose at each part of the time, from 0 to 1: between two corners, or in one of them."""
     (left, top), (right, bottom) = CENTRES["top left"], CENTRES["bottom right"]
     x, y, radius = rng.choice((left, right)), rng.choice((top, bottom)), rng.uniform(18, 29)
     small, large = rng.uniform(13, 17), rng.uniform(28, 33)
@@ -134,6 +134,6 @@ def _between(start: Pose, end: Pose, part: float) -> Pose:
 
 
 def _tone(rng: random.Random, count: int, *, rate: int) -> np.ndarray:
-    """A chord of two sines, float64 (count,)."""
+    """Make a chord of two sines, float64 (count,)."""
     times, hertz = np.arange(count) / rate, rng.uniform(150, 900)
     return 0.2 * np.sin(2 * np.pi * hertz * times) + 0.1 * np.sin(3 * np.pi * hertz * times)

@@ -16,7 +16,7 @@ STAMP_NAME = ".complete"
 
 
 def write_corpus(folder: Path) -> None:
-    """Write a folder for each source, and `queries/` for what is asked; a finished corpus is left as it is.
+    """Write a folder for each source, and `queries/` for files to search with; a finished corpus stays as it is.
 
     A folder written by another Python is brought up to date, because the documentation differs.
     """

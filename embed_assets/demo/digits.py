@@ -15,17 +15,17 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def digit_caption(digit: int) -> str:
-    """The digit as a phrase, such as "a handwritten seven"."""
+    """Return the digit as a phrase, such as "a handwritten seven"."""
     return f"a handwritten {WORDS[digit]}"
 
 
 def training_digits() -> list[tuple[int, Image, int]]:
-    """(index, picture, digit) of the samples with an even index."""
+    """Return (index, picture, digit) of the samples with an even index."""
     return _digits(first=0)
 
 
 def held_out_digits() -> list[tuple[int, Image, int]]:
-    """(index, picture, digit) of the samples with an odd index, which the model never sees."""
+    """Return (index, picture, digit) of the samples with an odd index, which the model never gets."""
     return _digits(first=1)
 
 

@@ -46,17 +46,17 @@ class Passage:
 
 
 def passages() -> list[Passage]:
-    """Every passage in a fixed order; of names that share a docstring, the first."""
-    found: dict[str, Passage] = {}
+    """List every passage in a fixed order; of names that share a docstring, the first."""
+    by_body: dict[str, Passage] = {}
     for name in MODULES:
         module = importlib.import_module(name)
         for passage in _passage(module, name, "module", name):
-            found.setdefault(_body(passage), passage)
+            by_body.setdefault(_body(passage), passage)
         members = dict(_members(module))
         for member, value in members.items():
             for passage in _documented(value, _dotted(name, member), name, members=members):
-                found.setdefault(_body(passage), passage)
-    return list(found.values())
+                by_body.setdefault(_body(passage), passage)
+    return list(by_body.values())
 
 
 def _body(passage: Passage) -> str:
@@ -67,27 +67,27 @@ def write_docs(folder: Path) -> None:
     """Write one UTF-8 file per passage with their sidecar."""
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, str]] = []
-    taken: set[str] = set()
+    stems: set[str] = set()
     for passage in passages():
-        name = _file_name(passage, taken)
+        name = _file_name(passage, stems)
         (folder / name).write_text(passage.text, encoding="utf-8", newline="\n")
         rows.append({"file": name, "label": passage.label, "module": passage.module})
     write_sidecar(folder, rows)
 
 
-def _file_name(passage: Passage, taken: set[str]) -> str:
-    """The dotted name, with the label behind it where another file differs by case alone."""
+def _file_name(passage: Passage, stems: set[str]) -> str:
+    """Return the dotted name, followed by the label if another file differs by case alone."""
     stem = passage.name
-    if stem.lower() in taken:
+    if stem.lower() in stems:
         stem = f"{stem}-{passage.label}"
-    if stem.lower() in taken:
+    if stem.lower() in stems:
         stem += f"-{hashlib.sha256(passage.name.encode()).hexdigest()[:6]}"
-    taken.add(stem.lower())
+    stems.add(stem.lower())
     return f"{stem}.txt"
 
 
 def _members(module: ModuleType) -> Iterator[tuple[str, object]]:
-    """The module's public classes and functions: those in `__all__`, else those it defines itself."""
+    """Iterate over the module's public classes and functions: those in `__all__`, else those it defines itself."""
     public = getattr(module, "__all__", None)
     homes = {module.__name__, f"_{module.__name__}"}
     for name in sorted(public if public is not None else vars(module)):
@@ -108,32 +108,32 @@ def _documented(value: object, name: str, module: str, *, members: dict[str, obj
 
 
 def _methods(value: type, module: str, members: dict[str, object]) -> dict[str, object]:
-    """The class's own members and those of its private bases, which have no passages of their own.
+    """Return the class's own members and those of its private bases, which have no passages of their own.
 
     Python moves methods between a class and such bases (`pathlib.Path` in 3.13); the names stay.
     """
     package = module.partition(".")[0]
-    found: dict[str, object] = {}
+    methods: dict[str, object] = {}
     for base in reversed(value.__mro__):
         public = any(base is member for member in members.values())
         if base is value or (not public and base.__module__.partition(".")[0] == package):
-            found.update(vars(base))
-    return found
+            methods.update(vars(base))
+    return methods
 
 
 def _is_method(value: object) -> bool:
-    """Methods of every kind; a property that has a docstring counts as one."""
+    """Whether it is a method of any kind; a property that has a docstring counts as one."""
     return inspect.isroutine(value) or isinstance(value, property | staticmethod | classmethod)
 
 
 def _of_the_library(method: object) -> bool:
-    """False for what other packages hang on its classes, as transformers does on `logging.Logger`."""
+    """Whether the standard library defines it; transformers, for one, adds methods to `logging.Logger`."""
     home = getattr(method, "__module__", None)  # None for methods written in C
     return not isinstance(home, str) or home.partition(".")[0] in sys.stdlib_module_names
 
 
 def _passage(value: object, name: str, label: str, module: str) -> Iterator[Passage]:
-    """The passage, or nothing where there is no docstring worth the name."""
+    """Iterate over the passage, or nothing if there is no docstring worth the name."""
     documentation = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
     # A C method without a docstring shows that of its type, or of `object`.
     if not isinstance(documentation, str) or documentation in (type(value).__doc__, _OBJECT_DOCSTRING):
@@ -146,7 +146,7 @@ def _passage(value: object, name: str, label: str, module: str) -> Iterator[Pass
 
 
 def _signature(value: object) -> str:
-    """The signature with every default that may differ between runs or machines shown as `...`."""
+    """Return the signature with every default that may differ between runs or machines shown as `...`."""
     target: Any = value.__func__ if isinstance(value, staticmethod | classmethod) else value
     try:
         signature = inspect.signature(target)

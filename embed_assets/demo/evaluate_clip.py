@@ -24,7 +24,7 @@ class _Side:
 
 
 def evaluate_clip(folder: Path) -> dict[str, float]:
-    """Recall@1 by direction and part; every query is asked against scenes and digits together."""
+    """Measure recall@1 by direction and part; every query is searched among scenes and digits together."""
     import torch
     from transformers import CLIPModel, CLIPProcessor
 
@@ -79,7 +79,7 @@ def _part(side: _Side, part: str) -> _Side:
 
 
 def _recall(queries: _Side, answers: _Side, *, itself: bool = False) -> float:
-    """Share of queries whose nearest answer has their label; `itself` drops the query's own picture."""
+    """Return the share of queries whose nearest answer has their label; `itself` drops the query's own picture."""
     nearest = (queries.vectors @ answers.vectors.T).topk(2).indices[:, 1 if itself else 0].tolist()
     hits = [answers.labels[near] == label for near, label in zip(nearest, queries.labels, strict=True)]
     return sum(hits) / len(hits)

@@ -31,7 +31,7 @@ SEARCHES = (
 
 
 def demo_settings(home: str | Path = HOME) -> PipelineSettings:
-    """The packaged pipeline.yaml, with media and store below `home`."""
+    """Read the packaged pipeline.yaml, with media and store below `home`."""
     import yaml
 
     values = yaml.safe_load((files("embed_assets.demo") / "pipeline.yaml").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def demo_settings(home: str | Path = HOME) -> PipelineSettings:
 
 
 def write_media(home: str | Path = HOME) -> None:
-    """The demo's media below `home`; a second call takes milliseconds."""
+    """Write the demo's media below `home`; a second call takes milliseconds."""
     folder = Path(home) / "media"
     folder.mkdir(parents=True, exist_ok=True)
     write_corpus(folder)

@@ -53,7 +53,7 @@ class Scene:
 
 
 def all_scenes() -> list[Scene]:
-    """Every combination, training and held out."""
+    """List every combination, training and held out."""
     return [
         Scene(size=size, colour=colour, shape=shape, position=position)
         for size, colour, shape, position in itertools.product(RADII, COLOURS, SHAPES, CENTRES)
@@ -61,12 +61,12 @@ def all_scenes() -> list[Scene]:
 
 
 def training_scenes() -> list[Scene]:
-    """The half that the model sees."""
+    """List the half that the model is trained on."""
     return [scene for scene in all_scenes() if scene not in set(held_out_scenes())]
 
 
 def held_out_scenes() -> list[Scene]:
-    """The half that the model never sees; chosen by hash, so no attribute decides the side."""
+    """List the half that the model never gets; chosen by hash, so no attribute decides the side."""
     scenes = sorted(all_scenes(), key=lambda scene: hashlib.sha256(scene.label.encode()).digest())
     chosen = set(scenes[: len(scenes) // 2])
     return [scene for scene in all_scenes() if scene in chosen]
@@ -100,7 +100,7 @@ def write_scenes(folder: Path) -> None:
 
 
 def background(rng: random.Random) -> Image:
-    """128 x 128 pixels of a grey with a slight tint that drifts from top to bottom."""
+    """Draw 128 x 128 pixels of a grey with a slight tint that drifts from top to bottom."""
     from PIL import Image
 
     grey = rng.choice((rng.randint(15, 60), rng.randint(105, 135), rng.randint(195, 240)))
@@ -116,13 +116,13 @@ def _jittered_centre(scene: Scene, rng: random.Random) -> tuple[float, float]:
 
 
 def jittered_colour(colour: str, rng: random.Random) -> tuple[int, int, int]:
-    """A shade of the colour."""
+    """Draw a shade of the colour."""
     red, green, blue = (min(255, max(0, part + rng.randint(-12, 12))) for part in COLOURS[colour])
     return red, green, blue
 
 
 def outline(shape: str, centre: tuple[float, float], radius: float, *, turn: float = 0.0) -> list[tuple[float, float]]:
-    """Corner points of the shape, turned clockwise by a part of a full turn; a circle has 40 corners."""
+    """Return corner points of the shape, turned clockwise by a part of a full turn; a circle has 40 corners."""
     x, y = centre
     if not turn:
         return [(x + radius * dx, y + radius * dy) for dx, dy in _unit_outline(shape)]

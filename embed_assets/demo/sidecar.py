@@ -10,7 +10,7 @@ SIDECAR_NAME = "sidecar.jsonl"
 
 
 def read_sidecar(folder: Path) -> list[dict[str, str]]:
-    """Rows of the folder's sidecar; empty when there is none."""
+    """Read the rows of the folder's sidecar; empty when there is none."""
     path = folder / SIDECAR_NAME
     if not path.is_file():
         return []

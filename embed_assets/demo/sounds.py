@@ -1,4 +1,4 @@
-"""Generated sounds of eight kinds, and the sounds that the judged queries ask with."""
+"""Generated sounds of eight kinds, and those of the labelled queries."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def write_sounds(folder: Path) -> None:
 
 
 def write_query_sounds(folder: Path) -> None:
-    """Write the sounds to ask with: variants that `write_sounds` does not write."""
+    """Write the sounds to search with: variants that `write_sounds` does not write."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, label, variant in query_sounds():
         write_sound(folder / name, make_sound(label, variant=variant, rate=SOUNDS["flac"].rate))
 
 
 def query_sounds() -> list[tuple[str, str, int]]:
-    """(file name, label, variant) of each."""
+    """List (file name, label, variant) of the queries' sounds."""
     return [
         (f"{label.replace(' ', '-')}-{number}.flac", label, VARIANTS + number)
         for label in KINDS
@@ -51,12 +51,12 @@ def query_sounds() -> list[tuple[str, str, int]]:
 
 
 def sound_caption(label: str) -> str:
-    """The kind as a phrase, such as "a rising sweep"."""
+    """Return the kind as a phrase, such as "a rising sweep"."""
     return label if label.endswith("s") else f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
 
 
 def make_sound(label: str, *, variant: int, rate: int) -> np.ndarray:
-    """Samples, float64 (n,), of 1.2 to 2.5 s; the same kind and variant always give the same sound."""
+    """Make samples, float64 (n,), of 1.2 to 2.5 s; the same kind and variant always give the same sound."""
     rng = np.random.default_rng([*f"{label}/{variant}".encode()])
     times = np.arange(int(rng.uniform(1.2, 2.5) * rate)) / rate
     tone = KINDS[label](rng, times, rate)
@@ -73,8 +73,8 @@ def _organ_chord(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _plucked_string(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
-    """Karplus and Strong 1983: noise in a loop of one period, each round the mean of two neighbours."""
-    found = np.zeros(len(times))
+    """Pluck as Karplus and Strong, 1983: noise in a loop of one period, each round the mean of two neighbours."""
+    samples = np.zeros(len(times))
     for start in _beats(rng, times, every=rng.uniform(0.3, 0.9)):
         begin = round(start * rate)
         loop = rng.uniform(-1, 1, round(rate / rng.uniform(90, 440)))
@@ -82,16 +82,16 @@ def _plucked_string(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
         for _ in range((len(times) - begin) // len(loop) + 1):
             rounds.append(loop)
             loop, before = 0.498 * (loop + np.concatenate(([before], loop[:-1]))), loop[-1]
-        found[begin:] += np.concatenate(rounds)[: len(times) - begin]
-    return found
+        samples[begin:] += np.concatenate(rounds)[: len(times) - begin]
+    return samples
 
 
 def _bell(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
     strike, length = rng.uniform(450, 900), rng.uniform(0.4, 0.9)
-    found = np.zeros(len(times))
+    samples = np.zeros(len(times))
     for step, level, fade in BELL:
-        found += level * _tone(times, strike * step) * np.exp(-times / (length * fade))
-    return found
+        samples += level * _tone(times, strike * step) * np.exp(-times / (length * fade))
+    return samples
 
 
 def _rising_sweep(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
@@ -105,14 +105,14 @@ def _falling_sweep(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _drum_beat(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
-    found = np.zeros(len(times))
+    samples = np.zeros(len(times))
     deep, snare = rng.uniform(50, 110), rng.uniform(0.3, 0.9)
     for number, start in enumerate(_beats(rng, times, every=rng.uniform(0.18, 0.4))):
         since = times - start
         fade = np.where(since < 0, 0, np.exp(-np.maximum(since, 0) / (0.12 if number % 2 == 0 else 0.07)))
         skin = _tone(times, deep * (1 + 2 * np.exp(-np.maximum(since, 0) / 0.03)))
-        found += fade * (skin if number % 2 == 0 else snare * rng.normal(0, 0.5, len(times)))
-    return found
+        samples += fade * (skin if number % 2 == 0 else snare * rng.normal(0, 0.5, len(times)))
+    return samples
 
 
 def _noise_bursts(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
@@ -121,7 +121,7 @@ def _noise_bursts(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _siren(rng: Random, times: np.ndarray, rate: int) -> np.ndarray:
-    """Pulses whose pitch swings, or jumps between two tones."""
+    """Make pulses whose pitch swings, or jumps between two tones."""
     swing = np.sin(2 * np.pi * (rng.uniform(0.7, 3) * times + rng.uniform()))
     if rng.uniform() < 0.5:
         swing = np.sign(swing)
@@ -142,10 +142,10 @@ KINDS: dict[str, Synthesis] = {
 
 
 def _tone(times: np.ndarray, hertz: float | np.ndarray) -> np.ndarray:
-    """A sine of a fixed or a changing frequency."""
+    """Make a sine of a fixed or a changing frequency."""
     return np.sin(2 * np.pi * np.cumsum(np.broadcast_to(hertz, times.shape)) * (times[1] - times[0]))
 
 
 def _beats(rng: Random, times: np.ndarray, *, every: float) -> np.ndarray:
-    """When each stroke begins, in seconds; players are never exactly in time."""
+    """Return when each stroke begins, in seconds; players are never exactly in time."""
     return np.array([start + rng.uniform(0, 0.03) for start in np.arange(0, times[-1] - 0.1, every)])

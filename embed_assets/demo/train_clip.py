@@ -60,7 +60,7 @@ def train_clip(*, out: Path, steps: int = STEPS, scene_variants: int = SCENE_VAR
 
 
 def build_tokenizer() -> CLIPTokenizer:
-    """A byte-pair tokenizer of the captions' words, laid out as CLIP's: bytes, bytes at a word's end, merges.
+    """Build a byte-pair tokenizer of the captions' words, laid out as CLIP's: bytes, bytes at a word's end, merges.
 
     All 256 bytes are in it, because an unknown one would become the end token, at which CLIP pools.
     """
@@ -76,7 +76,7 @@ def build_tokenizer() -> CLIPTokenizer:
 
 
 def build_model(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """An untrained CLIP of about 450,000 parameters with the tokenizer's numbers in its config."""
+    """Build an untrained CLIP of about 450,000 parameters with the tokenizer's numbers in its config."""
     from transformers import CLIPConfig, CLIPModel
 
     text = {
@@ -94,7 +94,7 @@ def build_model(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 def _learn_merges() -> list[tuple[str, str]]:
-    """Pairs merged into one token, most useful first, learned from every caption of the training half."""
+    """Learn the pairs merged into one token, most useful first, from every caption of the training half."""
     import json
 
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -117,7 +117,7 @@ def _all_texts() -> list[str]:
 
 
 def _image_processor() -> object:
-    """Resizes any picture to 32 x 32 without a crop: a crop would cut off the corners that captions name."""
+    """Resize any picture to 32 x 32 without a crop: a crop would cut off the corners that captions name."""
     from transformers import CLIPImageProcessor
 
     size = {"height": IMAGE_SIDE, "width": IMAGE_SIDE}
@@ -148,7 +148,7 @@ def _pixels(processor: CLIPProcessor, subjects: Iterable[list[Image]]) -> torch.
 
 
 def _shaken(picture: Image, rng: random.Random) -> Image:
-    """The picture turned, moved and resized a little, so that 899 digits teach more than themselves."""
+    """Turn, move and resize the picture a little, so that 899 digits teach more than themselves."""
     from PIL import Image
 
     angle, scale = rng.uniform(-12, 12), rng.uniform(0.85, 1.1)
@@ -188,7 +188,7 @@ def _train(model: CLIPModel, tokenizer: CLIPTokenizer, pools: tuple[Pool, Pool],
 def _batch_loss(
     model: CLIPModel, tokenizer: CLIPTokenizer, pools: tuple[Pool, Pool], rng: random.Random
 ) -> torch.Tensor:
-    """Contrastive loss in both directions; where a caption fits several pictures, all are right."""
+    """Return the contrastive loss in both directions; if a caption fits several pictures, all are right."""
     import torch
 
     facts, pixels = _draw_batch(pools, rng)

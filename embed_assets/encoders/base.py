@@ -1,4 +1,4 @@
-"""Encoder: what every family implements; prepare on threads, encode in batches, tell the identity."""
+"""Encoder: the interface of every family; prepare on threads, encode in batches, name the identity."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Prepared:
     """One segment, ready for the model: tokenised or resized.
 
     `cost` is what a batch budget counts: tokens of a text, pixels of a picture or of all frames of a
-    clip, and for sounds the pixels of a picture of equal work (224 x 224 a second where nothing is known).
+    clip, and for sounds the pixels of a picture of equal work (224 x 224 a second if nothing else is known).
     """
 
     modality: Modality
@@ -50,22 +50,22 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """Vectors of one batch of one modality: float32, (len(batch), dim), in input order.
+        """Encode one batch of one modality: float32, (len(batch), dim), in input order.
 
-        Unit length if the spec says so; the same vector whatever else is in the batch, within 1e-5.
+        Unit length if the spec has it; the same vector whatever else is in the batch, within 1e-5.
         An empty batch gives shape (0, dim).
         """
 
     @abstractmethod
     def identity(self) -> Mapping[str, str]:
-        """What was effectively loaded, as name → sha256 or short value; equal identity, equal vectors.
+        """Return everything loaded that moves a vector, as name → sha256 or short value; equal identity, equal vectors.
 
         Weights, config, tokenizer, preprocessing, pooling, prompts, truncation, dtype, each under its
-        own name, so that a difference between two versions can be told. No path, no device.
+        own name, so that a difference between two versions has a name. No path, no device.
         """
 
     def tokenizer(self) -> "Tokenizer | None":
-        """The tokenizer that chunks are measured with (no truncation, no padding), or None."""
+        """Return the tokenizer that chunks are measured with (no truncation, no padding), or None."""
         return None
 
     @property

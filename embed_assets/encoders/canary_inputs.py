@@ -21,11 +21,11 @@ TEXTS = (
 )
 SIZES = ((96, 64), (320, 240))  # width, height
 SECONDS = 1.3
-RATE = 16_000  # Hz, where the spec names none
-FRAMES = 8  # where the spec names none
+RATE = 16_000  # Hz, if the spec names none
+FRAMES = 8  # if the spec names none
 CLIP_SIZE = (128, 96)
 
-# Largest difference that is no movement, as a share of the largest number (1 for unit length). Batches,
+# Largest difference that does not count as movement, as a share of the largest number (1 for unit length). Batches,
 # padding and threads move float32 by 1.4e-7; half precision rounds by 4.9e-4 (float16) and 3.9e-3
 # (bfloat16) at every layer; servers answer the same text with differences up to 1e-4.
 BOUNDS: Mapping[str, float] = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 3e-2}
@@ -33,7 +33,7 @@ SERVER_BOUND = 1e-3
 
 
 def canary_payloads(spec: EncoderSpec, modality: Modality) -> list[Any]:
-    """Inputs of one modality; made of whole numbers, so that no library's random numbers enter."""
+    """Make the inputs of one modality, of whole numbers, so that no library's random numbers enter."""
     if modality == "text":
         return list(TEXTS)
     if modality == "image":
@@ -45,16 +45,16 @@ def canary_payloads(spec: EncoderSpec, modality: Modality) -> list[Any]:
 
 
 def canary_vectors(encoder: Encoder) -> dict[str, np.ndarray]:
-    """Vectors of the canaries by modality: float32, (inputs, dim). Each is encoded alone: no padding enters."""
-    found: dict[str, np.ndarray] = {}
+    """Encode the canaries: float32 (inputs, dim) by modality. Each is encoded alone: no padding enters."""
+    vectors: dict[str, np.ndarray] = {}
     for modality in encoder.spec.modalities:
         prepared = [encoder.prepare(modality, payload) for payload in canary_payloads(encoder.spec, modality)]
-        found[modality] = np.concatenate([encoder.encode([one]) for one in prepared])
-    return found
+        vectors[modality] = np.concatenate([encoder.encode([one]) for one in prepared])
+    return vectors
 
 
 def movement(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Largest difference by modality, as a share of the largest number; infinite where shapes differ."""
+    """Return the largest difference by modality, as a share of the largest number; infinite if shapes differ."""
     moved = {}
     for modality, old in before.items():
         new = now.get(modality)
@@ -67,19 +67,19 @@ def movement(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) ->
 
 
 def bound_of(spec: EncoderSpec, dtype: str) -> float:
-    """How far canaries of an encoder may move before they count as moved."""
+    """Return how far canaries of an encoder may move before they count as moved."""
     return SERVER_BOUND if spec.model.startswith("api:") else BOUNDS[dtype]
 
 
 def canary_picture(width: int, height: int, shift: int = 0) -> "Image":
-    """An RGB picture of waves and edges."""
+    """Draw an RGB picture of waves and edges."""
     from PIL import Image
 
     return Image.fromarray(_pixels(width, height, shift))
 
 
 def canary_sound(rate: int, *, seconds: float = SECONDS) -> Sound:
-    """A tone that rises from 200 to 3000 Hz, beating four times a second."""
+    """Make a tone that rises from 200 to 3000 Hz, beating four times a second."""
     at = np.arange(int(seconds * rate)) / rate
     phase = 2 * np.pi * (200 * at + (3000 - 200) * at**2 / (2 * SECONDS))
     beat = 0.6 + 0.4 * np.cos(2 * np.pi * 4 * at)
@@ -87,7 +87,7 @@ def canary_sound(rate: int, *, seconds: float = SECONDS) -> Sound:
 
 
 def canary_clip(frames: int, *, sound: Sound | None) -> Clip:
-    """The picture, moving to the right at ten frames a second."""
+    """Make a clip of the picture, moving to the right at ten frames a second."""
     width, height = CLIP_SIZE
     shown = np.stack([_pixels(width, height, 5 * number) for number in range(frames)])
     return Clip(frames=shown, times=np.arange(frames) / 10, sound=sound)

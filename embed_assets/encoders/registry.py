@@ -33,36 +33,36 @@ ENTRY_POINTS = "embed_assets.encoders"
 
 
 def encoder_specs() -> dict[str, EncoderSpec]:
-    """The builtin encoders and those of installed plugins that can be used; of the others there is a warning."""
+    """Return the builtin encoders and those of installed plugins; a plugin that can't be used is a warning."""
     return {**builtin_specs(), **encoder_plugins().good}
 
 
 def encoder_plugins() -> Plugins[EncoderSpec]:
-    """What entry points of `embed_assets.encoders` declare: an EncoderSpec each, or a list of them."""
-    return find_plugins(ENTRY_POINTS, EncoderSpec, taken=builtin_specs())
+    """Load the entry points of `embed_assets.encoders`: an EncoderSpec each, or a list of them."""
+    return find_plugins(ENTRY_POINTS, EncoderSpec, reserved=builtin_specs())
 
 
 def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -> EncoderSpec:
-    """The spec of a known encoder, or of any model whose family its config tells.
+    """Return the spec of a known encoder, or of any model that a family recognises.
 
     A hub id that is not on this machine has its two small config files downloaded, nothing more. Raises
-    SettingsError where the plugin of that name is broken, with its fault as the cause.
+    SettingsError if the plugin of that name is broken, with its fault as the cause.
     """
     plugins = encoder_plugins()
-    known = {**builtin_specs(), **plugins.good}
-    if name_or_model in known:
-        spec = known[name_or_model]
+    specs = {**builtin_specs(), **plugins.good}
+    if name_or_model in specs:
+        spec = specs[name_or_model]
         return replace(spec, name=name or spec.name, **overrides)
     plugins.refuse_broken(name_or_model)
     model = name_or_model
     local = Path(model).expanduser().exists()
     looks_like_id = ("/" in model and is_hub_id(model)) or model.startswith(API)
     if not local and not looks_like_id:
-        raise _unknown(model, "it is no encoder's name, no folder and no hub id", known, plugins)
-    wish = overrides.pop("family", None)
-    family = family_name(wish) if wish else recognise(model, revision=overrides.get("revision"))
+        raise _unknown(model, "it is neither an encoder's name nor a folder nor a hub id", specs, plugins)
+    own = overrides.pop("family", None)
+    family = family_name(own) if own else recognise(model, revision=overrides.get("revision"))
     if family is None:
-        raise _unknown(model, f"no family recognises it ({_recognised_models()})", known)
+        raise _unknown(model, f"no family recognises it ({_recognised_models()})", specs)
     builtin = builtin_families().get(family)
     facts = {**(builtin.defaults if builtin else {}), "family": family, "model": model, **overrides}
     return EncoderSpec(name=name or _slug(model), **facts)
@@ -82,7 +82,7 @@ def load_encoder(
     dtype: str = "float32",
     offline: bool = False,
 ) -> Encoder:
-    """The spec's encoder, loaded on the device, with the dim that the spec promises."""
+    """Load the spec's encoder on the device, and check the dim that the spec promises."""
     family = family_class(spec)
     place = resolved or resolve_model(spec, offline=offline)
     try:
@@ -90,23 +90,23 @@ def load_encoder(
     except (EmbedAssetsError, ImportError):
         raise
     except Exception as error:  # of whatever parses the model's files
-        if _is_the_machines(error):
+        if _is_machine_fault(error):
             raise
-        said = in_one_line(error) or "no details"
+        detail = in_one_line(error) or "no details"
         raise WeightsError(
-            f"Encoder {spec.name!r} can't be loaded from {place.path}: {type(error).__name__}: {said}. Get the model's "
-            "files again, or choose another model."
+            f"Encoder {spec.name!r} can't be loaded from {place.path}: {type(error).__name__}: {detail}. Get the "
+            "model's files again, or choose another model."
         ) from error
     promised = spec.truncate_dim or spec.dim
     if promised is not None and encoder.dim != promised:
         raise EncoderOutputError(
-            f"Encoder {spec.name!r} gives vectors of dim {encoder.dim}; its spec says {promised}. "
+            f"Encoder {spec.name!r} gives vectors of dim {encoder.dim}; its spec has {promised}. "
             f"Set dim to {encoder.dim} in the spec, or correct its model ({spec.model})."
         )
     return encoder
 
 
-def _is_the_machines(error: Exception) -> bool:
+def _is_machine_fault(error: Exception) -> bool:
     """Whether the machine is at fault rather than the model's files: memory, accelerator, disk."""
     words = str(error).lower()
     if isinstance(error, OSError):
@@ -132,12 +132,12 @@ def family_class(spec: EncoderSpec) -> Any:
 
 
 def _unknown(
-    model: str, why: str, known: dict[str, EncoderSpec], plugins: Plugins[EncoderSpec] | None = None
+    model: str, why: str, specs: dict[str, EncoderSpec], plugins: Plugins[EncoderSpec] | None = None
 ) -> UnknownEncoderError:
-    error = UnknownEncoderError(model, known)
+    error = UnknownEncoderError(model, specs)
     way_out = f"Families: {_recognised_models()}; for another, name its class in `family`."
     broken = plugins.broken if plugins else []
-    perhaps = f" It may be of a plugin that is left out: {' '.join(each.said for each in broken)}" if broken else ""
+    perhaps = f" It may be of a plugin that is left out: {' '.join(each.message for each in broken)}" if broken else ""
     error.args = (f"{error} {model!r} can't be used: {why}. {way_out}{perhaps}",)
     return error
 
@@ -147,6 +147,6 @@ def _recognised_models() -> str:
 
 
 def _slug(model: str) -> str:
-    """A name for a model: the last part of its path, in characters that partition keys allow."""
+    """Make a name for a model: the last part of its path, in characters that partition keys allow."""
     last = Path(model).name.removesuffix(".safetensors").removesuffix(".pth")
     return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "encoder"

@@ -17,8 +17,8 @@ class EncoderSpec:
     encoder imports no torch.
     `model` is a hub id or a local folder; `revision` the pinned commit of a hub id.
     `modalities` are those the encoder can encode, as segments or as queries; `media` those that it is
-    fed from a source unless the settings say otherwise (an image-text encoder indexes pictures and
-    is asked in words).
+    fed from a source unless the settings differ (an image-text encoder indexes pictures and
+    takes words as queries).
     """
 
     name: str

@@ -115,7 +115,7 @@ class Gate:
     def _cache_key(
         self, table: Any, queries: np.ndarray, nprobes: int, refine_factor: int
     ) -> tuple[str, str, int, str, int, int]:
-        """Everything that a measurement depends on: the queries, the effort and the version of the table."""
+        """Return everything that a measurement depends on: the queries, the effort and the version of the table."""
         digest = hashlib.sha256(np.ascontiguousarray(queries).tobytes()).hexdigest()
         return self._store.uri, table.name, table.version, digest, nprobes, refine_factor
 

@@ -1,4 +1,4 @@
-"""Searcher: asks a space what its promoted release holds; encoder and table come from one pointer."""
+"""Searcher: the nearest items of a space's live release; encoder and table come from one pointer."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _COLUMNS = ("segment_id", "media_id", "source", "modality", "key", "uri", "start
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """One media item that was found, by its best segment. `score`: higher is nearer; 1 is the same."""
+    """One media item, ranked by its best segment. `score`: higher is nearer; 1 is the same."""
 
     rank: int
     score: float
@@ -49,12 +49,12 @@ class Hit:
     end: int | None
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return JSON-able values."""
         return asdict(self)
 
 
 class Searcher:
-    """Search over a store. The pointer is read at every search, so that a promotion shows at once."""
+    """Search over a store. The pointer is read at every search, so that a promotion takes effect at once."""
 
     def __init__(
         self,
@@ -64,27 +64,27 @@ class Searcher:
         compute: ComputeSettings | None = None,
         limits: LimitSettings | None = None,
     ) -> None:
-        """`limits` are those of media: a query's file is as foreign, and is decoded in a process of its own."""
+        """Take the `limits` of media: a query's file is as foreign, and is decoded in a process of its own."""
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
         self._compute = compute or ComputeSettings()
         self._limits = limits_of(limits or LimitSettings())
         self._decoders = decoders_of(self._limits) if self._compute.isolate_decoders else None
 
     def spaces(self) -> list[str]:
-        """Spaces that serve."""
+        """List the spaces with a live release."""
         serving = self._store.serving
         return [space for space in serving.spaces() if serving.pointer(space).live is not None]
 
     def kind(self, query: str | bytes) -> Modality | None:
-        """What a query is: words are text. None for a file that nothing decodes. Raises MediaError as decoding does."""
+        """Return the kind of a query, words are text; None for a file that nothing decodes. Raises MediaError."""
         return "text" if isinstance(query, str) else look_at(query, self._decoders).modality
 
     def takes(self, space: str) -> tuple[Modality, ...]:
-        """Kinds of queries that a space can be asked with."""
+        """Return the kinds of queries that a space takes."""
         return self._record(self._store.serving.live_release(space)).spec.modalities
 
     def labels(self, space: str) -> Counter[str]:
-        """Labels of the space's items, and how many segments have each."""
+        """Count the segments of each label of the space's items."""
         table = open_release(self._store, self._store.serving.live_release(space))
         return Counter(pc.list_flatten(read(table, ["labels"])["labels"]).to_pylist())
 
@@ -98,11 +98,11 @@ class Searcher:
         label: str | None = None,
         encoder_version: str | None = None,
     ) -> list[Hit]:
-        """The k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
+        """Return the k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
 
-        A vector needs the `encoder_version` that made it. Raises EncoderVersionError where that is not
-        the one that serves, StoreError where the space serves nothing, MediaError where a file can't be decoded,
-        SettingsError for a k below 1, EncoderOutputError where the query's vector is none.
+        A vector needs the `encoder_version` that made it. Raises EncoderVersionError if that is not
+        the live one, StoreError if the space has no live release, MediaError if a file can't be decoded,
+        SettingsError for a k below 1, EncoderOutputError if the query's vector can't be compared.
         """
         if k < 1:
             raise SettingsError(f"k is {k}; it must be at least 1.")
@@ -111,7 +111,7 @@ class Searcher:
         table, where = open_release(self._store, release), _where(sources, label)
         if reason := unstorable([vector], table.schema.field("vector").type.value_type):  # pyright: ignore[reportAttributeAccessIssue]
             raise EncoderOutputError(
-                f"The query can't be asked: {reason}. Its numbers must be like those of the table."
+                f"The query's vector can't be compared: {reason}. Its numbers must be like those of the table."
             )
         rows = nearest_items(table, vector, release, k=k, columns=_COLUMNS, where=where)
         return [_hit(rank, row, release) for rank, row in enumerate(rows, 1)]
@@ -132,7 +132,7 @@ class Searcher:
         if record is None:
             raise StoreError(
                 f"Release {release.key} is of encoder version {release.encoder_version}, which the store does not "
-                "know any more. Promote another release."
+                "have any more. Promote another release."
             )
         return record
 

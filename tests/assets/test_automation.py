@@ -263,7 +263,7 @@ def test_another_commit_on_the_hub_requests_the_encoder(served: Running, hub: li
 
 def test_a_hub_that_does_not_answer_is_the_reason_to_skip(served: Running, hub: list[str]) -> None:
     hub[0] = ""
-    with pytest.raises(WeightsError, match="Can't ask the hub for some/model"):
+    with pytest.raises(WeightsError, match="Can't reach the hub for some/model"):
         model_state(_spec(model="some/model"))
     sensor = build_revision_sensor(served.names, "words", _spec(model="some/model"), served.jobs["words"])
     skipped = sensor(dg.build_sensor_context(instance=served.instance))

@@ -42,7 +42,7 @@ def test_the_side_is_an_option_and_part_of_the_identity():
     assert encoder.dim == 16
     old = load_encoder(spec_for("pixels"), device="cpu").identity()
     assert {name for name in old if old[name] != encoder.identity()[name]} == {"config"}
-    with pytest.raises(EncoderOutputError, match="dim 16; its spec says 256"):
+    with pytest.raises(EncoderOutputError, match="dim 16; its spec has 256"):
         load_encoder(spec_for("pixels", options={"side": 4}), device="cpu")
     for wrong in (0, 1, 257, "16", True):
         with pytest.raises(SettingsError, match="2 to 256"):

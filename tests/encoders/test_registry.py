@@ -107,7 +107,7 @@ def test_a_folder_of_another_family_names_the_families(tmp_path):
 
 
 def test_another_dim_than_promised_is_refused(minilm):
-    with pytest.raises(EncoderOutputError, match="dim 384; its spec says 512"):
+    with pytest.raises(EncoderOutputError, match="dim 384; its spec has 512"):
         load_encoder(spec_for("minilm", model=str(minilm), dim=512), device="cpu")
 
 

@@ -242,5 +242,5 @@ def test_a_long_document_leaves_room_for_the_other_items(tmp_path, words):
 def test_a_vector_that_the_table_cannot_be_asked_with_is_refused(served, value):
     version = served.resolve("words").record.version
     vector = np.full(32, value, np.float32)
-    with pytest.raises(EncoderOutputError, match="The query can't be asked: vector"):
+    with pytest.raises(EncoderOutputError, match="The query's vector can't be compared: vector"):
         searcher(served).search(vector, space="words", encoder_version=version)

@@ -42,15 +42,15 @@ class SpectrogramEncoder(MediaEncoder):
         self.dim = int(config.hidden_size)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Log-mel picture, float32 (1024, 128): one cost for every sound."""
+        """Make a log-mel picture, float32 (1024, 128): one cost for every sound."""
         extractor = self._extractor
         most = extractor.max_length * extractor.sampling_rate // 100  # a row each 10 ms
         samples = samples_of(self.spec, modality, payload, rate=extractor.sampling_rate, most=most)
-        found = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        return Prepared(modality="audio", cost=self._tokens * PATCH, data=found["input_values"][0])
+        features = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        return Prepared(modality="audio", cost=self._tokens * PATCH, data=features["input_values"][0])
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded and the short values that shape a vector."""
+        """Return hashes of everything loaded and the short values that shape a vector."""
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": hash_config(self._model.config.to_dict()),

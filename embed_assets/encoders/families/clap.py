@@ -31,7 +31,7 @@ class ClapEncoder(MediaEncoder):
 
     Wu et al. 2022, arXiv:2211.06687; card laion/clap-htsat-unfused. Hears 10 s at most: of longer
     sounds the extractor takes a random crop, or, for fused checkpoints, fuses random crops. Shorter
-    sounds are repeated to 10 s, as the extractor's `padding` says.
+    sounds are repeated to 10 s, as by the extractor's `padding`.
     """
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
@@ -42,7 +42,7 @@ class ClapEncoder(MediaEncoder):
         self._model = load_model(ClapModel, folder, dtype=dtype).to(device)
         self._extractor = load_processor(AutoFeatureExtractor, folder)
         check_rate(spec, self._extractor.sampling_rate)
-        # An extractor that fuses gives 4 channels, a model that doesn't takes 1: the model's word counts.
+        # An extractor that fuses gives 4 channels, a model that doesn't takes 1: the model decides.
         self._fused = bool(self._model.config.audio_config.enable_fusion)
         tokenizer = load_tokenizer(folder)
         text = self._model.config.text_config
@@ -52,7 +52,7 @@ class ClapEncoder(MediaEncoder):
         self.dim = int(self._model.config.projection_dim)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Log-mel picture of 10 s (cost in its pixels), or token ids (cost in tokens)."""
+        """Make a log-mel picture of 10 s (cost in its pixels), or token ids (cost in tokens)."""
         if modality == "text" and isinstance(payload, str):
             prompt = self.spec.query_prompt if query else self.spec.document_prompt
             encoding = self._tokenizer.encode(prompt + payload)
@@ -62,12 +62,12 @@ class ClapEncoder(MediaEncoder):
         extractor = self._extractor
         samples = samples_of(self.spec, modality, payload, rate=extractor.sampling_rate, most=extractor.nb_max_samples)
         truncation = "fusion" if self._fused else "rand_trunc"  # of sounds of up to 10 s neither draws at random
-        found = extractor(samples, truncation=truncation, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        features = found["input_features"][0]
+        inputs = extractor(samples, truncation=truncation, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        features = inputs["input_features"][0]
         return Prepared(modality="audio", cost=features.shape[-2] * features.shape[-1], data=features)
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded and the short values that shape a vector."""
+        """Return hashes of everything loaded and the short values that shape a vector."""
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": hash_config(self._model.config.to_dict()),
@@ -79,7 +79,7 @@ class ClapEncoder(MediaEncoder):
         }
 
     def tokenizer(self) -> "Tokenizer | None":
-        """A new copy, without truncation and padding."""
+        """Return a new copy, without truncation and padding."""
         return self._tokenizer.bare()
 
     @property

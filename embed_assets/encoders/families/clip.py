@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ClipEncoder(Encoder):
-    """The projected vectors of both towers, in `dtype` whatever the checkpoint is stored in."""
+    """The projected vectors of both towers, in `dtype` whatever the checkpoint's own is."""
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         from transformers import AutoImageProcessor, CLIPModel
@@ -45,7 +45,7 @@ class ClipEncoder(Encoder):
         self.dim = spec.truncate_dim or whole
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Resized, cropped pixels (cost in pixels), or token ids (cost in tokens)."""
+        """Resize and crop a picture (cost in pixels), or tokenise a text (cost in tokens)."""
         if modality == "text" and isinstance(payload, str):
             prompt = self.spec.query_prompt if query else self.spec.document_prompt
             encoding = self._tokenizer.encode(prompt + payload)
@@ -59,7 +59,7 @@ class ClipEncoder(Encoder):
         )
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         import torch
 
         if not batch:
@@ -76,7 +76,7 @@ class ClipEncoder(Encoder):
             return vectors.contiguous().cpu().numpy()
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded and the short values that shape a vector."""
+        """Return hashes of everything loaded and the short values that shape a vector."""
         processor = self._processor.to_dict()
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
@@ -92,7 +92,7 @@ class ClipEncoder(Encoder):
         }
 
     def tokenizer(self) -> "Tokenizer | None":
-        """A new copy, without truncation and padding."""
+        """Return a new copy, without truncation and padding."""
         return self._tokenizer.bare()
 
     @property
@@ -112,26 +112,26 @@ class ClipEncoder(Encoder):
         return _projected(self._model.get_text_features(input_ids=ids, attention_mask=mask))
 
     def _backend(self) -> str:
-        """Pillow and torchvision resize to slightly different pixels (0.015 of a standard deviation)."""
+        """Name the backend: Pillow and torchvision resize slightly differently (0.015 of a standard deviation)."""
         return "pil" if type(self._processor).__name__.endswith("Pil") else "torchvision"
 
     def _check_end_of_text(self, end: int | None, tokenizer: Any) -> None:
-        """CLIP reads a text's vector at the end token; with a wrong id it reads every text's first token.
+        """Check the id of the end token, where CLIP reads a text's vector; with a wrong one it reads the first.
 
-        Checkpoints from before 2023 say 2, which transformers takes as "the highest id in the text".
+        Checkpoints from before 2023 have 2, which transformers takes as "the highest id in the text".
         """
         last = max(tokenizer.get_vocab().values())
         if end == tokenizer.eos_token_id or (end == 2 and tokenizer.eos_token_id == last):
             return
         raise WeightsError(
-            f"Encoder {self.spec.name!r}: config.json says text_config.eos_token_id={end}, the "
+            f"Encoder {self.spec.name!r}: config.json has text_config.eos_token_id={end}, the "
             f"tokenizer ends a text with {tokenizer.eos_token_id}. "
             "Every text would get one vector; correct config.json."
         )
 
 
 def _projected(output: Any) -> Any:
-    """Transformers 5 returns an output whose pooler_output is the projected vector; 4 returned the vector."""
+    """Return the projected vectors: transformers 5 has them as pooler_output, 4 returned them alone."""
     return getattr(output, "pooler_output", output)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BANDS = 128  # of the picture
-SECONDS = 10.0  # of the picture, where `options["seconds"]` says nothing
+SECONDS = 10.0  # of the picture, without `options["seconds"]`
 
 
 class MelCnnEncoder(CnnEncoder):
@@ -40,7 +40,7 @@ class MelCnnEncoder(CnnEncoder):
         self._most = round(seconds * RATE)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """float32 (3, size, size), normalised as pictures are; cost in pixels."""
+        """Draw the spectrogram as float32 (3, size, size), normalised as pictures are; cost in pixels."""
         import torch
         from PIL.Image import Resampling
 
@@ -55,14 +55,14 @@ class MelCnnEncoder(CnnEncoder):
         return Prepared(modality="audio", cost=size * size, data=(pixels - mean) / deviation)
 
     def identity(self) -> Mapping[str, str]:
-        """The network's parts and the picture's."""
+        """Return the network's parts and the picture's."""
         parts = dict(super().identity())
         picture = canonical_hash([mel_hash(BANDS), HOP, self._most, "bilinear, no crop"])
         return {**parts, "picture": picture}
 
 
 def spectrogram_picture(samples: np.ndarray) -> "Image":
-    """Mode F, 0 to 1, (frames, 128) wide and high: -100 dB to 0 dB of full scale, low bands at the bottom."""
+    """Draw mode F, 0 to 1, (frames, 128) wide and high: -100 dB to 0 dB of full scale, low bands at the bottom."""
     from PIL import Image
 
     depth = -10 * np.log10(FLOOR)

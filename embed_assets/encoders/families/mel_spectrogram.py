@@ -30,7 +30,7 @@ WIDTHS = (7.0, 7.0, 1.3)
 
 
 class MelEncoder(Encoder):
-    """Per mel band: mean, standard deviation and mean absolute step of the level in dB; 192 numbers.
+    """Mean, standard deviation and mean absolute step of the level in dB of each mel band; 192 numbers.
 
     A baseline that a model has to beat: no weights, no download, no torch. The sound's mean level is
     taken off the means, so that a louder copy is (above the floor) the same sound. Each number is
@@ -44,12 +44,12 @@ class MelEncoder(Encoder):
         self.dim = 3 * BANDS
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """The statistics, float32 (192,); all the work is done here. Cost in pixels of the spectrogram."""
+        """Compute the statistics, float32 (192,): all the work. Cost in pixels of the spectrogram."""
         levels = log_mel(samples_of(self.spec, modality, payload, rate=RATE, most=LONGEST * RATE), BANDS)
         return Prepared(modality="audio", cost=levels.size, data=statistics(levels))
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), 192)."""
+        """Return float32, (len(batch), 192)."""
         if not batch:
             return np.zeros((0, self.dim), dtype=np.float32)
         one_modality(batch)
@@ -59,7 +59,7 @@ class MelEncoder(Encoder):
         return vectors.astype(np.float32)
 
     def identity(self) -> Mapping[str, str]:
-        """The formula's constants; there is nothing else. It has one precision, whatever `dtype` says."""
+        """Return the constants of the formula, which has one precision whatever `dtype` is."""
         return {
             "preprocessing": mel_hash(BANDS),
             "pooling": canonical_hash(["mean, deviation and step of each band, level taken off", CENTRES, WIDTHS]),
@@ -69,7 +69,7 @@ class MelEncoder(Encoder):
 
 
 def statistics(levels: np.ndarray) -> np.ndarray:
-    """Standardised mean, standard deviation and mean absolute step of each band: float32, (3 * bands,)."""
+    """Return standardised mean, standard deviation and mean absolute step of each band: float32, (3 * bands,)."""
     means = levels.mean(axis=1)
     steps = np.abs(np.diff(levels, axis=1))
     three = (means - means.mean(), levels.std(axis=1), steps.mean(axis=1) if steps.size else np.zeros_like(means))
@@ -78,7 +78,7 @@ def statistics(levels: np.ndarray) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
-    """Levels in dB of full scale: float64, (bands, frames), a frame each 10 ms that the sound begins.
+    """Return levels in dB of full scale: float64, (bands, frames), one frame for every 10 ms begun.
 
     10 log10 of the power spectrum (Hann window of 25 ms), summed under triangles that are evenly
     spaced on HTK's scale, mel = 2595 log10(1 + Hz / 700), from 0 to 8 kHz.
@@ -98,7 +98,7 @@ def log_mel(samples: np.ndarray, bands: int) -> np.ndarray:
 
 @cache
 def mel_filters(bands: int) -> np.ndarray:
-    """Triangles of height 1, float64, (bands, POINTS // 2 + 1)."""
+    """Return triangles of height 1, float64, (bands, POINTS // 2 + 1)."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     corners = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
     hertz = np.linspace(0, RATE / 2, POINTS // 2 + 1)
@@ -108,13 +108,13 @@ def mel_filters(bands: int) -> np.ndarray:
 
 
 def mel_hash(bands: int) -> str:
-    """Hash of the spectrogram's constants."""
+    """Hash the spectrogram's constants."""
     return canonical_hash(["htk, power, dB", RATE, WINDOW, HOP, POINTS, FLOOR, bands])
 
 
 @cache
 def _hann() -> np.ndarray:
-    """Periodic Hann window; its sum is 1, so that levels don't depend on its length."""
+    """Return a periodic Hann window with the sum 1, so that levels don't depend on its length."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     return window / window.sum()
 

@@ -54,7 +54,7 @@ class PerceiverEncoder(MediaEncoder):
         self.dim = int(config.d_latents)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """float32 (frames, 3, size, size) and (samples, 1); cost in pixels of all frames."""
+        """Make float32 (frames, 3, size, size) and (samples, 1); cost in pixels of all frames."""
         from PIL import Image, ImageOps
 
         frames = frames_of(self.spec, modality, payload, count=self._config.num_frames)
@@ -64,12 +64,12 @@ class PerceiverEncoder(MediaEncoder):
         sound = np.zeros((self._samples, 1), dtype=np.float32)
         if payload.sound is not None and len(payload.sound.samples):
             most = round(self._samples * SLACK)
-            heard = samples_of(self.spec, "audio", payload.sound, rate=RATE, most=most)[: self._samples]
-            sound[: len(heard), 0] = heard
+            samples = samples_of(self.spec, "audio", payload.sound, rate=RATE, most=most)[: self._samples]
+            sound[: len(samples), 0] = samples
         return Prepared(modality="video", cost=len(frames) * size * size, data=(np.ascontiguousarray(pixels), sound))
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded; decoder and postprocessor do not enter."""
+        """Return hashes of everything loaded; decoder and postprocessor do not enter."""
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": hash_config(self._config.to_dict()),
@@ -90,7 +90,7 @@ class PerceiverEncoder(MediaEncoder):
 
 
 def _is_multimodal(model: ModelDescription) -> bool:
-    """Of the Perceivers only the multimodal one is an encoder of clips."""
+    """Whether it is the multimodal Perceiver; the others are no encoders of clips."""
     classes = model.config.get("architectures") or ()
     return model.model_type == "perceiver" and "PerceiverForMultimodalAutoencoding" in classes
 

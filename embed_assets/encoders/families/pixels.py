@@ -18,8 +18,8 @@ SIDE = 16
 class PixelEncoder(Encoder):
     """Grey levels of a small square, (side * side,), with their mean taken off: no model, no files.
 
-    Likeness of layout and light, as in the tiny images of Torralba et al. 2008; it knows nothing of what
-    is shown, and a shift of a few pixels at full size hardly moves it. `options`: `side`, 16 unless said.
+    Likeness of layout and light, as in the tiny images of Torralba et al. 2008; it knows nothing of
+    objects, and a shift of a few pixels at full size hardly moves it. `options`: `side`, 16 by default.
 
     A picture of one grey level has nothing left once the mean is off. It gets equal numbers, which are
     orthogonal to every other picture's vector, so that blank pictures are near to blank pictures only.
@@ -35,7 +35,7 @@ class PixelEncoder(Encoder):
         self.side, self.dim = side, side * side
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Grey levels from 0 to 1, whatever the picture's proportions were; cost in pixels."""
+        """Return grey levels from 0 to 1, whatever the picture's proportions; cost in pixels."""
         from PIL import Image
 
         if modality != "image" or not hasattr(payload, "convert"):
@@ -47,7 +47,7 @@ class PixelEncoder(Encoder):
         return Prepared(modality="image", cost=self.dim, data=levels)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         if not batch:
             return np.zeros((0, self.dim), dtype=np.float32)
         levels = np.stack([prepared.data for prepared in batch]).astype(np.float64)
@@ -59,7 +59,7 @@ class PixelEncoder(Encoder):
         return vectors.astype(np.float32)
 
     def identity(self) -> Mapping[str, str]:
-        """The settings: there is nothing else. The arithmetic has one precision whatever `dtype` says."""
+        """Return the settings; the arithmetic has one precision whatever `dtype` is."""
         return {
             "config": f"grey {self.side}x{self.side}",
             "preprocessing": "pil L bilinear",

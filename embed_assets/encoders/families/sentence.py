@@ -50,7 +50,7 @@ class SentenceEncoder(Encoder):
 
     The standard chain of modules runs on transformers alone; any other, and any spec with
     `options={"library": True}`, on sentence-transformers, to the same vectors and the same identity.
-    Prompts are the spec's, or the model's own where the spec has none. Pooling and normalising run in
+    Prompts are the spec's, or the model's own if the spec has none. Pooling and normalising run in
     float32 whatever the model's dtype.
     """
 
@@ -65,15 +65,17 @@ class SentenceEncoder(Encoder):
         own = read_prompts(folder)
         self._query_prompt = spec.query_prompt or own.query
         self._document_prompt = spec.document_prompt or own.document
-        self._kept = spec.truncate_dim or own.truncate_dim
-        whole = self._vectors([self.prepare("text", "a").data], kept=None).shape[1]
-        if self._kept is not None and not 0 < self._kept <= whole:
-            raise SettingsError(f"Encoder {spec.name!r}: truncate_dim={self._kept} of vectors with dim {whole}.")
-        self.dim = self._kept or whole
+        self._truncate_dim = spec.truncate_dim or own.truncate_dim
+        whole = self._vectors([self.prepare("text", "a").data], truncate_dim=None).shape[1]
+        if self._truncate_dim is not None and not 0 < self._truncate_dim <= whole:
+            raise SettingsError(
+                f"Encoder {spec.name!r}: truncate_dim={self._truncate_dim} of vectors with dim {whole}."
+            )
+        self.dim = self._truncate_dim or whole
         self._check_pooling(pooling)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Token ids of the prompt and the text, cut to the model's limit; cost in tokens."""
+        """Tokenise the prompt and the text, cut to the model's limit; cost in tokens."""
         if modality != "text" or not isinstance(payload, str):
             raise SettingsError(
                 f"Encoder {self.spec.name!r} takes text as str, not {modality} as {type(payload).__name__}."
@@ -87,13 +89,13 @@ class SentenceEncoder(Encoder):
         return Prepared(modality="text", cost=len(encoding[0]), data=data)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         if not batch:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return self._vectors([prepared.data for prepared in batch], kept=self._kept)
+        return self._vectors([prepared.data for prepared in batch], truncate_dim=self._truncate_dim)
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded and the short values that shape a vector."""
+        """Return hashes of everything loaded and the short values that shape a vector."""
         tokenizer = self._model.tokenizer
         return {
             "weights": hash_tensors(self._model.tensors()),
@@ -104,12 +106,12 @@ class SentenceEncoder(Encoder):
             "unit_length": str(self.spec.unit_length),
             "prompts": json.dumps([self._query_prompt, self._document_prompt], ensure_ascii=False),
             "truncation": str(tokenizer.limit if tokenizer else self.spec.max_tokens),
-            "truncate_dim": str(self._kept),
+            "truncate_dim": str(self._truncate_dim),
             "dtype": self.dtype,
         }
 
     def tokenizer(self) -> "Tokenizer | None":
-        """A new copy, without truncation and padding."""
+        """Return a new copy, without truncation and padding."""
         return self._model.tokenizer.bare() if self._model.tokenizer else None
 
     @property
@@ -117,21 +119,21 @@ class SentenceEncoder(Encoder):
         """Room for a segment beside special tokens and the document prompt."""
         return self._model.tokenizer.room(self._document_prompt) if self._model.tokenizer else None
 
-    def _vectors(self, items: list[Any], *, kept: int | None) -> np.ndarray:
+    def _vectors(self, items: list[Any], *, truncate_dim: int | None) -> np.ndarray:
         import torch
 
         with inference(self.device):
-            vectors = self._model.encode(items).float()[:, :kept]
+            vectors = self._model.encode(items).float()[:, :truncate_dim]
             if self.spec.unit_length:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
             return vectors.contiguous().cpu().numpy()
 
     def _check_pooling(self, declared: str) -> None:
-        """A spec that names another pooling than the folder's would be either ignored or wrong."""
+        """Refuse a spec that names another pooling than the folder's: it would be either ignored or wrong."""
         pooled = [step[1] for step in self._model.steps if step[0] == "pooling"]
         if declared and pooled and pooled != [[declared]]:
             raise SettingsError(
-                f"Encoder {self.spec.name!r}: the spec says pooling={declared!r}, the model is saved with "
+                f"Encoder {self.spec.name!r}: the spec has pooling={declared!r}, the model is saved with "
                 f"{'+'.join(pooled[0])!r}. Leave the spec's pooling empty to take the model's own."
             )
 

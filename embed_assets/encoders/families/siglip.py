@@ -56,13 +56,13 @@ class FixedLength(BatchTokenizer):
         self.width = width
 
     def encode(self, text: str) -> Encoding:
-        """Ids with the end token, padded on the side that the checkpoint says."""
+        """Return ids with the end token, padded on the checkpoint's side."""
         ids, _ = super().encode(text)
         padding = [self.pad_id] * (self.width - len(ids))
         return (ids + padding if self.padding_side == "right" else padding + ids), []
 
     def identity(self) -> str:
-        """Hash of what turns a text into ids."""
+        """Hash everything that turns a text into ids."""
         return canonical_hash([super().identity(), self.width, self.padding_side])
 
 
@@ -75,29 +75,29 @@ class SentencePiece:
         self._lock = threading.Lock()
 
     def encode(self, text: str) -> Encoding:
-        """Ids with the end token, padded."""
+        """Return ids with the end token, padded."""
         with self._lock:
             ids = self._tokenizer(text, truncation=True, max_length=self.limit)["input_ids"]
         return ids + [self.pad_id] * (self.width - len(ids)), []
 
     def bare(self) -> None:
-        """None: chunks can't be measured with it."""
+        """Return None: chunks can't be measured with it."""
         return
 
     def room(self, prompt: str) -> int:
-        """Tokens that are left to a text beside the end token and a prompt."""
+        """Count the tokens that a text may have beside the end token and a prompt."""
         with self._lock:
             used = len(self._tokenizer(prompt, add_special_tokens=False)["input_ids"]) if prompt else 0
         return self.limit - 1 - used
 
     def identity(self) -> str:
-        """Hash of the pieces and of how a text is cleaned before."""
+        """Hash the pieces and how a text is cleaned before."""
         pieces = self._tokenizer.sp_model.serialized_model_proto().hex()
         return canonical_hash([pieces, bool(self._tokenizer.do_lower_case), self.width])
 
 
-def _tokenizer(folder: Path, width: int, wish: int | None) -> FixedLength | SentencePiece:
-    limit = min(width, wish or width)
+def _tokenizer(folder: Path, width: int, max_tokens: int | None) -> FixedLength | SentencePiece:
+    limit = min(width, max_tokens or width)
     try:
         tokenizer = load_tokenizer(folder)
     except ImportError as error:

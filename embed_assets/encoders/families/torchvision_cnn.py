@@ -20,13 +20,13 @@ from embed_assets.media.media_types import Modality
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """Where a network ends for us. `layer` is the first that is not run, `unused` are tensors beyond it."""
+    """The end of a network for this package. `layer` is the first that is not run, `unused` are tensors beyond it."""
 
     tap: str
     layer: str
     dim: int
     unused: tuple[str, ...]
-    build: dict[str, Any] = field(default_factory=dict)  # what the constructor is given
+    build: dict[str, Any] = field(default_factory=dict)  # arguments of the constructor
 
 
 def _resnet(dim: int) -> Cut:
@@ -59,7 +59,7 @@ CUTS = {
 class CnnEncoder(Encoder):
     """The last layer before the classes: 2048 numbers of ResNet-50 and Inception v3, 4096 of VGG-16.
 
-    `options`: `architecture`, where the model's name does not say it, and `weights` (the better
+    `options`: `architecture`, if the model's name does not contain it, and `weights` (the better
     of those published), which also chooses how a picture is resized and cropped: with another size
     these networks run all the same, to other vectors.
 
@@ -89,7 +89,7 @@ class CnnEncoder(Encoder):
         self._model = model.eval().to(device, torch_dtype(dtype), memory_format=torch.channels_last)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Resized, cropped, normalised pixels; cost in pixels."""
+        """Resize, crop and normalise a picture; cost in pixels."""
         if modality != "image" or not hasattr(payload, "convert"):
             raise SettingsError(
                 f"Encoder {self.spec.name!r} takes images as PIL images, not {modality} as {type(payload).__name__}."
@@ -98,7 +98,7 @@ class CnnEncoder(Encoder):
         return Prepared(modality="image", cost=pixels.shape[-2] * pixels.shape[-1], data=pixels)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         import torch
 
         if not batch:
@@ -112,7 +112,7 @@ class CnnEncoder(Encoder):
             return vectors.cpu().numpy()
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded; layers beyond the tap do not enter."""
+        """Return hashes of everything loaded; layers beyond the tap do not enter."""
         crop = self._transform
         shape = [
             crop.crop_size,
@@ -133,12 +133,12 @@ class CnnEncoder(Encoder):
 
 
 def architecture_of(spec: EncoderSpec) -> str:
-    """The network that the spec's options, or its model's name, say."""
+    """Return the network that the spec's options, or its model's name, names."""
     stem = Path(spec.model.removeprefix(TORCHVISION)).name
     name = str(spec.options.get("architecture") or re.split(r"[-.]", stem)[0].removesuffix("_google"))
     if name not in CUTS:
         raise SettingsError(
-            f"Encoder {spec.name!r}: {name!r} is none of torchvision's networks that are supported. "
+            f"Encoder {spec.name!r}: {name!r} is not a supported network of torchvision. "
             f"Set options.architecture to one of {', '.join(CUTS)}."
         )
     return name
@@ -190,7 +190,7 @@ def _load(model: Any, file: Path, unused: tuple[str, ...]) -> None:
 
 
 def _is_network(model: ModelDescription) -> bool:
-    """A file of weights, or one of torchvision's, by the name of a network that is supported."""
+    """Whether it is a file of weights or one of torchvision's, named after a supported network."""
     path = Path(model.name).expanduser()
     return (model.name.startswith(TORCHVISION) or path.is_file()) and path.name.startswith(tuple(CUTS))
 

@@ -36,13 +36,13 @@ class FramesEncoder(Encoder):
         if "image" not in inner.modalities or absent:
             raise SettingsError(
                 f"Encoder {spec.name!r}: {inner.name!r} encodes {', '.join(inner.modalities)}; "
-                "the frames of a video need an encoder of images, and queries what it takes."
+                "the frames of a video need an encoder of images, and queries one of its modalities."
             )
         self._image: Encoder = family_class(inner)(inner, folder=folder, device=device, dtype=dtype)
         self.dim = self._image.dim
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """A clip's frames one by one, cost in pixels of all; a picture or text as the image encoder does it."""
+        """Prepare each frame of a clip, cost in pixels of all; a picture or text as the image encoder does."""
         from PIL import Image
 
         if modality != "video":
@@ -52,7 +52,7 @@ class FramesEncoder(Encoder):
         return Prepared(modality="video", cost=sum(frame.cost for frame in prepared), data=prepared)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         if not batch or one_modality(batch) != "video":
             return self._image.encode(batch)
         vectors = self._image.encode([frame for clip in batch for frame in clip.data])
@@ -64,12 +64,12 @@ class FramesEncoder(Encoder):
         return means.astype(np.float32)
 
     def identity(self) -> Mapping[str, str]:
-        """The image encoder's parts, and how frames become one vector."""
+        """Return the image encoder's parts, and how frames become one vector."""
         parts = {f"image {name}": value for name, value in self._image.identity().items()}
         return {**parts, "pooling": "mean over frames of unit length", "unit_length": str(self.spec.unit_length)}
 
     def tokenizer(self) -> "Tokenizer | None":
-        """The image encoder's, for queries."""
+        """Return the image encoder's, for queries."""
         return self._image.tokenizer()
 
     @property
@@ -79,7 +79,7 @@ class FramesEncoder(Encoder):
 
 
 def image_spec(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    """The image encoder inside: declared by `options["image"]`, else as the folder's files tell."""
+    """Return the spec of the image encoder inside: that of `options["image"]`, else of the folder."""
     from embed_assets.encoders.registry import spec_for
 
     options = dict(spec.options)

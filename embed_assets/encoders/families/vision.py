@@ -31,11 +31,11 @@ POOLINGS: dict[Layout, tuple[str, ...]] = {"tokens": ("cls", "mean", "pooled"), 
 
 
 class VisionEncoder(Encoder):
-    """One vector per picture, (width,), pooled from the last hidden state as `spec.pooling` says.
+    """One vector per picture, (width,), pooled from the last hidden state by `spec.pooling`.
 
-    - `cls`: the first token after the model's last norm; said nothing, of models that have one.
+    - `cls`: the first token after the model's last norm; the default of models that have one.
     - `mean`: the mean over patches, or over a map's places; CLS and register tokens are no patches.
-    - `pooled`: the model's own `pooler_output`; said nothing, of models of maps, where it is `mean`.
+    - `pooled`: the model's own `pooler_output`; the default of models of maps, where it is `mean`.
       DINOv2's and DINOv3's is `cls`. ViT's is a dense layer that many checkpoints lack and that
       transformers then fills with random numbers; here that is an error.
 
@@ -72,7 +72,7 @@ class VisionEncoder(Encoder):
         self._check_one_size()
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Resized, cropped, normalised pixels; cost in pixels."""
+        """Resize, crop and normalise a picture; cost in pixels."""
         if modality != "image" or not hasattr(payload, "convert"):
             raise SettingsError(
                 f"Encoder {self.spec.name!r} takes images as PIL images, not {modality} as {type(payload).__name__}."
@@ -81,7 +81,7 @@ class VisionEncoder(Encoder):
         return Prepared(modality="image", cost=pixels.shape[-2] * pixels.shape[-1], data=pixels)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         import torch
 
         if not batch:
@@ -94,7 +94,7 @@ class VisionEncoder(Encoder):
             return vectors.contiguous().cpu().numpy()
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded; a pooler that no vector passes does not enter."""
+        """Return hashes of everything loaded; a pooler that no vector passes does not enter."""
         state = self._model.state_dict().items()
         used = [(name, tensor) for name, tensor in state if not name.startswith(self._unused or ("\0",))]
         return {
@@ -108,7 +108,7 @@ class VisionEncoder(Encoder):
         }
 
     def _pool(self, output: Any) -> Any:
-        """float32 (batch, dim), in float32 whatever the model ran in."""
+        """Pool to (batch, dim), in float32 whatever the model ran in."""
         if self.pooling == "pooled":
             return output.pooler_output.float().flatten(1)
         hidden = output.last_hidden_state.float()
@@ -117,7 +117,7 @@ class VisionEncoder(Encoder):
         return hidden[:, 0] if self.pooling == "cls" else hidden[:, self._patches_from :].mean(dim=1)
 
     def _check_one_size(self) -> None:
-        """A processor that only resizes keeps proportions: its pictures can't be stacked."""
+        """Refuse a processor that only resizes: it keeps proportions, and its pictures can't be stacked."""
         from PIL import Image
 
         sizes = {self.prepare("image", Image.new("RGB", size)).data.shape for size in ((60, 40), (40, 60))}
@@ -129,7 +129,7 @@ class VisionEncoder(Encoder):
 
 
 def load_processor(folder: Path) -> Any:
-    """The image processor saved with a model, without running code from the folder."""
+    """Load the image processor saved with a model, without running code from the folder."""
     from transformers import AutoImageProcessor
 
     try:
@@ -139,7 +139,7 @@ def load_processor(folder: Path) -> Any:
 
 
 def processor_identity(processor: Any) -> str:
-    """Backend and hash: Pillow and torchvision resize to slightly different pixels."""
+    """Return backend and hash: Pillow and torchvision resize to slightly different pixels."""
     backend = "pil" if type(processor).__name__.endswith("Pil") else "torchvision"
     return f"{backend} {hash_config(processor.to_dict())}"
 

@@ -19,7 +19,7 @@ class VJepa2Encoder(VideoEncoder):
     """
 
     argument = "pixel_values_videos"
-    asked: Mapping[str, object] = {"skip_predictor": True}
+    options: Mapping[str, object] = {"skip_predictor": True}
 
     def _load(self, folder: Path) -> Any:
         from transformers import VJEPA2Model

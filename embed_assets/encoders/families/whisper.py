@@ -45,17 +45,17 @@ class WhisperEncoder(MediaEncoder):
         self.dim = int(model.config.d_model)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Log-mel features of 30 s and the frames that hold sound; the cost is that of 30 s."""
+        """Return log-mel features of 30 s and the frames that hold sound; the cost is that of 30 s."""
         extractor = self._extractor
         samples = samples_of(self.spec, modality, payload, rate=extractor.sampling_rate, most=extractor.n_samples)
-        found = extractor(
+        features = extractor(
             samples, sampling_rate=extractor.sampling_rate, return_tensors="pt", return_attention_mask=True
         )
-        mask = found["attention_mask"][0, ::2]  # the second convolution halves the 10 ms frames
-        return Prepared(modality="audio", cost=len(mask) * PATCH, data=(found["input_features"][0], mask))
+        mask = features["attention_mask"][0, ::2]  # the second convolution halves the 10 ms frames
+        return Prepared(modality="audio", cost=len(mask) * PATCH, data=(features["input_features"][0], mask))
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded; the decoder does not enter."""
+        """Return hashes of everything loaded; the decoder does not enter."""
         return {
             "weights": hash_tensors(self._encoder.state_dict().items()),
             "config": hash_config(_of_encoder(self._encoder.config.to_dict())),
@@ -72,7 +72,7 @@ class WhisperEncoder(MediaEncoder):
 
 
 def _of_encoder(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys that shape the encoder: token ids and the decoder's size move no vector."""
+    """Keep the keys that shape the encoder: token ids and the decoder's size move no vector."""
     named = ("d_model", "activation_function", "scale_embedding", "max_source_positions", "num_mel_bins")
     return {key: value for key, value in config.items() if key in named or key.startswith("encoder_")}
 

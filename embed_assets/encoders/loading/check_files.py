@@ -1,6 +1,6 @@
-"""Files of a model folder, looked at before a library parses them: JSON, safetensors, modules, tokenizers.
+"""Files of a model folder, checked before a library parses them: JSON, safetensors, modules, tokenizers.
 
-Libraries answer a damaged file with an error of their parser's, an absent one with a default: both name no file.
+Libraries raise a parser's error for a damaged file, and take a default for an absent one: neither names it.
 """
 
 import json
@@ -22,7 +22,7 @@ _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
 
 def read_json(file: Path) -> Any:
-    """The file's content. Raises WeightsError naming the file and what is wrong with it."""
+    """Read the file's content. Raises WeightsError naming the file and what is wrong with it."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -41,7 +41,7 @@ def read_json(file: Path) -> Any:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """The file's content, an object; empty where there is no such file."""
+    """Read the file's content, an object; empty if there is no such file."""
     if not file.is_file():
         return {}
     content = read_json(file)
@@ -51,9 +51,9 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def read_modules(folder: Path) -> list[dict[str, str]]:
-    """The modules that modules.json names, each inside the folder and with what it needs to be told apart.
+    """Read the modules that modules.json names, each inside the folder and with its config.
 
-    Raises WeightsError where one leads out of the folder, or lacks its config.json: a default of the
+    Raises WeightsError if one leads out of the folder, or lacks its config.json: a default of the
     library's (mean pooling, Tanh) would be other vectors.
     """
     file = folder / "modules.json"
@@ -94,16 +94,16 @@ def check_regular(file: Path) -> None:
 
 
 def check_config(folder: Path) -> None:
-    """Raise WeightsError where config.json is absent, or names no type of model."""
+    """Raise WeightsError if config.json is absent, or names no type of model."""
     file = folder / "config.json"
     if not file.is_file():
-        raise WeightsError(f"{file} is not there, which says what model this is. Get the whole folder again.")
+        raise WeightsError(f"{file} is missing, which names the type of the model. Get the whole folder again.")
     if not read_config(file).get("model_type"):
-        raise WeightsError(f"{file} has no model_type, which says what model this is. Get it again.")
+        raise WeightsError(f"{file} has no model_type. Get it again.")
 
 
 def check_safetensors(file: Path) -> None:
-    """Raise WeightsError where the header is none, or the file is not as long as its header says."""
+    """Raise WeightsError if the header is broken, or the file is shorter than its header requires."""
     check_regular(file)
     size = file.stat().st_size
     with file.open("rb") as stream:
@@ -122,7 +122,7 @@ def check_safetensors(file: Path) -> None:
 
 
 def check_tokenizer_files(folder: Path) -> None:
-    """Raise WeightsError where there is no vocabulary: transformers then makes one in which every word is unknown."""
+    """Raise WeightsError if there is no vocabulary: transformers then makes one in which every word is unknown."""
     if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
         raise WeightsError(
             f"{folder} has no tokenizer: none of {', '.join(_VOCABULARIES)} is there, so every word would be unknown. "
@@ -131,16 +131,16 @@ def check_tokenizer_files(folder: Path) -> None:
 
 
 def check_vocabulary(entries: int, folder: Path) -> None:
-    """Raise WeightsError where a tokenizer has far fewer entries than the model of the folder has for tokens.
+    """Raise WeightsError if a tokenizer has far fewer entries than the model of the folder has for tokens.
 
     Most words would be unknown. A few more or less are usual: tables are filled up to a round number.
     """
     config = read_config(folder / "config.json")
     text = config.get("text_config")
-    wanted = (text if isinstance(text, dict) else config).get("vocab_size")
-    if isinstance(wanted, int) and entries < _LEAST_SHARE * wanted:
+    vocabulary = (text if isinstance(text, dict) else config).get("vocab_size")
+    if isinstance(vocabulary, int) and entries < _LEAST_SHARE * vocabulary:
         raise WeightsError(
-            f"{folder}: its tokenizer has {entries:,} entries, its model has {wanted:,}, so most words "
+            f"{folder}: its tokenizer has {entries:,} entries, its model has {vocabulary:,}, so most words "
             "would be unknown. Put the model's own tokenizer files there."
         )
 
@@ -159,12 +159,12 @@ def _repeats_twice(pattern: str) -> bool:
     """Whether a group that holds an unbounded repetition is itself repeated without bound, as in (a+)+."""
     plain = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "x", pattern)  # escapes and classes are one character each
     inner = re.compile(r"\(([^()]*)\)([*+]|\{\d+,\})?")
-    while found := inner.search(plain):
-        repeats = _UNBOUNDED.search(found[1]) is not None
-        if repeats and found[2]:
+    while group := inner.search(plain):
+        repeats = _UNBOUNDED.search(group[1]) is not None
+        if repeats and group[2]:
             return True
-        # What is left of a group: a character that is repeated if something in it is.
-        plain = f"{plain[: found.start()]}{'x+' if repeats or found[2] else 'x'}{plain[found.end() :]}"
+        # A group becomes one character, repeated if something in it is.
+        plain = f"{plain[: group.start()]}{'x+' if repeats or group[2] else 'x'}{plain[group.end() :]}"
     return False
 
 

@@ -11,10 +11,10 @@ from embed_assets.errors import WeightsError
 
 
 def load_model(model_class: Any, folder: Path, *, dtype: str, unused: tuple[str, ...] = ()) -> Any:
-    """Model in eval mode, in `dtype` whatever the checkpoint stores.
+    """Load a model in eval mode, in `dtype` whatever the checkpoint stores.
 
     transformers fills what a checkpoint lacks with RANDOM numbers and only logs it; here that is an
-    error, save for the tensors under the `unused` prefixes, which no vector is read from.
+    error, except for the tensors under the `unused` prefixes, which no vector is read from.
     """
     check_config(folder)
     try:
@@ -40,7 +40,7 @@ def load_model(model_class: Any, folder: Path, *, dtype: str, unused: tuple[str,
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer saved with a model, without running code from the folder."""
+    """Load the tokenizer saved with a model, without running code from the folder."""
     from transformers import AutoTokenizer
 
     check_tokenizer_files(folder)
@@ -49,15 +49,15 @@ def load_tokenizer(folder: Path) -> Any:
     except ImportError:
         raise
     except Exception as error:  # the parsers of tokenizers raise plain Exception, among others
-        said = " ".join(str(error).split())
-        raise WeightsError(f"{folder} has no tokenizer that can be loaded: {said}") from error
+        detail = " ".join(str(error).split())
+        raise WeightsError(f"{folder} has no tokenizer that can be loaded: {detail}") from error
     check_vocabulary(len(tokenizer), folder)
     return tokenizer
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of transformers in a run's log, nor its report of tensors; restores what was set."""
+    """Keep progress bars of transformers, and its report of tensors, out of a run's log; restore both."""
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

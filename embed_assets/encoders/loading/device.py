@@ -1,4 +1,4 @@
-"""Device and dtype: from the words of the settings to what torch understands, checked."""
+"""Device and dtype: from names in the settings to those of torch, checked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def resolve_device(device: str) -> str:
-    """Name of a device that is present: `auto` takes cuda, then mps, then cpu.
+    """Return the name of a device that is present: `auto` takes cuda, then mps, then cpu.
 
-    A device that is asked for by name and absent is an error: falling back to the CPU would turn an
-    hour into a day without a word.
+    A device that the settings name and that is absent is an error: falling back to the CPU would silently
+    turn an hour into a day.
     """
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
@@ -30,19 +30,19 @@ def resolve_device(device: str) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     if kind == "cuda":
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(number or 0) >= found:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(number or 0) >= count:
             raise SettingsError(
-                f"Device {device!r} is not there: torch {torch.__version__} sees {found} CUDA device(s). "
+                f"Device {device!r} is missing: torch {torch.__version__} sees {count} CUDA device(s). "
                 "Set device to auto or cpu, or install a torch built for this machine's driver."
             )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("Device 'mps' is not there. Set device to auto or cpu.")
+        raise SettingsError("Device 'mps' is missing. Set device to auto or cpu.")
     return device
 
 
 def torch_dtype(name: str) -> "torch.dtype":
-    """The torch dtype of a name in the settings."""
+    """Return the torch dtype of a name in the settings."""
     import torch
 
     if name not in DTYPES:
@@ -52,7 +52,7 @@ def torch_dtype(name: str) -> "torch.dtype":
 
 @contextmanager
 def inference(device: str) -> Iterator[None]:
-    """No gradients, and on CUDA no TF32 in convolutions: torch turns it on by default.
+    """Run without gradients, and on CUDA without TF32 in convolutions, which torch turns on by default.
 
     With it a float32 vector would depend on the device at about 1e-3, and one encoder version could
     hold two kinds of vectors.

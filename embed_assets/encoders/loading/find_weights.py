@@ -25,8 +25,8 @@ BUILTIN = "builtin/"  # models that are code alone: no weights, no files
 API = "api:"  # models on a server: no files here
 FILELESS = (BUILTIN, API)
 
-# torchvision's own file names carry the first digits of their sha256. Kept here because asking the
-# library for them imports torch; a test compares them with torchvision's.
+# torchvision's own file names carry the first digits of their sha256. They stand here because the
+# library imports torch to name them; a test compares them with torchvision's.
 PUBLISHED = {
     ("resnet18", "IMAGENET1K_V1"): "resnet18-f37072fd.pth",
     ("resnet34", "IMAGENET1K_V1"): "resnet34-b627a593.pth",
@@ -42,7 +42,7 @@ PUBLISHED = {
 
 
 def default_weights(architecture: str) -> str:
-    """The better of the weights that torchvision publishes for an architecture."""
+    """Return the better of the weights that torchvision publishes for an architecture."""
     return "IMAGENET1K_V2" if (architecture, "IMAGENET1K_V2") in PUBLISHED else "IMAGENET1K_V1"
 
 
@@ -60,9 +60,9 @@ class ResolvedModel:
 
 
 def resolve_model(spec: EncoderSpec, *, offline: bool = False) -> ResolvedModel:
-    """Files of the spec's model: a local folder or file as it is, else from the hub or torchvision.
+    """Find the files of the spec's model: a local folder or file as it is, else from the hub or torchvision.
 
-    Raises WeightsError where there are none, or one of them is damaged or can't be read.
+    Raises WeightsError if there are none, or one of them is damaged or can't be read.
     """
     if spec.model.startswith(FILELESS):
         return ResolvedModel(path=Path(spec.model), revision=None, files=())
@@ -91,7 +91,7 @@ def is_hub_id(model: str) -> bool:
 
 
 def fetch_json(model: str, name: str, *, revision: str | None = None) -> object | None:
-    """One small JSON file of a local folder or of a hub id, or None where the model has none."""
+    """Read one small JSON file of a local folder or of a hub id; None if the model has no such file."""
     local = Path(model).expanduser()
     if local.is_dir():
         return _local_json(local / name)
@@ -107,7 +107,7 @@ def fetch_json(model: str, name: str, *, revision: str | None = None) -> object 
     except LocalEntryNotFoundError as error:
         from huggingface_hub import snapshot_download
 
-        # Offline the hub can't tell "not in the repository" from "not downloaded"; a snapshot can.
+        # Offline the hub has one error for "not in the repository" and "not downloaded"; a snapshot has two.
         try:
             snapshot_download(model, revision=revision, local_files_only=True)
         except Exception:
@@ -121,22 +121,22 @@ def _local_json(file: Path) -> object | None:
     try:
         return read_json(file) if file.is_file() else None
     except OSError as error:
-        raise WeightsError(f"{file} can't be looked at: {error.strerror}. Give this user access to it.") from error
+        raise WeightsError(f"{file} can't be read: {error.strerror}. Give this user access to it.") from error
 
 
 def verify_published(file: Path) -> None:
     """Compare a torchvision file's bytes with the sha256 digits in its name."""
-    found = re.search(r"-([0-9a-f]{8,64})\.pth$", file.name)
-    if found is None:
+    published = re.search(r"-([0-9a-f]{8,64})\.pth$", file.name)
+    if published is None:
         raise WeightsError(
             f"{file.name} is a pickle without a published hash in its name, so it can't be trusted. "
             "Keep torchvision's file name (resnet50-11ad3fa6.pth), or save the weights as .safetensors."
         )
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not digest.startswith(found[1]):
+    if not digest.startswith(published[1]):
         raise WeightsError(
-            f"{file.name}: its sha256 begins with {digest[: len(found[1])]}, its name says {found[1]}. "
+            f"{file.name}: its sha256 begins with {digest[: len(published[1])]}, its name has {published[1]}. "
             "Delete the file and download it again."
         )
 
@@ -206,7 +206,7 @@ def _download(architecture: str, weights: str, file: Path) -> None:
 
 
 def _torch_hub() -> Path:
-    """torch.hub.get_dir()/checkpoints, told without importing torch."""
+    """Return torch.hub.get_dir()/checkpoints without importing torch."""
     home = os.environ.get("TORCH_HOME")
     if not home:
         home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
@@ -217,13 +217,12 @@ def _resolved(path: Path, *, revision: str | None) -> ResolvedModel:
     if path.is_file():
         if path.suffix == ".safetensors":
             check_safetensors(path)
-        found = [path]
+        files = [path]
     else:
         _check_folder(path)
-        found = sorted({file for pattern in ALLOWED for file in path.rglob(pattern) if file.is_file()})
+        files = sorted({file for pattern in ALLOWED for file in path.rglob(pattern) if file.is_file()})
     root = path.parent if path.is_file() else path
-    files = tuple(_stat(file, root) for file in found)
-    return ResolvedModel(path=path, revision=revision, files=files)
+    return ResolvedModel(path=path, revision=revision, files=tuple(_stat(file, root) for file in files))
 
 
 def _stat(file: Path, root: Path) -> tuple[str, str, int, int]:
@@ -232,7 +231,7 @@ def _stat(file: Path, root: Path) -> tuple[str, str, int, int]:
 
 
 def _check_folder(folder: Path) -> None:
-    next(folder.iterdir(), None)  # raises where it may not be read: a pattern then fits nothing
+    next(folder.iterdir(), None)  # raises if it may not be read: a pattern then matches nothing
     if next(folder.rglob("*.safetensors"), None) is None:
         pickle = next((file for pattern in PICKLES for file in folder.rglob(pattern)), None)
         if pickle is None:

@@ -1,4 +1,4 @@
-"""Identity: what makes two encoders the same, as hashes of what was loaded, kept by file times."""
+"""Identity: hashes of everything loaded that moves a vector, cached by the times of the files."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from embed_assets.encoders.spec import EncoderSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1  # of the cache and of the parts; a higher one forgets what is cached
+FORMAT = 1  # of the cache and of the parts; a higher one empties the cache
 LIMIT = 256  # cached identities; the oldest go first
 LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "tokenizers", "pillow")
 
@@ -55,26 +55,26 @@ BOOKKEEPING = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderIdentity:
-    """What was effectively loaded: a hash or a short value for each part that can move a vector."""
+    """A hash or a short value for each loaded part that can move a vector."""
 
     parts: Mapping[str, str]
     dim: int
     max_tokens: int | None
 
     def version(self, segmenting: Mapping[str, object]) -> str:
-        """The encoder version: 12 hex digits over the parts and how media is cut into segments."""
+        """Return the encoder version: 12 hex digits over the parts and how media is cut into segments."""
         return canonical_hash({"parts": dict(self.parts), "segmenting": dict(segmenting)})[:12]
 
 
 def canonical_hash(value: object) -> str:
-    """sha256 of a value's canonical JSON."""
+    """Return the sha256 of a value's canonical JSON."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
 def hash_tensors(named: Iterable[tuple[str, "Tensor"]]) -> str:
-    """sha256 over name, dtype, shape and bytes of each tensor, in the order of their names.
+    """Return the sha256 over name, dtype, shape and bytes of each tensor, in the order of their names.
 
-    Give it the state dict of the loaded model, not the tensors of its file: a file may hold buffers
+    Takes the state dict of the loaded model, not the tensors of its file: a file may hold buffers
     that the library drops, under names that it changes.
     """
     import torch
@@ -88,12 +88,12 @@ def hash_tensors(named: Iterable[tuple[str, "Tensor"]]) -> str:
 
 
 def hash_config(mapping: Mapping[str, Any]) -> str:
-    """Hash of a config without its bookkeeping keys, at every depth."""
+    """Hash a config without its bookkeeping keys, at every depth."""
     return canonical_hash(_without_bookkeeping(mapping))
 
 
 def hash_tokenizer(serialised: str) -> str:
-    """Hash of a tokenizer as it serialises; truncation and padding are set anew by every call."""
+    """Hash a serialised tokenizer; truncation and padding do not enter: every call sets them."""
     content = json.loads(serialised)
     content.pop("truncation", None)
     content.pop("padding", None)
@@ -108,7 +108,7 @@ def identify(
     resolved: ResolvedModel,
     load: Callable[[], Encoder],
 ) -> EncoderIdentity:
-    """Identity of the spec's encoder, from the cache if its files are untouched, else by loading it.
+    """Return the identity of the spec's encoder, from the cache if its files are untouched, else by loading it.
 
     A hit imports neither torch nor transformers. `device` does not enter: it moves no vector.
     """
@@ -124,7 +124,7 @@ def identify(
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What changed between two identities' parts, in words: "weights: 1a2b… → 3c4d…"."""
+    """List the parts in which two identities differ: "weights: 1a2b… → 3c4d…"."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
@@ -134,7 +134,7 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 
 def cache_file() -> Path:
-    """Where identities are kept: $XDG_CACHE_HOME or ~/.cache, embed-assets/identities.json."""
+    """Return the file that caches identities: $XDG_CACHE_HOME or ~/.cache, embed-assets/identities.json."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(root).expanduser() / "embed-assets" / "identities.json"
 
@@ -174,22 +174,22 @@ def _read_cache() -> dict[str, dict[str, Any]]:
         content = json.loads(cache_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):  # absent or torn: it is only a cache
         return {}
-    known = content.get("identities") if isinstance(content, dict) else None
-    if not isinstance(known, dict):
+    identities = content.get("identities") if isinstance(content, dict) else None
+    if not isinstance(identities, dict):
         return {}
     fields = {"parts", "dim", "max_tokens"}
-    return {key: kept for key, kept in known.items() if isinstance(kept, dict) and set(kept) == fields}
+    return {key: entry for key, entry in identities.items() if isinstance(entry, dict) and set(entry) == fields}
 
 
 def _write_cache(key: str, identity: EncoderIdentity) -> None:
     entry = {"parts": dict(identity.parts), "dim": identity.dim, "max_tokens": identity.max_tokens}
-    kept = {name: value for name, value in _read_cache().items() if name != key}
-    kept = dict([*list(kept.items())[-(LIMIT - 1) :], (key, entry)])
+    others = [(name, value) for name, value in _read_cache().items() if name != key]
+    identities = dict([*others[-(LIMIT - 1) :], (key, entry)])
     file = cache_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as stream:
-            json.dump({"identities": kept}, stream)
+            json.dump({"identities": identities}, stream)
         Path(stream.name).replace(file)
     except OSError:  # a read-only home costs the cache, not the run
         return

@@ -1,4 +1,4 @@
-"""Where a model stands, told without loading it: a hub's newest commit, or a digest of local files' sizes and times."""
+"""The state of a model's files, without loading it: a hub's newest commit, or a digest of local sizes and times."""
 
 import hashlib
 import os
@@ -12,19 +12,19 @@ _SECONDS = 20  # for the hub's answer; a sensor's tick has sixty
 
 
 def model_state(spec: EncoderSpec, *, offline: bool = False) -> str:
-    """A text that changes when the model's files do.
+    """Return a text that changes when the model's files do.
 
     Raises WeightsError, with the reason, for a model that can't move (a pinned revision, published weights, code
-    alone), one whose files nobody can see (an API), and a hub that can't be asked.
+    alone), one whose files are not accessible (an API), and a hub that can't be reached.
     """
     if Path(spec.model).expanduser().exists():
         return _digest(spec)
     if spec.model.startswith((*FILELESS, TORCHVISION)) or not is_hub_id(spec.model):
-        raise WeightsError(f"{spec.model} is neither a hub id nor local files: it has no revisions to look for.")
+        raise WeightsError(f"{spec.model} is neither a hub id nor local files: it has no revisions.")
     if spec.revision is not None:
         raise WeightsError(f"{spec.model} is pinned to {spec.revision}; it moves when the settings do.")
     if offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
-        raise WeightsError(f"{spec.model}: compute.offline or HF_HUB_OFFLINE forbids asking the hub.")
+        raise WeightsError(f"{spec.model}: compute.offline or HF_HUB_OFFLINE forbids requests to the hub.")
     return _commit(spec.model)
 
 
@@ -41,7 +41,7 @@ def _commit(model: str) -> str:
     try:
         commit = HfApi().model_info(model, timeout=_SECONDS).sha
     except Exception as error:  # the client raises its own, httpx's and OSError
-        raise WeightsError(f"Can't ask the hub for {model} ({type(error).__name__}): {error}") from error
+        raise WeightsError(f"Can't reach the hub for {model} ({type(error).__name__}): {error}") from error
     if commit is None:
         raise WeightsError(f"The hub names no commit of {model}.")
     return commit

@@ -1,4 +1,4 @@
-"""MediaEncoder: what the encoders of sound and video share; checks of their payloads, one pass, unit length."""
+"""MediaEncoder: shared by encoders of sound and video; checks of their payloads, one pass, unit length."""
 
 import warnings
 from abc import abstractmethod
@@ -16,7 +16,7 @@ from embed_assets.errors import EncoderOutputError, MediaError, SettingsError, W
 from embed_assets.media.media_types import Modality
 from embed_assets.media.payload import Clip, Sound
 
-CLIP_SECONDS = 10.0  # of a video segment, where the model doesn't say
+CLIP_SECONDS = 10.0  # of a video segment, if the model has no length of its own
 PATCH = 256  # pixels that a transformer's token counts as: a patch of 16 x 16
 
 
@@ -27,7 +27,7 @@ class MediaEncoder(Encoder):
         self.spec, self.device, self.dtype = spec, device, dtype
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """float32, (len(batch), dim)."""
+        """Return float32, (len(batch), dim)."""
         import torch
 
         if not batch:
@@ -41,15 +41,15 @@ class MediaEncoder(Encoder):
 
     @abstractmethod
     def _vectors(self, modality: Modality, items: list[Any]) -> Any:
-        """Tensor (len(items), dim) of prepared data, in inference mode."""
+        """Return a tensor (len(items), dim) of prepared data, in inference mode."""
 
     def _shape_of_vector(self, *, tap: str, pooling: str) -> dict[str, str]:
-        """The parts of an identity that every family has."""
+        """Return the parts of an identity that every family has."""
         return {"tap": tap, "pooling": pooling, "unit_length": str(self.spec.unit_length), "dtype": self.dtype}
 
 
 def one_modality(batch: Sequence[Prepared]) -> Modality:
-    """The modality of a batch; one that holds two is an error."""
+    """Return the modality of a batch; one that holds two is an error."""
     modalities = {prepared.modality for prepared in batch}
     if len(modalities) > 1:
         raise EncoderOutputError(f"One batch holds {' and '.join(sorted(modalities))}; give each its own.")
@@ -57,7 +57,7 @@ def one_modality(batch: Sequence[Prepared]) -> Modality:
 
 
 def samples_of(spec: EncoderSpec, modality: Modality, payload: Any, *, rate: int, most: int) -> np.ndarray:
-    """float32, (n,), 0 < n <= most: what the extractors would cut in silence, or take as NaN, is refused."""
+    """Return float32, (n,), 0 < n <= most; refuse sounds that the extractors would silently cut, or take as NaN."""
     if modality != "audio" or not isinstance(payload, Sound):
         raise refusal(spec, modality, payload, "audio as Sound")
     if payload.rate != rate:
@@ -78,36 +78,38 @@ def samples_of(spec: EncoderSpec, modality: Modality, payload: Any, *, rate: int
 
 
 def frames_of(spec: EncoderSpec, modality: Modality, payload: Any, *, count: int | None) -> np.ndarray:
-    """uint8, (count, height, width, 3); any count from 1 where it is None."""
+    """Return uint8, (count, height, width, 3); any count from 1 if it is None."""
     if modality != "video" or not isinstance(payload, Clip):
         raise refusal(spec, modality, payload, "video as Clip")
-    found = len(payload.frames)
-    if not found:
+    number = len(payload.frames)
+    if not number:
         raise MediaError("no frames")
-    if count is not None and found != count:
-        raise SettingsError(f"Encoder {spec.name!r} sees {count} frames of a clip, not {found}. Set frames to {count}.")
+    if count is not None and number != count:
+        raise SettingsError(
+            f"Encoder {spec.name!r} sees {count} frames of a clip, not {number}. Set frames to {count}."
+        )
     return payload.frames
 
 
 def refusal(spec: EncoderSpec, modality: Modality, payload: Any, takes: str) -> SettingsError:
-    """The error for a payload of another modality or type."""
+    """Return the error for a payload of another modality or type."""
     return SettingsError(f"Encoder {spec.name!r} takes {takes}, not {modality} as {type(payload).__name__}.")
 
 
 def refuse_truncation(spec: EncoderSpec) -> None:
-    """Only Matryoshka models keep their meaning in the first numbers of a vector."""
+    """Refuse truncate_dim: only Matryoshka models keep their meaning in the first numbers of a vector."""
     if spec.truncate_dim is not None:
         raise SettingsError(f"Encoder {spec.name!r}: its vector can't be truncated; remove truncate_dim.")
 
 
 def check_rate(spec: EncoderSpec, rate: int) -> None:
-    """A spec that asks for another rate than the model's would be refused by every segment; say it once."""
+    """Refuse a spec with another rate than the model's: every segment would be refused."""
     if spec.sample_rate not in (None, rate):
         raise SettingsError(f"Encoder {spec.name!r}: sample_rate={spec.sample_rate}, its model hears {rate} Hz.")
 
 
 def load_processor(auto_class: Any, folder: Path) -> Any:
-    """The feature extractor or processor saved with a model, without running code from the folder."""
+    """Load the feature extractor or processor saved with a model, without running code from the folder."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*mel filter.*")  # of models that were trained so
@@ -117,8 +119,10 @@ def load_processor(auto_class: Any, folder: Path) -> Any:
 
 
 def processing_hash(processor: Any) -> str:
-    """What an extractor or processor does, as a hash; its tables follow from its settings."""
+    """Hash the settings of an extractor or processor; its tables follow from them."""
     settings: Mapping[str, Any] = processor.to_dict()
-    kept = {name: value for name, value in settings.items() if not name.startswith(("mel_filters", "window"))}
+    fields = {name: value for name, value in settings.items() if not name.startswith(("mel_filters", "window"))}
     kind = type(processor).__name__
-    return f"{'pil' if kind.endswith('Pil') else 'own'} {canonical_hash([kind.removesuffix('Pil'), hash_config(kept)])}"
+    return (
+        f"{'pil' if kind.endswith('Pil') else 'own'} {canonical_hash([kind.removesuffix('Pil'), hash_config(fields)])}"
+    )

@@ -10,7 +10,7 @@ MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoke
 
 
 def pool(tokens: "Tensor", mask: "Tensor", modes: Sequence[str]) -> "Tensor":
-    """float32 (batch, len(modes) * width) from tokens (batch, length, width) and their mask.
+    """Return float32 (batch, len(modes) * width) from tokens (batch, length, width) and their mask.
 
     In float32 whatever the model ran in: sums over tokens lose digits in half precision.
     """

@@ -39,13 +39,13 @@ class BatchTokenizer:
             self._truncating.enable_truncation(max_length=limit, direction=self.side)
 
     def bare(self) -> "Tokenizer":
-        """A new tokenizer with no truncation and no padding."""
+        """Return a new tokenizer with no truncation and no padding."""
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self._serialised)
 
     def encode(self, text: str) -> Encoding:
-        """Ids with the special tokens, cut to the limit."""
+        """Return ids with the special tokens, cut to the limit."""
         # The batch call lets other threads run meanwhile; `encode` holds the GIL, and the forward pass waits.
         encoding = self._truncating.encode_batch_fast([text])[0]
         if not encoding.ids:
@@ -53,17 +53,17 @@ class BatchTokenizer:
         return encoding.ids, encoding.type_ids
 
     def count(self, text: str) -> int:
-        """Tokens of a text without special tokens, not truncated."""
+        """Count the tokens of a text without special tokens, not truncated."""
         return len(self.bare().encode(text, add_special_tokens=False).ids) if text else 0
 
     def room(self, prompt: str) -> int | None:
-        """Tokens that are left to a text beside the special tokens and a prompt."""
+        """Count the tokens that a text may have beside the special tokens and a prompt."""
         if self.limit is None:
             return None
         return self.limit - self.special_count - self.count(prompt)
 
     def pad(self, batch: Sequence[Encoding]) -> "dict[str, Tensor]":
-        """Model inputs, padded to the longest of the batch on the tokenizer's side."""
+        """Return model inputs, padded to the longest of the batch on the tokenizer's side."""
         import torch
 
         width = max(len(ids) for ids, _ in batch)
@@ -81,24 +81,24 @@ class BatchTokenizer:
         return inputs | ({"token_type_ids": types} if "token_type_ids" in self.names else {})
 
     def identity(self) -> str:
-        """Hash of what turns a text into ids; the limit is a part of its own."""
+        """Hash everything that turns a text into ids; the limit is a part of its own."""
         typed = "token_type_ids" in self.names
         return canonical_hash({"backend": json.loads(self._serialised), "types": typed, "cut": self.side})
 
 
 def _bare(serialised: str) -> str:
-    """The tokenizer without truncation and padding: every call of transformers sets them anew."""
+    """Remove truncation and padding, which every call of transformers sets again."""
     content = json.loads(serialised)
     return json.dumps(content | {"truncation": None, "padding": None}, ensure_ascii=False)
 
 
 def position_limit(config: Any) -> int | None:
-    """Tokens that the model's position table has room for, or None where positions have no table.
+    """Return the tokens that the model's position table has room for, or None if there is no table.
 
     RoBERTa's relatives count positions from their padding id on: 514 rows are room for 512 tokens.
     """
     size = getattr(config, "max_position_embeddings", None)
-    if not isinstance(size, int) or size <= 0:  # XLNet says -1: no limit
+    if not isinstance(size, int) or size <= 0:  # XLNet has -1: no limit
         return None
     shifted = ("roberta", "camembert", "mpnet", "xlm-roberta", "longformer", "xmod", "data2vec-text")
     if any(word in str(config.model_type) for word in shifted):
@@ -106,12 +106,12 @@ def position_limit(config: Any) -> int | None:
     return size
 
 
-def text_limit(tokenizer: Any, config: Any, declared: int | None, asked: int | None) -> int | None:
-    """Tokens a text is cut to: the folder's or the tokenizer's word, the position table, the spec's wish."""
+def text_limit(tokenizer: Any, config: Any, declared: int | None, spec_limit: int | None) -> int | None:
+    """Return the least limit of a text's tokens: of the folder or tokenizer, the position table, the spec."""
     own = declared if declared is not None else tokenizer.model_max_length
-    limits = [limit for limit in (own, position_limit(config), asked) if limit is not None]
+    limits = [limit for limit in (own, position_limit(config), spec_limit) if limit is not None]
     limit = min(limits)
-    return limit if limit < 10**9 else None  # tokenizers without a limit say 1e30
+    return limit if limit < 10**9 else None  # tokenizers without a limit have 1e30
 
 
 def lower_case(tokenizer: Any) -> None:

@@ -1,4 +1,4 @@
-"""VideoEncoder: what transformers that see space and time share; clips by their frames."""
+"""VideoEncoder: shared by transformers that see space and time; clips by their frames."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class VideoEncoder(MediaEncoder):
     """Mean over all tokens of the last hidden state; a clip's sound is not heard."""
 
     argument: str  # of the model's forward, that takes the pixels
-    asked: Mapping[str, object] = {}  # what else the forward is told
+    options: Mapping[str, object] = {}  # other arguments of the forward
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         from transformers import AutoVideoProcessor
@@ -36,14 +36,14 @@ class VideoEncoder(MediaEncoder):
         self.dim = int(self._model.config.hidden_size)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """float32 (frames, 3, height, width), resized and normalised; cost in pixels of all frames."""
+        """Resize and normalise frames to float32 (frames, 3, height, width); cost in pixels of all frames."""
         frames = frames_of(self.spec, modality, payload, count=self._frames)
-        found = self._processor([frames], return_tensors="pt", do_sample_frames=False)
-        pixels = next(iter(found.values()))[0]
+        inputs = self._processor([frames], return_tensors="pt", do_sample_frames=False)
+        pixels = next(iter(inputs.values()))[0]
         return Prepared(modality="video", cost=len(pixels) * pixels.shape[-2] * pixels.shape[-1], data=pixels)
 
     def identity(self) -> Mapping[str, str]:
-        """Hashes of what was loaded and the short values that shape a vector."""
+        """Return hashes of everything loaded and the short values that shape a vector."""
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": hash_config(self._model.config.to_dict()),
@@ -53,14 +53,14 @@ class VideoEncoder(MediaEncoder):
 
     @abstractmethod
     def _load(self, folder: Path) -> Any:
-        """The model, in the spec's dtype, ready to be asked."""
+        """Load the model, in the encoder's dtype."""
 
     @abstractmethod
     def _frame_count(self) -> int:
-        """How many frames of a clip the model sees."""
+        """Return how many frames of a clip the model sees."""
 
     def _vectors(self, modality: Modality, items: list[Any]) -> Any:
         import torch
 
         pixels = torch.stack(items).to(self.device, torch_dtype(self.dtype))
-        return self._model(**{self.argument: pixels}, **self.asked).last_hidden_state.float().mean(dim=1)
+        return self._model(**{self.argument: pixels}, **self.options).last_hidden_state.float().mean(dim=1)

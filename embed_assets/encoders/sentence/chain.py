@@ -44,7 +44,7 @@ class Chain:
         self._accepted = set(inspect.signature(self.model.forward).parameters)
 
     def encode(self, batch: Sequence[Encoding]) -> "Tensor":
-        """Vectors of one padded batch."""
+        """Encode one padded batch."""
         import torch
 
         inputs = {name: ids.to(self.device) for name, ids in self.tokenizer.pad(batch).items()}
@@ -57,7 +57,7 @@ class Chain:
         return torch.nn.functional.normalize(vectors, dim=1) if self.layout.normalize else vectors
 
     def tensors(self) -> "Iterator[tuple[str, Tensor]]":
-        """What was loaded, without the pooler: no vector passes it, and a checkpoint may lack it."""
+        """Iterate over the tensors, without the pooler: no vector passes it, and a checkpoint may lack it."""
         for name, tensor in self.model.state_dict().items():
             if not name.startswith("pooler."):
                 yield f"0.{name}", tensor
@@ -67,7 +67,7 @@ class Chain:
                 yield f"{index}.linear.bias", bias
 
     def tokenizer_identity(self) -> str:
-        """Hash of what turns a text into ids."""
+        """Hash everything that turns a text into ids."""
         return self.tokenizer.identity()
 
     def _load_dense(self, folder: Path, activation: str) -> "tuple[Tensor, Tensor | None, str]":

@@ -1,4 +1,4 @@
-"""Layout of a sentence-transformers folder: which modules it has and whether we can run them ourselves."""
+"""Layout of a sentence-transformers folder: its modules, and whether the chain can run them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +52,16 @@ class Prompts:
 
 
 def read_layout(folder: Path, pooling: str = "") -> Layout | None:
-    """The folder's chain Transformer, Pooling, Dense…, Normalize; None if it is built otherwise.
+    """Read the folder's chain Transformer, Pooling, Dense…, Normalize; None if it is built otherwise.
 
-    A plain transformer without modules.json is a chain with the given pooling, mean unless said. Raises
-    WeightsError where it is an encoder-decoder of which no encoder is known.
+    A plain transformer without modules.json is a chain with the given pooling, mean by default. Raises
+    WeightsError if it is an encoder-decoder of which no encoder is known.
     """
     if not (folder / "modules.json").is_file():
         model_class = _model_class(folder)
         if model_class is None:
             raise WeightsError(
-                f"{folder} is an encoder-decoder, of which only a modules.json says how to pool. Add one."
+                f"{folder} is an encoder-decoder, for which only a modules.json defines the pooling. Add one."
             )
         return Layout(modes=(pooling or "mean",), model_class=model_class, transformer=folder)
     modules = read_modules(folder)
@@ -90,7 +90,7 @@ def read_layout(folder: Path, pooling: str = "") -> Layout | None:
 
 
 def read_prompts(folder: Path) -> Prompts:
-    """Prompts by the names that sentence-transformers looks for, else its default prompt."""
+    """Read the prompts by the names that sentence-transformers looks for, else its default prompt."""
     content = read_config(folder / "config_sentence_transformers.json")
     named = {name: text for name, text in (content.get("prompts") or {}).items() if text}
     default = named.get(content.get("default_prompt_name"), "")
@@ -99,10 +99,10 @@ def read_prompts(folder: Path) -> Prompts:
 
 
 def _model_class(folder: Path) -> str | None:
-    """The class of transformers that loads the folder; None for an encoder-decoder that is left to the library."""
+    """Return the class of transformers that loads the folder; None for an encoder-decoder: the library loads it."""
     config = read_config(folder / "config.json")
-    if (known := ENCODER_CLASSES.get(str(config.get("model_type")))) is not None:
-        return known
+    if (encoder_class := ENCODER_CLASSES.get(str(config.get("model_type")))) is not None:
+        return encoder_class
     return None if config.get("is_encoder_decoder") else "AutoModel"
 
 
@@ -116,8 +116,8 @@ def _kind(module_type: str) -> str:
 
 
 def _modes(config: dict[str, Any]) -> tuple[str, ...] | None:
-    given = config.get("pooling_mode")
-    if given is None:
+    pooling = config.get("pooling_mode")
+    if pooling is None:
         old = {
             "cls": "cls_token",
             "max": "max_tokens",
@@ -125,8 +125,8 @@ def _modes(config: dict[str, Any]) -> tuple[str, ...] | None:
             "weightedmean": "weightedmean_tokens",
         }
         keys = {mode: f"pooling_mode_{old.get(mode, mode)}" for mode in MODES}
-        given = [mode for mode in MODES if config.get(keys[mode])] or ["mean"]
-    modes = (given,) if isinstance(given, str) else tuple(given)
+        pooling = [mode for mode in MODES if config.get(keys[mode])] or ["mean"]
+    modes = (pooling,) if isinstance(pooling, str) else tuple(pooling)
     return modes if all(mode in MODES for mode in modes) else None
 
 

@@ -45,21 +45,21 @@ class Library:
             self.steps.insert(0, _step(self.model[0]))
 
     def encode(self, batch: Sequence[tuple[str, str]]) -> "Tensor":
-        """Vectors of one batch; the prompt goes separately, as some models do not pool over it."""
+        """Encode one batch; the prompt goes separately, as some models do not pool over it."""
         import torch
 
         vectors: dict[int, Tensor] = {}
         for prompt in {prompt for prompt, _ in batch}:
             rows = [row for row, item in enumerate(batch) if item[0] == prompt]
             texts = [batch[row][1] for row in rows]
-            found = self.model.encode(
+            encoded = self.model.encode(
                 texts, prompt=prompt, batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False
             )
-            vectors |= dict(zip(rows, found.float(), strict=True))
+            vectors |= dict(zip(rows, encoded.float(), strict=True))
         return torch.stack([vectors[row] for row in range(len(batch))])
 
     def tensors(self) -> "Iterator[tuple[str, Tensor]]":
-        """What was loaded, under the names that the chain gives."""
+        """Iterate over the tensors, under the names of the chain."""
         for index, module in enumerate(self._modules()):
             state = getattr(module, "auto_model", module).state_dict()
             for name, tensor in state.items():
@@ -67,13 +67,13 @@ class Library:
                     yield f"{index}.{name}", tensor
 
     def tokenizer_identity(self) -> str:
-        """Hash of what turns a text into ids."""
+        """Hash everything that turns a text into ids."""
         if self.tokenizer is not None:
             return self.tokenizer.identity()
         tokenizer: Any = getattr(self.model[0], "tokenizer", None)
         if hasattr(tokenizer, "to_str"):
             return hash_tokenizer(tokenizer.to_str())
-        raise WeightsError(f"{type(self.model[0]).__name__}: its tokenizer can't be told apart from another.")
+        raise WeightsError(f"{type(self.model[0]).__name__}: its tokenizer can't be hashed. Choose another model.")
 
     def _modules(self) -> list[Any]:
         return list(self.model.children())
@@ -90,7 +90,7 @@ class Library:
         return BatchTokenizer(tokenizer, limit=limit)
 
     def _check_complete(self, folder: Path, dtype: str) -> None:
-        """Load again what the library loads without a word about random tensors; rare models, once."""
+        """Load again, once: the library is silent about missing tensors, which are random; these models are rare."""
         parts = read_modules(folder)
         for part, module in zip(parts, self._modules(), strict=True):
             place = folder / part["path"]
@@ -110,7 +110,7 @@ def _check_keys(file: Path, needed: set[str]) -> None:
 
 
 def _check_files(folder: Path) -> None:
-    """What a module loads is named: safetensors of another name beside a pickle are not read."""
+    """Require the names that a module loads: safetensors of another name beside a pickle are not read."""
     for module in read_modules(folder):
         place = folder / module["path"]
         stored = any((place / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json"))
@@ -121,7 +121,7 @@ def _check_files(folder: Path) -> None:
 
 
 def _step(module: Any) -> Any:
-    """The module as the chain describes it where it is one of the chain's, else with its whole config."""
+    """Describe the module as the chain does if it is one of the chain's, else with its whole config."""
     kind = type(module).__name__
     config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
     if kind == "Normalize":

@@ -94,7 +94,7 @@ def decoder_of(mime: str | None) -> Decoder | None:
         [
             f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {wanted}, but {there}.",
             "Install the package that it came with, or refresh the source: what is installed then decides.",
-            *(each.said for each in plugins.broken),
+            *(each.message for each in plugins.broken),
         ]
     )
     raise SettingsError(said)

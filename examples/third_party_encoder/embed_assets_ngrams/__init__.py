@@ -1,4 +1,4 @@
-"""What this package adds to embed-assets: two encoders of one family, and a file type. Imports nothing heavy."""
+"""Additions to embed-assets: two encoders of one family, and a file type. Imports nothing heavy."""
 
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.kinds.decoder import Decoder

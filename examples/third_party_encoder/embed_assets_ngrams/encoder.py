@@ -32,7 +32,7 @@ class NgramEncoder(Encoder):
         return Prepared(modality="text", cost=1 + len(text) // 4, data=grams)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """Float32, (len(batch), dim), unit length; each text for itself, so that no batch changes a vector."""
+        """Return float32, (len(batch), dim), unit length; each text for itself, so that no batch changes a vector."""
         rows = np.zeros((len(batch), self.dim), np.float64)
         for row, item in zip(rows, batch, strict=True):
             for gram, count in item.data.items():

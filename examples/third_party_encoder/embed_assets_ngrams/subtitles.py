@@ -18,7 +18,7 @@ def is_subrip(head: bytes) -> bool:
 
 
 def subrip_text(data: bytes, limits: Limits) -> str:
-    """One line a cue. Raises MediaError "broken subtitles", or what decode_text raises."""
+    """Return one line a cue. Raises MediaError "broken subtitles", or an error of decode_text."""
     text = decode_text(data, limits=limits).text.replace("\r\n", "\n")
     lines = []
     for number, block in enumerate(re.split(r"\n\s*\n(?=\d+[ \t]*\n)", text.strip()), start=1):
