@@ -16,7 +16,7 @@ _RECORD = 4  # times the characters of a text
 
 
 def separated(
-    lines: Lines, *, required: Collection[str], limits: Limits, tabs: bool
+    lines: Lines, *, required: Collection[str], limits: Limits, tabs: bool, distinct: bool = False
 ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     """Each record's last line, from 1, and its fields by name or why there are none. Raises MediaError.
 
@@ -24,7 +24,7 @@ def separated(
     none as a quoted one, or would swallow lines that are records themselves.
     """
     csv.field_size_limit(max(csv.field_size_limit(), limits.max_characters))  # of the process; 131,072 at first
-    names, mark = _header(lines, required, tabs=tabs)
+    names, mark = _header(lines, required, tabs=tabs, distinct=distinct)
     held = _Held(lines, width=len(names), mark=mark, most=_RECORD * limits.max_characters)
     rows = csv.reader(held, delimiter=mark, strict=True)
     while True:
@@ -38,7 +38,7 @@ def separated(
             yield held.number, fault or dict(zip(names, row, strict=True))
 
 
-def _header(lines: Lines, required: Collection[str], *, tabs: bool) -> tuple[list[str], str]:
+def _header(lines: Lines, required: Collection[str], *, tabs: bool, distinct: bool) -> tuple[list[str], str]:
     """Names of the columns, and the delimiter by which the required ones are among them."""
     header = next(iter(lines), "")
     if lines.fault() == "line too long" or len(header) > _HEADER:
@@ -46,7 +46,7 @@ def _header(lines: Lines, required: Collection[str], *, tabs: bool) -> tuple[lis
     marks = sorted(",;\t|", key=lambda mark: mark != ("\t" if tabs else ","))
     split = {mark: next(csv.reader([header], delimiter=mark), []) for mark in marks}
     mark = next((mark for mark in marks if set(required) <= set(split[mark])), marks[0])
-    if said := missing_column(required, split[mark]) or twice(required, split[mark]):
+    if said := missing_column(required, split[mark]) or twice(split[mark] if distinct else required, split[mark]):
         raise MediaError(said)
     return split[mark], mark
 

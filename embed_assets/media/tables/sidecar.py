@@ -10,7 +10,7 @@ from embed_assets.media.files.redacted_uri import brief
 from embed_assets.media.files.source import is_local, open_source
 from embed_assets.media.files.unicode_names import ByName, composed, on_disk
 from embed_assets.media.media_types import Annotation
-from embed_assets.media.tables.sidecar_rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
+from embed_assets.media.tables.sidecar_rows import KINDS, Row, fail, sidecar_rows
 
 _SHOWN = 200  # characters of a value or a name that a message has
 _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
@@ -27,15 +27,14 @@ def load_sidecar(
     and nobody would notice.
     """
     folder, _, name = (on_disk(uri) if is_local(uri) else uri).rpartition("/")
-    readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
-    kind = name.rpartition(".")[2].lower()
-    if kind not in readers:
+    kind = KINDS.get(f".{name.rpartition('.')[2].lower()}")
+    if kind is None:
         raise SourceError(f"Sidecar {brief(uri)!r}: expected a name that ends in .jsonl, .csv or .parquet.")
     root = folder or ("/" if uri.startswith("/") else ".")
     source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
     shown = source.uri_of(name)
     try:
-        return _annotations(shown, readers[kind](shown, source, name, encoding))
+        return _annotations(shown, sidecar_rows(shown, source, name, kind, encoding))
     except MediaError as error:
         raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path, and the file.") from error
 

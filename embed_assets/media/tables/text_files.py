@@ -24,20 +24,29 @@ def table_kind(key: str) -> str | None:
 
 
 def records(
-    stream: BinaryIO, kind: str, *, required: Collection[str], limits: Limits, encoding: str | None = None
+    stream: BinaryIO,
+    kind: str,
+    *,
+    required: Collection[str],
+    limits: Limits,
+    encoding: str | None = None,
+    distinct_columns: bool = False,
 ) -> Iterator[Record]:
     """Rows in the file's order; one that can't be parsed is its line's number and a reason, and the next one follows.
 
     `required` are columns; of JSON lines, whose rows have each their own, it is enough that some row has them.
-    `encoding` is the setting of the source. Raises MediaError "no column ...", "several columns ...", "header too
-    long", "unknown encoding" or "no table".
+    `encoding` is the setting of the source. With `distinct_columns` no two columns of a header may have one name,
+    required or not. Raises MediaError "no column ...", "several columns ...", "header too long", "unknown encoding" or
+    "no table".
     """
     try:
         if kind == JSONL:
             yield from _mostly_whole(json_rows(Lines(stream, limits, ends="\n", encoding=encoding), required))
         else:
             lines = Lines(stream, limits, ends="", encoding=encoding)
-            yield from _mostly_whole(separated(lines, required=required, limits=limits, tabs=kind == TSV))
+            yield from _mostly_whole(
+                separated(lines, required=required, limits=limits, tabs=kind == TSV, distinct=distinct_columns)
+            )
     except UnicodeError as error:
         raise MediaError("unknown encoding", str(error)) from error
 
