@@ -27,7 +27,7 @@ from embed_assets.manifest.unreachable_items import (
 )
 from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.unreachable import KEPT, Away
-from embed_assets.media.kinds.decoder_plugins import decoded_by, installed
+from embed_assets.media.kinds.decoder_plugins import decoded_by, plugin_fingerprint
 from embed_assets.media.media_types import PLAIN, ListedFile
 from embed_assets.media.tables.rows_as_items import row_id, table_of
 from embed_assets.media.text.documents import DOCX, PDF
@@ -285,7 +285,7 @@ def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
 
     While one is broken they count as unchanged: its files keep their rows until it can be asked again.
     """
-    told, now = marks.get(DECODERS, ""), installed()
+    told, now = marks.get(DECODERS, ""), plugin_fingerprint()
     return told, told if now is None else now
 
 

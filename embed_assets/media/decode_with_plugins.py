@@ -1,4 +1,4 @@
-"""decode_added: what a decoder of an installed package makes of a file, checked as what is built in."""
+"""decode_with_plugin: what a decoder of an installed package makes of a file, checked as what is built in."""
 
 import struct
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from embed_assets.media.text.documents import checked_text
 from embed_assets.media.text.replaced_bytes import Decoded
 
 
-def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
+def decode_with_plugin(data: bytes, *, decoder: str, limits: Limits) -> Any:
     """A text that is not empty, an upright RGB picture, or a Sound, by the decoder of this name.
 
     Raises MediaError alone, the decoder's own or "<name> decoder failed", but SettingsError where it is
@@ -38,12 +38,12 @@ def decode_added(data: bytes, *, decoder: str, limits: Limits) -> Any:
 
 def plugin_text(data: bytes, *, decoder: str, limits: Limits) -> Decoded:
     """Return a decoder's text, as of any document."""
-    return Decoded(decode_added(data, decoder=decoder, limits=limits))
+    return Decoded(decode_with_plugin(data, decoder=decoder, limits=limits))
 
 
 def plugin_picture(data: bytes, *, decoder: str, most: int | None, limits: Limits) -> Iterator[Shown]:
     """Yield a decoder's picture, as of any picture file that is not animated."""
-    yield None, None, decode_added(data, decoder=decoder, limits=limits)
+    yield None, None, decode_with_plugin(data, decoder=decoder, limits=limits)
 
 
 def plugin_sounds(
@@ -52,7 +52,7 @@ def plugin_sounds(
     """The windows of a decoder's Sound, at the encoder's rate, as of any sound file."""
     from embed_assets.media.recordings.recording_segments import sound_segments
 
-    wav = _wav(decode_added(data, decoder=decoder, limits=limits))
+    wav = _wav(decode_with_plugin(data, decoder=decoder, limits=limits))
     yield from sound_segments(wav, caption=caption, media_hash=media_hash, sampling=sampling, limits=limits)
 
 

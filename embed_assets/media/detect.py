@@ -5,7 +5,7 @@ from collections.abc import Callable
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.builtin_kinds import UNKNOWN
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, shown_to_plugins
+from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, sniff_with_plugins
 from embed_assets.media.kinds.file_head import HEAD, FileHead
 from embed_assets.media.kinds.sniff import by_bytes, sniff
 from embed_assets.media.kinds.unsupported_kinds import WITH_NULS
@@ -37,7 +37,7 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     return Sniffed(mime=with_encoding(found.mime, encoding), modality="text")
 
 
-def looked_at(data: bytes) -> tuple[Sniffed, list[str]]:
+def refine_with_warnings(data: bytes) -> tuple[Sniffed, list[str]]:
     """What decoders take a file for, and warnings of plugins, for the program that asks to give."""
     warnings: list[str] = []
     return refine(data, sniff(data), warn=warnings.append), warnings
@@ -56,7 +56,7 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
         if heard is not None:
             return Sniffed(mime=f"{heard}/x-unknown", modality=heard)
     if sniffed.modality is None or sniffed.mime == PLAIN:
-        return shown_to_plugins(data[:HEAD], sniffed, warn)
+        return sniff_with_plugins(data[:HEAD], sniffed, warn)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
     from embed_assets.media.recordings.container import kind_of, opened
@@ -77,7 +77,7 @@ def _looked(data: bytes, known: Sniffed | None, decoders: Decoders | None) -> Sn
         return known
     if decoders is None:
         return refine(data, known or sniff(data))
-    ((found, warnings),) = decoders.decode(looked_at, data)
+    ((found, warnings),) = decoders.decode(refine_with_warnings, data)
     for each in warnings:
         warn_once(each)
     return found

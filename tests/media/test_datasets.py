@@ -13,11 +13,11 @@ from embed_assets.errors import MediaError, MissingExtraError, SourceError
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.lance_and_delta import DatasetKind, Unread
-from embed_assets.media.tables.lance_row_lookup import Taken
+from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import Rows, open_dataset
-from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.row_cache import RowCache
 from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, table_of
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.uris.uri_reader import UriFiles
 from tests.support import picture
 
 KINDS: list[DatasetKind] = ["lance", "parquet", "delta"]
@@ -56,8 +56,8 @@ def test_rows_that_are_wanted_are_picked_by_few_columns(tmp_path: Path, kind: Da
         asked.append(record)
         return record["n"] % 8 == 1
 
-    picked = list(dataset(tmp_path, numbers(20), kind).picked(["n"], ["n", "text"], wanted, rows=2))
-    assert picked == [(place + 1, {"n": n, "text": f"text {n}"}) for place, n in enumerate((1, 9, 17))]
+    scan_where = list(dataset(tmp_path, numbers(20), kind).scan_where(["n"], ["n", "text"], wanted, rows=2))
+    assert scan_where == [(place + 1, {"n": n, "text": f"text {n}"}) for place, n in enumerate((1, 9, 17))]
     assert asked == [{"n": n} for n in range(20)]
 
 
@@ -120,7 +120,7 @@ def test_bytes_of_single_rows_are_found_by_hash_in_any_order(tmp_path: Path, kin
     )
     found = list(tables.rows("t"))
     assert [row.id for row in found[:4]] == ["a", "b", "c", "twin"]
-    spool = Spool(tables)
+    spool = RowCache(tables)
     for row in found[::-1]:
         assert row.content_hash is not None
         assert spool.data("t", row.content_hash, mime=media_type(row.mime)) == row.data
@@ -128,7 +128,7 @@ def test_bytes_of_single_rows_are_found_by_hash_in_any_order(tmp_path: Path, kin
 
 def test_a_row_of_a_lance_dataset_is_taken_where_it_is(tmp_path: Path) -> None:
     rows = dataset(tmp_path, pictures(), "lance")
-    taken = Taken(rows, id="doc", content="png")
+    taken = RowLookup(rows, id="doc", content="png")
     assert taken.data("b", content_hash(picture(1)), mime="image/png") == picture(1)
     assert taken.data("twin", content_hash(picture(3)), mime="image/png") == picture(3)
     for name, number in (("twin~12345678", 4), (content_hash(picture(5))[:16], 5)):
@@ -147,7 +147,7 @@ def test_the_type_of_a_row_says_what_it_is_and_that_it_is_a_row() -> None:
 
 def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    places = Places(str(tmp_path), None)
+    places = UriFiles(str(tmp_path), None)
     for written in ("a.txt", "./a.txt", f"{tmp_path}/a.txt", f"file://{tmp_path}/a.txt"):
         uri = places.absolute(written)
         assert places.read(uri, 10) == b"x" and places.find(uri).size == 1, written
@@ -155,7 +155,7 @@ def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=reason):
             places.find(places.absolute(written))
     with pytest.raises(MediaError, match="relative path"):
-        Places(None, None).absolute("a.txt")
+        UriFiles(None, None).absolute("a.txt")
 
 
 def bodies(rows: Rows) -> list[Any]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from embed_assets.errors import MediaError
-from embed_assets.media.detect import looked_at
+from embed_assets.media.detect import refine_with_warnings
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.limits import Limits
@@ -42,7 +42,7 @@ def heard(data: bytes, rate: int = 16000) -> tuple[float, float]:
 
 
 def modality(data: bytes) -> str | None:
-    return looked_at(data)[0].modality
+    return refine_with_warnings(data)[0].modality
 
 
 def reason(data: bytes) -> str:
@@ -305,7 +305,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016)
     ],
 )
 def test_what_nothing_decodes_is_named_with_a_way_out(data: bytes, said: str) -> None:
-    found, _ = looked_at(data)
+    found, _ = refine_with_warnings(data)
     assert found.modality is None
     assert unsupported(found.mime).startswith(f"unsupported type: {found.mime} (")
     assert said in unsupported(found.mime)

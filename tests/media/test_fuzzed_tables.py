@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.source import open_source
 from embed_assets.media.limits import Limits
-from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.row_cache import RowCache
 from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.tables.sidecar import load_sidecar
 from embed_assets.store.manifest import annotated
@@ -48,7 +48,7 @@ def rows(data: bytes, kind: str, bounds: Limits, columns: Columns = COLUMNS) -> 
         except MediaError:
             return []
         check(found)
-        spool = Spool(tables)
+        spool = RowCache(tables)
         for row in found:
             if row.reason is None and row.content_hash is not None:
                 assert spool.text(f"t.{kind}", row.content_hash) == row.text

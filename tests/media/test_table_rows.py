@@ -15,7 +15,7 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.parquet_file import ParquetFile
 from embed_assets.media.tables.parquet_worker import answer
-from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.row_cache import RowCache
 from tests.media import tasks
 from tests.media.test_tables import reasons, rows, tables
 
@@ -134,7 +134,7 @@ def test_a_text_that_is_not_utf8_costs_its_row(tmp_path: Path) -> None:
 
 def test_a_large_content_that_many_rows_have_is_spooled_once(tmp_path: Path) -> None:
     key = jsonl(tmp_path, *({"body": "x" * 100_000, "n": n} for n in range(50)), {"body": "y"})
-    spool = Spool(tables(tmp_path))
+    spool = RowCache(tables(tmp_path))
     assert spool.text(key, text_hash("x" * 100_000)) == "x" * 100_000
     assert spool.text(key, text_hash("y")) == "y"
     contents = spool._files[key]

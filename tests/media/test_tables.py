@@ -15,7 +15,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
-from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.row_cache import RowCache
 from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables, row_id, row_key, table_of
 from tests.s3_server import S3Server
 
@@ -239,7 +239,7 @@ def test_a_rows_key_is_split_again_whatever_the_names_hold() -> None:
 def test_texts_are_had_by_hash_in_any_order_and_the_table_is_read_once(tmp_path: Path, kind: str) -> None:
     given = [{"body": f"größer {number}", "other": "x"} for number in range(3000)]
     key = write(tmp_path, kind, given)
-    spool = Spool(tables(tmp_path))
+    spool = RowCache(tables(tmp_path))
     order = random.Random(0).sample(range(3000), 200)
     spool.text(key, text_hash(given[0]["body"]))
     (tmp_path / key).unlink()
@@ -249,7 +249,7 @@ def test_texts_are_had_by_hash_in_any_order_and_the_table_is_read_once(tmp_path:
 def test_a_text_that_is_gone_and_a_table_that_is_broken_are_media_errors(tmp_path: Path) -> None:
     key = write(tmp_path, "csv", [{"body": "x"}])
     (tmp_path / "b.parquet").write_bytes(b"no")
-    spool = Spool(tables(tmp_path))
+    spool = RowCache(tables(tmp_path))
     with pytest.raises(MediaError, match="vanished"):
         spool.text(key, text_hash("y"))
     for _ in range(2):

@@ -15,14 +15,14 @@ _PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class UnreadableCell:
     """Stands where a cell can't be told; `why` goes before "in column …" in the reason of its row."""
 
     why: str
 
 
 def told(array: "pa.Array") -> list[Any]:
-    """The cells of a column, each a value of Python or `Untold`.
+    """The cells of a column, each a value of Python or `UnreadableCell`.
 
     Times of nanoseconds are cut to microseconds, of zones that nobody knows told in UTC, and beyond the years that
     Python counts told as ISO text; so are durations and intervals.
@@ -86,11 +86,11 @@ def _told(scalar: Any) -> Any:
     try:
         return _value(scalar, 0)
     except UnicodeDecodeError:
-        return Untold("not UTF-8")
+        return UnreadableCell("not UTF-8")
     except RecursionError:
-        return Untold("nested too deep")
+        return UnreadableCell("nested too deep")
     except Exception:
-        return Untold("a value out of range")
+        return UnreadableCell("a value out of range")
 
 
 def _value(scalar: Any, depth: int) -> Any:

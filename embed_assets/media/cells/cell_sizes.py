@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from embed_assets.media.cells.arrow_cells import Untold, plainer, told
+from embed_assets.media.cells.arrow_cells import UnreadableCell, plainer, told
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ def rows_of(
 
 
 class Cells:
-    """Cells of some rows of a batch, told some at a time; one of more bytes than its column's cap is `Untold`."""
+    """Cells of some rows of a batch, told some at a time; one of more bytes than its column's cap is `UnreadableCell`."""
 
     def __init__(self, batch: "pa.RecordBatch", caps: Sequence[int | None], places: Sequence[int]) -> None:
         self._batch = batch
@@ -79,7 +79,7 @@ def _told_bytes(heavy: Any, cap: int | None) -> int:
 
 
 def _runs(places: Sequence[int]) -> Iterator[slice]:
-    """Places that follow one another: Arrow can't take rows one by one from columns of every type."""
+    """UriFiles that follow one another: Arrow can't take rows one by one from columns of every type."""
     start = 0
     for end in range(1, len(places) + 1):
         if end == len(places) or places[end] != places[end - 1] + 1:
@@ -91,7 +91,9 @@ def _capped(array: Any, run: slice, heavy: Any, cap: int | None) -> list[Any]:
     if cap is None or not (heavy[run] > cap + OBJECT).any():
         return told(array[run])
     over = heavy > cap + OBJECT
-    return [Untold("too many bytes") if over[n] else told(array.slice(n, 1))[0] for n in range(run.start, run.stop)]
+    return [
+        UnreadableCell("too many bytes") if over[n] else told(array.slice(n, 1))[0] for n in range(run.start, run.stop)
+    ]
 
 
 def fitting(heavy: Any, most: int) -> int:

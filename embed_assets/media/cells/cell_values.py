@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from embed_assets.media.cells.arrow_cells import DEEPEST, Untold
+from embed_assets.media.cells.arrow_cells import DEEPEST, UnreadableCell
 from embed_assets.media.cells.iso_times import iso_duration
 from embed_assets.media.cells.json_size import too_many_values
 
@@ -49,13 +49,13 @@ def cell(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, timedelta):
         return iso_duration(value // timedelta(microseconds=1), 10**6)
-    if value is None or isinstance(value, (list, tuple, Mapping, Untold)) or value != value:
+    if value is None or isinstance(value, (list, tuple, Mapping, UnreadableCell)) or value != value:
         return None
     # NUL and halves of surrogate pairs, which a database refuses.
     return str(value).replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def spoken(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """Any value as text: lists and structures as JSON, bytes that are no text in hexadecimal; None for nothing."""
     if isinstance(value, bytes) and (b"\0" in value or cell(value) is None):
         return value.hex()
@@ -67,7 +67,7 @@ def labels_of(value: Any) -> list[str]:
     if isinstance(value, str) and value.lstrip().startswith("["):  # how CSV writes a list
         value = _listed(value)
     values = value if isinstance(value, (list, tuple)) else [value]
-    return [label for each in values if (label := spoken(each))]
+    return [label for each in values if (label := as_text(each))]
 
 
 def _listed(text: str) -> Any:
@@ -99,13 +99,13 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value]
     if isinstance(value, Mapping):
         return {_name(name): plain(each) for name, each in value.items()}
-    return spoken(value)
+    return as_text(value)
 
 
 def fault(value: Any) -> str:
     """Why a value can't be told beside a content; "" where it can. Without recursion: brackets are cheap to write."""
     if not _nested(value):
-        return value.why if isinstance(value, Untold) else "too many characters" if _size(value) > _MOST else ""
+        return value.why if isinstance(value, UnreadableCell) else "too many characters" if _size(value) > _MOST else ""
     level, left = [value], _MOST
     for _ in range(DEEPEST + 1):
         left -= sum(map(_size, level))
@@ -143,4 +143,4 @@ def _parts(value: Any) -> Any:
 
 
 def _name(name: Any) -> str:
-    return name if isinstance(name, str) else spoken(name) or str(name)
+    return name if isinstance(name, str) else as_text(name) or str(name)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.errors import MediaError
-from embed_assets.media.cells.arrow_cells import Untold
-from embed_assets.media.cells.cell_values import cell, fault, labels_of, media_bytes, plain, spoken
+from embed_assets.media.cells.arrow_cells import UnreadableCell
+from embed_assets.media.cells.cell_values import as_text, cell, fault, labels_of, media_bytes, plain
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Annotation
 
@@ -29,17 +29,17 @@ def given_id(record: Any, columns: "Columns") -> str | None:
     """What a record's id column says, where that can be a name."""
     if not isinstance(record, Mapping) or columns.id is None or _fault_of_id(record, columns.id):
         return None
-    return spoken(record.get(columns.id))
+    return as_text(record.get(columns.id))
 
 
 def updated_of(record: Any, columns: "Columns") -> str:
     """What a record's column of times or versions says."""
     if not isinstance(record, Mapping) or columns.updated is None:
         return ""
-    return spoken(record.get(columns.updated)) or ""
+    return as_text(record.get(columns.updated)) or ""
 
 
-def said_of(record: Mapping[str, Any], columns: "Columns") -> tuple[Annotation, str | None]:
+def annotation_of(record: Mapping[str, Any], columns: "Columns") -> tuple[Annotation, str | None]:
     """What the columns beside the content say, or why one of them can't be told."""
     if columns.id and (said := _fault_of_id(record, columns.id)):
         return Annotation(), f"{said} in column {columns.id!r}"
@@ -73,7 +73,7 @@ def _joined(record: Mapping[str, Any], names: Sequence[str], limits: Limits) -> 
 
 
 def _text(value: Any, limits: Limits) -> tuple[str, str | None]:
-    if isinstance(value, Untold):
+    if isinstance(value, UnreadableCell):
         return "", "too many characters" if value.why == "too many bytes" else value.why
     text = cell(value)
     if text is None:
@@ -87,7 +87,7 @@ def _text(value: Any, limits: Limits) -> tuple[str, str | None]:
 
 
 def _bytes(value: Any, limits: Limits) -> tuple[bytes, str | None]:
-    if isinstance(value, Untold):
+    if isinstance(value, UnreadableCell):
         return b"", value.why
     if not isinstance(value, bytes):
         return b"", "no bytes" if value is None else "not bytes"
@@ -98,11 +98,11 @@ def _bytes(value: Any, limits: Limits) -> tuple[bytes, str | None]:
 
 def _fault_of_id(record: Mapping[str, Any], column: str) -> str:
     value = record.get(column)
-    return fault(value) or ("too many characters" if len(spoken(value) or "") > _NAMED else "")
+    return fault(value) or ("too many characters" if len(as_text(value) or "") > _NAMED else "")
 
 
 def _annotation(record: Mapping[str, Any], columns: "Columns") -> Annotation:
-    caption = None if columns.caption is None else spoken(record.get(columns.caption))
+    caption = None if columns.caption is None else as_text(record.get(columns.caption))
     labels = [label for name in columns.labels for label in _labels(record, name)]
     return Annotation(
         caption=caption if caption and caption.strip() else None,

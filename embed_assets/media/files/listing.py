@@ -79,7 +79,7 @@ def look_up(source: Source, key: str) -> ListedFile:
             raise FileNotFoundError(f"{key} is no file")
         return _listed(source, key, info)
     except Exception as error:
-        failure = source.refusal(key, error)
+        failure = source.read_error(key, error)
         raise failure from failure.__cause__
 
 

@@ -23,7 +23,7 @@ _ESCAPED_BYTE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _LIKE_ESCAPED = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")  # in a name that has these very letters
 # What befalls the process, rather than one file of a local folder.
 _OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-# Codes that concern one object; any other refusal (an expired token, say) concerns the whole source.
+# Codes that concern one object; any other read_error (an expired token, say) concerns the whole source.
 _ONE_OBJECT = ("", "AccessDenied", "InvalidObjectState", "403")
 
 
@@ -53,7 +53,7 @@ class Source:
         try:
             data = self._read_local(key, max_bytes) if self.fs is None else self._read(key, max_bytes, known_hash)
         except Exception as error:
-            failure = self.refusal(key, error)
+            failure = self.read_error(key, error)
             raise failure from failure.__cause__
         if len(data) > max_bytes:
             raise MediaError("too large", f"{brief(key)} has more than {max_bytes:,} bytes, the limit max_bytes")
@@ -67,11 +67,11 @@ class Source:
         """
         guarded: _Guarded | None = None
         try:
-            guarded = _Guarded(self._open(key), lambda error: self.refusal(key, error))
+            guarded = _Guarded(self._open(key), lambda error: self.read_error(key, error))
             with io.BufferedReader(guarded, _BUFFER) as file:
                 yield file
         except Exception as error:
-            failure = self.refusal(key, error) if guarded is None else guarded.failure
+            failure = self.read_error(key, error) if guarded is None else guarded.failure
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -79,13 +79,13 @@ class Source:
     def error(self, what: str, error: BaseException) -> SourceError:
         """A SourceError on a file system's error: secrets blanked, and the cause left out if it has one."""
         told = str(error) or "no details"
-        failure = SourceError(f"{what}: {type(error).__name__}: {self.hide(told)}. {_way_out(error)}")
-        if not any(self.hide(str(each)) != str(each) for each in _chain(error)):
+        failure = SourceError(f"{what}: {type(error).__name__}: {self.redact(told)}. {_way_out(error)}")
+        if not any(self.redact(str(each)) != str(each) for each in _chain(error)):
             failure.__cause__ = error
         failure.__suppress_context__ = True
         return failure
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text with every secret of the storage options replaced by `***`."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
@@ -119,7 +119,7 @@ class Source:
                 return b""
             raise
 
-    def refusal(self, key: str, error: Exception) -> MediaError | SourceError:
+    def read_error(self, key: str, error: Exception) -> MediaError | SourceError:
         """What a file system's error means: a MediaError where it concerns this file alone."""
         if isinstance(error, MediaError):
             return error
@@ -130,16 +130,16 @@ class Source:
         if status == 410 or (_is_gone(error) and code != "NoSuchBucket" and status in (0, 404)):
             return MediaError("vanished", f"{told} is not there, or not there any more", again=True)
         if isinstance(error, OSError) and not code and _concerns_file(error, local=self.fs is None):
-            return MediaError("unreadable", f"{told}: {self.hide(error.strerror or str(error))}", again=True)
+            return MediaError("unreadable", f"{told}: {self.redact(error.strerror or str(error))}", again=True)
         return self.error(f"Can't read {brief(self.uri_of(key))!r}", error)
 
 
 class _Guarded(io.RawIOBase):
     """A file whose errors are told apart from those of whoever parses it."""
 
-    def __init__(self, file: Any, refusal: Callable[[Exception], MediaError | SourceError]) -> None:
+    def __init__(self, file: Any, read_error: Callable[[Exception], MediaError | SourceError]) -> None:
         self._file = file
-        self._refusal = refusal
+        self._refusal = read_error
         self.failure: MediaError | SourceError | None = None
 
     def readinto(self, buffer: Any) -> int:
@@ -186,7 +186,7 @@ def open_source(
         root = on_disk(str(folder)).rstrip("/")
         return Source(uri=f"{scheme}{root}", root=root, follow_links=follow_links)
     options = dict(storage_options or {})
-    source = unopened(uri, options)
+    source = redacted_source(uri, options)
     shown = source.uri
     if uri.startswith(("s3://", "s3a://")):
         # One request per object instead of HEAD and GET; and no listing from the last run's cache.
@@ -200,7 +200,7 @@ def open_source(
     return Source(uri=shown, root=root.rstrip("/"), fs=fs, secrets=source.secrets, cache=cache)
 
 
-def unopened(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
+def redacted_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
     """A source to speak of, without its credentials; nothing can be read from it."""
     secrets = (*_secrets(dict(storage_options or {})), *credentials(uri))
     return Source(uri=_shown(uri), root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))

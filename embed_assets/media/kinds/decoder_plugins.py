@@ -34,13 +34,13 @@ def _found(path: tuple[str, ...]) -> Plugins[Decoder]:
     return find_plugins(ENTRY_POINTS, Decoder)
 
 
-def installed() -> str | None:
+def plugin_fingerprint() -> str | None:
     """All usable decoders in one line, "" for none; None where one is broken, so that it can't be told."""
     found = decoder_plugins()
     return None if found.broken else ", ".join(sorted(each.id for each in found.good.values()))
 
 
-def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
+def sniff_with_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
     """What a plugin takes a file for that nothing built in decodes, or that is a text without markup.
 
     Types that are known stay what they are. Of several decoders that want a file the first by name gets

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from embed_assets.errors import MissingExtraError
 from embed_assets.media.cells.cell_sizes import rows_of
-from embed_assets.media.files.source import unopened
+from embed_assets.media.files.source import redacted_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ class Dataset(Protocol):
         """All rows of some columns, about `rows` of them read at a time; cells of more bytes than the caps untold."""
         ...
 
-    def picked(
+    def scan_where(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
     ) -> "Iterator[Cells | Unread]":
         """Of the rows that are wanted some columns, in order; `wanted` is asked of each row once, by `told` alone."""
@@ -90,7 +90,7 @@ class LanceTable(_ByBatches):
         """Names of its columns."""
         return self._dataset.schema.names
 
-    def picked(
+    def scan_where(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
     ) -> Iterator[Cells]:
         """By a scan of few columns; then the wanted rows alone are taken."""
@@ -120,7 +120,7 @@ class DeltaTable(_ByBatches):
         try:
             import deltalake  # 0.2 s
         except ImportError as error:
-            raise MissingExtraError(f"The Delta table {unopened(uri).uri!r}", "delta") from error
+            raise MissingExtraError(f"The Delta table {redacted_source(uri).uri!r}", "delta") from error
         self._table = deltalake.DeltaTable(uri, storage_options=dict(options or {}) or None)
 
     def version(self) -> str:
@@ -131,7 +131,7 @@ class DeltaTable(_ByBatches):
         """Names of its columns."""
         return [field.name for field in self._table.schema().fields]
 
-    def picked(
+    def scan_where(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
     ) -> Iterator[Cells]:
         """By a scan of all the columns; what is not wanted never becomes an object of Python."""

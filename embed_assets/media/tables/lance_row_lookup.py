@@ -1,17 +1,17 @@
-"""Taken: the bytes of single rows of a Lance dataset, read where they are instead of from a copy."""
+"""RowLookup: the bytes of single rows of a Lance dataset, read where they are instead of from a copy."""
 
 import threading
 from array import array
 from typing import Any
 
 from embed_assets.errors import MediaError
-from embed_assets.media.cells.cell_values import spoken
+from embed_assets.media.cells.cell_values import as_text
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.tables.open_table import Rows
 
 
-class Taken:
+class RowLookup:
     """Contents by row id, found through one scan of the id column: 16 bytes of memory a row. For several threads."""
 
     def __init__(self, dataset: Rows, *, id: str, content: str) -> None:
@@ -53,7 +53,7 @@ class Taken:
 
 
 def _name(row: Any, column: str) -> str:
-    return spoken(row[column]) or ""
+    return as_text(row[column]) or ""
 
 
 def _short(row_id: str) -> int:

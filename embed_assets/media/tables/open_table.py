@@ -8,7 +8,7 @@ from typing import Any
 from embed_assets.errors import EmbedAssetsError, MediaError, SourceError
 from embed_assets.media.cells.cell_values import media_bytes
 from embed_assets.media.cells.column_names import missing_column, twice
-from embed_assets.media.files.source import Source, is_local, unopened
+from embed_assets.media.files.source import Source, is_local, redacted_source
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.lance_and_delta import (
     BATCH_ROWS,
@@ -66,10 +66,10 @@ class Rows:
     def records(
         self, columns: Sequence[str], *, caps: Mapping[str, int] | None = None, rows: int = BATCH_ROWS
     ) -> Iterator[tuple[int, Cells | Unread]]:
-        """All rows in order, each with its number from 1; a cell of more bytes than its cap is `Untold`."""
+        """All rows in order, each with its number from 1; a cell of more bytes than its cap is `UnreadableCell`."""
         return self._guarded(lambda dataset: dataset.records(columns, caps=caps or {}, rows=rows))
 
-    def picked(
+    def scan_where(
         self,
         told: Sequence[str],
         columns: Sequence[str],
@@ -79,7 +79,7 @@ class Rows:
         rows: int = BATCH_ROWS,
     ) -> Iterator[tuple[int, Cells | Unread]]:
         """The rows that are wanted, by the columns `told`, which `wanted` is asked with; numbered from 1."""
-        return self._guarded(lambda dataset: dataset.picked(told, columns, wanted, caps=caps or {}, rows=rows))
+        return self._guarded(lambda dataset: dataset.scan_where(told, columns, wanted, caps=caps or {}, rows=rows))
 
     def value_at(self, place: int, column: str) -> bytes | None:
         """The bytes of one row, by its place from 0; of a Lance dataset alone."""
@@ -136,4 +136,4 @@ def open_dataset(
         chosen = {"pattern": pattern, "exclude": exclude, "follow_links": follow_links}
         return ParquetFolder(uri, storage_options=storage_options, limits=limits or Limits(), **chosen)
 
-    return Rows(opened, kind=kind, shown=shown, about=unopened(uri, storage_options))
+    return Rows(opened, kind=kind, shown=shown, about=redacted_source(uri, storage_options))

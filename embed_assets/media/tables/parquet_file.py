@@ -49,7 +49,7 @@ class ParquetFile:
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Place from 0 and cells of each row, or of those at the places `only`, which are in order.
 
-        A column that is neither there nor `required` has no cells. A cell of more bytes than its cap is `Untold`.
+        A column that is neither there nor `required` has no cells. A cell of more bytes than its cap is `UnreadableCell`.
         """
         bounds = {name: min(cap, _CELL) for name, cap in caps.items()}
         options: dict[str, Any] = {"source": self._place(), "key": self.key, "read": uuid.uuid4().hex}

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.listing import list_source
-from embed_assets.media.files.source import Source, open_source, unopened
+from embed_assets.media.files.source import Source, open_source, redacted_source
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.lance_and_delta import BATCH_ROWS, Cells, DatasetKind, Unread, Wanted
 from embed_assets.media.tables.parquet_file import ParquetFile
@@ -27,7 +27,9 @@ class ParquetFolder:
         listed = list_source(uri, storage_options=storage_options, **chosen)
         files = [file for file in listed if _is_part(file.key)]
         if not files:
-            raise SourceError(f"Folder {unopened(uri).uri!r} has no .parquet file that the source's pattern names.")
+            raise SourceError(
+                f"Folder {redacted_source(uri).uri!r} has no .parquet file that the source's pattern names."
+            )
         told = "\n".join(f"{file.key} {file.size} {file.mtime} {file.etag}" for file in files)
         self._version = hashlib.sha256(told.encode()).hexdigest()[:16]
         source = open_source(uri, storage_options, follow_links=bool(chosen.get("follow_links")))
@@ -52,7 +54,7 @@ class ParquetFolder:
             except MediaError as error:
                 yield _unread(key, error)
 
-    def picked(
+    def scan_where(
         self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
     ) -> Iterator[Cells | Unread]:
         """By a scan of few columns of each file; then of the wanted rows alone the others."""

@@ -1,4 +1,4 @@
-"""Spool: the contents of tables by content hash; each table is read once into a temporary file."""
+"""RowCache: the contents of tables by content hash; each table is read once into a temporary file."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ _LARGE = 4096  # bytes of a content that is kept once, however many rows have it
 _OPEN = 4  # tables spooled at one time; the one used longest ago goes first
 
 
-class Spool:
+class RowCache:
     """Contents by table and content hash, in any order, without parsing a table once for each of its rows.
 
     Takes 20 bytes of memory a row, and the contents' size in the folder for temporary files (TMPDIR). May

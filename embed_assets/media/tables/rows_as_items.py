@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.cells.cell_values import Names, spoken, unique
-from embed_assets.media.cells.row_content import content_of, given_id, said_of, updated_of
+from embed_assets.media.cells.cell_values import Names, as_text, unique
+from embed_assets.media.cells.row_content import annotation_of, content_of, given_id, updated_of
 from embed_assets.media.detect import look_at
 from embed_assets.media.files.source import Source
 from embed_assets.media.hashing import content_hash, text_hash
@@ -175,7 +175,7 @@ class Tables:
 
         told = [each for each in (columns.id, columns.updated) if each]
         bounds: dict[str, Any] = {"caps": self._caps(), "rows": self._rows_at_once()}
-        for number, record in dataset.picked(told, columns.named(), wanted, **bounds):
+        for number, record in dataset.scan_where(told, columns.named(), wanted, **bounds):
             if isinstance(record, Unread):
                 others.clear()  # they are of this part: those of the parts before it were told
                 yield self._row("", number, record, taken)
@@ -203,7 +203,7 @@ class Tables:
             return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
         text, data, reason = content_of(record, self.columns, self.limits)
         digest = content_hash(data) if data else text_hash(text)
-        annotation, untold = said_of(record, self.columns)
+        annotation, untold = annotation_of(record, self.columns)
         reason = reason or untold
         given = given_id(record, self.columns)
         base = given or (digest[:16] if reason is None else f"row-{number}")
@@ -245,7 +245,7 @@ def row_key(file_key: str, row_id: str) -> str:
 
 def row_name(row: Mapping[str, Any], *, content: Sequence[str], id: str | None, taken: Names) -> str:
     """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
-    values, given = [row.get(name) for name in content], spoken(row.get(id)) if id else None
+    values, given = [row.get(name) for name in content], as_text(row.get(id)) if id else None
     value = values[0] if len(values) == 1 else values
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
     return unique(given or digest[:16], digest[:8] if given else "", taken)

@@ -25,7 +25,7 @@ class Lines:
 
     def __init__(self, stream: BinaryIO, limits: Limits, *, ends: str, encoding: str | None = None) -> None:
         """Raises MediaError "unknown encoding". `encoding` is what the settings say of files that are not UTF-8."""
-        codec = told_codec(stream, encoding)
+        codec = detect_codec(stream, encoding)
         self._not_codec = "not UTF-8" if codec.startswith("utf-8") else f"not {codec}"
         self._text = io.TextIOWrapper(stream, codec, errors="surrogateescape", newline=ends)
         self._ends = ends or ("\n", "\r")
@@ -69,7 +69,7 @@ class Lines:
             piece = self._text.readline(self._piece)
 
 
-def told_codec(stream: BinaryIO, encoding: str | None) -> str:
+def detect_codec(stream: BinaryIO, encoding: str | None) -> str:
     """As of a text, but told by the beginning, in which a few broken lines do not decide for all.
 
     Raises MediaError "unknown encoding".

@@ -4,7 +4,14 @@ from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.text.encodings import byte_order_mark, declared_encoding, guess_utf16, needs_encoding
 from embed_assets.media.text.guess_encoding import guessed_codec
-from embed_assets.media.text.replaced_bytes import Decoded, mended, mended_ascii, mended_utf8, surely_utf8, without_nuls
+from embed_assets.media.text.replaced_bytes import (
+    Decoded,
+    decode_faulty,
+    decode_faulty_ascii,
+    decode_faulty_utf8,
+    surely_utf8,
+    without_nuls,
+)
 
 _NULS = 1000  # characters to one that may be NUL
 _WAY_OUT = "name it as the source's encoding (sources.NAME.encoding)"
@@ -64,17 +71,17 @@ def _otherwise(data: bytes, *, html: bool) -> Decoded:
     """What is not UTF-8 as it stands."""
     codec = declared_encoding(data, html=html)
     # A page that is UTF-8 but for a byte is not what it says either.
-    found = surely_utf8(data) or (mended(data, codec) if codec else None) or mended_utf8(data)
+    found = surely_utf8(data) or (decode_faulty(data, codec) if codec else None) or decode_faulty_utf8(data)
     if found is None and (codec := guessed_codec(data)):
-        found = mended(data, codec)
-    found = found or mended_ascii(data)
+        found = decode_faulty(data, codec)
+    found = found or decode_faulty_ascii(data)
     if found is None:
         raise MediaError("unknown encoding", UNSURE)
     return found
 
 
 def _known(data: bytes, codec: str, sign: str) -> Decoded:
-    found = mended(data, codec)
+    found = decode_faulty(data, codec)
     if found is None:
         raise MediaError("unknown encoding", f"it {sign}, but more than one byte in a thousand is none; {_WAY_OUT}")
     return found

@@ -25,7 +25,7 @@ class Decoded:
     warning: TextWarning | None = None
 
 
-def mended_utf8(data: bytes) -> Decoded | None:
+def decode_faulty_utf8(data: bytes) -> Decoded | None:
     """UTF-8 but for a few bytes; None where it may be another encoding.
 
     For each fault there are several whole characters beyond ASCII, which chance hardly ever makes of another encoding.
@@ -51,22 +51,22 @@ def _is_other(data: bytes) -> bool:
 
 def surely_utf8(data: bytes) -> Decoded | None:
     """The same where another encoding is named: what is UTF-8 but for a fault, is read by it without a word."""
-    found = mended_utf8(data)
+    found = decode_faulty_utf8(data)
     few = found is None or len(_BEYOND_ASCII.findall(found.text)) < _SURE
     return None if few else found
 
 
-def mended(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
+def decode_faulty(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
     """The same of a text whose encoding is known; None where more bytes than one in a thousand make no character."""
     found = _decoded(data, codec, most=max(1, len(data) // _RARE))
     return None if found is None else Decoded(found[0], _warning(name or codec, found[1]))
 
 
-def mended_ascii(data: bytes) -> Decoded | None:
+def decode_faulty_ascii(data: bytes) -> Decoded | None:
     """ASCII with a byte in thousands that is none, too few to tell an encoding by; None for all else."""
     if len(data) < _RARE or b"\x1b$" in data or b"~{" in data:  # the escapes of ISO 2022 and HZ
         return None
-    return mended(data, "ascii", name="UTF-8")
+    return decode_faulty(data, "ascii", name="UTF-8")
 
 
 def without_nuls(text: Decoded) -> Decoded:

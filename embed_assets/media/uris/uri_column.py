@@ -12,7 +12,7 @@ from embed_assets.media.files.unreachable import KEPT, Away
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.media_types import Annotation, ListedFile
 from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.uris.uri_reader import UriFiles
 
 _THREADS = 16  # that wait for answers of a bucket
 
@@ -22,12 +22,12 @@ class AddressedFiles:
     """The files of one table: a listing, what its columns say of each, and how to read one by key."""
 
     files: Sequence[ListedFile]
-    said: Mapping[str, Annotation]
+    annotations: Mapping[str, Annotation]
     read: Callable[[str], bytes]
     away: Mapping[str, Away]  # keys of files that can't be reached now: nothing is known of them
 
 
-def list_addressed(tables: Tables, table: str, places: Places) -> AddressedFiles:
+def list_addressed(tables: Tables, table: str, places: UriFiles) -> AddressedFiles:
     """The files that a table's rows name in the column of texts; each row is an item of its own.
 
     Files are asked for size, time and etag, but where the columns have `updated`, which then stands for them.
@@ -53,7 +53,7 @@ def list_addressed(tables: Tables, table: str, places: Places) -> AddressedFiles
 
     return AddressedFiles(
         files=sorted((file for file, _ in found), key=lambda file: file.key),
-        said={file.key: row.annotation for (file, _), row in zip(found, rows, strict=True)},
+        annotations={file.key: row.annotation for (file, _), row in zip(found, rows, strict=True)},
         read=read,
         away={file.key: _away(file, faults[file.key]) for file, _ in found if _is_away(faults.get(file.key))},
     )
@@ -91,7 +91,7 @@ class Addresses:
             return self._found
 
 
-def _listed(row: TableRow, key: str, places: Places) -> tuple[ListedFile, MediaError | None]:
+def _listed(row: TableRow, key: str, places: UriFiles) -> tuple[ListedFile, MediaError | None]:
     """A row's file under the row's key, and why it can't be read."""
     nothing = ListedFile(key=key, uri=brief(row.text), size=0, mtime=0.0, etag="")
     if row.reason is not None:

@@ -1,4 +1,4 @@
-"""Places: files by URI or path, each opened in the bucket, on the host or in the folder that it is in."""
+"""UriFiles: files by URI or path, each opened in the bucket, on the host or in the folder that it is in."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.download_cache import MediaCache
 from embed_assets.media.files.listing import look_up
 from embed_assets.media.files.redacted_uri import brief, place_of
-from embed_assets.media.files.source import LINK_OUT, Source, is_below, is_local, open_source, unopened
+from embed_assets.media.files.source import LINK_OUT, Source, is_below, is_local, open_source, redacted_source
 from embed_assets.media.files.unicode_names import on_disk
 from embed_assets.media.media_types import ListedFile
 from embed_assets.media.uris.allowed_prefixes import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # definitions load no HTTP client
 Found = TypeVar("Found")
 
 
-class Places:
+class UriFiles:
     """Files that may be named: below `below`, to which relative paths belong, and below the prefixes of `allow`.
 
     May be used from several threads. What a host or bucket does is no fault of the source: all that is raised of it is
@@ -43,7 +43,7 @@ class Places:
         hosts: Hosts | None = None,
     ) -> None:
         self._below = below = _absolute(below)
-        self._shown = unopened(below).uri if below else ""  # what goes into the manifest has no credentials
+        self._shown = redacted_source(below).uri if below else ""  # what goes into the manifest has no credentials
         self._options = dict(storage_options or {})
         self._allowed = Allowed(self._shown if below else None, allow)
         self._folders = [os.path.realpath(folder) for folder in self._allowed.folders]
