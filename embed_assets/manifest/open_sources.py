@@ -140,7 +140,7 @@ def segmenter(
         )
 
     def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
-        with FILES.taken(row.get("size") or 0):
+        with FILES.reserve(row.get("size") or 0):
             yield from cut(row, readers[row["source"]](row))
 
     return segments

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segmenting:
-    """How a text becomes segments. "whole" leaves it to the encoder, which drops what it can't read."""
+    """Settings for cutting text. "whole" leaves it to the encoder, which truncates."""
 
     mode: Literal["chunks", "whole"] = "chunks"
     max_tokens: int | None = None  # below the encoder's own limit; None: that limit
     overlap: int = 0  # tokens
-    max_characters: int = 8000  # bounds what is one unknown token to the tokenizer
+    max_characters: int = 8000  # bounds a word of any length, which may be one unknown token
 
     def __post_init__(self) -> None:
         if self.mode not in ("chunks", "whole"):
             raise SettingsError(f"Segmenting mode {self.mode!r}: expected 'chunks' or 'whole'.")
 
     def identity(self) -> dict[str, object]:
-        """What changes the segments, and with them the vectors: part of the encoder version."""
+        """Return everything that changes the segments, and with them the vectors: part of the encoder version."""
         if self.mode == "whole":
             return {"mode": "whole", "documents": FORMAT}
         return {
@@ -54,9 +54,9 @@ class Segmenting:
         }
 
 
-def segments_of(data: bytes, **given: Any) -> list[Segment]:
-    """All of `each_segment`, for items that are small."""
-    return list(each_segment(data, **given))
+def segments_of(data: bytes, **options: Any) -> list[Segment]:
+    """Return the segments of `each_segment` in a list, for small items."""
+    return list(each_segment(data, **options))
 
 
 def each_segment(
@@ -73,14 +73,13 @@ def each_segment(
     decoders: Decoders | None = None,
     mime: str | None = None,
 ) -> Iterator[Segment]:
-    """The segments of an item, in order, ready for an encoder; of sounds, videos and animations as they are decoded.
+    """Yield the segments of an item in order, those of sounds, videos and animations as they are decoded.
 
-    `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end
-    unseen. Sounds and videos need a `sampling`, pictures have one where
-    several frames of an animated one are wanted. `mime` is what the file was sniffed as: without it
-    a document is taken for plain text, and no plugin is asked. With `decoders` everything but UTF-8
-    is decoded in a process of its own. Raises MediaError with the reason for which the item is
-    quarantined, also behind some segments; SettingsError where the plugin that decodes it is not installed.
+    `max_tokens` is the encoder's limit without its special tokens: a longer chunk would be truncated silently. Sounds
+    and videos need a `sampling`, pictures one with `animated_frames` for several frames of an animation. `mime` is the
+    detected type: without it a document is read as plain text, and no plugin is used. With `decoders` everything but
+    UTF-8 is decoded in a worker process. Raises MediaError with the reason for which the item is quarantined, also
+    after some segments; SettingsError where the plugin that decodes it is not installed.
     """
     plugin = decoder_of(mime)
     kind = builtin_kind(modality, without_encoding(mime)) if plugin is None else plugin_kind(plugin)
@@ -91,7 +90,7 @@ def each_segment(
             yield from _warned(segments, decoded.warning)
     elif kind.modality == "image":
         shown = decode(most=None if sampling is None else sampling.animated_frames)
-        # A loop of our own would hold a picture while the next one is received.
+        # A for loop would hold a picture while the next one is received.
         yield from map(_picture_segment, shown, repeat(caption), repeat(media_hash))
     elif sampling is None:
         raise MediaError("unsupported kind", f"{kind.modality}, for which this encoder has no sampling")
@@ -102,7 +101,7 @@ def each_segment(
 def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     """Return the text that a reader of the document sees, in its order; chunks count characters of this text.
 
-    With it comes what was replaced in it. HTML without scripts and styles, a PDF's text layer, the paragraphs and
+    A warning says what was replaced. HTML without scripts and styles, a PDF's text layer, the paragraphs and
     tables of a .docx; any other text as it is. Raises MediaError alone: "encrypted", "no text layer", "broken pdf",
     "broken document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
     unpacked", or what decode_text raises. May be called from several threads.
@@ -115,7 +114,7 @@ def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
 def text_segments(
     text: str, *, tokenizer: "Tokenizer | None", max_tokens: int | None, segmenting: Segmenting
 ) -> list[Segment]:
-    """The segments of a text that is read and decoded already."""
+    """Return the segments of a decoded text."""
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
     chunks = chunk_text(
@@ -130,7 +129,7 @@ def text_segments(
 
 @dataclass(frozen=True, slots=True)
 class _Decode:
-    """Decodes an item as its kind does: in a worker where there are decoders, else here, unguarded."""
+    """Decoding of an item by its kind: in a worker process if there are decoders, else in this one, unguarded."""
 
     kind: MediaKind
     data: bytes
@@ -140,7 +139,7 @@ class _Decode:
     def __call__(self, **options: Any) -> Iterator[Any]:
         options = {**self.kind.options, "limits": self.limits, **options}
         if self.decoders is None:
-            # Decoders import numpy and their libraries: paid by those who have such media.
+            # Imported on first use: decoders load numpy and their libraries.
             result = pkgutil.resolve_name(self.kind.decode)(self.data, **options)
             return result if isinstance(result, Iterator) else iter((result,))
         seconds = self.limits.seconds_for(len(self.data))
@@ -155,12 +154,12 @@ class _Decode:
 
 
 def _encoding_option(encoding: str | None) -> dict[str, str]:
-    """Return the argument of decoders of texts about which the settings decide; no other kind has one."""
+    """Return the extra argument for a text whose encoding is set; decoders of other kinds have none."""
     return {} if encoding is None else {"encoding": encoding}
 
 
 def _warned(segments: list[Segment], warning: TextWarning | None) -> list[Segment]:
-    """The first of a text's segments carries what was replaced in it."""
+    """Return a text's segments, the first with the warning about replaced bytes."""
     return segments if warning is None or not segments else [replace(segments[0], warning=warning), *segments[1:]]
 
 

@@ -126,7 +126,7 @@ def test_a_parquet_value_that_cannot_be_told_is_named(tmp_path: Path) -> None:
 
     broken = pa.array([b"\xff"], pa.binary()).view(pa.string())
     uri = parquet(tmp_path, {"file": ["a"], "note": broken})
-    with pytest.raises(SourceError, match="row 1: field 'note' can't be told: not UTF-8; shorten, convert or drop it"):
+    with pytest.raises(SourceError, match="row 1: field 'note' is unreadable: not UTF-8; shorten, convert or drop it"):
         load_sidecar(uri)
 
 

@@ -27,9 +27,9 @@ _HINTS = {
 
 
 def sidecar_rows(uri: str, source: Source, key: str, kind: str, encoding: str | None) -> Iterator[Row]:
-    """Yield all rows: those of a table, but the first one that can't be parsed is a SourceError.
+    """Yield all rows, read as those of a table. Raises SourceError for the first one that can't be parsed.
 
-    Text is UTF-8 or in `encoding`: nothing is guessed. Values of CSV are text, but a list in `labels`. Raises
+    Text is UTF-8 or in `encoding`, which is never guessed. Values of CSV are text, except a list in `labels`. Raises
     MediaError where the file itself can't be read.
     """
     if kind == PARQUET:

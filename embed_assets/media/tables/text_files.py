@@ -9,17 +9,17 @@ from embed_assets.media.tables.csv_records import separated
 from embed_assets.media.tables.jsonl_records import json_rows
 from embed_assets.media.tables.text_lines import Lines
 
-Record = tuple[int, Mapping[str, Any] | str]  # its number in the file, and its fields or the reason why there are none
+Record = tuple[int, Mapping[str, Any] | str]  # its number in the file, and its fields or why it is unreadable
 
 JSONL, CSV, TSV = "application/jsonl", "text/csv", "text/tab-separated-values"
 PARQUET = "application/vnd.apache.parquet"
 KINDS = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".tsv": TSV, ".parquet": PARQUET}
 
-_BROKEN = 10_000  # records that are set aside one by one, even where they are most of the file
+_BROKEN = 10_000  # records that are quarantined one by one, even where they are most of the file
 
 
 def table_kind(key: str) -> str | None:
-    """The mime type of a table by the end of its name; None for a file that is none."""
+    """Return the mime type of a table by the end of its name; None for other files."""
     return KINDS.get(f".{key.rpartition('.')[2].lower()}")
 
 
@@ -32,9 +32,9 @@ def records(
     encoding: str | None = None,
     distinct_columns: bool = False,
 ) -> Iterator[Record]:
-    """Rows in the file's order; one that can't be parsed is its line's number and a reason, and the next one follows.
+    """Yield the rows in the file's order, with their numbers; in place of one that can't be parsed, the reason.
 
-    `required` are columns; of JSON lines, whose rows have each their own, it is enough that some row has them.
+    `required` are columns; of JSON lines, whose rows have their own fields, one row with them is enough.
     `encoding` is the setting of the source. With `distinct_columns` no two columns of a header may have one name,
     required or not. Raises MediaError "no column ...", "several columns ...", "header too long", "unknown encoding" or
     "no table".
@@ -52,7 +52,7 @@ def records(
 
 
 def _mostly_whole(rows: Iterator[Record]) -> Iterator[Record]:
-    """The rows, unless most are broken: then the file is no table, and its lines are not worth an item each."""
+    """Yield the rows, unless most are broken: then the file is no table, and its lines are no items."""
     broken = whole = 0
     for number, row in rows:
         if isinstance(row, str):
