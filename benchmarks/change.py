@@ -239,7 +239,7 @@ def _warm(work: Path) -> None:
 
 
 def _current(steps: Steps) -> Any:
-    record = steps.current("minilm")
+    record = steps.current_version("minilm")
     assert record is not None
     return record
 

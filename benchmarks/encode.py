@@ -43,6 +43,7 @@ from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.load_settings import make_settings
 from embed_assets.media.media_types import Modality
+from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.versions import VersionRecord
 
@@ -81,8 +82,8 @@ class Recorder(Encoder):
         return self._inner.max_tokens
 
 
-class RecordedSteps(Steps):
-    """Steps whose encoder is recorded."""
+class RecordedRun(RunContext):
+    """A run whose encoder is recorded."""
 
     recorder: Recorder
 
@@ -139,13 +140,14 @@ def settings_of(folder: Path, store: Path, model: str, compute: Mapping[str, Any
 
 def recorded_batches(settings: dict[str, Any]) -> Batches:
     """The batches that the pipeline forms; the run warms model, files and libraries up as well."""
-    steps = RecordedSteps(make_settings(settings))
+    run = RecordedRun(make_settings(settings))
+    steps = Steps(run.settings, context=run)
     steps.refresh("media")
     record = steps.resolve("encoder").record
-    steps.writer_of(record)  # its canaries are no media
+    steps.context.verified_encoder(record)  # its canaries are no media
     steps.embed(record)
     shutil.rmtree(settings["store"])
-    return steps.recorder.batches
+    return run.recorder.batches
 
 
 def run_bare(encoder: Encoder, batches: Batches) -> tuple[float, float]:
@@ -163,7 +165,7 @@ def run_pipeline(settings: dict[str, Any]) -> Side:
     steps.refresh("media")
     refreshed = time.perf_counter()
     record = steps.resolve("encoder").record
-    steps.writer_of(record)  # once a run, however many items: its canaries are compared
+    steps.context.verified_encoder(record)  # once a run, however many items: its canaries are compared
     resolved, worked = time.perf_counter(), time.process_time()
     report = steps.embed(record)
     ended, done = time.perf_counter(), time.process_time()

@@ -42,8 +42,7 @@ from shared_data import DATA, SCIFACT, abstracts, pictures
 from embed_assets.demo.run import write_media
 from embed_assets.encoders import registry
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.catalog import CATALOG
-from embed_assets.encoders.family_names import OPENAI
+from embed_assets.encoders.catalog import builtin_specs
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
@@ -414,14 +413,14 @@ def row_of(spec: EncoderSpec, inputs: Inputs, *, count: int | None, rounds: int)
         try:
             inputs.put(kind, count or ITEMS[kind], work / "media")
             model = Models(inputs.words).build(spec, work / "model")
-            declared = [replace(each, model=model) if each.name == spec.name else each for each in CATALOG]
-            with mock.patch.object(registry, "CATALOG", tuple(declared)):
+            declared = {**builtin_specs(), spec.name: replace(spec, model=model)}
+            with mock.patch.object(registry, "builtin_specs", lambda: declared):
                 settings = settings_of(work / "media", work / "store", spec.name, {"device": "cpu"})
                 row |= _figures(settings, rounds=rounds)
         except Exception as error:
             row["error"] = f"{type(error).__name__}: {error}".replace(name, "…").partition("\n")[0]
         finally:
-            loading._warm.clear()  # models stay warm in the pipeline; here each leaves room for the next
+            loading.forget_models()  # models stay warm in the pipeline; here each leaves room for the next
             gc.collect()
     return row
 
@@ -477,7 +476,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 def reason_to_skip(spec: EncoderSpec, wanted: argparse.Namespace) -> str | None:
     """Why an encoder is not run, if it is not."""
-    if spec.family == OPENAI:
+    if spec.family == "embeddings_api":
         return "on a server"
     if spec.name in LARGE and not wanted.large:
         return "large: --large"
@@ -486,7 +485,7 @@ def reason_to_skip(spec: EncoderSpec, wanted: argparse.Namespace) -> str | None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    names = [spec.name for spec in CATALOG]
+    names = list(builtin_specs())
     parser = argparse.ArgumentParser(description="Size, work and speed of the catalog's encoders, random weights.")
     parser.add_argument("names", nargs="*", metavar="NAMES", help="encoders of the catalog (default all)")
     parser.add_argument("--items", type=int, metavar="N", help=f"files of each modality (default {ITEMS})")
@@ -511,7 +510,7 @@ def main() -> int:
         print(", ".join(f"{key} {value}" for key, value in about.items()), HEAD, sep="\n\n", flush=True)
     with tempfile.TemporaryDirectory() as home:
         inputs = Inputs.gather(Path(home))
-        for spec in CATALOG:
+        for spec in builtin_specs().values():
             if wanted.names and spec.name not in wanted.names:
                 continue
             if why := reason_to_skip(spec, wanted):

@@ -125,7 +125,7 @@ def run(work: Path, mode: str, device: str) -> Outcome:
         mode=mode,
         items=report.total("embedded"),
         segments=release.rows,
-        queries=len(steps.asked.judged(release.space)),
+        queries=len(steps.context.queries.judged(release.space)),
         exact=search(steps, record, release, by_exact_search=True),
         ann=search(steps, record, release, by_exact_search=False),
         nprobes=release.nprobes,
@@ -141,8 +141,8 @@ def run(work: Path, mode: str, device: str) -> Outcome:
 
 def search(steps: Steps, record: VersionRecord, release: Release, *, by_exact_search: bool) -> Quality:
     """Ask for ten items for nDCG and for a hundred for recall. Every question has to be answerable."""
-    judged = steps.asked.judged(release.space)
-    vectors = steps.asked.vectors(record, judged)
+    judged = steps.context.queries.judged(release.space)
+    vectors = steps.context.queries.vectors(record, judged)
     table = open_release(steps.store, release)
     ten = evaluate(table, release, judged, vectors, by_exact_search=by_exact_search, depth=10)
     hundred = evaluate(table, release, judged, vectors, by_exact_search=by_exact_search, depth=100)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -16,20 +17,20 @@ class Step:
 
 
 Listener = Callable[[Step], None]
-_listeners: list[Listener] = []
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress_listeners", default=())
 
 
 def report(stage: str, name: str, done: int, total: int | None = None) -> None:
-    """Tell all listeners; free where nobody listens."""
-    for listener in _listeners:
+    """Report a step to all listeners; free where nobody listens."""
+    for listener in _listeners.get():
         listener(Step(stage, name, done, total))
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener` for every step reported in this process meanwhile."""
-    _listeners.append(listener)
+    """Call `listener` for every step that the block reports."""
+    token = _listeners.set((*_listeners.get(), listener))
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        _listeners.reset(token)

@@ -1,45 +1,45 @@
-"""Run cache: what a run has found out, kept until it ends: listings, what of them changed, what is to be done."""
+"""Run cache: results of one run, reused while what they depend on is unchanged: listings, their diffs, plans."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-_kept: list[dict[Hashable, tuple[Hashable, object]]] = []
+_cache: ContextVar[dict[Hashable, tuple[Hashable, object]] | None] = ContextVar("run_cache", default=None)
 
 
 @contextmanager
-def once_a_run() -> Iterator[None]:
-    """Meanwhile, in this process, nothing is found out twice while what it was found from stays.
+def run_cache() -> Iterator[None]:
+    """Cache results until the block ends.
 
-    A source is listed once: what changes after it is found by the next run, as is what changes after any
-    listing.
+    A source is listed once: a later change of its files is left to the next run, as after any listing.
     """
-    _kept.append({})
+    token = _cache.set({})
     try:
         yield
     finally:
-        _kept.pop()
+        _cache.reset(token)
 
 
-def once(name: Hashable, make: Callable[[], Found], *, of: Hashable = None) -> Found:
-    """What `make` returns, or inside `once_a_run` what it returned before by this name and `of`.
+def cached(key: Hashable, compute: Callable[[], Result], *, depends_on: Hashable = None) -> Result:
+    """Return the cached result of `key`, computed first where there is none or `depends_on` has changed.
 
-    `of` is what it depends on, versions of tables say, asked for before `make` reads them: then what is
-    kept is never older than it. Only the latest of a name is kept.
+    `depends_on` (versions of tables, say) is read before `compute` reads the same tables: a cached result is never
+    older than it. Only the latest result of a key is cached; outside of `run_cache` none is.
     """
-    if not _kept:
-        return make()
-    known = _kept[-1]
-    before = known.get(name)
-    if before is None or before[0] != of:
-        known.pop(name, None)  # not beside its successor in memory
-        before = known[name] = (of, make())
-    return before[1]  # pyright: ignore[reportReturnType]  # a name is of one type
+    cache = _cache.get()
+    if cache is None:
+        return compute()
+    entry = cache.get(key)
+    if entry is None or entry[0] != depends_on:
+        cache.pop(key, None)  # not beside its successor in memory
+        entry = cache[key] = (depends_on, compute())
+    return entry[1]  # pyright: ignore[reportReturnType]  # a key has one type
 
 
-def forget_once() -> None:
-    """Find everything out anew: it may have changed while the run waited."""
-    if _kept:
-        _kept[-1].clear()
+def clear_run_cache() -> None:
+    """Forget all results: another run may have changed the store while this one waited."""
+    if (cache := _cache.get()) is not None:
+        cache.clear()

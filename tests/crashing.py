@@ -73,14 +73,14 @@ def finish(operation: str, steps: Steps) -> dict[str, Any]:
     run_operation(operation, steps)
     steps.refresh("notes")
     steps.resolve("words")
-    for record in reversed(steps.kept("words")):
+    for record in reversed(steps.active_versions("words")):
         steps.embed(record)
         steps.index(record)
         steps.check(record)
         steps.serve(record, by="test")
     pointer = steps.store.serving.pointer("words")
     assert pointer.live is not None
-    rows = {record.version: _rows(steps, record) for record in steps.kept("words")}
+    rows = {record.version: _rows(steps, record) for record in steps.active_versions("words")}
     return {"live": pointer.live.encoder_version, "held": pointer.held, "rows": rows}
 
 
@@ -114,7 +114,7 @@ def killed(operation: str, root: Path, store: Path, *, after: float | None) -> f
 
 
 def _candidate(steps: Steps) -> VersionRecord:
-    record = steps.current("words")
+    record = steps.current_version("words")
     assert record is not None
     return record
 

@@ -133,7 +133,7 @@ class Harness:
         """Rows of the current and the live version equal those of a store that is made of the same media at once."""
         steps = Steps(load_settings(self.root / "pipeline.yaml"))
         pointer = steps.store.serving.pointer("words")
-        current = steps.current("words")
+        current = steps.current_version("words")
         assert pointer.live is not None
         assert current is not None
         self.cuts[current.version] = self.cut

@@ -30,7 +30,7 @@ def once_each(steps: Steps, items: int) -> None:
     """Every item once in the manifest and once in every kept version's table; nothing left to do."""
     live = [row for row in steps.manifest.rows("notes") if row["status"] != "deleted"]
     assert sorted(row["key"] for row in live) == [f"note-{number:03d}.txt" for number in range(items)]
-    for record in steps.kept("words"):
+    for record in steps.active_versions("words"):
         rows = steps.vectors(record).read(["segment_id", "media_id", "segment_count"])
         assert rows is not None
         segments = rows.column("segment_id").to_pylist()
@@ -79,7 +79,7 @@ def test_two_embedding_runs_of_one_version_at_once(tmp_path, words, attempt):
         rewrite(tmp_path / "notes" / f"note-{number:03d}.txt", note(500 + number, length=20))
     steps = again(tmp_path)
     steps.refresh("notes")
-    record = steps.current("words")
+    record = steps.current_version("words")
     assert record is not None
     at_once(*[lambda: again(tmp_path).embed(record)] * 2)
     once_each(steps, 60)
@@ -103,7 +103,7 @@ def test_a_refresh_during_a_re_embedding(tmp_path, words):
     at_once(re_embed, change)
     steps = again(tmp_path, encoders=cut)
     steps.refresh("notes")
-    for record in steps.kept("words"):
+    for record in steps.active_versions("words"):
         steps.embed(record)
     once_each(steps, 45)
 

@@ -472,7 +472,7 @@ def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_al
     first = pipeline(tmp_path, index=index)
     run_all(first)
     record = first.resolve("words").record
-    assert first.settled(record)
+    assert first.is_up_to_date(record)
     words.clear()
     changes: list[dict[str, Any]] = [
         {"index": index | {"num_bits": 8}},
@@ -481,7 +481,7 @@ def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_al
     ]
     for changed in changes:
         steps = pipeline(tmp_path, **changed)
-        assert steps.plan(record).fresh and not steps.settled(record)
+        assert steps.plan(record).fresh and not steps.is_up_to_date(record)
         before = steps.store.serving.pointer("words")
         steps.index(record)
         steps.check(record)
@@ -489,7 +489,7 @@ def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_al
         assert after.generation == before.generation + 1
         assert after.live is not None and before.live is not None
         assert after.live.identity != before.live.identity
-        assert steps.settled(record)
+        assert steps.is_up_to_date(record)
     assert [text for text in words if text.startswith("note")] == []
 
 
@@ -510,7 +510,7 @@ def test_the_manifest_is_the_stores_again_where_a_plan_failed(unprivileged):
     steps.refresh("notes")
     kept = steps.manifest
     (unprivileged / "store").chmod(0o500)
-    with pytest.raises(KeyError), steps.refreshable():
+    with pytest.raises(KeyError), steps.scratch_manifest():
         assert steps.manifest is not kept
         raise KeyError
     assert steps.manifest is kept

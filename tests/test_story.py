@@ -30,7 +30,7 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.pipeline.steps import Steps
 
 steps = Steps(PipelineSettings.model_validate(json.loads(sys.argv[1])))
-steps.embed(steps.current("words"))
+steps.embed(steps.current_version("words"))
 """
 
 
@@ -59,7 +59,7 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
 
     # media in, materialized, served
     assert running.embed().success and running.promote().success
-    first = steps.current("words")
+    first = steps.current_version("words")
     assert first is not None
     assert _found(running, note(3)) == "note-003.txt"
 
@@ -101,7 +101,7 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
     # mended: another training run
     _swap(tmp_path, useless=False)
     assert running.embed().success and running.promote().success
-    good = steps.current("words")
+    good = steps.current_version("words")
     assert good is not None and good.version not in (first.version, useless.version)
     assert _live(running) == good.version
     assert _found(running, note(7)) == "note-007.txt"
@@ -109,7 +109,7 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
     # an edit reaches both versions; back to the old one, with the edit in it
     rewrite(notes / "note-009.txt", note(200))
     steps.refresh("notes")
-    for record in reversed(steps.kept("words")):
+    for record in reversed(steps.active_versions("words")):
         steps.embed(record)
         steps.index(record)
         steps.check(record)
@@ -122,11 +122,11 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
     assert _found(running, note(200)) == "note-009.txt"
 
     # what nothing needs goes; what serves or can be gone back to stays
-    assert [record.version for record in steps.unused("words")] == [useless.version]
+    assert [record.version for record in steps.unused_versions("words")] == [useless.version]
     steps.retire(VersionId("words", useless.version), by="test")
     steps.maintain(by="test")
     assert steps.store.open_or_none(useless.table) is None
-    assert {record.version for record in steps.kept("words")} == {first.version, good.version}
+    assert {record.version for record in steps.active_versions("words")} == {first.version, good.version}
     assert _found(running, note(200)) == "note-009.txt"
     steps.promote(good, by="test")
     assert _found(running, note(200)) == "note-009.txt"
@@ -135,7 +135,7 @@ def test_media_and_models_change_and_nothing_is_lost(running: Running, tmp_path:
 
 def _found(running: Running, words: str) -> str:
     """The key of the best hit, asked as another process would."""
-    loading._warm.clear()
+    loading.forget_models()
     return Searcher(running.steps.store, compute=running.settings.compute).search(words, space="text", k=1)[0].key
 
 
@@ -151,7 +151,7 @@ def _swap(folder: Path, *, useless: bool) -> None:
         np.zeros_like(words) if useless else draw.normal(0, 0.5, words.shape).astype(np.float32)
     )
     save_file(weights, file, metadata={"format": "pt"})
-    loading._warm.clear()
+    loading.forget_models()
 
 
 def _two_shards(version: str, running: Running) -> dict[str, str]:

@@ -30,7 +30,7 @@ def own_model(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def current(steps: Steps) -> VersionRecord:
-    record = steps.current("words")
+    record = steps.current_version("words")
     assert record is not None
     return record
 
@@ -61,7 +61,7 @@ def swap(folder: Path, *, scale: float = 1.5) -> None:
     rows = weights["embeddings.word_embeddings.weight"]
     weights["embeddings.word_embeddings.weight"] = rows[::-1].copy() * np.float32(scale)
     save_file(weights, file, metadata={"format": "pt"})
-    loading._warm.clear()  # another process would not have the old weights in memory
+    loading.forget_models()  # another process would not have the old weights in memory
 
 
 def found(steps: Steps, words: str, k: int = 5) -> list[tuple[str, float]]:
@@ -74,7 +74,7 @@ def advance(steps: Steps) -> None:
     for source in steps.settings.sources:
         steps.refresh(source)
     steps.resolve("words")
-    for record in reversed(steps.kept("words")):
+    for record in reversed(steps.active_versions("words")):
         steps.embed(record)
         steps.index(record)
         steps.check(record)
@@ -90,7 +90,7 @@ def test_swapped_weights_make_a_candidate_while_live_answers_as_before(own_model
     assert [change.partition(":")[0] for change in resolved.changes] == ["weights"]
     assert {"tokenizer", "pooling"} <= set(resolved.same)
     assert found(own_model, note(3)) == before  # asked with the model that the store kept
-    assert [record.version for record in own_model.kept("words")] == [resolved.record.version, first.version]
+    assert [record.version for record in own_model.active_versions("words")] == [resolved.record.version, first.version]
     advance(own_model)
     serving = [release.encoder_version for release in own_model.store.serving.pointer("text").releases]
     assert serving == [resolved.record.version, first.version]
@@ -115,7 +115,7 @@ def test_a_model_that_was_renamed_is_the_same_version_and_writes_no_vector(own_m
     before = current(own_model)
     tables = table_versions(own_model.store)
     (tmp_path / "model").rename(tmp_path / "renamed")
-    loading._warm.clear()
+    loading.forget_models()
     steps = of(tmp_path, model="renamed")
     resolved = steps.resolve("words")
     assert (resolved.is_new, resolved.record.version) == (False, before.version)
@@ -131,9 +131,12 @@ def test_new_media_reaches_the_candidate_the_live_and_the_previous_version(own_m
     write_notes(tmp_path / "notes", 6)
     rewrite(tmp_path / "notes" / "note-001.txt", "copper fennel ferry")
     advance(own_model)
-    tables = {r.version: own_model.vectors(r).open().count_rows() for r in own_model.kept("words")}
+    tables = {r.version: own_model.vectors(r).open().count_rows() for r in own_model.active_versions("words")}
     assert list(tables.values()) == [6, 6]
-    assert all(own_model.plan(record).fresh and own_model.settled(record) for record in own_model.kept("words"))
+    assert all(
+        own_model.plan(record).fresh and own_model.is_up_to_date(record)
+        for record in own_model.active_versions("words")
+    )
     before = table_versions(own_model.store)
     pointer = own_model.roll_back("text", by="me")
     assert pointer.live and pointer.live.rows == 6  # what roll-back returns to is fresh
@@ -167,7 +170,7 @@ def test_a_space_that_is_promoted_by_hand_leaves_the_candidate(own_model, tmp_pa
     swap(tmp_path)
     advance(steps)
     assert live(steps).encoder_version == first.version
-    assert steps.settled(current(steps))
+    assert steps.is_up_to_date(current(steps))
     steps.promote(current(steps), by="me")
     assert live(steps).encoder_version != first.version
 
@@ -177,7 +180,7 @@ def test_weights_that_come_back_are_the_current_version_again(own_model, tmp_pat
     swap(tmp_path)
     advance(own_model)
     shutil.copy(tiny_bert / "model.safetensors", tmp_path / "model" / "model.safetensors")
-    loading._warm.clear()
+    loading.forget_models()
     resolved = own_model.resolve("words")
     assert (resolved.is_new, resolved.record.version) == (False, first)
     assert current(own_model).version == first

@@ -41,7 +41,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
 
 def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> VersionRecord:
     """The version that a run is about: its partition, or the current one. Raises StoreError where there is none."""
-    current = steps.current(encoder)
+    current = steps.current_version(encoder)
     version = tags.get("dagster/partition") or (current.version if current else "any")
     return steps.version(VersionId(encoder, version))
 

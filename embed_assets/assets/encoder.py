@@ -9,7 +9,7 @@ from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
-from embed_assets.encoders.family_names import CLASSES, OPENAI
+from embed_assets.encoders.catalog import builtin_families
 from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.plan_report import plan_encoder, plan_tables
@@ -61,9 +61,9 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
 def library_of(spec: EncoderSpec) -> str:
     """What an encoder runs on, by the badges of Dagster's UI; of a plugin only the language is known."""
-    if spec.family == OPENAI:
+    if spec.family == "embeddings_api":
         return "openai"
-    if spec.family not in CLASSES or spec.model.startswith(BUILTIN):
+    if spec.family not in builtin_families() or spec.model.startswith(BUILTIN):
         return "python"
     return "pytorch" if spec.model.startswith(TORCHVISION) else "huggingface"
 

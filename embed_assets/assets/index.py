@@ -10,7 +10,8 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.pipeline.steps import Indexed, Steps
+from embed_assets.pipeline.release_steps import Indexed
+from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix

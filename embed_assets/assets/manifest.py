@@ -165,8 +165,10 @@ def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
     Where no process to decode them can start there are no more: the manifest is as good without.
     """
     chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
-    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.decoders
-    read = media_reader(source, settings, limits=limits, store=steps.store, cache=steps.media_cache, decoders=decoders)
+    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.context.decoders
+    read = media_reader(
+        source, settings, limits=limits, store=steps.store, cache=steps.context.media_cache, decoders=decoders
+    )
     decode = _here if decoders is None else decoders.decode
     pictures: list[Any] = []
     rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from embed_assets.assets.names import Names
 from embed_assets.assets.runs.liveness import tag_run
-from embed_assets.embedding.run_budget import Allowance
+from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import ComputeSettings, PipelineSettings
 
@@ -41,9 +41,9 @@ class EncoderResource(dg.ConfigurableResource):
         """The resource that a pipeline's compute settings describe."""
         return cls(**settings.model_dump())
 
-    def allowance(self) -> Allowance | None:
+    def run_budget(self) -> RunBudget | None:
         """What a run may spend, its clock started; None where that is not bounded."""
-        return Allowance.parse(self.budget) if self.budget else None
+        return RunBudget.parse(self.budget) if self.budget else None
 
     def compute(self) -> ComputeSettings:
         """As settings, validated."""

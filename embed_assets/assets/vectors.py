@@ -14,7 +14,7 @@ from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.run_budget import Allowance, current
+from embed_assets.embedding.run_budget import RunBudget, current_budget
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.vectors import COLUMNS
@@ -47,12 +47,12 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
         steps = make_steps(names, context.resources)
-        allowance = current() or encoders_of_run(names, context.resources).allowance()
+        budget = current_budget() or encoders_of_run(names, context.resources).run_budget()
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():
             record = steps.version(VersionId(encoder, version))
-            report = steps.embed(record, shards=shards, allowance=allowance)
+            report = steps.embed(record, shards=shards, budget=budget)
             context.log.info(_told(report))
             shared = _shared_metadata(steps, record, report)
             rows = _rows_by_shard(steps, record)
@@ -60,19 +60,19 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
                 key = dg.MultiPartitionKey({VERSION: version, SHARD: shard})
                 done[key] = shared | _shard_metadata(report, shard, rows.get(shard, 0))
             unfinished = unfinished or bool(report.left)
-        if unfinished and allowance is not None:
-            _stop(context, done, allowance)
+        if unfinished and budget is not None:
+            _stop(context, done, budget)
         for key, metadata in done.items():
             context.add_asset_metadata(metadata, partition_key=key)
 
     return vectors
 
 
-def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], allowance: Allowance) -> None:
+def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], budget: RunBudget) -> None:
     """A budget ended the run: the shards that are complete count as materialized, the run does not."""
     for key, metadata in done.items():
         context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
-    raise allowance.reached()
+    raise budget.exhausted_error()
 
 
 def _told(report: EmbedReport) -> str:

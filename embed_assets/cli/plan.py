@@ -9,7 +9,7 @@ from embed_assets.cli.shared.chosen_settings import chosen_settings
 from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.cli.shared.plan_tables import print_plan
-from embed_assets.cli.shared.run_outcome import apply, made_allowance, print_outcome
+from embed_assets.cli.shared.run_outcome import apply, parsed_budget, print_outcome
 from embed_assets.cli.shared.status_tables import Progress
 from embed_assets.pipeline.plan_report import PipelinePlan, plan_pipeline
 from embed_assets.pipeline.steps import Steps
@@ -52,18 +52,18 @@ def command(
     told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
     settings = chosen_settings(media, settings_file, store, **told)
     budget = budget or settings.compute.budget
-    allowance = made_allowance(budget)
+    run_budget = parsed_budget(budget)
     plan = _planned(settings, sample=sample or 0, quiet=as_json)
     if as_json:
-        document = plan.document() | {"budget": str(allowance) if allowance else None}
-        outcome = apply(settings, quiet=True, allowance=made_allowance(budget)) if yes and not plan.fresh else None
+        document = plan.document() | {"budget": str(run_budget) if run_budget else None}
+        outcome = apply(settings, quiet=True, budget=parsed_budget(budget)) if yes and not plan.fresh else None
         say_json(document | {"run": outcome.document() if outcome else None})
         click.get_current_context().exit(outcome.exit_code if outcome else 0)
-    print_plan(plan, details=details, allowance=allowance)
+    print_plan(plan, details=details, budget=run_budget)
     if plan.fresh:
         say("Nothing to do: everything is fresh.")
     elif yes or (sys.stdin.isatty() and sys.stdout.isatty() and _agreed(settings, plan)):
-        print_outcome(apply(settings, quiet=False, allowance=made_allowance(budget)))
+        print_outcome(apply(settings, quiet=False, budget=parsed_budget(budget)))
 
 
 def _planned(settings: PipelineSettings, *, sample: int, quiet: bool) -> PipelinePlan:

@@ -41,6 +41,6 @@ def _record(steps: Steps, name: str, version: str | None) -> VersionRecord:
     if len(encoders) != 1:
         several = ", ".join(encoders) or "none of the settings"
         raise StoreError(f"Encoders of space {name!r}: {several}. Name one, or a version with --version.")
-    current = steps.current(encoders[0])
+    current = steps.current_version(encoders[0])
     assert current is not None
     return current

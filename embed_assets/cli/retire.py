@@ -44,7 +44,7 @@ def _chosen(steps: Steps, encoder: str | None, version: str | None, *, all_unuse
         if version is not None:
             raise StoreError("Name a VERSION or give --all-unused, not both.")
         encoders = [encoder] if encoder else steps.store.versions.encoders()
-        return [record.id for name in encoders for record in steps.unused(name)]
+        return [record.id for name in encoders for record in steps.unused_versions(name)]
     if encoder is None or version is None:
         raise StoreError("Name an ENCODER and a VERSION, or give --all-unused. `embed-assets status` lists versions.")
     own = [record for record in all_versions(steps) if record.encoder == encoder]

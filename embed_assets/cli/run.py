@@ -5,7 +5,7 @@ import click
 from embed_assets.cli.shared.chosen_settings import chosen_settings
 from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.shared.plain_output import say_json
-from embed_assets.cli.shared.run_outcome import apply, made_allowance, print_outcome
+from embed_assets.cli.shared.run_outcome import apply, parsed_budget, print_outcome
 
 
 @click.command()
@@ -32,8 +32,8 @@ def command(
     """
     told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
     settings = chosen_settings(media, settings_file, store, **told)
-    allowance = made_allowance(budget or settings.compute.budget)
-    outcome = apply(settings, quiet=as_json, allowance=allowance)
+    run_budget = parsed_budget(budget or settings.compute.budget)
+    outcome = apply(settings, quiet=as_json, budget=run_budget)
     if as_json:
         say_json(outcome.document())
         click.get_current_context().exit(outcome.exit_code)

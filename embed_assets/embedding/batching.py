@@ -1,4 +1,4 @@
-"""Batches by budget: sorted by length, padded cost bounded; too large for memory is halved and goes on."""
+"""Batches within limits: sorted by length, padded cost bounded; too large for memory is halved and goes on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ _PIXELS = {"cpu": 8 * 224 * 224, "mps": 32 * 224 * 224, "cuda": 256 * 224 * 224}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """The most a batch may cost, padding counted."""
+class BatchLimits:
+    """Maximum cost of a batch, padding counted."""
 
     tokens: int
     pixels: int
 
     @classmethod
-    def for_device(cls, device: str, *, tokens: int | None, pixels: int | None) -> "Budget":
+    def for_device(cls, device: str, *, tokens: int | None, pixels: int | None) -> "BatchLimits":
         """What was set, else what suits the device."""
         kind = device.partition(":")[0]
         return cls(tokens=tokens or _TOKENS.get(kind, 8192), pixels=pixels or _PIXELS.get(kind, 32 * 224 * 224))
 
     def of(self, modality: Modality) -> int:
-        """The budget of a modality: tokens of texts, pixels of everything else."""
+        """Return the maximum of a modality: tokens of texts, pixels of everything else."""
         return self.tokens if modality == "text" else self.pixels
 
 
-def batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of `costs`, longest first, in batches whose longest times count stays within the budget.
+def batches(costs: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Indices of `costs`, longest first, in batches whose longest times count stays within the limit.
 
-    An input over the budget gets a batch of its own. Neighbours in a batch have like lengths, so that
+    An input over the limit gets a batch of its own. Neighbours in a batch have like lengths, so that
     padding is small: 2 % on texts of 6 to 256 tokens, where arrival order pads 50 %.
     """
     order = sorted(range(len(costs)), key=lambda index: -costs[index])
     batch: list[int] = []
     for index in order:
         longest = costs[batch[0]] if batch else costs[index]
-        if batch and longest * (len(batch) + 1) > budget:
+        if batch and longest * (len(batch) + 1) > limit:
             yield batch
             batch = []
         batch.append(index)
@@ -51,7 +51,7 @@ def batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
         yield batch
 
 
-def encode(encoder: Encoder, prepared: Sequence[Prepared], *, budget: Budget) -> np.ndarray:
+def encode(encoder: Encoder, prepared: Sequence[Prepared], *, limits: BatchLimits) -> np.ndarray:
     """Vectors of segments of any length and modality, in their order: float32, (len(prepared), dim).
 
     A vector may hold values that are not finite: the caller quarantines that segment's item. Raises
@@ -61,7 +61,7 @@ def encode(encoder: Encoder, prepared: Sequence[Prepared], *, budget: Budget) ->
     modalities: list[Modality] = list(dict.fromkeys(item.modality for item in prepared))
     for modality in modalities:
         chosen = [index for index, item in enumerate(prepared) if item.modality == modality]
-        for batch in batches([prepared[index].cost for index in chosen], budget.of(modality)):
+        for batch in batches([prepared[index].cost for index in chosen], limits.of(modality)):
             rows = [chosen[position] for position in batch]
             vectors[rows] = encode_batch(encoder, [prepared[row] for row in rows])
     return vectors

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from embed_assets import progress
-from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.batching import BatchLimits, encode
 from embed_assets.embedding.bounded_queue import Buffer, Closed
 from embed_assets.embedding.commit_writer import Done, Failed, Writer
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.run_budget import Allowance, leading
+from embed_assets.embedding.run_budget import RunBudget, affordable_prefix
 from embed_assets.embedding.vectors_of_equal_input import KnownVectors
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
@@ -72,40 +72,40 @@ def embed(
     segmenter: Segmenter,
     writer: Writer,
     known: KnownVectors,
-    budget: Budget,
+    limits: BatchLimits,
     readers: int,
     buffer_bytes: int,
     report: EmbedReport,
-    allowance: Allowance | None = None,
+    budget: RunBudget | None = None,
 ) -> None:
     """Encode what the plan says is missing; counts and seconds go into `report`.
 
     `segmenter` reads one manifest row's media and cuts it, raising MediaError, behind some segments too:
     the item is then quarantined and the others go on. On any other error, Ctrl-C included, what is complete is written
     before the error goes up, so that a rerun continues from there. The same where the next item would
-    cost more than `allowance` has left: nothing is raised, and `report.stopped` says so.
+    cost more than `budget` has left: nothing is raised, and `report.stopped` says so.
     """
     started = time.monotonic()
     report.device = encoder.device
-    # Half a text is money lost where the allowance ends in it: of APIs, which take texts, it is not begun.
+    # Half a text is money lost where the budget ends in it: of APIs, which take texts, it is not begun.
     reading = _Readers(
-        plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=allowance is not None
+        plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=budget is not None
     )
-    settling = _Settling(encoder, budget=budget, writer=writer, known=known, report=report, allowance=allowance)
+    settling = _Settling(encoder, limits=limits, writer=writer, known=known, report=report, budget=budget)
     total, seen = len(plan.encode), 0
     settled = set[str]()
     try:
-        for window in _windows(reading, budget, encoder, allowance):
+        for window in _windows(reading, limits, encoder, budget):
             fitting = settling.settle(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
             settled.update(done)
             seen += len(done)
             progress.report("encode", encoder.spec.name, seen, total)
-            if allowance is not None:
-                allowance.items += len(done)
-            if allowance is not None and fitting < len(window):
+            if budget is not None:
+                budget.items += len(done)
+            if budget is not None and fitting < len(window):
                 left = [row for row in plan.encode if row["media_id"] not in settled]
-                report.stop(allowance.stop(len(left)), left)
+                report.stop(budget.stop(len(left)), left)
                 break
     finally:
         reading.stop()
@@ -121,7 +121,7 @@ def sample(
     *,
     encoder: Encoder,
     segmenter: Segmenter,
-    budget: Budget,
+    limits: BatchLimits,
     readers: int,
     buffer_bytes: int,
     report: EmbedReport,
@@ -130,10 +130,10 @@ def sample(
     started = time.monotonic()
     report.device = encoder.device
     reading = _Readers(rows, encoder, segmenter, threads=readers, limit=buffer_bytes)
-    settling = _Settling(encoder, budget=budget, writer=None, known=None, report=report, allowance=None)
+    settling = _Settling(encoder, limits=limits, writer=None, known=None, report=report, budget=None)
     seen = 0
     try:
-        for window in _windows(reading, budget, encoder, None):
+        for window in _windows(reading, limits, encoder, None):
             seen += sum(part.last for part in window[: settling.settle(window)])
             progress.report("sample", encoder.spec.name, seen, len(rows))
     finally:
@@ -153,23 +153,23 @@ class _Settling:
         self,
         encoder: Encoder,
         *,
-        budget: Budget,
+        limits: BatchLimits,
         writer: Writer | None,
         known: KnownVectors | None,
         report: EmbedReport,
-        allowance: Allowance | None,
+        budget: RunBudget | None,
     ) -> None:
         self._encoder = encoder
-        self._budget = budget
+        self._limits = limits
         self._writer = writer
         self._known = known
         self._report = report
-        self._allowance = allowance
-        self._clock = time.monotonic if allowance is None else allowance.clock
+        self._budget = budget
+        self._clock = time.monotonic if budget is None else budget.clock
         self._since = self._clock()
 
     def settle(self, window: Sequence[_Part]) -> int:
-        """How many of the window's first parts were settled: all, unless the allowance ends among them."""
+        """How many of the window's first parts were settled: all, unless the budget ends among them."""
         settled = 0
         while settled < len(window):  # what a server bills may be less than was reckoned with, so ask again
             fitting = self._settle(window[settled:])
@@ -201,14 +201,14 @@ class _Settling:
         return fitting
 
     def _fitting(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
-        """How many of the first parts the allowance has room for, modality by modality."""
-        if self._allowance is None:
+        """How many of the first parts the budget has remaining for, modality by modality."""
+        if self._budget is None:
             return len(window)
         fitting = len(window)
         for modality in dict.fromkeys(part.modality for part in window):
-            room = self._allowance.room(self._encoder.spec, modality)
+            remaining = self._budget.remaining(self._encoder.spec, modality)
             own = [cost if part.modality == modality else 0 for part, cost in zip(window, costs, strict=True)]
-            fitting = min(fitting, leading(own, room))
+            fitting = min(fitting, affordable_prefix(own, remaining))
         return fitting
 
     def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
@@ -217,7 +217,7 @@ class _Settling:
             return 0
         report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
         started = time.monotonic()
-        encoded = encode(self._encoder, list(missing.values()), budget=self._budget)
+        encoded = encode(self._encoder, list(missing.values()), limits=self._limits)
         report.encode_seconds += time.monotonic() - started
         report.cost += sum(prepared.cost for prepared in missing.values())
         report.segments_encoded += len(missing)
@@ -246,11 +246,11 @@ class _Settling:
             work.cost += cost
             work.billed += billed * share
             work.seconds += elapsed * share
-        if self._allowance is None or not total:
+        if self._budget is None or not total:
             return
         for modality, cost in spent.items():
             share = cost / total
-            self._allowance.spend(
+            self._budget.spend(
                 self._encoder.spec, modality, cost, billed=billed * share or None, seconds=elapsed * share
             )
 
@@ -286,28 +286,28 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
 
 
 def _windows(
-    reading: "_Readers", budget: Budget, encoder: Encoder, allowance: Allowance | None
+    reading: "_Readers", limits: BatchLimits, encoder: Encoder, budget: RunBudget | None
 ) -> Iterator[list[_Part]]:
     """Parts as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
 
-    Fewer where an allowance has to look at the clock between them.
+    Fewer where an budget has to look at the clock between them.
     """
     window: list[_Part] = []
-    room = 0
+    remaining = 0
     for part in reading:
         window.append(part)
         if part.prepared:
             modality = part.prepared[0].modality
-            most = budget.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
-            if allowance is not None:
-                most = min(most, max(budget.of(modality), allowance.course(encoder.spec, modality)))
-            room += part.cost
-            if room >= most:
+            most = limits.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
+            if budget is not None:
+                most = min(most, max(limits.of(modality), budget.max_step(encoder.spec, modality)))
+            remaining += part.cost
+            if remaining >= most:
                 yield window
-                window, room = [], 0
+                window, remaining = [], 0
         elif len(window) >= 1024:
             yield window
-            window, room = [], 0
+            window, remaining = [], 0
     if window:
         yield window
 

@@ -1,9 +1,10 @@
-"""Allowance: what a run may spend, in seconds, tokens, pixels or money; asked before every window of work."""
+"""Run budget: what a run may spend, in seconds, tokens, pixels or money; asked before every window of work."""
 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal
 
 from embed_assets.encoders.spec import EncoderSpec
@@ -27,14 +28,14 @@ _LAST_COMMIT_SECONDS = 0.5  # kept back, at least, for writing what is complete
 
 
 class BudgetReached(EmbedAssetsError):
-    """A run's allowance is spent. What is complete was written; the same command goes on from there."""
+    """A run's budget is spent. What is complete was written; the same command goes on from there."""
 
 
-class Allowance:
+class RunBudget:
     """One limit that all encoders and versions of a run share.
 
     Tokens bound texts; pixels bound pictures, sounds and videos (whose cost is counted in pixels);
-    money bounds encoders with a price; seconds bound everything, from when the allowance was made.
+    money bounds encoders with a price; seconds bound everything, from when the budget was made.
     What a limit does not count goes on. Once it stopped something, it stops all that it counts.
     """
 
@@ -50,7 +51,7 @@ class Allowance:
         self._measured: dict[tuple[str, str], tuple[float, float]] = {}  # → cost, seconds
 
     @classmethod
-    def parse(cls, text: str, *, clock: Callable[[], float] = time.monotonic) -> "Allowance":
+    def parse(cls, text: str, *, clock: Callable[[], float] = time.monotonic) -> "RunBudget":
         """From "90s", "10m", "2h", "1500000tokens", "1.5Mtokens", "2Gpixels" or "2.50usd"."""
         if found := _COUNTED.fullmatch(text.strip()):
             number, prefix, word = found.groups()
@@ -73,11 +74,11 @@ class Allowance:
             return price_of(spec) is not None
         return self.unit == "seconds" or (self.unit == "tokens") == (modality == "text")
 
-    def forbids(self, spec: EncoderSpec) -> bool:
+    def blocks(self, spec: EncoderSpec) -> bool:
         """Whether nothing that this encoder is fed may be encoded any more."""
         return self.stopped and all(self.counts(spec, modality) for modality in spec.media)
 
-    def room(self, spec: EncoderSpec, modality: str) -> float:
+    def remaining(self, spec: EncoderSpec, modality: str) -> float:
         """The cost (tokens or pixels) that may still be spent; below 0: not even work that costs nothing."""
         if not self.counts(spec, modality):
             return float("inf")
@@ -93,7 +94,7 @@ class Allowance:
         rate = self._rate(spec, modality)
         return float("inf") if rate is None else seconds * rate  # the first window measures it
 
-    def course(self, spec: EncoderSpec, modality: str) -> float:
+    def max_step(self, spec: EncoderSpec, modality: str) -> float:
         """The most cost between two looks: little where the clock decides, none known before the first window."""
         if self.unit != "seconds":
             return float("inf")
@@ -115,7 +116,7 @@ class Allowance:
         self.left += left
         return f"budget of {self} reached"
 
-    def reached(self) -> BudgetReached:
+    def exhausted_error(self) -> BudgetReached:
         """The error that tells how much is left."""
         total = self.items + self.left
         if not self.items and not self.spent:
@@ -141,7 +142,7 @@ def price_of(spec: EncoderSpec) -> float | None:
     return float(price) if isinstance(price, (int, float)) and price > 0 else None
 
 
-def leading(costs: Sequence[float], room: float) -> int:
+def affordable_prefix(costs: Sequence[float], room: float) -> int:
     """How many of the first items fit into the room, together."""
     for place, cost in enumerate(costs):
         room -= cost
@@ -150,22 +151,22 @@ def leading(costs: Sequence[float], room: float) -> int:
     return len(costs)
 
 
-_current: list[Allowance] = []
+_current: ContextVar[RunBudget | None] = ContextVar("run_budget", default=None)
 
 
 @contextmanager
-def limiting(allowance: Allowance | None) -> Iterator[None]:
-    """Bound all encoding in this process meanwhile; None bounds nothing."""
-    if allowance is None:
+def limited_to(budget: RunBudget | None) -> Iterator[None]:
+    """Bound all encoding inside the block; None bounds nothing."""
+    if budget is None:
         yield
         return
-    _current.append(allowance)
+    token = _current.set(budget)
     try:
         yield
     finally:
-        _current.remove(allowance)
+        _current.reset(token)
 
 
-def current() -> Allowance | None:
-    """The allowance that bounds this process now, if any."""
-    return _current[-1] if _current else None
+def current_budget() -> RunBudget | None:
+    """Return the budget that bounds this run, if any."""
+    return _current.get()

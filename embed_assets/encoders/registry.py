@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.catalog import CATALOG
-from embed_assets.encoders.family_names import CLASSES, family_name
+from embed_assets.encoders.catalog import builtin_families, builtin_specs
+from embed_assets.encoders.family import describe_model
+from embed_assets.encoders.family_names import family_name
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import (
     API,
@@ -16,7 +17,6 @@ from embed_assets.encoders.loading.find_weights import (
     is_hub_id,
     resolve_model,
 )
-from embed_assets.encoders.model_family import DEFAULTS, recognise
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
     EmbedAssetsError,
@@ -30,15 +30,6 @@ from embed_assets.errors import (
 from embed_assets.plugins import Plugins, find_plugins
 
 ENTRY_POINTS = "embed_assets.encoders"
-FAMILIES = (
-    "sentence-transformers and BERT-like transformers, CLIP, SigLIP, picture models of transformers, torchvision CNNs, "
-    "Whisper, AST, CLAP, the multimodal Perceiver, VideoMAE, V-JEPA 2"
-)
-
-
-def builtin_specs() -> dict[str, EncoderSpec]:
-    """The encoders that come with this package, by name."""
-    return {spec.name: spec for spec in CATALOG}
 
 
 def encoder_specs() -> dict[str, EncoderSpec]:
@@ -68,12 +59,19 @@ def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -
     looks_like_id = ("/" in model and is_hub_id(model)) or model.startswith(API)
     if not local and not looks_like_id:
         raise _unknown(model, "it is no encoder's name, no folder and no hub id", known, plugins)
-    given = overrides.pop("family", None)
-    family = family_name(given) if given else recognise(model, revision=overrides.get("revision"))
+    wish = overrides.pop("family", None)
+    family = family_name(wish) if wish else recognise(model, revision=overrides.get("revision"))
     if family is None:
-        raise _unknown(model, f"its config tells no family that is supported ({FAMILIES})", known)
-    facts = {**DEFAULTS.get(family, {}), "family": family, "model": model, **overrides}
+        raise _unknown(model, f"no family recognises it ({_recognised_models()})", known)
+    builtin = builtin_families().get(family)
+    facts = {**(builtin.defaults if builtin else {}), "family": family, "model": model, **overrides}
     return EncoderSpec(name=name or _slug(model), **facts)
+
+
+def recognise(model: str, *, revision: str | None = None) -> str | None:
+    """Return the family of a local file or folder, a hub id or a prefixed name; None where no family recognises it."""
+    description = describe_model(model, revision=revision)
+    return next((family.name for family in builtin_families().values() if family.recognises(description)), None)
 
 
 def load_encoder(
@@ -117,8 +115,11 @@ def _is_the_machines(error: Exception) -> bool:
 
 
 def family_class(spec: EncoderSpec) -> Any:
-    """The class of the spec's family, built in or "module:Class"."""
-    module, _, name = CLASSES.get(spec.family, spec.family).partition(":")
+    """Return the class of the spec's family, built in or "module:Class"."""
+    builtin = builtin_families().get(spec.family)
+    if builtin is not None:
+        return builtin.encoder
+    module, _, name = spec.family.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:  # a plugin's module may raise anything as it is imported
@@ -126,7 +127,7 @@ def family_class(spec: EncoderSpec) -> Any:
             raise MissingExtraError(f"Encoder {spec.name!r}", spec.extra) from error
         raise SettingsError(
             f"Encoder {spec.name!r}: its family {spec.family!r} can't be imported ({error}). "
-            f'A family is one of {", ".join(CLASSES)}, or a class of yours, "package.module:Class".'
+            f'A family is one of {", ".join(builtin_families())}, or a class of yours, "package.module:Class".'
         ) from error
 
 
@@ -134,11 +135,15 @@ def _unknown(
     model: str, why: str, known: dict[str, EncoderSpec], plugins: Plugins[EncoderSpec] | None = None
 ) -> UnknownEncoderError:
     error = UnknownEncoderError(model, known)
-    way_out = f"Families: {FAMILIES}; for another, name its class in `family`."
+    way_out = f"Families: {_recognised_models()}; for another, name its class in `family`."
     broken = plugins.broken if plugins else []
     perhaps = f" It may be of a plugin that is left out: {' '.join(each.said for each in broken)}" if broken else ""
     error.args = (f"{error} {model!r} can't be used: {why}. {way_out}{perhaps}",)
     return error
+
+
+def _recognised_models() -> str:
+    return ", ".join(family.models for family in builtin_families().values() if family.models)
 
 
 def _slug(model: str) -> str:

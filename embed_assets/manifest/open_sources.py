@@ -17,9 +17,9 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.isolation.memory_limit import FILES
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import ListedFile, Segment
+from embed_assets.media.media_types import ListedFile, MediaItem, Segment
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, each_segment, text_segments
+from embed_assets.media.segments import CuttingRecipe, Segmenting, each_segment, text_segments
 from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.row_cache import RowCache
@@ -28,7 +28,7 @@ from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import UriFiles
-from embed_assets.run_cache import once
+from embed_assets.run_cache import cached
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
 from embed_assets.store.database import lance_options
@@ -105,39 +105,29 @@ def media_reader(
 def segmenter(
     sources: Mapping[str, SourceSettings],
     encoder: Encoder,
+    recipe: CuttingRecipe,
     *,
-    segmenting: Segmenting,
-    sampling: Sampling | None,
-    limits: Limits,
     decoders: Decoders | None,
     store: Store,
     cache: MediaCache | None = None,
 ) -> Callable[[Mapping[str, Any]], Iterable[Segment]]:
-    """A function from a manifest row to its segments, one by one; it may be called from several threads."""
+    """Return a function from a manifest row to its segments, one by one; it may be called from several threads."""
     readers = {
-        name: media_reader(name, each, limits=limits, store=store, cache=cache, decoders=decoders)
+        name: media_reader(name, each, limits=recipe.limits, store=store, cache=cache, decoders=decoders)
         for name, each in sources.items()
     }
-    tokenizer = encoder.tokenizer()
+    recipe = replace(recipe, tokenizer=encoder.tokenizer(), max_tokens=encoder.max_tokens)
 
     def cut(row: Mapping[str, Any], data: bytes) -> Iterable[Segment]:
         if table_of(row) is not None and sources[row["source"]].table.bytes is None:
-            return text_segments(
-                data.decode(), tokenizer=tokenizer, max_tokens=encoder.max_tokens, segmenting=segmenting
-            )
-        return each_segment(
-            data,
+            return text_segments(data.decode(), recipe)
+        item = MediaItem(
             modality=row["modality"],
-            caption=row["caption"],
             media_hash=row["content_hash"],
-            tokenizer=tokenizer,
-            max_tokens=encoder.max_tokens,
-            segmenting=segmenting,
-            limits=limits,
-            sampling=sampling,
-            decoders=decoders,
             mime=media_type(row["mime"]),
+            caption=row["caption"],
         )
+        return each_segment(data, item, recipe, decoders=decoders)
 
     def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
         with FILES.reserve(row.get("size") or 0):
@@ -240,7 +230,7 @@ def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Ur
         allow=settings.table.allow,
         follow_links=settings.follow_links,
         cache=cache,
-        hosts=once(("hosts", name), Hosts),
+        hosts=cached(("hosts", name), Hosts),
     )
 
 

@@ -74,20 +74,20 @@ def make_plan(
     *,
     sources: Sequence[str],
     media: Sequence[str],
-    aside: Mapping[str, tuple[str, str]],
+    quarantined: Mapping[str, tuple[str, str]],
     shards: Collection[str] | None = None,
     others: Iterable[VectorTable] = (),
 ) -> Plan:
     """Compare manifest and vector table, for some shards or all. Reads columns, never vectors.
 
-    `aside` is what the quarantine says: media id → (content hash that failed, reason). `others` are tables
+    `quarantined`: media id → (content hash that failed, reason). `others` are tables
     of other versions of the encoder: they are read only where something has no vectors here, to tell what
     is new from what is stale by its version.
     """
     rows = _of(manifest.table(sources, columns=_COLUMNS), shards)
     own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
     have = _existing(vectors, shards)
-    seen = _Seen(own, have, aside)
+    seen = _Seen(own, have, quarantined)
     replaced = own.filter(pc.and_(seen.encode, seen.known))
     missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
     elsewhere = _elsewhere(missing, others, shards)
@@ -121,11 +121,11 @@ def make_plan(
 class _Seen:
     """Masks over manifest rows: what the vector table and the quarantine say of each."""
 
-    def __init__(self, own: pa.Table, have: pa.Table, aside: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, own: pa.Table, have: pa.Table, quarantined: Mapping[str, tuple[str, str]]) -> None:
         self._own = own
         place = pc.index_in(own["media_id"], value_set=have["media_id"].combine_chunks())
-        failed = pc.index_in(own["media_id"], value_set=pa.array(list(aside), pa.string()))
-        hashes, reasons = (pa.array([found[part] for found in aside.values()], pa.string()) for part in (0, 1))
+        failed = pc.index_in(own["media_id"], value_set=pa.array(list(quarantined), pa.string()))
+        hashes, reasons = (pa.array([found[part] for found in quarantined.values()], pa.string()) for part in (0, 1))
         self._reasons = reasons.take(failed.combine_chunks())
         self.known = pc.is_valid(place)
         torn = pc.is_in(own["media_id"], value_set=_torn(have))

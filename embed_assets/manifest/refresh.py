@@ -88,7 +88,7 @@ class Change:
     beyond_before: str  # what the latest refresh could not get at, as it is kept
 
     @property
-    def found(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether a file is new, gone, touched, or other things are said of it; or others can't be reached."""
         changed = self.fresh or self.said_anew or self.absent.num_rows
         return bool(changed) or kept_as(self.out_of_reach()) != self.beyond_before

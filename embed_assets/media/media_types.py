@@ -38,6 +38,19 @@ class TextWarning:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MediaItem:
+    """The facts about an item that decoding its bytes takes.
+
+    `mime` is the type it was detected as: without one a document is taken for plain text, and no plugin decodes it.
+    """
+
+    modality: Modality
+    media_hash: str
+    mime: str | None = None
+    caption: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
     """The part of a media item that gets one vector."""
 

@@ -1,4 +1,4 @@
-"""each_segment: the parts of one media item that get a vector each."""
+"""Segments: the parts of one media item that get a vector each."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from embed_assets.media.kinds.decoder_plugins import decoder_of, plugin_kind
 from embed_assets.media.kinds.media_kind import MediaKind
 from embed_assets.media.kinds.sniff import builtin_kind
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality, Segment, TextWarning
+from embed_assets.media.media_types import MediaItem, Segment, TextWarning
 from embed_assets.media.pictures.animated_frames import Shown
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.text.chunks import Chunk, chunk_text
@@ -54,48 +54,43 @@ class Segmenting:
         }
 
 
-def segments_of(data: bytes, **options: Any) -> list[Segment]:
-    """Return the segments of `each_segment` in a list, for small items."""
-    return list(each_segment(data, **options))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CuttingRecipe:
+    """The settings for cutting media to segments, of one encoder version.
+
+    `max_tokens` is the encoder's limit without its special tokens: a longer chunk would be truncated silently. Sounds
+    and videos need a `sampling`, pictures one with `animated_frames` for several frames of an animation.
+    """
+
+    limits: Limits
+    segmenting: Segmenting = Segmenting(mode="whole")
+    sampling: Sampling | None = None
+    tokenizer: "Tokenizer | None" = None
+    max_tokens: int | None = None
 
 
 def each_segment(
-    data: bytes,
-    *,
-    modality: Modality,
-    caption: str | None,
-    media_hash: str,
-    tokenizer: "Tokenizer | None",
-    max_tokens: int | None,
-    segmenting: Segmenting,
-    limits: Limits,
-    sampling: Sampling | None = None,
-    decoders: Decoders | None = None,
-    mime: str | None = None,
+    data: bytes, item: MediaItem, recipe: CuttingRecipe, *, decoders: Decoders | None = None
 ) -> Iterator[Segment]:
     """Yield the segments of an item in order, those of sounds, videos and animations as they are decoded.
 
-    `max_tokens` is the encoder's limit without its special tokens: a longer chunk would be truncated silently. Sounds
-    and videos need a `sampling`, pictures one with `animated_frames` for several frames of an animation. `mime` is the
-    detected type: without it a document is read as plain text, and no plugin is used. With `decoders` everything but
-    UTF-8 is decoded in a worker process. Raises MediaError with the reason for which the item is quarantined, also
-    after some segments; SettingsError where the plugin that decodes it is not installed.
+    With `decoders` everything but UTF-8 is decoded in a worker process. Raises MediaError with the reason for which the
+    item is quarantined, also after some segments; SettingsError where the plugin that decodes it is not installed.
     """
-    plugin = decoder_of(mime)
-    kind = builtin_kind(modality, without_encoding(mime)) if plugin is None else plugin_kind(plugin)
-    decode = _Decode(kind, data, decoders, limits)
+    plugin, sampling = decoder_of(item.mime), recipe.sampling
+    kind = builtin_kind(item.modality, without_encoding(item.mime)) if plugin is None else plugin_kind(plugin)
+    decode = _Decode(kind, data, decoders, recipe.limits)
     if kind.modality == "text":
-        for decoded in decode.text(encoding_of(mime)):
-            segments = text_segments(decoded.text, tokenizer=tokenizer, max_tokens=max_tokens, segmenting=segmenting)
-            yield from _warned(segments, decoded.warning)
+        for decoded in decode.text(encoding_of(item.mime)):
+            yield from _warned(text_segments(decoded.text, recipe), decoded.warning)
     elif kind.modality == "image":
         shown = decode(most=None if sampling is None else sampling.animated_frames)
         # A for loop would hold a picture while the next one is received.
-        yield from map(_picture_segment, shown, repeat(caption), repeat(media_hash))
+        yield from map(_picture_segment, shown, repeat(item.caption), repeat(item.media_hash))
     elif sampling is None:
         raise MediaError("unsupported kind", f"{kind.modality}, for which this encoder has no sampling")
     else:
-        yield from decode(caption=caption, media_hash=media_hash, sampling=sampling)
+        yield from decode(caption=item.caption, media_hash=item.media_hash, sampling=sampling)
 
 
 def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
@@ -111,16 +106,15 @@ def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     return decoded
 
 
-def text_segments(
-    text: str, *, tokenizer: "Tokenizer | None", max_tokens: int | None, segmenting: Segmenting
-) -> list[Segment]:
+def text_segments(text: str, recipe: CuttingRecipe) -> list[Segment]:
     """Return the segments of a decoded text."""
+    segmenting = recipe.segmenting
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
     chunks = chunk_text(
         text,
-        tokenizer=tokenizer,
-        max_tokens=_smaller(max_tokens, segmenting.max_tokens),
+        tokenizer=recipe.tokenizer,
+        max_tokens=_smaller(recipe.max_tokens, segmenting.max_tokens),
         overlap=segmenting.overlap,
         max_characters=segmenting.max_characters,
     )

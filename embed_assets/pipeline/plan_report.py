@@ -152,7 +152,7 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 
     With `sample`, so many random stale items of each version are read and encoded in memory first.
     """
-    with steps.refreshable():
+    with steps.scratch_manifest():
         refreshed = tuple(steps.refresh(source) for source in steps.settings.sources)
         encoders = tuple(plan_encoder(steps, encoder, sample=sample) for encoder in steps.settings.encoders)
     return PipelinePlan(store=steps.store.uri, refreshed=refreshed, encoders=encoders)
@@ -163,7 +163,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
     found = resolved or steps.resolve(encoder, register=False)
     record, pointers = found.record, steps.store.serving.pointers()
     pointer = steps.store.serving.pointer(record.spec.space)
-    named = [kept for kept in steps.kept(encoder) if any(each.names(kept.id) for each in pointers)]
+    named = [kept for kept in steps.active_versions(encoder) if any(each.names(kept.id) for each in pointers)]
     kept = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
         _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
@@ -211,7 +211,7 @@ def _version(steps: Steps, record: VersionRecord, *, is_new: bool, pointer: Poin
         record=record,
         role=role,
         plan=plan,
-        settled=not is_new and steps.settled(record),
+        settled=not is_new and steps.is_up_to_date(record),
         forecasts=tuple(_forecasts(steps, record, plan, sample)),
     )
 
@@ -231,13 +231,13 @@ def _forecasts(steps: Steps, record: VersionRecord, plan: Plan, sample: int) -> 
 
 
 def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
-    by_hand = steps.by_hand(record, pointer)
+    by_hand = steps.manual_promotion_reason(record, pointer)
     return GatePlan(
         promotion="manual" if by_hand else "automatic",
         by_hand=by_hand,
         held=record.version in pointer.held,
         blocking=tuple(spec.name for spec in checks.ALL if spec.blocking),
-        judged=len(steps.asked.judged(record.spec.space)),
+        judged=len(steps.context.queries.judged(record.spec.space)),
     )
 
 

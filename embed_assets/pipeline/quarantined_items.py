@@ -35,7 +35,7 @@ def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantine
     chosen = [name for name in steps.settings.sources if not sources or name in sources]
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
-    records = [record for name in steps.settings.encoders if (record := steps.current(name))]
+    records = [record for name in steps.settings.encoders if (record := steps.current_version(name))]
     found = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
     for record in records:
         found += _failed(rows, steps, record)

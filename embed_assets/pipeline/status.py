@@ -108,7 +108,7 @@ class Status:
 
 def read_status(steps: Steps) -> Status:
     """The status of a pipeline's store; neither lists sources nor loads models."""
-    newest = {name: record for name in steps.settings.encoders if (record := steps.current(name))}
+    newest = {name: record for name in steps.settings.encoders if (record := steps.current_version(name))}
     events = steps.store.history.all("embed")
     releases = newest_releases(steps.store.releases.all())
     sources: list[SourceStatus] = []
@@ -185,7 +185,7 @@ def _encoder(
     release = releases.get(record.id)
     pointer = steps.store.serving.pointer(record.spec.space)
     live = pointer.live
-    kept = steps.kept(record.encoder)
+    kept = steps.active_versions(record.encoder)
     own = {each.version for each in steps.store.versions.of(record.encoder)}
     figures = {check.name: check.figures for check in release.checks} if release else {}
     speeds = [event["items_per_second"] for event in events if event["items_per_second"]]
@@ -210,7 +210,7 @@ def _encoder(
         live=str(live.version_id) if live else None,
         kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
-        settled=all(steps.settled(each) for each in kept),
+        settled=all(steps.is_up_to_date(each) for each in kept),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from embed_assets.embedding.batching import Budget, encode
-from embed_assets.embedding.run_budget import current
+from embed_assets.embedding.batching import BatchLimits, encode
+from embed_assets.embedding.run_budget import current_budget
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.manifest.open_sources import media_reader
@@ -19,8 +19,8 @@ from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.source import open_source
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality
-from embed_assets.media.segments import Segmenting, each_segment
+from embed_assets.media.media_types import MediaItem, Modality
+from embed_assets.media.segments import CuttingRecipe, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
 from embed_assets.quality.labelled_queries import Judged, load_queries
 from embed_assets.settings import PipelineSettings
@@ -28,7 +28,7 @@ from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import limits_as, sampling_as
+from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import question_of
 
 _JUDGED, _HELD_OUT = "judged", "held out"
@@ -45,14 +45,14 @@ class Asked:
         limits: Limits,
         decoders: Decoders | None,
         load: Callable[[VersionRecord], Encoder],
-        budget: Callable[[Encoder], Budget],
+        batch_limits: Callable[[Encoder], BatchLimits],
     ) -> None:
         self._settings = settings
         self._store = store
         self._limits = limits
         self._decoders = decoders
         self._load = load
-        self._budget = budget
+        self._batch_limits = batch_limits
         self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
 
     def judged(self, space: str) -> list[Judged]:
@@ -65,7 +65,7 @@ class Asked:
     def vectors(self, record: VersionRecord, queries: Sequence[Judged]) -> np.ndarray:
         """Vectors of judged queries, float32 (len(queries), dim); encoded once per version, then kept."""
         kept = self._kept(record)
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         ids = [_query_id(query, limits) for query in queries]
         known = kept.get(_JUDGED)
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in known}
@@ -107,7 +107,7 @@ class Asked:
         return derived
 
     def _question(self, query: Judged, record: VersionRecord) -> tuple[Modality, Any]:
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         return question_of(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
     def _kept(self, record: VersionRecord) -> QueryVectors:
@@ -126,17 +126,17 @@ class Asked:
                 kept.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in made], vectors)
 
     def _encoded(self, encoder: Encoder, prepared: Sequence[Prepared]) -> np.ndarray:
-        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the process's allowance."""
+        """Vectors of queries, float32 (len(prepared), dim); what they cost counts against the run's budget."""
         started, billed = time.monotonic(), getattr(encoder, "billed_tokens", 0)
-        vectors = encode(encoder, prepared, budget=self._budget(encoder))
-        if allowance := current():
+        vectors = encode(encoder, prepared, limits=self._batch_limits(encoder))
+        if budget := current_budget():
             cost = Counter[Modality]()
             for item in prepared:
                 cost[item.modality] += item.cost
             seconds, billed = time.monotonic() - started, getattr(encoder, "billed_tokens", 0) - billed
             for modality, own in cost.items():
                 share = own / cost.total() if cost.total() else 0.0
-                allowance.spend(encoder.spec, modality, own, billed=billed * share or None, seconds=seconds * share)
+                budget.spend(encoder.spec, modality, own, billed=billed * share or None, seconds=seconds * share)
         return vectors
 
     def _read(self, source: str, key: str) -> bytes:
@@ -162,19 +162,9 @@ class Asked:
             return encoder.prepare("text", span, query=True) if span else None
         try:
             data = self._read(row["source"], row["key"])
-            segments = each_segment(
-                data,
-                modality=row["modality"],
-                caption=None,
-                media_hash="",
-                tokenizer=None,
-                max_tokens=None,
-                segmenting=Segmenting(mode="whole"),
-                limits=self._limits,
-                sampling=sampling_as(record),
-                decoders=self._decoders,
-                mime=look_at(data, self._decoders).mime,
-            )
+            item = MediaItem(modality=row["modality"], media_hash="", mime=look_at(data, self._decoders).mime)
+            recipe = CuttingRecipe(limits=self._limits, sampling=recipe_of(record, self._limits).sampling)
+            segments = each_segment(data, item, recipe, decoders=self._decoders)
             payload = next(segment.payload for segment in segments if segment.start == row["start"])
             return encoder.prepare(*part_of(payload, seed=seed), query=True)
         except (EmbedAssetsError, StopIteration):  # gone or other since it was embedded: a refresh settles it

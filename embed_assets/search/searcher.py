@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute
 
-from embed_assets.embedding.batching import Budget, encode
+from embed_assets.embedding.batching import BatchLimits, encode
 from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.detect import look_at
@@ -21,7 +21,7 @@ from embed_assets.store.store import Store
 from embed_assets.store.upsert import one_of, quoted, read
 from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import limits_as
+from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.load_version import load_version
 from embed_assets.versions.query_input import question_of
 
@@ -120,12 +120,12 @@ class Searcher:
         if isinstance(query, np.ndarray):
             return _checked(query, release, version)
         record = self._record(release)
-        limits = limits_as(record, self._limits)
+        limits = recipe_of(record, self._limits).limits
         modality, payload = question_of(query, record.spec, limits=limits, decoders=self._decoders)
         encoder = load_version(record, compute=self._compute, store=self._store)
         prepared = encoder.prepare(modality, payload, query=True)
-        budget = Budget.for_device(encoder.device, tokens=None, pixels=None)
-        return encode(encoder, [prepared], budget=budget)[0]
+        limits = BatchLimits.for_device(encoder.device, tokens=None, pixels=None)
+        return encode(encoder, [prepared], limits=limits)[0]
 
     def _record(self, release: Release) -> VersionRecord:
         record = self._store.versions.get(release.version_id)

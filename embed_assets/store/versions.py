@@ -79,6 +79,11 @@ class EncoderVersions:
         """All versions of an encoder; the current one is the last."""
         return [_record(document) for document in self._records.all(encoder)]
 
+    def current(self, encoder: str) -> VersionRecord | None:
+        """Return the version that the encoder's settings meant when they were last resolved."""
+        versions = self.of(encoder)
+        return versions[-1] if versions else None
+
     def get(self, version: VersionId) -> VersionRecord | None:
         """One version, or None."""
         document = self._records.get(str(version))

@@ -1,4 +1,4 @@
-"""Cutting recipe: how an encoder version cuts media, from its record: a kept version goes on as it was made."""
+"""Cutting recipe of an encoder version, from its record: an active version goes on as it was made."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -6,28 +6,25 @@ from typing import Any
 
 from embed_assets.media.limits import Limits
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting
+from embed_assets.media.segments import CuttingRecipe, Segmenting
 from embed_assets.store.versions import VersionRecord
 
 
-def segmenting_as(record: VersionRecord) -> Segmenting:
-    """How the version cuts texts, whatever the settings say by now."""
-    return Segmenting(**_known(record.segmenting.get("segment"), Segmenting))
+def recipe_of(record: VersionRecord, limits: Limits) -> CuttingRecipe:
+    """Return how the version cuts media, whatever the settings are by now.
+
+    `limits` are those of the settings, of which the version keeps what its vectors depend on.
+    """
+    parts = record.segmenting
+    decode = _options(parts.get("decode"), Limits)
+    return CuttingRecipe(
+        limits=replace(limits, **{name: tuple(value) for name, value in decode.items()}),
+        segmenting=Segmenting(**_options(parts.get("segment"), Segmenting)),
+        sampling=Sampling(**_options(parts["sampling"], Sampling)) if parts.get("sampling") else None,
+    )
 
 
-def sampling_as(record: VersionRecord) -> Sampling | None:
-    """How the version cuts sounds and videos; None for one that is fed neither."""
-    cut = record.segmenting.get("sampling")
-    return Sampling(**_known(cut, Sampling)) if cut else None
-
-
-def limits_as(record: VersionRecord, limits: Limits) -> Limits:
-    """The bounds of now, with what of them the version's vectors hang on."""
-    cut = _known(record.segmenting.get("decode"), Limits)
-    return replace(limits, **{name: tuple(value) for name, value in cut.items()})
-
-
-def _known(cut: Mapping[str, Any] | None, kind: Any) -> dict[str, Any]:
-    """Without the versions of libraries, which are part of the identity and no option."""
+def _options(part: Mapping[str, Any] | None, kind: Any) -> dict[str, Any]:
+    """Return the options of a part of the identity, which also holds versions of libraries."""
     names = {each.name for each in fields(kind)}
-    return {name: value for name, value in (cut or {}).items() if name in names}
+    return {name: value for name, value in (part or {}).items() if name in names}

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.catalog_sound_video import SOUND_VIDEO_DEFAULTS
-from embed_assets.encoders.family_names import FRAMES
+from embed_assets.encoders.families.video_frames import FAMILY as VIDEO_FRAMES
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
 from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify
@@ -43,6 +42,12 @@ _WARM = 4  # models kept loaded in a process; the one used longest ago goes firs
 
 _warm: dict[tuple[str, str, str], Encoder] = {}
 _lock = threading.Lock()
+
+
+def forget_models() -> None:
+    """Drop the loaded models of this process, as if it were another one."""
+    with _lock:
+        _warm.clear()
 
 
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
@@ -260,8 +265,8 @@ def _embedded_facts(model: str) -> dict[str, Any]:
     """What an embedded model's files do not tell: that its frames' vectors are one video's."""
     if model != f"{EMBEDDED}clip-frames":
         return {}
-    facts = dict(SOUND_VIDEO_DEFAULTS[FRAMES])
-    return {**facts, "family": FRAMES, "modalities": ("video", "image", "text"), "space": "video_text"}
+    facts = {"family": VIDEO_FRAMES.name, "modalities": ("video", "image", "text"), "space": "video_text"}
+    return {**VIDEO_FRAMES.defaults, **facts}
 
 
 def installed_libraries() -> dict[str, str]:

@@ -9,8 +9,8 @@ from embed_assets.media.detect import look_at
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
-from embed_assets.media.media_types import Modality, Sniffed
-from embed_assets.media.segments import Segmenting, each_segment
+from embed_assets.media.media_types import MediaItem, Modality, Sniffed
+from embed_assets.media.segments import CuttingRecipe, each_segment
 
 
 def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
@@ -28,19 +28,9 @@ def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Deco
         raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
     found = look_at(query, decoders)
     modality = _kind_of(found, spec)
-    segments = each_segment(
-        query,
-        modality=modality,
-        caption=None,
-        media_hash=content_hash(query),
-        tokenizer=None,
-        max_tokens=None,
-        segmenting=Segmenting(mode="whole"),
-        limits=limits,
-        sampling=sampling_of(spec, by_scene=False),
-        decoders=decoders,
-        mime=found.mime,
-    )
+    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=found.mime)
+    recipe = CuttingRecipe(limits=limits, sampling=sampling_of(spec, by_scene=False))
+    segments = each_segment(query, item, recipe, decoders=decoders)
     return modality, next(segments).payload
 
 

@@ -56,7 +56,7 @@ def changed(served: Running, tmp_path: Path) -> Running:
 
 
 def _version(running: Running) -> str:
-    record = running.steps.current("words")
+    record = running.steps.current_version("words")
     assert record is not None
     return record.version
 
@@ -212,7 +212,7 @@ def test_reconcile_finds_a_candidate_without_vectors_and_one_without_checks(chan
 
 
 def test_reconcile_leaves_a_release_that_a_check_holds_back(served: Running) -> None:
-    record = served.steps.current("words")
+    record = served.steps.current_version("words")
     assert record is not None
     table = served.steps.vectors(record).open()
     assert table is not None

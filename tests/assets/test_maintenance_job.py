@@ -155,8 +155,8 @@ def test_maintain_tells_what_it_did_and_search_goes_on(
     after = running.steps.store.serving.pointer("words")
     assert after.live is not None and before.live is not None
     assert after.live.rows == 12
-    record = running.steps.current("words")
-    assert record is not None and running.steps.settled(record)
+    record = running.steps.current_version("words")
+    assert record is not None and running.steps.is_up_to_date(record)
     if after.generation != before.generation:
         assert running.metadata("words_serving")["live"].value == after.live.key
 

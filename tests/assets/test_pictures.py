@@ -12,6 +12,6 @@ def test_a_manifest_goes_without_pictures_where_no_decoder_process_can_start(tmp
     steps = pipeline(tmp_path)
     steps.refresh("notes")
     assert len(_pictures(steps, "notes", ["a.png", "gone.png"])) == 1
-    assert steps.decoders is not None
-    steps.decoders.close()
+    assert steps.context.decoders is not None
+    steps.context.decoders.close()
     assert _pictures(steps, "notes", ["a.png"]) == []

@@ -174,7 +174,7 @@ def broken(home: Path) -> Iterator[Callable[[Fault], Path]]:
 
     def change(fault: Fault) -> Path:
         shutil.copytree(model, kept)
-        loading._warm.clear()
+        loading.forget_models()
         fault(model)
         return home
 
@@ -183,7 +183,7 @@ def broken(home: Path) -> Iterator[Callable[[Fault], Path]]:
         model.unlink()
     shutil.rmtree(model, ignore_errors=True)
     kept.rename(model)
-    loading._warm.clear()
+    loading.forget_models()
 
 
 def hits() -> list[tuple[str, float]]:

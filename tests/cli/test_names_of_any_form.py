@@ -158,7 +158,7 @@ def test_a_key_that_is_just_so_comes_before_one_with_its_source(steps: Steps, tm
     (inner / "x.txt").write_text("inside")
     (tmp_path / "notes" / "x.txt").write_text("at the top")
     run_all(steps)
-    record = steps.current("words")
+    record = steps.current_version("words")
     assert record is not None
     table = steps.vectors(record).open()
     assert table is not None

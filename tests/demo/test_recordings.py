@@ -12,7 +12,6 @@ from embed_assets.demo.corpus import write_corpus
 from embed_assets.demo.encoders import clip_folder
 from embed_assets.demo.sidecar import read_sidecar
 from embed_assets.demo.sounds import KINDS, make_sound, query_sounds, sound_caption, write_query_sounds, write_sounds
-from embed_assets.encoders.family_names import FRAMES
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.media.detect import refine
 from embed_assets.media.kinds.sniff import sniff
@@ -170,7 +169,9 @@ def test_sounds_find_most_of_their_kind_without_a_model(corpus: Path) -> None:
 
 def test_words_find_videos_by_the_mean_of_their_frames(corpus: Path) -> None:
     pytest.importorskip("torch")
-    spec = spec_for(str(clip_folder()), name="clip-frames", family=FRAMES, modalities=("video", "image", "text"))
+    spec = spec_for(
+        str(clip_folder()), name="clip-frames", family="video_frames", modalities=("video", "image", "text")
+    )
     encoder = load_encoder(spec, device="cpu")
     clips = [_clip(corpus / "videos" / row["file"]) for row in read_sidecar(corpus / "videos")]
     vectors = encoder.encode([encoder.prepare("video", clip) for clip in clips])

@@ -1,4 +1,4 @@
-"""An allowance: read from words, shared by a run, and never overdrawn; what is left waits for the next run."""
+"""A run budget: read from words, shared by a run, and never overdrawn; what is left waits for the next run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from embed_assets.embedding.run_budget import Allowance, current, leading, limiting
+from embed_assets.embedding.run_budget import RunBudget, affordable_prefix, current_budget, limited_to
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import PromotionError, SettingsError
 from embed_assets.pipeline.steps import Steps
@@ -44,59 +44,59 @@ class Clock:
     ],
 )
 def test_a_budget_is_read_from_words(text, limit, unit):
-    found = Allowance.parse(text)
+    found = RunBudget.parse(text)
     assert (found.limit, found.unit) == (limit, unit)
 
 
 @pytest.mark.parametrize("text", ["", "10", "ten s", "10x", "-5s", "5eur", "1.5Ms", "tokens"])
 def test_what_is_no_budget_says_how_to_write_one(text):
     with pytest.raises(SettingsError, match=r"Budget .* can't be read\. Write seconds.*1\.5Mtokens.*2\.50usd"):
-        Allowance.parse(text)
+        RunBudget.parse(text)
 
 
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(SettingsError, match="more than nothing"):
-        Allowance.parse("0s")
+        RunBudget.parse("0s")
 
 
 def test_tokens_bound_texts_and_nothing_else():
-    allowance = Allowance(100, "tokens")
-    allowance.spend(PICTURES, "image", 5000, billed=None, seconds=1)
-    allowance.spend(TEXT, "text", 30, billed=None, seconds=1)
-    assert allowance.room(TEXT, "text") == 70
-    assert allowance.room(PICTURES, "image") == float("inf")
+    budget = RunBudget(100, "tokens")
+    budget.spend(PICTURES, "image", 5000, billed=None, seconds=1)
+    budget.spend(TEXT, "text", 30, billed=None, seconds=1)
+    assert budget.remaining(TEXT, "text") == 70
+    assert budget.remaining(PICTURES, "image") == float("inf")
 
 
 def test_money_bounds_encoders_with_a_price_by_what_is_billed():
-    allowance = Allowance.parse("0.01usd")
-    assert allowance.room(PRICED, "text") == pytest.approx(20_000)
-    allowance.spend(PRICED, "text", 12_000, billed=3000, seconds=1)
-    assert allowance.room(PRICED, "text") == pytest.approx(17_000)
-    assert allowance.room(TEXT, "text") == float("inf")
+    budget = RunBudget.parse("0.01usd")
+    assert budget.remaining(PRICED, "text") == pytest.approx(20_000)
+    budget.spend(PRICED, "text", 12_000, billed=3000, seconds=1)
+    assert budget.remaining(PRICED, "text") == pytest.approx(17_000)
+    assert budget.remaining(TEXT, "text") == float("inf")
 
 
 def test_seconds_are_turned_into_cost_by_what_was_measured():
     clock = Clock()
-    allowance = Allowance.parse("10s", clock=clock)
-    assert allowance.room(TEXT, "text") == float("inf")  # the first window is a small one
-    assert allowance.course(TEXT, "text") == 0
+    budget = RunBudget.parse("10s", clock=clock)
+    assert budget.remaining(TEXT, "text") == float("inf")  # the first window is a small one
+    assert budget.max_step(TEXT, "text") == 0
     clock.now = 2.0
-    allowance.spend(TEXT, "text", 400, billed=None, seconds=2.0)
-    assert allowance.room(TEXT, "text") == pytest.approx((10 - 2 - 0.5) * 200)
-    assert allowance.course(TEXT, "text") == pytest.approx(400)
+    budget.spend(TEXT, "text", 400, billed=None, seconds=2.0)
+    assert budget.remaining(TEXT, "text") == pytest.approx((10 - 2 - 0.5) * 200)
+    assert budget.max_step(TEXT, "text") == pytest.approx(400)
     clock.now = 9.6
-    assert allowance.room(TEXT, "text") < 0
+    assert budget.remaining(TEXT, "text") < 0
 
 
 def test_what_was_stopped_once_stays_stopped():
-    allowance = Allowance(100, "tokens")
-    assert not allowance.forbids(TEXT)
-    assert allowance.stop(7) == "budget of 100 tokens reached"
-    assert allowance.forbids(TEXT) and not allowance.forbids(PICTURES)
-    assert allowance.room(TEXT, "text") < 0
-    assert "is less than the first of 7 items takes: nothing was encoded. Give more." in str(allowance.reached())
-    allowance.spend(TEXT, "text", 90, billed=None, seconds=1)
-    assert "7 of 7 items left; run again" in str(allowance.reached())
+    budget = RunBudget(100, "tokens")
+    assert not budget.blocks(TEXT)
+    assert budget.stop(7) == "budget of 100 tokens reached"
+    assert budget.blocks(TEXT) and not budget.blocks(PICTURES)
+    assert budget.remaining(TEXT, "text") < 0
+    assert "is less than the first of 7 items takes: nothing was encoded. Give more." in str(budget.exhausted_error())
+    budget.spend(TEXT, "text", 90, billed=None, seconds=1)
+    assert "7 of 7 items left; run again" in str(budget.exhausted_error())
 
 
 @pytest.mark.parametrize(
@@ -104,16 +104,16 @@ def test_what_was_stopped_once_stays_stopped():
     [([5, 5, 5], 15, 3), ([5, 5, 5], 14, 2), ([20, 1], 10, 0), ([0, 0, 1], 0, 2), ([0, 0], -1, 0), ([], 5, 0)],
 )
 def test_the_first_items_that_fit_are_taken(costs, room, fitting):
-    assert leading(costs, room) == fitting
+    assert affordable_prefix(costs, room) == fitting
 
 
 def test_a_process_is_bounded_only_meanwhile():
-    allowance = Allowance(1, "tokens")
-    with limiting(None):
-        assert current() is None
-    with limiting(allowance):
-        assert current() is allowance
-    assert current() is None
+    budget = RunBudget(1, "tokens")
+    with limited_to(None):
+        assert current_budget() is None
+    with limited_to(budget):
+        assert current_budget() is budget
+    assert current_budget() is None
 
 
 def tokens_of(texts: list[str]) -> int:
@@ -127,7 +127,7 @@ def steps(tmp_path: Path, words: list[Any]) -> Steps:
 
 
 def test_a_run_stops_before_it_goes_over_and_keeps_what_is_whole(steps, words):
-    report = refresh_and_embed(steps, allowance=Allowance(105, "tokens"))
+    report = refresh_and_embed(steps, budget=RunBudget(105, "tokens"))
     assert tokens_of(words) == report.cost <= 105
     assert report.total("embedded") == len(words) == len(all_rows(steps))
     left = steps.plan(steps.resolve("words").record).encode
@@ -143,7 +143,7 @@ def test_run_after_run_ends_as_one_that_was_never_stopped(steps, tmp_path, words
     (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
     runs = 0
     while not steps.plan(steps.resolve("words").record).fresh or not runs:
-        report = refresh_and_embed(steps, allowance=Allowance(200, "tokens"))
+        report = refresh_and_embed(steps, budget=RunBudget(200, "tokens"))
         assert report.cost <= 200
         assert report.total("embedded") or report.total("quarantined")
         runs += 1
@@ -160,7 +160,7 @@ def test_an_item_that_does_not_fit_is_not_begun(tmp_path, words):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "long.txt").write_text("\n\n".join(note(number, length=25) for number in range(6)))
     steps = pipeline(tmp_path)
-    report = refresh_and_embed(steps, allowance=Allowance(100, "tokens"))
+    report = refresh_and_embed(steps, budget=RunBudget(100, "tokens"))
     assert (words, report.items_left) == ([], 1)
     assert all_rows(steps) == []
 
@@ -168,19 +168,19 @@ def test_an_item_that_does_not_fit_is_not_begun(tmp_path, words):
 def test_equal_input_costs_nothing(steps, tmp_path, words):
     refresh_and_embed(steps)
     (tmp_path / "notes" / "copy.txt").write_text(note(3))
-    report = refresh_and_embed(steps, allowance=Allowance(1, "tokens"))
+    report = refresh_and_embed(steps, budget=RunBudget(1, "tokens"))
     assert (report.total("reused"), report.stopped) == (1, "")
 
 
 def test_several_encoders_share_one_allowance(tmp_path, words):
     write_notes(tmp_path / "notes", 40)
     steps = pipeline(tmp_path, encoders={"words": {"model": "words"}, "others": {"model": "words", "space": "others"}})
-    allowance = Allowance(500, "tokens")
-    first, second = (refresh_and_embed(steps, encoder, allowance=allowance) for encoder in ("words", "others"))
+    budget = RunBudget(500, "tokens")
+    first, second = (refresh_and_embed(steps, encoder, budget=budget) for encoder in ("words", "others"))
     assert first.stopped == ""
     assert first.cost + second.cost == tokens_of(words) <= 500
-    assert (second.items_left, allowance.left) == (40 - second.total("embedded"), 40 - second.total("embedded"))
-    third = steps.embed(steps.resolve("others").record, allowance=allowance)
+    assert (second.items_left, budget.left) == (40 - second.total("embedded"), 40 - second.total("embedded"))
+    third = steps.embed(steps.resolve("others").record, budget=budget)
     assert (third.total("embedded"), third.items_left) == (0, second.items_left)
 
 
@@ -190,9 +190,9 @@ def test_pictures_go_on_where_tokens_are_spent(tmp_path, words):
         (tmp_path / "notes" / f"{seed}.png").write_bytes(picture(seed))
     encoders = {"words": {"model": "words"}, "pictures": {"model": "words", "media": ["image"], "space": "pictures"}}
     steps = pipeline(tmp_path, encoders=encoders)
-    allowance = Allowance(1, "tokens")
-    assert refresh_and_embed(steps, "words", allowance=allowance).items_left == 5
-    assert refresh_and_embed(steps, "pictures", allowance=allowance).total("embedded") == 5
+    budget = RunBudget(1, "tokens")
+    assert refresh_and_embed(steps, "words", budget=budget).items_left == 5
+    assert refresh_and_embed(steps, "pictures", budget=budget).total("embedded") == 5
 
 
 def test_a_clock_that_has_run_out_encodes_nothing_and_still_removes_what_is_gone(steps, tmp_path, words):
@@ -201,21 +201,22 @@ def test_a_clock_that_has_run_out_encodes_nothing_and_still_removes_what_is_gone
     (tmp_path / "notes" / "added.txt").write_text("added")
     (tmp_path / "notes" / "note-000.txt").unlink()
     clock = Clock()
-    allowance = Allowance.parse("10s", clock=clock)
+    budget = RunBudget.parse("10s", clock=clock)
     clock.now = 11.0
-    report = refresh_and_embed(steps, allowance=allowance)
+    report = refresh_and_embed(steps, budget=budget)
     assert words == []
     assert (report.items_left, report.total("deleted"), len(all_rows(steps))) == (1, 1, 39)
 
 
 def test_a_bounded_process_needs_no_argument(steps, words):
-    with limiting(Allowance(50, "tokens")):
+    with limited_to(RunBudget(50, "tokens")):
         report = refresh_and_embed(steps)
     assert report.stopped and tokens_of(words) <= 50
 
 
 def test_a_candidate_that_is_not_complete_is_not_promoted(steps):
-    with limiting(Allowance(50, "tokens")), pytest.raises(PromotionError, match=r"accounts: .* items without vectors"):
+    refused = pytest.raises(PromotionError, match=r"accounts: .* items without vectors")
+    with limited_to(RunBudget(50, "tokens")), refused:
         run_all(steps)
     run_all(steps)
     assert len(all_rows(steps)) == 40

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from embed_assets.embedding.batching import Budget, batches, encode, encode_batch, out_of_memory
+from embed_assets.embedding.batching import BatchLimits, batches, encode, encode_batch, out_of_memory
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError
@@ -17,7 +17,7 @@ Loaded = TypeVar("Loaded", bound=WordEncoder)
 SPEC = EncoderSpec(
     name="words", family="", model="", modalities=("text", "image"), media=("text",), space="words", unit_length=True
 )
-BUDGET = Budget(tokens=64, pixels=4096)
+LIMITS = BatchLimits(tokens=64, pixels=4096)
 
 
 @pytest.fixture
@@ -71,15 +71,15 @@ def test_nothing_makes_no_batch():
 
 
 def test_a_budget_that_was_set_wins_and_devices_differ():
-    assert Budget.for_device("cuda:1", tokens=None, pixels=None).tokens == 65_536
-    assert Budget.for_device("cpu", tokens=None, pixels=7) == Budget(tokens=1024, pixels=7)
+    assert BatchLimits.for_device("cuda:1", tokens=None, pixels=None).tokens == 65_536
+    assert BatchLimits.for_device("cpu", tokens=None, pixels=7) == BatchLimits(tokens=1024, pixels=7)
 
 
 def test_vectors_come_back_in_the_order_that_was_given(folder):
     encoder = load(WordEncoder, folder)
     items = prepared(encoder, 40)
     one_by_one = np.concatenate([encoder.encode([item]) for item in items])
-    assert np.array_equal(encode(encoder, items, budget=BUDGET), one_by_one)
+    assert np.array_equal(encode(encoder, items, limits=LIMITS), one_by_one)
 
 
 def test_texts_and_pictures_never_share_a_batch(folder):
@@ -90,7 +90,7 @@ def test_texts_and_pictures_never_share_a_batch(folder):
     pictures = [encoder.prepare("image", Image.new("RGB", (32, 32), (number, 90, 9))) for number in range(5)]
     texts = prepared(encoder, 3)
     mixed = [texts[0], pictures[0], texts[1], *pictures[1:], texts[2]]
-    vectors = encode(encoder, mixed, budget=BUDGET)
+    vectors = encode(encoder, mixed, limits=LIMITS)
     assert np.array_equal(vectors, np.concatenate([encoder.encode([item]) for item in mixed]))
     assert encoder.asked[:3] == [3, 4, 1]  # 64 tokens hold three texts, 4096 pixels four pictures
 
@@ -146,7 +146,7 @@ def test_another_shape_than_promised_names_both(folder):
     with pytest.raises(
         EncoderOutputError, match=r"'words' returned shape \(2, 48\) for 2 segments; expected \(2, 32\)"
     ):
-        encode(encoder, prepared(encoder, 2), budget=BUDGET)
+        encode(encoder, prepared(encoder, 2), limits=LIMITS)
 
 
 def test_fewer_vectors_than_segments_are_refused(folder):
@@ -156,4 +156,4 @@ def test_fewer_vectors_than_segments_are_refused(folder):
 
     encoder = load(Short, folder)
     with pytest.raises(EncoderOutputError, match="3 segments"):
-        encode(encoder, prepared(encoder, 3), budget=BUDGET)
+        encode(encoder, prepared(encoder, 3), limits=LIMITS)

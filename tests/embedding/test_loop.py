@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from embed_assets.embedding import loop as embedding_loop
-from embed_assets.embedding.batching import Budget
+from embed_assets.embedding.batching import BatchLimits
 from embed_assets.embedding.commit_writer import Writer
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import embed
-from embed_assets.embedding.run_budget import Allowance
+from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.embedding.vectors_of_equal_input import KnownVectors
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.spec import EncoderSpec
@@ -53,7 +53,7 @@ class Loop:
         flush_rows: int = 1000,
         readers: int = 2,
         buffer_bytes: int = 10**6,
-        allowance: Allowance | None = None,
+        budget: RunBudget | None = None,
     ) -> None:
         rows = [row(key, text) for key, text in self.texts.items()]
         plan = Plan(encode=rows, rewrite=[], delete={}, replaced=set(), unchanged={}, quarantined={}, deleted={})
@@ -66,11 +66,11 @@ class Loop:
             segmenter=self.segments,
             writer=writer,
             known=KnownVectors(self.table),
-            budget=Budget(tokens=tokens, pixels=4096),
+            limits=BatchLimits(tokens=tokens, pixels=4096),
             readers=readers,
             buffer_bytes=buffer_bytes,
             report=self.report,
-            allowance=allowance,
+            budget=budget,
         )
 
     def segments(self, item: Mapping[str, Any]) -> Iterator[Segment]:
@@ -172,7 +172,7 @@ def test_an_item_whose_end_is_broken_is_set_aside_whole(tmp_path, weights, in_pa
 def test_no_text_is_begun_that_an_allowance_has_no_room_for(tmp_path, weights, in_parts):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "one two|three four", "b.txt": "five six|seven eight|nine ten"}
-    loop.run(tokens=1, readers=1, allowance=Allowance(7, "tokens"))
+    loop.run(tokens=1, readers=1, budget=RunBudget(7, "tokens"))
     assert loop.report.items["notes"] == {"embedded": 1}
     assert sorted(WordEncoder.encoded) == ["one two", "three four"]
     assert loop.report.stopped
@@ -367,7 +367,7 @@ def test_a_clock_ends_the_run_before_it_is_over(tmp_path, weights):
 
     loop = Loop(tmp_path, weights, Ticking)
     loop.texts = {f"{number}.txt": note(number) for number in range(300)}  # half a minute's work
-    loop.run(allowance=Allowance.parse("12s", clock=lambda: now[0]))
+    loop.run(budget=RunBudget.parse("12s", clock=lambda: now[0]))
     assert 10 < now[0] <= 12
     assert len(loop.rows()) == loop.report.total("embedded") == 300 - loop.report.items_left
     assert loop.report.stopped == "budget of 12 seconds reached"
@@ -377,7 +377,7 @@ def test_a_clock_ends_the_run_before_it_is_over(tmp_path, weights):
 def test_tokens_end_the_run_within_a_window(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {f"{number}.txt": "five words that are alike" + f" {number}" for number in range(100)}
-    loop.run(allowance=Allowance(45, "tokens"), readers=1)
+    loop.run(budget=RunBudget(45, "tokens"), readers=1)
     assert (len(loop.rows()), loop.report.cost, loop.report.items_left) == (7, 42, 93)
     assert ended()
 
@@ -392,16 +392,16 @@ def test_what_a_server_billed_counts_and_not_what_was_reckoned(tmp_path, weights
 
     loop = Loop(tmp_path, weights, Billed)
     loop.texts = {f"{number}.txt": "five words that are alike" + f" {number}" for number in range(100)}
-    allowance = Allowance(50, "tokens")
-    loop.run(allowance=allowance, readers=1)
+    budget = RunBudget(50, "tokens")
+    loop.run(budget=budget, readers=1)
     done = len(loop.rows())
-    assert allowance.spent == pytest.approx(done * 2) and 44 < allowance.spent <= 50
+    assert budget.spent == pytest.approx(done * 2) and 44 < budget.spent <= 50
     assert loop.report.work["notes"]["text"].billed == pytest.approx(done * 2)
 
 
 def test_broken_items_cost_nothing(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "broken", "b.txt": "two words", "c.txt": "broken", "d.txt": "three more words"}
-    loop.run(allowance=Allowance(2, "tokens"), readers=1)
+    loop.run(budget=RunBudget(2, "tokens"), readers=1)
     assert loop.report.items["notes"] == {"embedded": 1, "quarantined": 2}
     assert loop.report.items_left == 1

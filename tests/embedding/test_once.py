@@ -1,10 +1,10 @@
-"""Once: a run finds nothing out twice, and never goes by what has changed since."""
+"""Run cache: nothing is computed twice in a run, and no result outlives a change of what it depends on."""
 
 from pathlib import Path
 from typing import Any
 
 from embed_assets.manifest.refresh import shard_names
-from embed_assets.run_cache import once, once_a_run
+from embed_assets.run_cache import cached, run_cache
 from tests.support import note, pipeline, refresh_and_embed, rewrite, write_notes
 
 
@@ -21,24 +21,24 @@ class Counted:
 
 def test_what_a_run_has_made_it_gets_again_while_what_it_was_made_of_stays():
     make = Counted()
-    with once_a_run():
-        assert [once("a", make, of=1), once("a", make, of=1), once("b", make, of=1)] == [1, 1, 2]
-        assert [once("a", make, of=2), once("a", make, of=1)] == [3, 4]
+    with run_cache():
+        assert [cached(key, make, depends_on=1) for key in ("a", "a", "b")] == [1, 1, 2]
+        assert [cached("a", make, depends_on=2), cached("a", make, depends_on=1)] == [3, 4]
 
 
 def test_without_a_run_and_after_it_everything_is_made_anew():
     make = Counted()
-    with once_a_run():
-        once("a", make)
-    assert [once("a", make), once("a", make)] == [2, 3]
-    with once_a_run():
-        assert once("a", make) == 4
+    with run_cache():
+        cached("a", make)
+    assert [cached("a", make), cached("a", make)] == [2, 3]
+    with run_cache():
+        assert cached("a", make) == 4
 
 
 def test_a_run_lists_a_source_once_and_the_next_run_finds_what_came_meanwhile(tmp_path: Path, words: list[Any]):
     notes = write_notes(tmp_path / "notes", 3)
     steps = pipeline(tmp_path)
-    with once_a_run():
+    with run_cache():
         assert steps.listing_differs("notes")
         (notes / "late.txt").write_text(note(99))
         assert steps.refresh("notes").new == 3
@@ -52,7 +52,7 @@ def test_a_plan_that_was_made_before_something_was_written_is_not_gone_by(tmp_pa
     refresh_and_embed(steps)
     record = steps.resolve("words").record
     rewrite(notes / "note-001.txt", "other words")
-    with once_a_run():
+    with run_cache():
         assert steps.plan(record).fresh
         steps.refresh("notes")
         assert [row["key"] for row in steps.plan(record).encode] == ["note-001.txt"]

@@ -12,7 +12,7 @@ from embed_assets.errors import SourceError
 from embed_assets.manifest.unreachable_items import read_kept
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from embed_assets.run_cache import once_a_run
+from embed_assets.run_cache import run_cache
 from embed_assets.store.manifest import OUT_OF_REACH
 from tests import support
 from tests.support import note, pipeline, refresh_and_embed, rewrite, rows_by_key, run_all, table_versions, write_notes
@@ -108,7 +108,7 @@ def test_a_host_that_was_given_up_is_not_asked_again_by_the_same_run(tmp_path: P
     steps = named(tmp_path, uris)
     for number in range(2):
         server.put(f"/{number}.txt", status=429, headers={"Retry-After": "99"})
-    with once_a_run():
+    with run_cache():
         for _ in range(3):
             assert steps.listing_differs("notes")
         assert sum(server.asked.values()) <= 2

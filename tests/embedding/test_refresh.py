@@ -247,7 +247,7 @@ def test_what_could_not_be_read_is_read_again_once_it_can_be_though_its_time_is_
     folder, steps = source(tmp_path, 3)
     file, elsewhere = folder / "note-001.txt", tmp_path / "elsewhere.txt"
     rewrite(file, "other words")
-    listed = steps._change("notes")
+    listed = steps.sources.changes("notes")
     file.rename(elsewhere)  # unmounted after it was listed
     assert refresh(listed, steps.manifest, shards=steps.settings.shards).quarantined == {"vanished": 1}
     elsewhere.rename(file)
@@ -259,7 +259,7 @@ def test_what_could_not_be_read_is_read_again_once_it_can_be_though_its_time_is_
 
 def test_what_another_refresh_found_since_this_listing_is_not_deleted_by_it(tmp_path):
     folder, steps = source(tmp_path, 3)
-    before = steps._listed("notes")
+    before = steps.sources.listing("notes")
     (folder / "late.txt").write_text("late")
     assert found(steps.refresh("notes")) == {"new": 1}
     report = refresh(find_change(before, steps.manifest), steps.manifest, shards=steps.settings.shards)
@@ -321,7 +321,7 @@ def test_deletions_are_found_by_a_clock_that_was_ahead_and_came_back(tmp_path):
 
 def test_what_another_refresh_found_after_a_listing_began_is_not_deleted_by_it(tmp_path):
     folder, steps = source(tmp_path, 4)
-    change = find_change(steps._listed("notes"), steps.manifest)
+    change = find_change(steps.sources.listing("notes"), steps.manifest)
     (folder / "late.txt").write_text("written after that listing")
     steps.refresh("notes")
     assert found(refresh(change, steps.manifest, shards=4)) == {}
@@ -335,7 +335,7 @@ def test_the_workers_that_looked_at_files_end_with_the_refresh(tmp_path):
         file.writeframes(bytes(16000))
     assert steps.refresh("notes").new == 1
     assert rows(steps)["a.wav"]["modality"] == "audio"
-    assert steps.decoders is not None and not steps.decoders._idle
+    assert steps.context.decoders is not None and not steps.context.decoders._idle
 
 
 def test_the_marks_of_tables_are_read_once_a_look(tmp_path):
@@ -347,5 +347,5 @@ def test_the_marks_of_tables_are_read_once_a_look(tmp_path):
             read.append(source)
             return super().table_marks(source)
 
-    assert not find_change(steps._listed("notes"), Counted(steps.store)).found
+    assert not find_change(steps.sources.listing("notes"), Counted(steps.store)).has_changes
     assert read == ["notes"]

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.catalog import builtin_specs
 from embed_assets.encoders.families.embeddings_api import MAX_INPUTS, MAX_REQUEST_TOKENS, ApiEncoder, request_slices
-from embed_assets.encoders.families.embeddings_api_client import ApiOptions, asked_wait
 from embed_assets.encoders.loading.find_weights import resolve_model
-from embed_assets.encoders.registry import builtin_specs, load_encoder, spec_for
+from embed_assets.encoders.parts.embeddings_client import ApiOptions, asked_wait
+from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import (
     EncoderOutputError,
     MediaError,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from embed_assets.encoders.canary_inputs import bound_of, canary_clip, canary_payloads, canary_picture, movement
-from embed_assets.encoders.registry import builtin_specs
+from embed_assets.encoders.catalog import builtin_specs
 
 SPECS = builtin_specs()
 

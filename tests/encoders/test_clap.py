@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.encoders.family_names import CLAP
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, SettingsError
 from embed_assets.testing import EncoderContract, sound
@@ -115,7 +114,7 @@ def test_the_true_audio_tower_equals_the_models_embeds(tmp_path):
 
 def test_a_folder_tells_its_family(small):
     spec = spec_for(str(small))
-    assert (spec.family, spec.modalities, spec.media) == (CLAP, ("audio", "text"), ("audio",))
+    assert (spec.family, spec.modalities, spec.media) == ("clap", ("audio", "text"), ("audio",))
     assert (spec.sample_rate, spec.window_seconds) == (RATE, 10.0)
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from embed_assets.encoders.family_names import CLASSES
-from embed_assets.encoders.registry import builtin_specs, family_class, spec_for
+from embed_assets.encoders.catalog import builtin_families, builtin_specs
+from embed_assets.encoders.registry import family_class, spec_for
 
 # What encoder versions said of their family in stores made before families had names.
 IN_OLDER_STORES = {
@@ -35,18 +35,28 @@ def test_the_family_of_an_older_record_is_found(path: str) -> None:
     assert family_class(spec).__name__ == path.partition(":")[2]
 
 
-def test_every_family_has_its_class() -> None:
-    assert set(CLASSES) == set(IN_OLDER_STORES.values())
-    for family, path in CLASSES.items():
-        assert replace(builtin_specs()["minilm"], family=path).family == family
-        assert isinstance(family_class(replace(builtin_specs()["minilm"], family=family, extra=None)), type)
+def class_path(family: str) -> str:
+    encoder = builtin_families()[family].encoder
+    return f"{encoder.__module__}:{encoder.__name__}"
+
+
+def test_a_family_is_named_after_its_file() -> None:
+    assert set(builtin_families()) >= set(IN_OLDER_STORES.values())
+    for family in builtin_families():
+        assert class_path(family).startswith(f"embed_assets.encoders.families.{family}:")
+
+
+def test_the_path_of_a_familys_class_is_that_family() -> None:
+    for family in builtin_families():
+        spec = replace(builtin_specs()["minilm"], family=class_path(family))
+        assert (spec.family, family_class(spec)) == (family, builtin_families()[family].encoder)
 
 
 def test_the_family_of_another_package_stays_a_path() -> None:
     assert replace(builtin_specs()["minilm"], family="theirs.module:Class").family == "theirs.module:Class"
 
 
-@pytest.mark.parametrize("family", ["clip", CLASSES["clip"], "embed_assets.encoders.clip:ClipEncoder"])
+@pytest.mark.parametrize("family", ["clip", class_path("clip"), "embed_assets.encoders.clip:ClipEncoder"])
 def test_a_model_whose_family_is_told_has_the_facts_of_that_family(family: str) -> None:
     spec = spec_for("owner/model", family=family)
     assert (spec.family, spec.modalities, spec.space) == ("clip", ("image", "text"), "image_text")

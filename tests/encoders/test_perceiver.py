@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from embed_assets.encoders.family_names import PERCEIVER
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import MediaError, SettingsError, UnknownEncoderError
 from embed_assets.media.payload import Clip, Sound
@@ -131,7 +130,7 @@ def test_the_centre_square_is_seen(small):
 
 def test_only_the_multimodal_perceiver_is_recognised(small, tmp_path):
     spec = spec_for(str(small))
-    assert (spec.family, spec.frames, spec.sample_rate, spec.window_seconds) == (PERCEIVER, 16, RATE, 0.64)
+    assert (spec.family, spec.frames, spec.sample_rate, spec.window_seconds) == ("perceiver", 16, RATE, 0.64)
     (tmp_path / "config.json").write_text('{"model_type": "perceiver", "architectures": ["PerceiverForMaskedLM"]}')
     with pytest.raises(UnknownEncoderError, match="multimodal Perceiver"):
         spec_for(str(tmp_path))

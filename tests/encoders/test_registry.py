@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from embed_assets.encoders.family_names import CLIP, CNN, PIXELS, SENTENCE, SIGLIP, VISION
+from embed_assets.encoders.catalog import builtin_families, builtin_specs
+from embed_assets.encoders.family import ModelDescription
 from embed_assets.encoders.loading.device import resolve_device, torch_dtype
-from embed_assets.encoders.registry import builtin_specs, encoder_specs, family_class, load_encoder, spec_for
+from embed_assets.encoders.registry import encoder_specs, family_class, load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
 from tests.installing import install
 
@@ -48,11 +49,11 @@ def test_a_builtin_may_be_renamed_and_pointed_elsewhere():
 
 
 def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_cnn):
-    assert spec_for(str(tiny_bert)).family == SENTENCE
-    assert spec_for(str(minilm)).family == SENTENCE
-    assert spec_for(str(tiny_clip)).family == CLIP
-    assert spec_for(str(random_cnn("resnet18"))).family == CNN
-    assert spec_for("torchvision/resnet101").family == CNN
+    assert spec_for(str(tiny_bert)).family == "sentence"
+    assert spec_for(str(minilm)).family == "sentence"
+    assert spec_for(str(tiny_clip)).family == "clip"
+    assert spec_for(str(random_cnn("resnet18"))).family == "torchvision_cnn"
+    assert spec_for("torchvision/resnet101").family == "torchvision_cnn"
     assert spec_for(str(tiny_clip)).modalities == ("image", "text")
 
 
@@ -62,15 +63,34 @@ def test_a_config_tells_the_family_of_pictures(tmp_path):
         (tmp_path / "config.json").write_text(f'{{"model_type": "{model_type}"}}')
         found[model_type] = spec_for(str(tmp_path)).family
     assert found == {
-        "clip": CLIP,
-        "siglip": SIGLIP,
-        "dinov2": VISION,
-        "dinov3_vit": VISION,
-        "resnet": VISION,
-        "vit": VISION,
+        "clip": "clip",
+        "siglip": "siglip",
+        "dinov2": "vision",
+        "dinov3_vit": "vision",
+        "resnet": "vision",
+        "vit": "vision",
     }
-    assert spec_for("builtin/pixels").family == PIXELS
-    assert spec_for("torchvision/inception_v3").family == CNN
+    assert spec_for("builtin/pixels").family == "pixels"
+    assert spec_for("torchvision/inception_v3").family == "torchvision_cnn"
+
+
+def described(model_type: str, **facts) -> ModelDescription:
+    return ModelDescription(name="folder", config={"model_type": model_type, **facts})
+
+
+MODELS = [
+    *map(
+        described, ("bert", "clip", "siglip", "vit", "whisper", "audio-spectrogram-transformer", "videomae", "vjepa2")
+    ),
+    described("perceiver", architectures=["PerceiverForMultimodalAutoencoding"]),
+    *(replace(described(kind), has_modules=True) for kind in ("bert", "clip", "t5")),
+    *(ModelDescription(name=name) for name in ("torchvision/vgg16", "builtin/mel", "builtin/pixels", "api:openai/m")),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.name} {model.model_type}")
+def test_one_family_alone_recognises_a_model(model):
+    assert len([family for family in builtin_families().values() if family.recognises(model)]) == 1
 
 
 def test_a_misspelt_name_gets_the_nearest():
@@ -136,7 +156,8 @@ def test_float32_on_cuda_is_float32():
 _GROUP = "embed_assets.encoders"
 _SPEC = """
 from dataclasses import replace
-from embed_assets.encoders.registry import builtin_specs
+from embed_assets.encoders.catalog import builtin_families, builtin_specs
+from embed_assets.encoders.family import ModelDescription
 pixels = builtin_specs()["pixels"]
 """
 
@@ -145,7 +166,7 @@ def test_plugins_declare_one_encoder_or_several(tmp_path, monkeypatch):
     code = _SPEC + 'one = replace(pixels, name="one")\nmore = [replace(one, name="two"), replace(one, name="three")]\n'
     install(tmp_path, "good-plugin", code, {_GROUP: {"a": "good_plugin:one", "b": "good_plugin:more"}}, monkeypatch)
     assert {"one", "two", "three"} <= set(encoder_specs())
-    assert spec_for("two").family == PIXELS
+    assert spec_for("two").family == "pixels"
 
 
 def test_a_plugin_that_fails_on_import_names_itself_and_breaks_nothing_else(tmp_path, monkeypatch, caplog):

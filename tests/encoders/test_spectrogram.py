@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.encoders.families.audio_spectrogram import spectrogram_picture
+from embed_assets.encoders.families.mel_cnn import spectrogram_picture
 from embed_assets.encoders.families.mel_spectrogram import log_mel, mel_filters
-from embed_assets.encoders.family_names import AST, MEL
 from embed_assets.encoders.loading.find_weights import resolve_model
 from embed_assets.encoders.loading.identity import identify
 from embed_assets.encoders.registry import load_encoder, spec_for
@@ -94,8 +93,8 @@ def test_a_small_ast_gives_the_mean_of_its_two_special_tokens(small_ast):
 
 
 def test_ast_and_mel_are_told_by_folder_and_by_name(small_ast):
-    assert (spec_for(str(small_ast)).family, spec_for(str(small_ast)).window_seconds) == (AST, 10.24)
-    assert spec_for("builtin/mel").family == MEL
+    assert (spec_for(str(small_ast)).family, spec_for(str(small_ast)).window_seconds) == ("audio_spectrogram", 10.24)
+    assert spec_for("builtin/mel").family == "mel_spectrogram"
 
 
 def test_log_mel_equals_transformers_spectrogram():

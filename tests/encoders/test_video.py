@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embed_assets.encoders.family_names import FRAMES, VIDEOMAE, VJEPA2
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SettingsError, WeightsError
@@ -135,9 +134,9 @@ def test_vjepa2_gives_the_mean_over_its_encoders_tokens(small_vjepa2, frames):
 
 def test_folders_tell_their_family(small_videomae, small_vjepa2):
     spec = spec_for(str(small_videomae))
-    assert (spec.family, spec.modalities, spec.frames) == (VIDEOMAE, ("video",), 16)
+    assert (spec.family, spec.modalities, spec.frames) == ("videomae", ("video",), 16)
     spec = spec_for(str(small_vjepa2))
-    assert (spec.family, spec.modalities, spec.frames) == (VJEPA2, ("video",), 64)
+    assert (spec.family, spec.modalities, spec.frames) == ("vjepa2", ("video",), 64)
 
 
 def test_frame_counts_are_checked(small_videomae, small_vjepa2):
@@ -194,14 +193,14 @@ def test_a_clip_is_the_mean_of_its_frames_in_the_space_of_pictures_and_words(tin
 def test_frames_may_be_seen_by_any_encoder_of_images(random_cnn):
     model = str(random_cnn("resnet18"))
     facts: dict[str, Any] = {"modalities": ("video", "image"), "media": ("video",), "space": "video"}
-    encoder = load_encoder(EncoderSpec(name="resnet-frames", family=FRAMES, model=model, **facts), device="cpu")
+    encoder = load_encoder(EncoderSpec(name="resnet-frames", family="video_frames", model=model, **facts), device="cpu")
     given = clip(64, 48, 2, 1)
     assert encoder.dim == 512
     assert encoder.prepare("video", given).cost == 2 * 224 * 224
     assert encoder.tokenizer() is None
     asked = {**facts, "modalities": ("video", "text")}
     with pytest.raises(SettingsError, match="queries what it takes"):
-        load_encoder(EncoderSpec(name="resnet-frames", family=FRAMES, model=model, **asked), device="cpu")
+        load_encoder(EncoderSpec(name="resnet-frames", family="video_frames", model=model, **asked), device="cpu")
 
 
 def test_the_image_encoder_is_part_of_the_identity_of_frames(tiny_clip):

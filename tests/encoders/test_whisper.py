@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from embed_assets.encoders.family_names import WHISPER
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import MediaError, SettingsError, WeightsError
 from embed_assets.media.payload import Sound
@@ -78,7 +77,7 @@ def test_the_tiny_architecture_gives_the_mean_over_frames_with_sound(tmp_path):
 
 def test_a_folder_tells_its_family(small):
     spec = spec_for(str(small))
-    assert (spec.family, spec.modalities, spec.sample_rate, spec.window_seconds) == (WHISPER, ("audio",), RATE, 30.0)
+    assert (spec.family, spec.modalities, spec.sample_rate, spec.window_seconds) == ("whisper", ("audio",), RATE, 30.0)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.pictures.animated_frames import picture_frames
 from embed_assets.media.pictures.decode_image import decode_image
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting
 from embed_assets.pipeline.steps import Steps
+from tests.media.cutting import segments_of
 from tests.support import all_rows, picture, refresh_and_embed, settings
 
 KINDS = ("GIF", "PNG", "WEBP")

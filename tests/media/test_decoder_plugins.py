@@ -22,9 +22,10 @@ from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting
 from embed_assets.testing import MediaContract, picture
 from tests.installing import install, uninstall
+from tests.media.cutting import segments_of
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, write_notes
 
 GROUP = "embed_assets.decoders"

@@ -10,8 +10,9 @@ from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
-from embed_assets.media.segments import Segmenting, document_text, segments_of
+from embed_assets.media.segments import Segmenting, document_text
 from embed_assets.media.text.documents import DOCX, HTML, PDF
+from tests.media.cutting import segments_of
 
 LIMITS = Limits()
 

@@ -11,7 +11,8 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
 from embed_assets.media.recordings.recording_segments import clip_segments
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting
+from tests.media.cutting import segments_of
 from tests.media.made import clip_file, sound_file, tone, transparent_file
 
 SOUNDS = Sampling(sample_rate=16000, window_seconds=1.0)

@@ -11,7 +11,8 @@ from embed_assets.media.isolation.worker_process import NotStarted
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting
+from tests.media.cutting import segments_of
 from tests.media.test_image import encoded
 
 TEXT = "One sentence of several words here. " * 30

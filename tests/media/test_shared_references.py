@@ -13,7 +13,8 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.segments import Segmenting, segments_of
+from embed_assets.media.segments import Segmenting
+from tests.media.cutting import segments_of
 
 SETS = ("malformed_pillow", "malformed_small")
 SOUND = Sampling(sample_rate=16000, window_seconds=5.0)

@@ -13,12 +13,13 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.limits import Limits
-from embed_assets.media.segments import Segmenting, document_text, segments_of
+from embed_assets.media.segments import Segmenting, document_text
 from embed_assets.media.text.decode_text import decode_text
 from embed_assets.media.text.documents import PDF
 from embed_assets.media.text.encodings import checked_encoding, codec_named, needs_encoding
 from embed_assets.media.text.guess_encoding import guessed_codec
 from embed_assets.media.text.replaced_bytes import Decoded
+from tests.media.cutting import segments_of
 
 LIMITS = Limits()
 FRENCH = "Les élèves français étaient très fatigués après la fête. "

@@ -467,7 +467,7 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
     write_notes(tmp_path / "notes", 4)
     first = pipeline(tmp_path, spaces={"words": {"promotion": "manual"}})
     refresh_and_embed(first)
-    old = first.current("words")
+    old = first.current_version("words")
     assert old is not None
     other = {"words": {"model": "words", "segment": {"max_tokens": 16}}}
     keep = {"keep_hours": 1.0}
@@ -478,7 +478,7 @@ def test_a_version_is_retired_so_long_after_another_became_current_not_after_it_
     assert second.maintain(by="test").retired == []
     soon = {"keep_hours": 1e-9}
     third = pipeline(tmp_path, encoders=other, spaces={"words": {"promotion": "manual"}}, maintenance=soon)
-    assert third.maintain(by="test").retired == [("words", old.version)]
+    assert third.maintain(by="test").retired == [old.id]
     assert old.table not in third.store.table_names()
 
 

@@ -19,7 +19,7 @@ def test_a_version_that_is_resolved_after_the_clock_came_back_is_current(tmp_pat
     before = steps.resolve("words").record
     set_ahead(steps, "encoder_versions")
     steps.store.versions.add(replace(before, version="0123456789ab"))
-    current = steps.current("words")
+    current = steps.current_version("words")
     assert current is not None
     assert current.version == "0123456789ab"
 

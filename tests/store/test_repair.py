@@ -93,9 +93,9 @@ def test_a_table_whose_latest_version_was_lost_is_indexed_and_checked_again(stor
     cut_version(folder)
     repair(Store(str(folder.parent)))
     steps = pipeline(tmp_path, store=str(folder.parent))
-    record = steps.current("words")
+    record = steps.current_version("words")
     assert record is not None
-    assert not steps.settled(record)  # its number, which the release names, may not come again with other rows
+    assert not steps.is_up_to_date(record)  # its number, which the release names, may not come again with other rows
 
 
 def test_rows_of_a_table_that_a_restored_manifest_lacks_are_read_again(tmp_path: Path, words: list) -> None:

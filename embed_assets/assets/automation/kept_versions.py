@@ -18,7 +18,8 @@ def serve_kept(steps: Steps, encoders: Iterable[str], *, by: str) -> Pointer:
     """
     pointer: Pointer | None = None
     problems = []
-    records = [record for encoder in encoders for record in reversed(steps.kept(encoder))]  # current ones last
+    # Current versions come last.
+    records = [record for encoder in encoders for record in reversed(steps.active_versions(encoder))]
     for record in records:
         candidate = steps.store.releases.candidate(record.id)
         if candidate is None or not candidate.checks:

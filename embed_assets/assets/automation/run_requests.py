@@ -28,7 +28,7 @@ def embed_requests(
 
     A version that Dagster does not know is registered: its database may be younger than the store.
     """
-    kept = Steps(names.settings).kept(encoder)
+    kept = Steps(names.settings).active_versions(encoder)
     if not kept:
         return [resolve_request(names, encoder, jobs, run_key=run_key)]
     for record in reversed(kept):  # the current one comes last, as if each had been registered in its time
@@ -47,14 +47,14 @@ def requests_after_embed(
 ) -> Iterator[dg.RunRequest]:
     """What a finished embed run calls for: promotion of its versions, and vectors of a new one without any."""
     steps = Steps(names.settings)
-    known = {record.version: record for record in steps.kept(encoder)}
+    known = {record.version: record for record in steps.active_versions(encoder)}
     done = versions_of_run(run.tags, known_versions(names, encoder, instance))
     whole = all_shards_of_run(run.tags, names.settings.shards)
     for version in done:
         record = known.get(version)
         if record is not None and (whole or steps.plan(record).fresh):  # of some shards: when it was the last one
             yield _promote(jobs, record, run_key=f"promote-{run.run_id}-{version}")
-    current = steps.current(encoder)
+    current = steps.current_version(encoder)
     if current is not None and current.version not in done and steps.vectors(current).open() is None:
         register_version(instance, names, encoder, current.version)
         if not under_way(names, encoder, jobs, current.version, instance):
@@ -70,7 +70,7 @@ def reconcile_requests(
     """
     steps = Steps(names.settings)
     hour = f"{now or datetime.now(UTC):%Y-%m-%dT%H}"
-    for record in steps.kept(encoder):
+    for record in steps.active_versions(encoder):
         register_version(instance, names, encoder, record.version)
         if under_way(names, encoder, jobs, record.version, instance):
             continue
@@ -79,7 +79,7 @@ def reconcile_requests(
         state = f"{record.version}-{seen}-{hour}"
         if table is None or not steps.plan(record).fresh:
             yield _embed(names, jobs, record, run_key=f"reconcile-embed-{state}")
-        elif not steps.settled(record) and not _held_back(steps, record, table.version):
+        elif not steps.is_up_to_date(record) and not _held_back(steps, record, table.version):
             yield _promote(jobs, record, run_key=f"reconcile-promote-{state}")
 
 

@@ -85,7 +85,7 @@ def build_revision_sensor(
             return dg.SkipReason(str(error))
         if state == context.cursor:
             return dg.SkipReason(f"{spec.model} is where it was: {state}")
-        known = Steps(names.settings).current(encoder)
+        known = Steps(names.settings).current_version(encoder)
         if known is not None and known.revision == state:  # resolved since, or before the sensor was switched on
             return dg.SensorResult(cursor=state, skip_reason=f"{spec.model} is resolved at {state}")
         return dg.SensorResult(run_requests=[resolve_request(names, encoder, jobs)], cursor=state)

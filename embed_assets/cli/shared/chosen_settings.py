@@ -112,7 +112,7 @@ def _settings(values: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> P
 def _kinds_in(settings: PipelineSettings, *, quiet: bool) -> set[str]:
     """Kinds of items that the source holds, by their bytes."""
     steps = Steps(settings)
-    with Progress(quiet=quiet) as shown, progress.listening(shown.step), steps.refreshable():
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), steps.scratch_manifest():
         steps.refresh(_MEDIA)
         rows = steps.manifest.table([_MEDIA], columns=["status", "modality"]).to_pylist()
     return {row["modality"] for row in rows if row["status"] != "deleted"}

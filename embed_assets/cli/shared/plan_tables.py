@@ -4,7 +4,7 @@ from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.embedding.cost_forecast import Forecast, total
-from embed_assets.embedding.run_budget import Allowance
+from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.manifest.pending_items import CLASSES
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.plan_report import Change, EncoderPlan, PipelinePlan
@@ -16,7 +16,7 @@ def print_plan(
     plan: PipelinePlan,
     *,
     details: bool = False,
-    allowance: Allowance | None = None,
+    budget: RunBudget | None = None,
     console: PlainConsole | None = None,
 ) -> None:
     """Every encoder: a table, why it is to be done, what it is reckoned from, and the gate."""
@@ -30,8 +30,8 @@ def print_plan(
             console.tell(f"{refreshed.source}: {warning}", style="yellow")
     if plan.total.items:
         console.tell(f"Together: {_told(plan.total)}")
-    if allowance is not None and plan.total.items:
-        console.tell(_budget(plan, allowance))
+    if budget is not None and plan.total.items:
+        console.tell(_budget(plan, budget))
 
 
 def _warnings(refreshed: RefreshReport) -> list[str]:
@@ -143,21 +143,21 @@ def _told(found: Forecast) -> str:
     return ", ".join(parts)
 
 
-def _budget(plan: PipelinePlan, allowance: Allowance) -> str:
+def _budget(plan: PipelinePlan, budget: RunBudget) -> str:
     """Whether the budget is likely to be enough."""
     needed = 0.0
     for encoder in plan.encoders:
         for version in encoder.versions:
             for each in version.forecasts:
-                value = {"seconds": each.seconds, "usd": each.usd}.get(allowance.unit, each.cost)
-                if not allowance.counts(version.record.spec, each.modality):
+                value = {"seconds": each.seconds, "usd": each.usd}.get(budget.unit, each.cost)
+                if not budget.counts(version.record.spec, each.modality):
                     continue
                 if value is None:
-                    return f"Budget of {allowance}: it is not known whether that is enough."
+                    return f"Budget of {budget}: it is not known whether that is enough."
                 needed += value
-    if needed <= allowance.limit:
-        return f"Budget of {allowance}: enough."
-    return f"Budget of {allowance}: enough for about {allowance.limit / needed:.0%}; the rest waits for another run."
+    if needed <= budget.limit:
+        return f"Budget of {budget}: enough."
+    return f"Budget of {budget}: enough for about {budget.limit / needed:.0%}; the rest waits for another run."
 
 
 def _short(value: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Run a pipeline within an allowance, and tell what came of it."""
+"""Run a pipeline within a budget, and tell what came of it."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from embed_assets.cli.shared.options import short_path
 from embed_assets.cli.shared.plain_output import say
 from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
 from embed_assets.cli.shared.status_tables import print_status, print_warnings
-from embed_assets.embedding.run_budget import Allowance, BudgetReached, limiting
+from embed_assets.embedding.run_budget import BudgetReached, RunBudget, limited_to
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.status import Status, read_status
 from embed_assets.pipeline.steps import Steps
@@ -45,24 +45,24 @@ class Outcome:
         }
 
 
-def apply(settings: PipelineSettings, *, quiet: bool, allowance: Allowance | None = None) -> Outcome:
-    """Run the pipeline within an allowance. Raises what stopped it, but for the end of the allowance."""
+def apply(settings: PipelineSettings, *, quiet: bool, budget: RunBudget | None = None) -> Outcome:
+    """Run the pipeline within a budget. Raises what stopped it, but for the end of the budget."""
     started = time.monotonic()
     changed, held_back = True, None
     try:
-        with limiting(allowance):
+        with limited_to(budget):
             changed = run_pipeline(settings, quiet=quiet)
     except BudgetReached:
         pass  # said below
     except PromotionError as error:  # what is not complete is not promoted
-        if allowance is None or not allowance.left:
+        if budget is None or not budget.left:
             raise
         held_back = str(error)
-    left = allowance.left if allowance else 0
+    left = budget.left if budget else 0
     return Outcome(
         status=read_status(Steps(settings)),
         changed=changed,
-        stopped=str(allowance.reached()) if allowance and left else None,
+        stopped=str(budget.exhausted_error()) if budget and left else None,
         left=left,
         held_back=held_back,
         started=started,
@@ -93,6 +93,6 @@ def print_outcome(outcome: Outcome) -> None:
     )
 
 
-def made_allowance(budget: str | None) -> Allowance | None:
-    """The allowance of --budget, its clock started."""
-    return Allowance.parse(budget) if budget else None
+def parsed_budget(text: str | None) -> RunBudget | None:
+    """The budget of --budget, its clock started."""
+    return RunBudget.parse(text) if text else None

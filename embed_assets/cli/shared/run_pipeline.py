@@ -18,7 +18,7 @@ from embed_assets.embedding.run_budget import BudgetReached
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
-from embed_assets.run_cache import forget_once, once_a_run
+from embed_assets.run_cache import clear_run_cache, run_cache
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.saved_settings import is_saved, save_settings
 from embed_assets.store.versions import VersionRecord
@@ -39,7 +39,10 @@ def is_fresh(steps: Steps) -> bool:
     for encoder in steps.settings.encoders:
         if steps.resolve(encoder).is_new:
             return False
-        if not all(steps.plan(record, again=True).fresh and steps.settled(record) for record in steps.kept(encoder)):
+        if not all(
+            steps.plan(record, again=True).fresh and steps.is_up_to_date(record)
+            for record in steps.active_versions(encoder)
+        ):
             return False
     return True
 
@@ -50,7 +53,7 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
     """
     steps = Steps(settings)
-    with Progress(quiet=quiet) as shown, progress.listening(shown.step), once_a_run(), _imports_at_rest():
+    with Progress(quiet=quiet) as shown, progress.listening(shown.step), run_cache(), _imports_at_rest():
         if not is_saved(steps.store):
             save_settings(steps.store, settings)
         if is_fresh(steps):
@@ -89,20 +92,20 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     problems: list[str] = []
 
     def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
-        with _found_out_anew():
+        with _cache_cleared_after_wait():
             await_room(instance, pool, own_home=own_home, say=shown.tell)
         _execute(job, instance, tags=tags, partition_key=partition_key)
 
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
-        with _found_out_anew():
+        with _cache_cleared_after_wait():
             stack.enter_context(own_turn(instance, home, pool, say=shown.tell))
         end_dead(instance, own_home=own_home, say=shown.tell)
         for encoder in steps.settings.encoders:
             steps.resolve(encoder)
             embed = definitions.resolve_job_def(jobs[encoder].embed.name)
             promote = definitions.resolve_job_def(jobs[encoder].promote.name)
-            current, *others = steps.kept(encoder)
+            current, *others = steps.active_versions(encoder)
             for record in (*others, current):  # what serves is brought up to date before a candidate is built
                 register_version(instance, names, encoder, record.version)
                 try:
@@ -141,12 +144,12 @@ def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
 
 
 @contextmanager
-def _found_out_anew() -> Iterator[None]:
-    """A wait inside may have been for a run that changed what this one has found out."""
+def _cache_cleared_after_wait() -> Iterator[None]:
+    """Clear the run cache after a wait: another run may have changed the store meanwhile."""
     began = time.monotonic()
     yield
     if time.monotonic() - began > _WAITED:
-        forget_once()
+        clear_run_cache()
 
 
 def _why(steps: Steps, record: VersionRecord) -> str:

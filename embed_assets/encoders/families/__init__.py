@@ -1,1 +1,1 @@
-"""Encoder families: one file each."""
+"""Encoder families, one file each, named after the family: its class, its FAMILY, and the ENCODERS it declares."""

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.families.media_encoder import (
+from embed_assets.encoders.family import Family
+from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
+from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
+from embed_assets.encoders.parts.media_encoder import (
     MediaEncoder,
     check_rate,
     load_processor,
@@ -14,10 +18,7 @@ from embed_assets.encoders.families.media_encoder import (
     refuse_truncation,
     samples_of,
 )
-from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
-from embed_assets.encoders.loading.device import torch_dtype
-from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
-from embed_assets.encoders.sentence.tokens import BatchTokenizer
+from embed_assets.encoders.parts.tokens import BatchTokenizer
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
@@ -99,3 +100,29 @@ class ClapEncoder(MediaEncoder):
             longer = torch.zeros((len(items), 1), dtype=torch.bool, device=self.device)
             output = self._model.get_audio_features(input_features=features, is_longer=longer)
         return getattr(output, "pooler_output", output)  # transformers 4 returned the vector itself
+
+
+FAMILY = Family(
+    name="clap",
+    encoder=ClapEncoder,
+    defaults={
+        "modalities": ("audio", "text"),
+        "media": ("audio",),
+        "space": "audio_text",
+        "sample_rate": 48_000,
+        "window_seconds": 10.0,
+    },
+    recognises=lambda model: model.model_type == "clap",
+    models="CLAP",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "clap",
+        "laion/clap-htsat-unfused",
+        dim=512,
+        tap="audio_embeds, text_embeds",
+        license="Apache-2.0",
+        download_mb=615,
+        source="CLAP, Wu et al. 2022, arXiv:2211.06687; card laion/clap-htsat-unfused",
+    ),
+)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
-from embed_assets.encoders.sentence.tokens import BatchTokenizer
+from embed_assets.encoders.parts.tokens import BatchTokenizer
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, SettingsError, WeightsError
 from embed_assets.media.media_types import Modality
@@ -132,3 +133,23 @@ class ClipEncoder(Encoder):
 def _projected(output: Any) -> Any:
     """Transformers 5 returns an output whose pooler_output is the projected vector; 4 returned the vector."""
     return getattr(output, "pooler_output", output)
+
+
+FAMILY = Family(
+    name="clip",
+    encoder=ClipEncoder,
+    defaults={"modalities": ("image", "text"), "media": ("image",), "space": "image_text"},
+    recognises=lambda model: model.model_type == "clip",
+    models="CLIP",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "clip-vit-b32",
+        "openai/clip-vit-base-patch32",
+        dim=512,
+        tap="image_embeds, text_embeds",
+        license="MIT",
+        download_mb=605,
+        source="CLIP, Radford et al. 2021, arXiv:2103.00020; card openai/clip-vit-base-patch32",
+    ),
+)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.families.embeddings_api_client import Answer, ApiOptions, EmbeddingsClient
+from embed_assets.encoders.family import Family
+from embed_assets.encoders.parts.embeddings_client import Answer, ApiOptions, EmbeddingsClient
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SettingsError
 from embed_assets.media.media_types import Modality
@@ -161,3 +162,41 @@ def _byte_tokenizer() -> "Tokenizer":
     tokenizer = Tokenizer(BPE({character: index for index, character in enumerate(alphabet)}, []))
     setattr(tokenizer, "pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=False))  # noqa: B010 - untyped
     return tokenizer
+
+
+FAMILY = Family(
+    name="embeddings_api",
+    encoder=ApiEncoder,
+    defaults={"modalities": ("text",), "media": ("text",), "space": "text", "extra": "openai"},
+    recognises=lambda model: model.name.startswith(PREFIX),
+)
+ENCODERS = (
+    # On a server: nothing is downloaded, what is encoded is paid for.
+    FAMILY.spec(
+        "openai-3-small",
+        "api:openai/text-embedding-3-small",
+        dim=1536,
+        license="OpenAI's terms",
+        download_mb=0.0,
+        source="OpenAI 2024, guide to embeddings; price in US dollars as of then",
+        options={"price_per_million_tokens": 0.02},
+    ),
+    FAMILY.spec(
+        "openai-3-large",
+        "api:openai/text-embedding-3-large",
+        dim=3072,
+        license="OpenAI's terms",
+        download_mb=0.0,
+        source="OpenAI 2024, guide to embeddings; price in US dollars as of then",
+        options={"price_per_million_tokens": 0.13},
+    ),
+    FAMILY.spec(
+        "openai-ada-002",
+        "api:openai/text-embedding-ada-002",
+        dim=1536,
+        license="OpenAI's terms",
+        download_mb=0.0,
+        source="OpenAI 2022, guide to embeddings; price in US dollars as of then",
+        options={"price_per_million_tokens": 0.1},
+    ),
+)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.families.media_encoder import check_rate, one_modality, refuse_truncation, samples_of
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.loading.identity import canonical_hash
+from embed_assets.encoders.parts.media_encoder import check_rate, one_modality, refuse_truncation, samples_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
@@ -116,3 +117,29 @@ def _hann() -> np.ndarray:
     """Periodic Hann window; its sum is 1, so that levels don't depend on its length."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     return window / window.sum()
+
+
+FAMILY = Family(
+    name="mel_spectrogram",
+    encoder=MelEncoder,
+    defaults={
+        "modalities": ("audio",),
+        "media": ("audio",),
+        "space": "audio",
+        "sample_rate": 16_000,
+        "window_seconds": 10.0,
+    },
+    recognises=lambda model: model.name == "builtin/mel",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "mel",
+        "builtin/mel",
+        dim=192,
+        tap="log-mel spectrogram",
+        pooling="mean, deviation and step of each band",
+        license="Apache-2.0",
+        download_mb=0,
+        source="this package; mel scale of HTK",
+    ),
+)

@@ -8,16 +8,17 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.families.media_encoder import (
+from embed_assets.encoders.family import Family, ModelDescription
+from embed_assets.encoders.loading.checkpoint import load_model
+from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
+from embed_assets.encoders.parts.media_encoder import (
     MediaEncoder,
     check_rate,
     frames_of,
     refuse_truncation,
     samples_of,
 )
-from embed_assets.encoders.loading.checkpoint import load_model
-from embed_assets.encoders.loading.device import torch_dtype
-from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
@@ -85,3 +86,37 @@ class PerceiverEncoder(MediaEncoder):
             "label": torch.zeros((len(items), self._config.num_labels), device=self.device, dtype=dtype),
         }
         return self._model(inputs=inputs).last_hidden_state.mean(dim=1)
+
+
+def _is_multimodal(model: ModelDescription) -> bool:
+    """Of the Perceivers only the multimodal one is an encoder of clips."""
+    classes = model.config.get("architectures") or ()
+    return model.model_type == "perceiver" and "PerceiverForMultimodalAutoencoding" in classes
+
+
+FAMILY = Family(
+    name="perceiver",
+    encoder=PerceiverEncoder,
+    defaults={
+        "modalities": ("video",),
+        "media": ("video",),
+        "space": "video",
+        "sample_rate": 48_000,
+        "window_seconds": 0.64,
+        "frames": 16,
+    },
+    recognises=_is_multimodal,
+    models="the multimodal Perceiver",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "perceiver",
+        "deepmind/multimodal-perceiver",
+        dim=512,
+        tap="outputs[1][-1]",
+        pooling="mean over latents",
+        license="Apache-2.0",
+        download_mb=79,
+        source="Perceiver IO, Jaegle et al. 2021, arXiv:2107.14795; card deepmind/multimodal-perceiver",
+    ),
+)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
@@ -67,3 +68,24 @@ class PixelEncoder(Encoder):
             "unit_length": str(self.spec.unit_length),
             "dtype": "float32",
         }
+
+
+FAMILY = Family(
+    name="pixels",
+    encoder=PixelEncoder,
+    defaults={"modalities": ("image",), "media": ("image",), "space": "image"},
+    recognises=lambda model: model.name == "builtin/pixels",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "pixels",
+        "builtin/pixels",
+        dim=256,
+        tap="pixels",
+        pooling="centred",
+        license="Apache-2.0",
+        download_mb=0.0,
+        source="Tiny images, Torralba et al. 2008, doi:10.1109/TPAMI.2008.128; encoders/families/pixels.py",
+        options={"side": 16},
+    ),
+)

@@ -8,18 +8,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.loading.device import inference
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors
+from embed_assets.encoders.parts.pooling import MODES
 from embed_assets.encoders.sentence.chain import Chain
 from embed_assets.encoders.sentence.layout import read_layout, read_prompts
 from embed_assets.encoders.sentence.library import Library
-from embed_assets.encoders.sentence.pooling import MODES
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+# model_type of transformers whose last hidden state is a vector per token of a text, read both ways.
+TEXT_ENCODERS = frozenset(
+    {
+        "albert",
+        "bert",
+        "camembert",
+        "deberta",
+        "deberta-v2",
+        "distilbert",
+        "electra",
+        "ernie",
+        "eurobert",
+        "mobilebert",
+        "modernbert",
+        "mpnet",
+        "nomic_bert",
+        "roberta",
+        "xlm-roberta",
+        "xmod",
+    }
+)
 
 
 class SentenceEncoder(Encoder):
@@ -111,3 +134,80 @@ class SentenceEncoder(Encoder):
                 f"Encoder {self.spec.name!r}: the spec says pooling={declared!r}, the model is saved with "
                 f"{'+'.join(pooled[0])!r}. Leave the spec's pooling empty to take the model's own."
             )
+
+
+FAMILY = Family(
+    name="sentence",
+    encoder=SentenceEncoder,
+    defaults={"modalities": ("text",), "media": ("text",), "space": "text"},
+    recognises=lambda model: model.has_modules or model.model_type in TEXT_ENCODERS,
+    models="sentence-transformers and BERT-like transformers",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "minilm",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        dim=384,
+        tap="last_hidden_state",
+        pooling="mean",
+        license="Apache-2.0",
+        download_mb=91,
+        source="MiniLM, Wang et al. 2020, arXiv:2002.10957; card sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    FAMILY.spec(
+        "mpnet",
+        "sentence-transformers/all-mpnet-base-v2",
+        dim=768,
+        tap="last_hidden_state",
+        pooling="mean",
+        license="Apache-2.0",
+        download_mb=438,
+        source="MPNet, Song et al. 2020, arXiv:2004.09297; card sentence-transformers/all-mpnet-base-v2",
+    ),
+    FAMILY.spec(
+        "bert-base",
+        "google-bert/bert-base-uncased",
+        dim=768,
+        tap="last_hidden_state",
+        pooling="mean",
+        license="Apache-2.0",
+        download_mb=440,
+        source="BERT, Devlin et al. 2018, arXiv:1810.04805; card google-bert/bert-base-uncased",
+    ),
+    FAMILY.spec(
+        "e5-small",
+        "intfloat/multilingual-e5-small",
+        dim=384,
+        tap="last_hidden_state",
+        pooling="mean",
+        license="MIT",
+        download_mb=471,
+        source="Multilingual E5, Wang et al. 2024, arXiv:2402.05672; card intfloat/multilingual-e5-small",
+        query_prompt="query: ",
+        document_prompt="passage: ",
+    ),
+    # Published as a pickle: convert it once, as the error says, and set `model` to the new folder.
+    FAMILY.spec(
+        "bge-m3",
+        "BAAI/bge-m3",
+        dim=1024,
+        tap="last_hidden_state",
+        pooling="cls",
+        license="MIT",
+        download_mb=2271,
+        source="BGE-M3, Chen et al. 2024, arXiv:2402.03216; card BAAI/bge-m3",
+    ),
+    # Matryoshka: truncate_dim of 512, 256, 128 or 64 is what it was trained for.
+    FAMILY.spec(
+        "nomic-v1.5",
+        "nomic-ai/nomic-embed-text-v1.5",
+        dim=768,
+        tap="last_hidden_state",
+        pooling="mean",
+        license="Apache-2.0",
+        download_mb=547,
+        source="Nomic Embed, Nussbaum et al. 2024, arXiv:2402.01613; card nomic-ai/nomic-embed-text-v1.5",
+        query_prompt="search_query: ",
+        document_prompt="search_document: ",
+    ),
+)

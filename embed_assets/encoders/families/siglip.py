@@ -6,10 +6,10 @@ from typing import Any
 
 from embed_assets.encoders.families.clip import ClipEncoder
 from embed_assets.encoders.families.vision import load_processor
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.identity import canonical_hash
-from embed_assets.encoders.sentence.chain import lower_case
-from embed_assets.encoders.sentence.tokens import BatchTokenizer, Encoding
+from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError, WeightsError
 
@@ -110,3 +110,32 @@ def _tokenizer(folder: Path, width: int, wish: int | None) -> FixedLength | Sent
     if type(tokenizer).__name__.startswith("Gemma"):
         lower_case(tokenizer)
     return FixedLength(tokenizer, limit=limit, width=width)
+
+
+FAMILY = Family(
+    name="siglip",
+    encoder=SiglipEncoder,
+    defaults={"modalities": ("image", "text"), "media": ("image",), "space": "image_text"},
+    recognises=lambda model: model.model_type == "siglip",
+    models="SigLIP",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "siglip-base",
+        "google/siglip-base-patch16-224",
+        dim=768,
+        tap="image_embeds, text_embeds",
+        license="Apache-2.0",
+        download_mb=813,
+        source="SigLIP, Zhai et al. 2023, arXiv:2303.15343; card google/siglip-base-patch16-224",
+    ),
+    FAMILY.spec(
+        "siglip2-base",
+        "google/siglip2-base-patch16-224",
+        dim=768,
+        tap="image_embeds, text_embeds",
+        license="Apache-2.0",
+        download_mb=1501,
+        source="SigLIP 2, Tschannen et al. 2025, arXiv:2502.14786; card google/siglip2-base-patch16-224",
+    ),
+)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.family import Family, ModelDescription
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.find_weights import TORCHVISION, default_weights, verify_published
 from embed_assets.encoders.loading.identity import canonical_hash, hash_tensors
@@ -53,7 +54,6 @@ CUTS = {
         build={"init_weights": False, "aux_logits": True, "transform_input": True},
     ),
 }
-ARCHITECTURES = tuple(CUTS)
 
 
 class CnnEncoder(Encoder):
@@ -187,3 +187,52 @@ def _load(model: Any, file: Path, unused: tuple[str, ...]) -> None:
             f"{file.name} is not of this architecture: {len(missing)} tensors missing, "
             f"{len(absent.unexpected_keys)} unexpected. Set options.architecture."
         )
+
+
+def _is_network(model: ModelDescription) -> bool:
+    """A file of weights, or one of torchvision's, by the name of a network that is supported."""
+    path = Path(model.name).expanduser()
+    return (model.name.startswith(TORCHVISION) or path.is_file()) and path.name.startswith(tuple(CUTS))
+
+
+FAMILY = Family(
+    name="torchvision_cnn",
+    encoder=CnnEncoder,
+    defaults={"modalities": ("image",), "media": ("image",), "space": "image"},
+    recognises=_is_network,
+    models="torchvision CNNs",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "resnet50",
+        "torchvision/resnet50",
+        dim=2048,
+        tap="avgpool",
+        pooling="mean",
+        license="BSD-3-Clause",
+        download_mb=98,
+        source="ResNet, He et al. 2015, arXiv:1512.03385; torchvision ResNet50_Weights",
+        options={"weights": "IMAGENET1K_V2"},
+    ),
+    FAMILY.spec(
+        "vgg16",
+        "torchvision/vgg16",
+        dim=4096,
+        tap="fc7 after ReLU",
+        license="BSD-3-Clause",
+        download_mb=553,
+        source="VGG, Simonyan and Zisserman 2014, arXiv:1409.1556; torchvision VGG16_Weights",
+        options={"weights": "IMAGENET1K_V1"},
+    ),
+    FAMILY.spec(
+        "inception-v3",
+        "torchvision/inception_v3",
+        dim=2048,
+        tap="avgpool",
+        pooling="mean",
+        license="BSD-3-Clause",
+        download_mb=109,
+        source="Inception v3, Szegedy et al. 2015, arXiv:1512.00567; torchvision Inception_V3_Weights",
+        options={"weights": "IMAGENET1K_V1"},
+    ),
+)

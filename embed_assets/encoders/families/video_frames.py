@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.families.media_encoder import frames_of, one_modality
+from embed_assets.encoders.family import Family
+from embed_assets.encoders.parts.media_encoder import CLIP_SECONDS, frames_of, one_modality
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
@@ -28,7 +29,7 @@ class FramesEncoder(Encoder):
     """
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
-        from embed_assets.encoders.registry import family_class  # the registry names this module
+        from embed_assets.encoders.registry import family_class  # the registry finds this module
 
         self.spec, self.device, self.dtype = spec, device, dtype
         inner = image_spec(spec, folder)
@@ -93,3 +94,31 @@ def image_spec(spec: EncoderSpec, folder: Path) -> EncoderSpec:
         document_prompt=spec.document_prompt or inner.document_prompt,
         max_tokens=spec.max_tokens,
     )
+
+
+FAMILY = Family(
+    name="video_frames",
+    encoder=FramesEncoder,
+    defaults={
+        "modalities": ("video", "image"),
+        "media": ("video",),
+        "space": "video",
+        "window_seconds": CLIP_SECONDS,
+        "frames": 8,
+    },
+)
+ENCODERS = (
+    FAMILY.spec(
+        "clip-frames",
+        "openai/clip-vit-base-patch32",
+        modalities=("video", "image", "text"),
+        space="video_text",
+        dim=512,
+        tap="image_embeds, text_embeds",
+        pooling="mean over frames",
+        license="MIT",
+        download_mb=605,
+        source="CLIP4Clip, Luo et al. 2021, arXiv:2104.08860; card openai/clip-vit-base-patch32",
+        options={"image": "clip-vit-b32"},
+    ),
+)

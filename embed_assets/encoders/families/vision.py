@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
+from embed_assets.encoders.family import Family
 from embed_assets.encoders.loading.checkpoint import load_model
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors
@@ -141,3 +142,55 @@ def processor_identity(processor: Any) -> str:
     """Backend and hash: Pillow and torchvision resize to slightly different pixels."""
     backend = "pil" if type(processor).__name__.endswith("Pil") else "torchvision"
     return f"{backend} {hash_config(processor.to_dict())}"
+
+
+FAMILY = Family(
+    name="vision",
+    encoder=VisionEncoder,
+    defaults={"modalities": ("image",), "media": ("image",), "space": "image"},
+    recognises=lambda model: model.model_type in LAYOUTS,
+    models="picture models of transformers",
+)
+ENCODERS = (
+    FAMILY.spec(
+        "resnet50-hf",
+        "microsoft/resnet-50",
+        dim=2048,
+        tap="pooler_output",
+        pooling="pooled",
+        license="Apache-2.0",
+        download_mb=103,
+        source="ResNet, He et al. 2015, arXiv:1512.03385; card microsoft/resnet-50",
+    ),
+    FAMILY.spec(
+        "vit-base",
+        "google/vit-base-patch16-224-in21k",
+        dim=768,
+        tap="last_hidden_state",
+        pooling="cls",
+        license="Apache-2.0",
+        download_mb=346,
+        source="ViT, Dosovitskiy et al. 2020, arXiv:2010.11929; card google/vit-base-patch16-224-in21k",
+    ),
+    FAMILY.spec(
+        "dinov2-base",
+        "facebook/dinov2-base",
+        dim=768,
+        tap="last_hidden_state",
+        pooling="cls",
+        license="Apache-2.0",
+        download_mb=346,
+        source="DINOv2, Oquab et al. 2023, arXiv:2304.07193; card facebook/dinov2-base",
+    ),
+    # Gated: the hub gives it to accounts that have accepted its license.
+    FAMILY.spec(
+        "dinov3-vits16",
+        "facebook/dinov3-vits16-pretrain-lvd1689m",
+        dim=384,
+        tap="last_hidden_state",
+        pooling="cls",
+        license="DINOv3 License",
+        download_mb=86,
+        source="DINOv3, Siméoni et al. 2025, arXiv:2508.10104; card facebook/dinov3-vits16-pretrain-lvd1689m",
+    ),
+)

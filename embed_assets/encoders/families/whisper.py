@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.families.media_encoder import (
+from embed_assets.encoders.family import Family
+from embed_assets.encoders.loading.checkpoint import load_model
+from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.identity import hash_config, hash_tensors
+from embed_assets.encoders.parts.media_encoder import (
     PATCH,
     MediaEncoder,
     check_rate,
@@ -14,10 +18,7 @@ from embed_assets.encoders.families.media_encoder import (
     refuse_truncation,
     samples_of,
 )
-from embed_assets.encoders.loading.checkpoint import load_model
-from embed_assets.encoders.loading.device import torch_dtype
-from embed_assets.encoders.loading.identity import hash_config, hash_tensors
-from embed_assets.encoders.sentence.pooling import pool
+from embed_assets.encoders.parts.pooling import pool
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
@@ -74,3 +75,40 @@ def _of_encoder(config: dict[str, Any]) -> dict[str, Any]:
     """The keys that shape the encoder: token ids and the decoder's size move no vector."""
     named = ("d_model", "activation_function", "scale_embedding", "max_source_positions", "num_mel_bins")
     return {key: value for key, value in config.items() if key in named or key.startswith("encoder_")}
+
+
+FAMILY = Family(
+    name="whisper",
+    encoder=WhisperEncoder,
+    defaults={
+        "modalities": ("audio",),
+        "media": ("audio",),
+        "space": "audio",
+        "sample_rate": 16_000,
+        "window_seconds": 30.0,
+    },
+    recognises=lambda model: model.model_type == "whisper",
+    models="Whisper",
+)
+
+
+def _whisper(size: str, *, dim: int, download_mb: float) -> EncoderSpec:
+    return FAMILY.spec(
+        f"whisper-{size}",
+        f"openai/whisper-{size}",
+        dim=dim,
+        tap="encoder last_hidden_state",
+        pooling="mean over frames with sound",
+        license="Apache-2.0",
+        download_mb=download_mb,
+        source=f"Whisper, Radford et al. 2022, arXiv:2212.04356; card openai/whisper-{size}",
+    )
+
+
+ENCODERS = (
+    _whisper("tiny", dim=384, download_mb=151),
+    _whisper("base", dim=512, download_mb=290),
+    _whisper("small", dim=768, download_mb=967),
+    _whisper("medium", dim=1024, download_mb=3056),
+    _whisper("large-v3", dim=1280, download_mb=3087),
+)

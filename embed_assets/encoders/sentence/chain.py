@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.loading.check_files import read_config
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
+from embed_assets.encoders.parts.pooling import pool
+from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case, text_limit
 from embed_assets.encoders.sentence.layout import Layout
-from embed_assets.encoders.sentence.pooling import pool
-from embed_assets.encoders.sentence.tokens import BatchTokenizer, Encoding, position_limit
 from embed_assets.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -81,20 +81,3 @@ class Chain:
                 raise WeightsError(f"{file} lacks {name}. Get it again.")
         self.steps.append(["dense", activation])
         return tensors["linear.weight"], tensors.get("linear.bias"), activation
-
-
-def text_limit(tokenizer: Any, config: Any, declared: int | None, asked: int | None) -> int | None:
-    """Tokens a text is cut to: the folder's or the tokenizer's word, the position table, the spec's wish."""
-    own = declared if declared is not None else tokenizer.model_max_length
-    limits = [limit for limit in (own, position_limit(config), asked) if limit is not None]
-    limit = min(limits)
-    return limit if limit < 10**9 else None  # tokenizers without a limit say 1e30
-
-
-def lower_case(tokenizer: Any) -> None:
-    """Lower-case before anything else, as sentence-transformers does for `do_lower_case`."""
-    from tokenizers.normalizers import Lowercase, Sequence
-
-    backend = tokenizer.backend_tokenizer
-    if '"Lowercase"' not in backend.to_str() and '"lowercase":true' not in backend.to_str():
-        backend.normalizer = Sequence([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])

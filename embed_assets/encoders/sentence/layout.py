@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.loading.check_files import read_config, read_modules
-from embed_assets.encoders.sentence.pooling import MODES
+from embed_assets.encoders.parts.pooling import MODES
 from embed_assets.errors import WeightsError
 
 PLAIN_TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}

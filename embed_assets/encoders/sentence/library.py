@@ -9,8 +9,7 @@ from embed_assets.encoders.loading.checkpoint import load_model, quiet
 from embed_assets.encoders.loading.device import torch_dtype
 from embed_assets.encoders.loading.find_weights import PICKLES
 from embed_assets.encoders.loading.identity import hash_tokenizer
-from embed_assets.encoders.sentence.chain import text_limit
-from embed_assets.encoders.sentence.tokens import BatchTokenizer
+from embed_assets.encoders.parts.tokens import BatchTokenizer, text_limit
 from embed_assets.errors import WeightsError, in_one_line
 
 if TYPE_CHECKING:

@@ -104,3 +104,20 @@ def position_limit(config: Any) -> int | None:
     if any(word in str(config.model_type) for word in shifted):
         return size - (getattr(config, "pad_token_id", None) or 0) - 1
     return size
+
+
+def text_limit(tokenizer: Any, config: Any, declared: int | None, asked: int | None) -> int | None:
+    """Tokens a text is cut to: the folder's or the tokenizer's word, the position table, the spec's wish."""
+    own = declared if declared is not None else tokenizer.model_max_length
+    limits = [limit for limit in (own, position_limit(config), asked) if limit is not None]
+    limit = min(limits)
+    return limit if limit < 10**9 else None  # tokenizers without a limit say 1e30
+
+
+def lower_case(tokenizer: Any) -> None:
+    """Lower-case before anything else, as sentence-transformers does for `do_lower_case`."""
+    from tokenizers.normalizers import Lowercase, Sequence
+
+    backend = tokenizer.backend_tokenizer
+    if '"Lowercase"' not in backend.to_str() and '"lowercase":true' not in backend.to_str():
+        backend.normalizer = Sequence([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])

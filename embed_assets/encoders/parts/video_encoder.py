@@ -1,4 +1,4 @@
-"""VideoMAEEncoder and VJepa2Encoder: clips by their frames, by transformers that see space and time."""
+"""VideoEncoder: what transformers that see space and time share; clips by their frames."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.families.media_encoder import (
+from embed_assets.encoders.loading.device import torch_dtype
+from embed_assets.encoders.loading.identity import hash_config, hash_tensors
+from embed_assets.encoders.parts.media_encoder import (
     MediaEncoder,
     frames_of,
     load_processor,
     processing_hash,
     refuse_truncation,
 )
-from embed_assets.encoders.loading.checkpoint import load_model
-from embed_assets.encoders.loading.device import torch_dtype
-from embed_assets.encoders.loading.identity import hash_config, hash_tensors
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
 
 
@@ -66,48 +64,3 @@ class VideoEncoder(MediaEncoder):
 
         pixels = torch.stack(items).to(self.device, torch_dtype(self.dtype))
         return self._model(**{self.argument: pixels}, **self.asked).last_hidden_state.float().mean(dim=1)
-
-
-class VideoMAEEncoder(VideoEncoder):
-    """VideoMAE: Tong et al. 2022, arXiv:2203.12602; card MCG-NJU/videomae-base.
-
-    The encoder only: a checkpoint's decoder or classification head is left out.
-    """
-
-    argument = "pixel_values"
-
-    def _load(self, folder: Path) -> Any:
-        from transformers import VideoMAEModel
-
-        return load_model(VideoMAEModel, folder, dtype=self.dtype)
-
-    def _frame_count(self) -> int:
-        return int(self._model.config.num_frames)
-
-
-class VJepa2Encoder(VideoEncoder):
-    """V-JEPA 2: Assran et al. 2025, arXiv:2506.09985; card facebook/vjepa2-vitl-fpc64-256.
-
-    The encoder's tokens; the predictor is dropped. Its rotary positions take any even number of
-    frames: `frames` of the spec, else as many as in training.
-    """
-
-    argument = "pixel_values_videos"
-    asked: Mapping[str, object] = {"skip_predictor": True}
-
-    def _load(self, folder: Path) -> Any:
-        from transformers import VJEPA2Model
-
-        model = load_model(VJEPA2Model, folder, dtype=self.dtype, unused=("predictor.",))
-        model.predictor = None
-        return model
-
-    def _frame_count(self) -> int:
-        config = self._model.config
-        frames = int(self.spec.frames or config.frames_per_clip)
-        if frames % config.tubelet_size:
-            raise SettingsError(
-                f"Encoder {self.spec.name!r}: frames={frames}; its tokens span {config.tubelet_size} frames each. "
-                f"Set frames to a multiple of {config.tubelet_size}."
-            )
-        return frames

@@ -16,6 +16,7 @@ from embed_assets.errors import EncoderOutputError, MediaError, SettingsError, W
 from embed_assets.media.media_types import Modality
 from embed_assets.media.payload import Clip, Sound
 
+CLIP_SECONDS = 10.0  # of a video segment, where the model doesn't say
 PATCH = 256  # pixels that a transformer's token counts as: a patch of 16 x 16
 
 

@@ -1,0 +1,1 @@
+"""Parts that several encoder families share."""

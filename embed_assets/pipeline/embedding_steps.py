@@ -1,0 +1,165 @@
+"""Steps of vectors: plan what an encoder version has pending, embed it, sample its cost."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from embed_assets import progress
+from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
+from embed_assets.embedding.embed_report import EmbedReport
+from embed_assets.embedding.loop import Segmenter, embed, sample
+from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
+from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.encoders.base import Encoder
+from embed_assets.manifest.open_sources import segmenter
+from embed_assets.manifest.pending_items import Plan, make_plan
+from embed_assets.manifest.refresh import shard_names
+from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.pipeline.context import RunContext
+from embed_assets.run_cache import cached
+from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.versions import VersionRecord
+from embed_assets.versions.cutting_recipe import recipe_of
+
+
+class EmbeddingSteps:
+    """What is done for the vectors of one encoder version."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._store = context.store
+
+    def plan(
+        self,
+        record: VersionRecord,
+        *,
+        shards: Collection[str] | None = None,
+        again: bool = False,
+        at: int | None = None,
+    ) -> Plan:
+        """Return what is to be done for a version, in some shards or all.
+
+        `again`: items that could not be read are tried again, as in a run. `at`: by the vector table as it was at
+        that Lance version.
+        """
+        store, manifest = self._store, self._context.manifest
+        versions = store.versions.of(record.encoder)
+        others = [store.vectors(each.id) for each in reversed(versions) if each.id != record.id]
+        # All shards of the settings are all there are: also those that another number of shards left.
+        all_shards = shards is None or set(shard_names(self._settings.shards)).issubset(shards)
+        chosen = None if shards is None or all_shards else frozenset(shards)
+        table_versions = [at or store.version(record.table), *(store.version(table.name) for table in others)]
+        quarantined = store.quarantine(record.table).hashes(again=again)
+
+        def compute() -> Plan:
+            return make_plan(
+                manifest,
+                store.vectors(record.id, at=at),
+                sources=self._settings.sources_of(record.encoder),
+                media=record.spec.media,
+                quarantined=quarantined,
+                shards=chosen,
+                others=others,
+            )
+
+        depends_on = (manifest.state(), tuple(table_versions), frozenset(quarantined.items()))
+        return cached(("plan", store.uri, record.id, chosen), compute, depends_on=depends_on)
+
+    def embed(
+        self, record: VersionRecord, *, shards: Collection[str] | None = None, budget: RunBudget | None = None
+    ) -> EmbedReport:
+        """Encode what is missing in some shards or all, delete rows of deleted items, leave what is equal.
+
+        Rows are deleted last: equal bytes that are new elsewhere, in a source by another name say, reuse their
+        vectors. Stops before `budget` is overdrawn, by default the one that bounds this run; the report says so.
+        """
+        budget = budget or current_budget()
+        plan = self.plan(record, shards=shards, again=True)
+        report = EmbedReport(encoder=record.encoder, version=record.version, price=price_of(record.spec))
+        vectors = self._store.vectors(record.id)
+        _count_without_encoder(plan, report)
+        if plan.fresh and vectors.open() is not None:
+            return report
+        vectors.create(_schema(record))
+        rewrite_metadata(vectors, plan.rewrite)
+        if plan.encode and budget is not None and budget.blocks(record.spec):
+            report.stop(budget.stop(len(plan.encode)), plan.encode)  # not even the model is loaded
+        elif plan.encode:
+            self._encode(record, plan, vectors, report, budget)
+        vectors.delete_items(list(plan.delete))
+        if not plan.fresh:
+            self._store.history.add("embed", report.figures())
+        return report
+
+    def sample(self, record: VersionRecord, rows: Sequence[Mapping[str, Any]]) -> EmbedReport:
+        """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
+        compute = self._settings.compute
+        encoder = self._context.encoder(record)
+        with self._context.running_decoders() as decoders:
+            return sample(
+                rows,
+                encoder=encoder,
+                segmenter=self._segmenter(record, encoder, decoders),
+                limits=self._context.batch_limits(encoder),
+                readers=compute.readers,
+                buffer_bytes=compute.buffer_mb * 1024 * 1024,
+                report=EmbedReport(encoder=record.encoder, version=record.version),
+            )
+
+    def _encode(
+        self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None
+    ) -> None:
+        compute = self._settings.compute
+        encoder = self._context.verified_encoder(record)
+        progress.report("encode", record.encoder, 0, len(plan.encode))
+        writer = Writer(
+            vectors,
+            _schema(record),
+            version=record.version,
+            replaced=frozenset(plan.replaced),
+            flush_rows=compute.flush_rows,
+            flush_seconds=compute.flush_seconds,
+        )
+        with self._context.running_decoders() as decoders:
+            embed(
+                plan,
+                encoder=encoder,
+                segmenter=self._segmenter(record, encoder, decoders),
+                writer=writer,
+                known=KnownVectors(vectors),
+                limits=self._context.batch_limits(encoder),
+                readers=compute.readers,
+                buffer_bytes=compute.buffer_mb * 1024 * 1024,
+                report=report,
+                budget=budget,
+            )
+
+    def _segmenter(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Segmenter:
+        """Read and cut items as the version does; an active one may have been made with other settings."""
+        return segmenter(
+            {name: self._settings.sources[name] for name in self._settings.sources_of(record.encoder)},
+            encoder,
+            recipe_of(record, self._context.limits),
+            decoders=decoders,
+            store=self._store,
+            cache=self._context.media_cache,
+        )
+
+
+def _schema(record: VersionRecord) -> Any:
+    return vector_schema(record.id, dim=record.dim, dtype=record.vector_dtype, distance=record.spec.distance)
+
+
+def _count_without_encoder(plan: Plan, report: EmbedReport) -> None:
+    """Count the items that need no encoder: unchanged, rewritten, deleted, quarantined before."""
+    for source, count in plan.unchanged.items():
+        report.count("unchanged", source, None, count)
+    for row in plan.rewrite:
+        report.count("rewritten", row["source"], row["shard"])
+    for obsolete in plan.delete.values():
+        if obsolete.deleted:
+            report.count("deleted", obsolete.source, obsolete.shard)
+    for source, reasons in plan.quarantined.items():
+        for reason, count in reasons.items():
+            report.count("quarantined", source, None, count)
+            report.reason(source, reason, count)
