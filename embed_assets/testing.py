@@ -210,7 +210,7 @@ class MediaContract(ABC):
 
     def test_it_is_found_by_its_entry_point(self, decoder: Decoder) -> None:
         plugins = decoder_plugins()
-        assert plugins.good.get(decoder.name) == decoder, [each.said for each in plugins.broken]
+        assert plugins.good.get(decoder.name) == decoder, [each.message for each in plugins.broken]
 
     def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
         for data in [*self.good(), *self.broken()]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import SourceError
-from embed_assets.media.cells.arrow_cells import UnreadableCell, told
+from embed_assets.media.cells.arrow_cells import UnreadableCell, to_python
 from embed_assets.media.cells.cell_values import as_text, plain
 from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
@@ -81,7 +81,7 @@ ROLES: dict[str, dict[str, Any]] = {
 
 def read(tables: Tables, role: str) -> list[TableRow]:
     chosen = replace(tables, columns=Columns(**ROLES[role]))
-    return list(chosen.rows("t.parquet", kept=(lambda *_: False) if role == "updated" else None))
+    return list(chosen.rows("t.parquet", is_unchanged=(lambda *_: False) if role == "updated" else None))
 
 
 def says(row: TableRow, role: str) -> bool:
@@ -135,7 +135,7 @@ def test_a_value_of_every_type_in_a_sidecar_is_told_or_named(tmp_path: Path, nam
 def test_a_value_of_every_type_written_as_text_is_told_or_its_row_is_set_aside(
     tmp_path: Path, name: str, kind: str
 ) -> None:
-    values = [None if isinstance(value, UnreadableCell) else plain(value) for value in told(TYPES[name])]
+    values = [None if isinstance(value, UnreadableCell) else plain(value) for value in to_python(TYPES[name])]
     given = [{"text": text, "c": value} for text, value in zip(TEXTS, values, strict=True)]
     write(tmp_path, kind, given)
     opened = Tables(source=open_source(str(tmp_path)), columns=Columns(text="text"), limits=Limits())
@@ -168,11 +168,11 @@ def test_a_value_of_every_type_written_as_text_is_told_or_its_row_is_set_aside(
     ],
 )
 def test_what_is_told_of_a_value(name: str, said: list[str | None]) -> None:
-    assert [as_text(value) for value in told(TYPES[name])] == said
+    assert [as_text(value) for value in to_python(TYPES[name])] == said
 
 
 def test_what_cannot_be_told_costs_itself_alone() -> None:
-    assert told(TYPES["not UTF-8"]) == [UnreadableCell("not UTF-8"), "fine", None]
-    assert told(TYPES["not UTF-8 in a list"]) == [UnreadableCell("not UTF-8"), ["fine"], None]
-    assert told(TYPES["no time"])[0] == UnreadableCell("a value out of range")
-    assert told(TYPES["struct 80 deep"])[0] == UnreadableCell("nested too deep")
+    assert to_python(TYPES["not UTF-8"]) == [UnreadableCell("not UTF-8"), "fine", None]
+    assert to_python(TYPES["not UTF-8 in a list"]) == [UnreadableCell("not UTF-8"), ["fine"], None]
+    assert to_python(TYPES["no time"])[0] == UnreadableCell("a value out of range")
+    assert to_python(TYPES["struct 80 deep"])[0] == UnreadableCell("nested too deep")

@@ -72,7 +72,7 @@ def test_the_version_is_another_when_the_rows_are(tmp_path: Path, kind: DatasetK
 def test_what_can_not_be_opened_is_a_source_error_with_a_way_out(tmp_path: Path, kind: DatasetKind) -> None:
     with pytest.raises(SourceError, match=r"gone"):
         open_dataset(str(tmp_path / "gone"), kind, shown="gone").version()
-    with pytest.raises(SourceError, match=rf"t.{kind}: no column 'x'; it has n, text, unread. Correct the columns"):
+    with pytest.raises(SourceError, match=rf"t.{kind}: no column 'x'; it has n, text, unread. Fix the columns"):
         dataset(tmp_path, numbers(1), kind).require(["text", "x"])
 
 

@@ -149,7 +149,7 @@ def test_a_plugin_takes_no_known_type(installed: Path) -> None:
 def test_a_detect_that_fails_is_passed_over(
     installed: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "_told", set())  # a warning is given once a process
+    monkeypatch.setattr(plugins, "_logged_warnings", set())  # a warning is given once a process
     found = refine(b"plain words", sniff(b"plain words"))
     assert (found.mime, found.modality) == ("text/plain", "text")
     assert "faulty-1: its detect raised ZeroDivisionError" in caplog.text

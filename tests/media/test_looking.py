@@ -114,7 +114,7 @@ def test_plugins_look_in_a_worker(tmp_path: Path, odd: None, decoders: Decoders)
 def test_a_plugins_failure_is_told_by_the_program_that_asks(
     odd: None, decoders: Decoders, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "_told", set())  # a warning is given once a process
+    monkeypatch.setattr(plugins, "_logged_warnings", set())  # a warning is given once a process
     look_at(b"fail", decoders)
     assert "odd-1: its detect raised OSError: in a test" in caplog.text
 

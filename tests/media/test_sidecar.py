@@ -131,7 +131,7 @@ def test_a_parquet_value_that_cannot_be_told_is_named(tmp_path: Path) -> None:
 
 
 def test_a_sidecar_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"nothing\.csv' can't be read: .*not there"):
+    with pytest.raises(SourceError, match=r"nothing\.csv' can't be read: .*does not exist"):
         load_sidecar(f"{tmp_path}/nothing.csv")
 
 

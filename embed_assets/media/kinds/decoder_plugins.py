@@ -94,7 +94,7 @@ def decoder_of(mime: str | None) -> Decoder | None:
         [
             f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {decoder_id}, but {state}.",
             "Install the package that has it, or refresh the source: its files are then read by what is installed.",
-            *(each.said for each in plugins.broken),
+            *(each.message for each in plugins.broken),
         ]
     )
     raise SettingsError(message)
