@@ -19,7 +19,6 @@ PRIVATE = {
     "spoilt": "unreadable, damaged",
     "mend": "fix",
     "mended": "fixed",
-    "judged": "labelled",
 }
 # Folders that still have some: this only shrinks.
 UNFINISHED = (
