@@ -1,18 +1,19 @@
 """look_at: what a file is: by its bytes where they tell it, else by decoders, in a process of their own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.builtin_kinds import UNKNOWN
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, shown_to_plugins
+from embed_assets.media.kinds.decoder_plugins import decoder_plugins, shown_to_plugins
 from embed_assets.media.kinds.file_head import HEAD, FileHead
 from embed_assets.media.kinds.sniff import by_bytes, sniff
 from embed_assets.media.kinds.unsupported_kinds import WITH_NULS
 from embed_assets.media.media_types import PLAIN, Modality, Sniffed
 from embed_assets.media.recordings.demuxers import is_still
 from embed_assets.media.text.documents import DOCX, PDF
-from embed_assets.media.text.encodings import needs_encoding, with_encoding
+from embed_assets.media.text.encodings import needs_encoding
 from embed_assets.plugins import warn_once
 
 _SHOWN_TO_FFMPEG = frozenset({UNKNOWN, WITH_NULS, "application/x-shockwave-flash"})
@@ -20,7 +21,7 @@ _SCANNED = 2**20  # bytes of a file that FFmpeg is shown
 
 
 def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = None) -> Sniffed:
-    """What a file is; a text that the source's `encoding` decides about has it in the mime type.
+    """What a file is; a text that the source's `encoding` decides about has that as its charset.
 
     Text, documents, and pictures with a signature are not sent to a worker. Raises MediaError where a decoder crashes,
     hangs or takes too much memory as it looks: "decoder crashed", "decoder timed out", "decoder failed", "out of
@@ -32,9 +33,9 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     if known is None or known.mime in (UNKNOWN, WITH_NULS):
         known = Sniffed(mime=PLAIN, modality="text") if FileHead(data).is_text_in(encoding) else known
     found = _looked(data, known, decoders)
-    if found.modality != "text" or decoded_by(found.mime):
+    if found.modality != "text" or found.decoder:
         return found
-    return Sniffed(mime=with_encoding(found.mime, encoding), modality="text")
+    return replace(found, charset=encoding)
 
 
 def looked_at(data: bytes) -> tuple[Sniffed, list[str]]:

@@ -62,7 +62,7 @@ class EmbeddingSteps:
                 others=others,
             )
 
-        depends_on = (manifest.state(), tuple(table_versions), frozenset(quarantined.items()))
+        depends_on = (manifest.table_versions(), tuple(table_versions), frozenset(quarantined.items()))
         return cached(("plan", store.uri, record.id, chosen), compute, depends_on=depends_on)
 
     def embed(

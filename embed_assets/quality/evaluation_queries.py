@@ -162,7 +162,8 @@ class Asked:
             return encoder.prepare("text", span, query=True) if span else None
         try:
             data = self._read(row["source"], row["key"])
-            item = MediaItem(modality=row["modality"], media_hash="", mime=look_at(data, self._decoders).mime)
+            found = look_at(data, self._decoders)
+            item = MediaItem(modality=row["modality"], media_hash="", mime=found.mime, decoder=found.decoder)
             recipe = CuttingRecipe(limits=self._limits, sampling=recipe_of(record, self._limits).sampling)
             segments = each_segment(data, item, recipe, decoders=self._decoders)
             payload = next(segment.payload for segment in segments if segment.start == row["start"])

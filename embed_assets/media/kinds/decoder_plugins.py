@@ -11,12 +11,10 @@ from embed_assets.media.kinds.file_head import FileHead
 from embed_assets.media.kinds.media_kind import MediaKind
 from embed_assets.media.kinds.sniff import first_that_detects
 from embed_assets.media.media_types import PLAIN, Sniffed
-from embed_assets.media.text.encodings import encoding_of
 from embed_assets.plugins import Plugins, find_plugins, warn_once
 
 ENTRY_POINTS = "embed_assets.decoders"
 
-_MARK = "; decoder="
 _TASKS = {
     "text": "embed_assets.media.decode_with_plugins:plugin_text",
     "image": "embed_assets.media.decode_with_plugins:plugin_picture",
@@ -44,7 +42,7 @@ def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] 
     """What a plugin takes a file for that nothing built in decodes, or that is a text without markup.
 
     Types that are known stay what they are. Of several decoders that want a file the first by name gets
-    it. One whose `detect` fails is passed over with a warning. The mime type says who decodes the file.
+    it. One whose `detect` fails is passed over with a warning. The result names the decoder.
     """
     if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
         return sniffed
@@ -54,34 +52,27 @@ def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] 
 
 def plugin_kind(decoder: Decoder, warn: Callable[[str], None] = warn_once) -> MediaKind:
     """Return the decoder as a kind of media, as those that are built in."""
-    mime = f"{decoder.mime}{_MARK}{decoder.id}"
     return MediaKind(
         name=decoder.name,
         modality=decoder.modality,
-        mime=mime,
-        detect=lambda head: mime if _detects(decoder, head.first, warn) else None,
+        mime=decoder.mime,
+        decoder=decoder.id,
+        detect=lambda head: decoder.mime if _detects(decoder, head.first, warn) else None,
         decode=_TASKS[decoder.modality],
         options={"decoder": decoder.name},
     )
 
 
-def decoded_by(mime: str | None) -> str:
-    """Name and version of the decoder that a manifest's mime type names; "" for types of ours."""
-    return (mime or "").partition(_MARK)[2]
+def media_hash(data: bytes, read_as: str = "") -> str:
+    """Return the sha256 of a file's bytes; a plugin's decoder or an encoding that they are read with counts too."""
+    return content_hash(data + f"\0{read_as}".encode()) if read_as else content_hash(data)
 
 
-def media_hash(data: bytes, mime: str | None) -> str:
-    """sha256 of a file's bytes, with the plugin's decoder or the setting's encoding that changes what they are."""
-    added = decoded_by(mime) or encoding_of(mime)
-    return content_hash(data + f"\0{added}".encode()) if added else content_hash(data)
+def decoder_of(wanted: str, *, mime: str | None) -> Decoder | None:
+    """Return the decoder of this name and version; None for "".
 
-
-def decoder_of(mime: str | None) -> Decoder | None:
-    """The decoder that a mime type names; None for types of ours.
-
-    Raises SettingsError where it can't be used: to set its files aside would cost them their vectors.
+    Raises SettingsError where it can't be used: to quarantine its files would cost them their vectors.
     """
-    wanted = decoded_by(mime)
     if not wanted:
         return None
     plugins, name = decoder_plugins(), wanted.partition("-")[0]
@@ -92,7 +83,7 @@ def decoder_of(mime: str | None) -> Decoder | None:
     there = f"{found.id} is installed" if found is not None else "it is not installed"
     said = " ".join(
         [
-            f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {wanted}, but {there}.",
+            f"Media of type {mime} is decoded by {wanted}, but {there}.",
             "Install the package that it came with, or refresh the source: what is installed then decides.",
             *(each.said for each in plugins.broken),
         ]

@@ -21,7 +21,7 @@ class Taken:
         self._lock = threading.Lock()
         self._index: tuple[Any, Any] | None = None
 
-    def data(self, row_id: str, content_hash: str, *, mime: str | None) -> bytes | None:
+    def data(self, row_id: str, content_hash: str, *, read_as: str) -> bytes | None:
         """The bytes of the row of this id; None where rows share it, or have none: then their content names them.
 
         Raises MediaError "vanished" where the row is gone, or holds something else by now.
@@ -33,7 +33,7 @@ class Taken:
         at = int(np.searchsorted(shorts, short))
         while at < len(shorts) and shorts[at] == short:
             data = self._dataset.value_at(int(places[at]), self._content)
-            if data is not None and media_hash(data, mime) == content_hash:
+            if data is not None and media_hash(data, read_as) == content_hash:
                 return data
             at += 1
         if "~" in row_id or row_id.startswith(content_hash[:16]):

@@ -31,12 +31,12 @@ class Spool:
         """The text of this hash. Raises MediaError "vanished", or why the table can't be read."""
         return self.data(key, content_hash).decode()
 
-    def data(self, key: str, content_hash: str, *, mime: str | None = None) -> bytes:
-        """The bytes of this hash; `mime` is the row's. Raises as `text`."""
+    def data(self, key: str, content_hash: str, *, read_as: str = "") -> bytes:
+        """Return the bytes of this hash, that `read_as` is part of (`media_hash`). Raises as `text`."""
         found = self._opened(key)
         if isinstance(found, MediaError):
             raise MediaError(found.reason, f"{key}: {found}")
-        data = found.get(content_hash, mime)
+        data = found.get(content_hash, read_as)
         if data is None:
             raise MediaError(
                 "vanished", f"{key} has no row of that content any more; a refresh tells what became of it"
@@ -86,7 +86,7 @@ class _Contents:
         self._starts = np.array(starts, np.uint64)[order]
         self._sizes = np.array(sizes, np.uint32)[order]
 
-    def get(self, content_hash: str, mime: str | None) -> bytes | None:
+    def get(self, content_hash: str, read_as: str) -> bytes | None:
         """The content, or None; compares the whole hash, for two may share the part that is kept."""
         import numpy as np
 
@@ -94,7 +94,7 @@ class _Contents:
         place = int(np.searchsorted(self._shorts, short))
         while place < len(self._shorts) and self._shorts[place] == short:
             data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
-            if media_hash(data, mime) == content_hash:
+            if media_hash(data, read_as) == content_hash:
                 return data
             place += 1
         return None

@@ -93,7 +93,7 @@ class Addresses:
 
 def _listed(row: TableRow, key: str, places: Places) -> tuple[ListedFile, MediaError | None]:
     """A row's file under the row's key, and why it can't be read."""
-    nothing = ListedFile(key=key, uri=brief(row.text), size=0, mtime=0.0, etag="")
+    nothing = ListedFile(key=key, uri=brief(row.text), size=0, mtime=0.0, etag="", row_id=row.id)
     if row.reason is not None:
         return nothing, MediaError(row.reason)
     try:
@@ -103,7 +103,7 @@ def _listed(row: TableRow, key: str, places: Places) -> tuple[ListedFile, MediaE
         if row.updated:
             return replace(nothing, etag=f"{row.updated} {named}"), None
         found = places.find(uri)
-        return replace(found, key=key, uri=shown(uri), etag=f"{found.etag} {named}".strip()), None
+        return replace(found, key=key, row_id=row.id, uri=shown(uri), etag=f"{found.etag} {named}".strip()), None
     except MediaError as error:
         return nothing, error
 
