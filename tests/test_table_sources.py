@@ -17,6 +17,7 @@ from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.steps import Steps
+from embed_assets.store.manifest_row import ManifestRow
 from tests import support
 from tests.installing import install
 from tests.s3_server import S3Server
@@ -78,7 +79,7 @@ def source(tmp_path: Path, uri: Path | str, table: dict[str, Any], **settings: A
     return pipeline(tmp_path, sources={"docs": {"uri": str(uri), "table": table, **settings}})
 
 
-def rows(steps: Steps) -> dict[str, dict[str, Any]]:
+def rows(steps: Steps) -> dict[str, ManifestRow]:
     """Manifest rows by the part of their key behind the table's name."""
     found = (row for row in steps.manifest.rows("docs") if row["status"] != "deleted")
     return {row["key"].partition("#")[2]: row for row in found}
@@ -101,7 +102,7 @@ def test_rows_of_a_table_are_items_and_an_edited_one_is_encoded_alone(tmp_path: 
     assert refresh_and_embed(steps).total("embedded") == 12
     row = rows(steps)["d3"]
     assert (row["key"], row["uri"]) == (f"{path.name}#d3", f"{path}#d3")
-    assert (row["mime"], row["modality"], row["size"]) == (f"text/plain; table={kind}", "text", len(note(3)))
+    assert (row["mime"], row["table_kind"], row["modality"], row["size"]) == ("text/plain", kind, "text", len(note(3)))
     words.clear()
     write(tmp_path, [{"doc": "first", "body": "put in front"}, *docs(11, d2="another text")])
     assert steps.listing_differs("docs")
@@ -228,8 +229,8 @@ def test_rows_whose_updated_is_as_it_was_are_not_read_again(tmp_path: Path, word
     assert words == ["seen"]
     WRITERS[kind](tmp_path, at(3, docs(3, d2="seen")))  # a new day, the same text, and d3 is gone
     assert found(steps.refresh("docs")) == {"deleted": 1}
-    stamp = rows(steps)["d2"]["etag"]
-    assert stamp.startswith("3 ") and rows(steps)["d1"]["etag"].startswith("1 ")
+    assert (rows(steps)["d1"]["etag"], rows(steps)["d2"]["etag"]) == ("1", "3")
+    assert rows(steps)["d1"]["row_stamp"] == rows(steps)["d2"]["row_stamp"] is not None
     steps = source(tmp_path, path, TEXT | {"format": kind, "updated": "day", "text": "doc"})
     assert found(steps.refresh("docs")) == {"edited": 3}  # other settings: all rows are read
 
@@ -252,7 +253,12 @@ def test_bytes_in_a_column_are_media(tmp_path: Path, words: list, kind: str) -> 
     }
     run_all(steps)
     row = rows(steps)["d2"]
-    assert (row["mime"], row["modality"], row["size"]) == (f"image/png; table={kind}", "image", len(picture(2)))
+    assert (row["mime"], row["table_kind"], row["modality"], row["size"]) == (
+        "image/png",
+        kind,
+        "image",
+        len(picture(2)),
+    )
     assert len(rows_by_key(steps)) == 6
     words.clear()
     WRITERS[kind](tmp_path, pictures(6, d4=picture(99)))
@@ -273,7 +279,7 @@ def test_bytes_in_a_structure_as_hugging_face_keeps_them(tmp_path: Path) -> None
     given = [{"doc": "a", "image": {"bytes": picture(1), "path": "a.png"}}]
     steps = source(tmp_path, write_lance(tmp_path, given), {"bytes": "image", "id": "doc"})
     steps.refresh("docs")
-    assert rows(steps)["a"]["mime"] == "image/png; table=lance"
+    assert (rows(steps)["a"]["mime"], rows(steps)["a"]["table_kind"]) == ("image/png", "lance")
 
 
 def test_a_row_that_changes_between_refresh_and_embedding_is_set_aside(tmp_path: Path, words: list) -> None:

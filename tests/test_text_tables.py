@@ -12,6 +12,7 @@ import pytest
 from embed_assets.errors import SettingsError, SourceError
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.steps import Steps
+from embed_assets.store.manifest_row import ManifestRow
 from tests import support
 from tests.s3_server import S3Server
 from tests.support import note, pipeline, refresh_and_embed, rows_by_key, touch, write_notes
@@ -44,7 +45,7 @@ def tables(tmp_path: Path, table: dict[str, Any] | None = None, **settings: Any)
     return pipeline(tmp_path, sources={"docs": chosen})
 
 
-def rows(steps: Steps) -> dict[str, dict[str, Any]]:
+def rows(steps: Steps) -> dict[str, ManifestRow]:
     return {row["key"]: row for row in steps.manifest.rows("docs") if row["status"] != "deleted"}
 
 

@@ -121,6 +121,7 @@ def segmenter(
     def cut(row: ManifestRow, data: bytes) -> Iterable[Segment]:
         if row["table_key"] is not None and sources[row["source"]].table.bytes is None:
             return text_segments(data.decode(), recipe)
+        assert row["modality"] is not None, "a plan has no items of unknown kind"
         item = MediaItem(
             modality=row["modality"],
             media_hash=row["content_hash"],

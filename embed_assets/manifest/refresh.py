@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute
@@ -310,17 +310,17 @@ class _Changes:
         self._shards = shards
         self._known = known
         self._vanished = vanished
-        self._movable: dict[str, list[dict[str, Any]]] = {}  # vanished rows by content hash
+        self._movable: dict[str, list[ManifestRow]] = {}  # vanished rows by content hash
         for row in vanished.values():
             self._movable.setdefault(row["content_hash"], []).append(row)
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
         self.arrived: Counter[str] = Counter()  # by file: items that it did not have
-        self.spoiled: list[tuple[Mapping[str, Any], str]] = []  # rows that were good and can't be used any more, why
+        self.spoiled: list[tuple[ManifestRow, str]] = []  # rows that were good and can't be used any more, why
         self.unread_tables: set[str] = set()  # they are read again, though they be as they were
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[ManifestRow] = []
 
-    def settle(self, entry: Entry, row: Mapping[str, Any] | None, deleted: Mapping[str, Any] | None) -> None:
+    def settle(self, entry: Entry, row: ManifestRow | None, deleted: ManifestRow | None) -> None:
         """Decide what became of one listed item, and take note of the row to write, if any."""
         look = entry.look
         if look is not None and look.reason in KEPT:
@@ -342,7 +342,7 @@ class _Changes:
         else:
             self._write(entry, None, "new")
 
-    def _moved(self, entry: Entry) -> dict[str, Any] | None:
+    def _moved(self, entry: Entry) -> ManifestRow | None:
         """The vanished item whose bytes these are; of several table rows the one with the same id."""
         look = entry.look
         candidates = self._movable.get(look.content_hash) if look is not None and look.reason is None else None
@@ -353,7 +353,7 @@ class _Changes:
         del self._vanished[old["key"]]
         return old
 
-    def delete(self, row: Mapping[str, Any]) -> None:
+    def delete(self, row: ManifestRow) -> None:
         """Mark an item deleted; its row stays, so that the accounts close."""
         self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
@@ -389,7 +389,7 @@ class _Changes:
         """All media ids there are, asked for once something is new."""
         return set(self._known["media_id"].to_pylist())
 
-    def _write(self, entry: Entry, old: Mapping[str, Any] | None, change: str | None) -> None:
+    def _write(self, entry: Entry, old: ManifestRow | None, change: str | None) -> None:
         file, look = entry.file, entry.look
         meta_hash = _meta_hash(file.uri, entry.said)
         if old is not None and change is None and meta_hash != old["meta_hash"]:
@@ -414,7 +414,7 @@ class _Changes:
             "meta_hash": meta_hash,
             "updated_at": self._now,
         }
-        self.rows.append(row)
+        self.rows.append(cast("ManifestRow", row))
         if change is not None:
             self._counts[change] += 1
 
@@ -439,7 +439,7 @@ def shard_names(shards: int) -> list[str]:
     return [f"s{number:0{width}d}" for number in range(shards)]
 
 
-def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
+def _seen(look: Look | None, old: ManifestRow | None) -> dict[str, Any]:
     """The columns that reading fills. An item that became unreadable keeps the modality it was known by."""
     if look is None:
         return {}
@@ -456,7 +456,7 @@ def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
+def _other(look: Look, row: ManifestRow, entry: Entry) -> bool:
     """Whether an item is another than before. A table's row may become good, or be set aside, by a setting alone."""
     if entry.table is not None and look.reason != row["reason"]:
         return True

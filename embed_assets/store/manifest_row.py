@@ -1,10 +1,12 @@
 """ManifestRow: one media item of a source, deleted ones included."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
 import pyarrow as pa
 
+from embed_assets.media.media_types import Modality
 from embed_assets.store.upsert import KEY
 
 SCHEMA = pa.schema(
@@ -51,7 +53,7 @@ class ManifestRow(TypedDict):
     content_hash: str
     meta_hash: str
     mime: str | None
-    modality: str | None
+    modality: Modality | None
     status: str  # ok, quarantined, deleted
     reason: str | None
     caption: str | None
@@ -66,7 +68,7 @@ class ManifestRow(TypedDict):
     charset: str | None  # of a text, where the source's `encoding` decides
 
 
-def owner(row: ManifestRow | dict[str, Any]) -> str:
+def owner(row: Mapping[str, Any]) -> str:
     """Return the key of the file that a row is, or is in."""
     return row["table_key"] or row["key"]
 

@@ -55,7 +55,7 @@ class Loop:
         buffer_bytes: int = 10**6,
         budget: RunBudget | None = None,
     ) -> None:
-        rows = [row(key, text) for key, text in self.texts.items()]
+        rows: list[Any] = [row(key, text) for key, text in self.texts.items()]
         plan = Plan(encode=rows, rewrite=[], delete={}, replaced=set(), unchanged={}, quarantined={}, deleted={})
         writer = Writer(
             self.table, self.schema, version="v1", replaced=frozenset(), flush_rows=flush_rows, flush_seconds=60

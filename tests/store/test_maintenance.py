@@ -216,7 +216,7 @@ def with_everything(store: Store, version: str) -> Release:
     """A version with vectors, queries, a quarantined item and a release."""
     made = candidate(store, version)
     QueryVectors(store, made.table, dim=8).put("judged", "text", ["q"], np.ones((1, 8), np.float32))
-    item = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
+    item: Any = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
     store.quarantine(made.table).add([(item, MediaError("broken"))])
     return made
 
