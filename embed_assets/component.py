@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from embed_assets.assets.component.yaml_with_templates import is_template, written_settings
+from embed_assets.assets.component.yaml_with_templates import component_model, is_template
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import absolute_paths, describe_error, make_settings
 from embed_assets.settings import PipelineSettings
@@ -20,7 +20,7 @@ class PipelineScaffolder(dg.Scaffolder):
     """Writes a commented defs.yaml (or component.py) that runs as it is, and a folder of media beside it."""
 
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
-        """Write the files of one component; nothing that is there is overwritten but the file asked for."""
+        """Write the files of one component; no existing file is overwritten but the requested one."""
         from embed_assets.assets.component.scaffold import write_component
 
         write_component(
@@ -40,7 +40,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        """What `dg` lists."""
+        """Return the component's entry in `dg list components`."""
         return dg.ComponentTypeSpec(
             tags=["embeddings", "lancedb", "multimodal", "vector-search"],
             produces=["asset", "asset_check", "job", "schedule", "sensor", "resource"],
@@ -48,27 +48,27 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
     @classmethod
     def model(cls) -> type[BaseModel]:
-        """The schema of the attributes: the settings, where a template may stand for a value."""
-        return written_settings()
+        """Return the model of the attributes: the settings, where a template may stand for a value."""
+        return component_model()
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "EmbeddingPipeline":
-        """The component of a defs.yaml. Raises SettingsError, one line a describe_error."""
+        """Load the component of a defs.yaml. Raises SettingsError, one line per mistake."""
         if attributes is None:
             raise SettingsError(f"{context.path}: attributes: missing. Name a store, sources and encoders.")
         return super().load(attributes, context)
 
     @classmethod
     def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> "EmbeddingPipeline":
-        """The attributes with their templates rendered."""
+        """Build the component from its attributes, with templates rendered."""
         values = _rendered(model.model_dump(exclude_unset=True, warnings=False), context)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError("\n".join(_told(problem, context) for problem in error.errors())) from error
+            raise SettingsError("\n".join(_describe(problem, context) for problem in error.errors())) from error
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store."""
+        """Build assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store."""
         from embed_assets.assets.pipeline import build_definitions
 
         values = absolute_paths(self.model_dump(exclude_unset=True), folder=_folder(context))
@@ -76,7 +76,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
 
 def _rendered(values: Any, context: dg.ResolutionContext) -> Any:
-    """`values` with templates rendered, and all other text left as it is: a revision of digits stays text."""
+    """Render the templates in `values`, and leave all other text as it is: a revision of digits stays text."""
     if isinstance(values, Mapping):
         return {key: _rendered(value, context.at_path(key)) for key, value in values.items()}
     if isinstance(values, list):
@@ -85,13 +85,13 @@ def _rendered(values: Any, context: dg.ResolutionContext) -> Any:
 
 
 def _folder(context: dg.ComponentLoadContext) -> Path:
-    """The folder of the defs.yaml, or of the component.py."""
+    """Return the folder of the defs.yaml, or of the component.py."""
     path = context.path
     return path.parent if path.is_file() else path
 
 
-def _told(problem: Any, context: dg.ResolutionContext) -> str:
-    """A describe_error with file and line, which templates only show when they are rendered."""
+def _describe(problem: Any, context: dg.ResolutionContext) -> str:
+    """Describe a mistake with file and line; mistakes in templates only show when they are rendered."""
     path = [*context.path, *problem["loc"]]
     tree = context.source_position_tree
     place = f"{tree.lookup_closest_and_path(path, None)[0]}: " if tree else ""

@@ -1,4 +1,4 @@
-"""Plugins: what installed packages declare by entry point. A broken one names itself, and breaks nothing else."""
+"""Plugins: declarations of installed packages by entry point. A broken one is reported, and affects no other."""
 
 import logging
 from collections.abc import Collection
@@ -10,15 +10,15 @@ from embed_assets.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-_told = set[str]()  # warnings of this process
+_logged_warnings = set[str]()  # of this process
 
 
 class Declaration(Protocol):
-    """What a plugin declares: anything with a name."""
+    """A plugin's declaration: anything with a name."""
 
     @property
     def name(self) -> str:
-        """What it is called by, once among all of its kind."""
+        """Name, unique among all of its kind."""
         ...
 
 
@@ -27,75 +27,79 @@ T = TypeVar("T", bound=Declaration)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An entry point, or one name that it declares, that can't be used. `said` is the message for its user."""
+    """An entry point, or one name that it declares, that can't be used. `message` is for the user."""
 
     name: str
-    said: str
+    message: str
     cause: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins(Generic[T]):
-    """What was found in one group: good declarations by name, and what had to be left out."""
+    """The plugins of one group: good declarations by name, and broken ones."""
 
     good: dict[str, T] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
 
     def refuse_broken(self, name: str) -> None:
-        """Raises SettingsError with the cause where the plugin of this name is broken."""
+        """Raise SettingsError with the cause where the plugin of this name is broken."""
         for each in self.broken:
             if each.name == name and name not in self.good:
-                raise SettingsError(each.said) from each.cause
+                raise SettingsError(each.message) from each.cause
 
 
-def find_plugins(group: str, kind: type[T], *, taken: Collection[str] = ()) -> Plugins[T]:
+def find_plugins(group: str, kind: type[T], *, reserved_names: Collection[str] = ()) -> Plugins[T]:
     """Load the group's entry points: each a declaration of `kind`, or a list of them.
 
-    Never raises for what a plugin does: it is left out with a warning, once a process. A name in `taken`
-    stays ours; of a name that two plugins declare neither is used, for which one would be left to chance.
+    A broken plugin is left out with a warning, once per process, and never raises. Names in `reserved_names` are built
+    in; of a name that two plugins declare neither is used, because the choice would be arbitrary.
     """
-    found: Plugins[T] = Plugins()
+    plugins: Plugins[T] = Plugins()
     declarers: dict[str, str] = {}
     for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
-        for declared in _loaded(entry, kind, found.broken):
+        for declared in _loaded(entry, kind, plugins.broken):
             name, declarer = declared.name, _place(entry)
-            if name in taken:
-                said = f"{_noun(kind)} {name!r} of {declarer} is left out: embed-assets has one of that name. "
-                found.broken.append(Broken(name, f"{said}Rename it in its package, or uninstall {_package(entry)}."))
+            if name in reserved_names:
+                problem = f"{_noun(kind)} {name!r} of {declarer} is left out: embed-assets has one of that name. "
+                plugins.broken.append(
+                    Broken(name, f"{problem}Rename it in its package, or uninstall {_package(entry)}.")
+                )
             elif name in declarers:
-                found.good.pop(name, None)
-                said = f"{_noun(kind)} {name!r} is declared twice: by {declarers[name]} and by {declarer}. "
-                found.broken.append(Broken(name, f"{said}Neither is used: uninstall one of them, or rename it there."))
+                plugins.good.pop(name, None)
+                problem = f"{_noun(kind)} {name!r} is declared twice: by {declarers[name]} and by {declarer}. "
+                plugins.broken.append(
+                    Broken(name, f"{problem}Neither is used: uninstall one of them, or rename it there.")
+                )
             else:
-                found.good[name], declarers[name] = declared, declarer
-    for each in found.broken:
-        warn_once(each.said)
-    return found
+                plugins.good[name], declarers[name] = declared, declarer
+    for each in plugins.broken:
+        warn_once(each.message)
+    return plugins
 
 
-def warn_once(said: str) -> None:
-    """Log a warning that this process has not given yet."""
-    if said not in _told:
-        _told.add(said)
-        log.warning("%s", said)
+def warn_once(message: str) -> None:
+    """Log a warning, once per process."""
+    if message not in _logged_warnings:
+        _logged_warnings.add(message)
+        log.warning("%s", message)
 
 
 def _loaded(entry: EntryPoint, kind: type[T], broken: list[Broken]) -> list[T]:
     try:
         declared: Any = entry.load()
-    except (Exception, SystemExit) as error:  # a plugin's module may do anything at all as it is imported
-        told = f"{type(error).__name__}: {error}".rstrip(": .")
-        way_out = f"Update, repair or uninstall {_package(entry)}."
-        said = f"Plugin {entry.name!r} of {_place(entry)} can't be loaded: {told}. {way_out}"
-        broken.append(Broken(entry.name, said, error))
+    except (Exception, SystemExit) as error:  # a plugin's module may do anything when it is imported
+        cause = f"{type(error).__name__}: {error}".rstrip(": .")
+        hint = f"Update, repair or uninstall {_package(entry)}."
+        message = f"Plugin {entry.name!r} of {_place(entry)} can't be loaded: {cause}. {hint}"
+        broken.append(Broken(entry.name, message, error))
         return []
     each = list(declared) if isinstance(declared, (list, tuple)) else [declared]
     wrong = [one for one in each if not isinstance(one, kind) or not isinstance(one.name, str)]
     if not wrong:
         return each
-    found = f"{type(wrong[0]).__name__} {str(wrong[0])[:60]!r}"
-    said = f"Plugin {entry.name!r} of {_place(entry)} is no {kind.__name__} and no list of them, but {found}. "
-    broken.append(Broken(entry.name, f"{said}Correct it, or uninstall {_package(entry)}."))
+    actual = f"{type(wrong[0]).__name__} {str(wrong[0])[:60]!r}"
+    problem = f"Plugin {entry.name!r} of {_place(entry)} is no {kind.__name__} and no list of them, but {actual}. "
+    broken.append(Broken(entry.name, f"{problem}Correct it, or uninstall {_package(entry)}."))
     return []
 
 

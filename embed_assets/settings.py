@@ -80,7 +80,7 @@ class TableSettings(Section):
         if not named and any(getattr(self, name) for name in type(self).model_fields if name != "format"):
             raise ValueError("names columns but not the one that is embedded; add text, bytes or uri")
         if self.updated and not self.id:
-            raise ValueError("updated tells which rows are unchanged, but not which row is which; add id")
+            raise ValueError("updated needs id: without it a row can't be found again; add id")
         Allowed(None, self.allow)  # raises ValueError with the entry that is none
         return self
 
@@ -113,7 +113,7 @@ class SourceSettings(Section):
     )
     follow_links: bool = Field(
         default=False,
-        description="Read symbolic links to files outside the folder too; else these are set aside. Links to folders "
+        description="Read symbolic links to files outside the folder too; else these are quarantined. Links to folders "
         "are never followed.",
     )
     sidecar: str | None = Field(
@@ -265,17 +265,17 @@ class SpaceSettings(Section):
 
     queries: str | None = Field(
         default=None,
-        description="Judged queries: a JSONL file with query or query_file, and relevant or relevant_labels "
+        description="Labelled queries: a JSONL file with query or query_file, and relevant or relevant_labels "
         "(docs/queries.md).",
     )
     query_files: str | None = Field(
         default=None, description="Folder that query_file paths start from; unset: the folder of the query set."
     )
     min_recall: float = Field(
-        default=0.0, ge=0, le=1, description="Minimum recall@10 on the judged queries; below it, a warning."
+        default=0.0, ge=0, le=1, description="Minimum recall@10 on the labelled queries; below it, a warning."
     )
     min_ndcg: float = Field(
-        default=0.0, ge=0, le=1, description="Minimum nDCG@10 on the judged queries; below it, a warning."
+        default=0.0, ge=0, le=1, description="Minimum nDCG@10 on the labelled queries; below it, a warning."
     )
     promotion: Literal["automatic", "manual"] = Field(
         default="automatic",
@@ -378,7 +378,7 @@ class CheckSettings(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Maximum loss of nDCG@10 and recall@10 on the judged queries against what is live; above it, "
+        description="Maximum loss of nDCG@10 and recall@10 on the labelled queries against what is live; above it, "
         "promotion is blocked.",
     )
 

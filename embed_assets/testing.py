@@ -21,7 +21,7 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.canary_inputs import canary_payloads
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.errors import MediaError
-from embed_assets.media.decode_with_plugins import decode_added
+from embed_assets.media.decode_with_plugins import decode_with_plugin
 from embed_assets.media.detect import refine
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder import Decoder
@@ -210,7 +210,7 @@ class MediaContract(ABC):
 
     def test_it_is_found_by_its_entry_point(self, decoder: Decoder) -> None:
         plugins = decoder_plugins()
-        assert plugins.good.get(decoder.name) == decoder, [each.said for each in plugins.broken]
+        assert plugins.good.get(decoder.name) == decoder, [each.message for each in plugins.broken]
 
     def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
         for data in [*self.good(), *self.broken()]:
@@ -229,8 +229,8 @@ class MediaContract(ABC):
     def test_good_files_decode_in_a_process_of_their_own(self, decoder: Decoder) -> None:
         with Decoders() as decoders:
             for data in self.good():
-                found = decoders.run(decode_added, data, decoder=decoder.name, limits=Limits())
-                assert _content(found) == _content(decode_added(data, decoder=decoder.name, limits=Limits()))
+                found = decoders.run(decode_with_plugin, data, decoder=decoder.name, limits=Limits())
+                assert _content(found) == _content(decode_with_plugin(data, decoder=decoder.name, limits=Limits()))
 
     def test_several_threads_decode_the_same(self, decoder: Decoder) -> None:
         data = self.good()[0]
@@ -253,7 +253,7 @@ class MediaContract(ABC):
         for data in self.good():
             error = None
             try:
-                decode_added(data, decoder=decoder.name, limits=SMALL)
+                decode_with_plugin(data, decoder=decoder.name, limits=SMALL)
             except MediaError as raised:
                 error = raised
             assert error is not None and error.reason.startswith("too "), error

@@ -1,4 +1,4 @@
-"""Commands that are killed or told to end at random moments, and what the next one must then find and do.
+"""Commands that are killed or shown to end at random moments, and what the next one must then find and do.
 
 `python -m tests.kills FOLDER NUMBER [--daemon]` runs the harness on its own and prints a line a kill.
 """

@@ -83,12 +83,12 @@ def _default(field: FieldInfo) -> str:
 
 
 def _means(field: FieldInfo) -> str:
-    told = [field.description or ""]
+    parts = [field.description or ""]
     if bounds := _bounds(field):
-        told.append(f"({bounds})")
+        parts.append(f"({bounds})")
     if field.examples:
-        told.append("For example " + ", ".join(f"`{json.dumps(each)}`" for each in field.examples) + ".")
-    return " ".join(part for part in told if part).replace("|", "\\|")
+        parts.append("For example " + ", ".join(f"`{json.dumps(each)}`" for each in field.examples) + ".")
+    return " ".join(part for part in parts if part).replace("|", "\\|")
 
 
 def _bounds(field: FieldInfo) -> str:

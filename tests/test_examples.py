@@ -186,7 +186,7 @@ _SHOUT += 'spec = replace(builtin_specs()["pixels"], name="{name}")\n'
         ("a name of ours", {"shouting": _SHOUT.format(name="minilm")}, None),
     ],
 )
-def test_a_broken_plugin_is_told_of_in_the_pages_words(
+def test_a_broken_plugin_is_reported_in_the_pages_words(
     row: str,
     packages: dict[str, str],
     encoder: str | None,
@@ -194,7 +194,7 @@ def test_a_broken_plugin_is_told_of_in_the_pages_words(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("embed_assets.plugins._told", set())
+    monkeypatch.setattr("embed_assets.plugins._logged_warnings", set())
     for package, code in packages.items():
         entries = {"embed_assets.encoders": {"shout": f"{package}:spec"}}
         install(tmp_path, package, code, entries, monkeypatch)

@@ -37,7 +37,9 @@ def message(tmp_path: Path, text: str) -> str:
 
 def test_a_minimal_file_gets_the_defaults(tmp_path):
     settings = load_settings(written(tmp_path, GOOD))
-    assert (settings.shards, settings.compute.device, settings.index.vector_dtype) == (16, "auto", "float16")
+    assert settings.shards == 16
+    assert settings.compute.device == "auto"
+    assert settings.index.vector_dtype == "float16"
     assert settings.sources_of("text") == ["notes"]
 
 
@@ -63,15 +65,19 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
 def test_addresses_names_and_embedded_query_sets_are_left_alone(tmp_path):
     text = GOOD.replace("store: lake", "store: s3://bucket/lake") + "spaces: {text: {queries: 'embedded:docs'}}\n"
     settings = load_settings(written(tmp_path, text.replace("media/notes", "file:///media")))
-    assert (settings.store, settings.sources["notes"].uri) == ("s3://bucket/lake", "file:///media")
-    assert (settings.encoders["text"].model, settings.spaces["text"].queries) == ("minilm", "embedded:docs")
+    assert settings.store == "s3://bucket/lake"
+    assert settings.sources["notes"].uri == "file:///media"
+    assert settings.encoders["text"].model == "minilm"
+    assert settings.spaces["text"].queries == "embedded:docs"
 
 
 def test_an_environment_variable_overrides_one_key_and_leaves_its_neighbours(tmp_path, monkeypatch):
     text = GOOD + "compute: {device: cuda, readers: 7}\n"
     set_variables(monkeypatch, EMBED_ASSETS_COMPUTE__DEVICE="cpu", EMBED_ASSETS_SHARDS="4", COMPUTE__READERS="1")
     settings = load_settings(written(tmp_path, text))
-    assert (settings.compute.device, settings.compute.readers, settings.shards) == ("cpu", 7, 4)
+    assert settings.compute.device == "cpu"
+    assert settings.compute.readers == 7
+    assert settings.shards == 4
 
 
 def test_an_environment_variable_reaches_into_a_named_source(tmp_path, monkeypatch):
@@ -150,9 +156,14 @@ def test_every_key_can_be_set_by_the_environment(tmp_path, monkeypatch):
     }
     set_variables(monkeypatch, **variables)
     found = load_settings(written(tmp_path, GOOD))
-    assert (found.pool, found.key_prefix, found.owners, found.shards) == ("cuda_1", ["catalog"], ["team:search"], 3)
-    assert (found.maintenance.keep_hours, found.compute.budget) == (5, "10m")
-    assert (found.sources["notes"].table.text, found.sources["notes"].table.labels) == ("body", ["kind"])
+    assert found.pool == "cuda_1"
+    assert found.key_prefix == ["catalog"]
+    assert found.owners == ["team:search"]
+    assert found.shards == 3
+    assert found.maintenance.keep_hours == 5
+    assert found.compute.budget == "10m"
+    assert found.sources["notes"].table.text == "body"
+    assert found.sources["notes"].table.labels == ["kind"]
 
 
 def test_the_environment_counts_for_the_settings_that_a_store_was_built_with(tmp_path, monkeypatch):
@@ -163,4 +174,5 @@ def test_the_environment_counts_for_the_settings_that_a_store_was_built_with(tmp
     monkeypatch.setenv("EMBED_ASSETS_STORE", "elsewhere")
     found = saved_settings(store)
     assert found is not None
-    assert (found.compute.device, found.store) == ("cuda:1", settings.store)
+    assert found.compute.device == "cuda:1"
+    assert found.store == settings.store

@@ -49,15 +49,15 @@ class PlainEncoder(Encoder):
 
 def main(folder: Path) -> None:
     """Refresh and embed both sources; print the figures."""
-    told: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for source in ("warm", "hostile"):
         steps = Steps(settings(folder, source))
         steps.refresh(source)
         for encoder in steps.settings.encoders:
             steps.embed(steps.resolve(encoder).record)
-        told[source] = peak()
-        told["items"] = items(steps, source)
-    print(json.dumps(told))
+        measured[source] = peak()
+        measured["items"] = items(steps, source)
+    print(json.dumps(measured))
 
 
 def peak() -> int:

@@ -15,11 +15,11 @@ from embed_assets.store.versions import VersionRecord
 
 
 def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
-    """All checks of an encoder's index. They look at one table version; promotion reads their verdicts again."""
-    key = names.key(of=encoder, kind="index")
+    """Build all checks of an encoder's index. They read one table version; promotion reads their verdicts again."""
+    key = names.asset_key(encoder, "index")
 
     @dg.multi_asset_check(
-        name=names.named(f"{encoder}_index_checks"),
+        name=names.prefixed(f"{encoder}_index_checks"),
         specs=[
             dg.AssetCheckSpec(name=spec.name, asset=key, blocking=spec.blocking, description=spec.description)
             for spec in checks.ALL
@@ -40,7 +40,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
 
 
 def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> VersionRecord:
-    """The version that a run is about: its partition, or the current one. Raises StoreError where there is none."""
+    """Return the version of a run: its partition, or the current one. Raises StoreError where there is none."""
     current = steps.current_version(encoder)
     version = tags.get("dagster/partition") or (current.version if current else "any")
     return steps.version(VersionId(encoder, version))

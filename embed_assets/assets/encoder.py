@@ -24,7 +24,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     """`<encoder>_encoder`: the identity of everything that changes the vectors; its data version is that."""
 
     @dg.asset(
-        key=names.key(of=encoder, kind="encoder"),
+        key=names.asset_key(encoder, "encoder"),
         group_name=names.group(encoder),
         kinds={library_of(spec)},
         owners=names.settings.owners or None,
@@ -60,7 +60,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
 
 def library_of(spec: EncoderSpec) -> str:
-    """What an encoder runs on, by the badges of Dagster's UI; of a plugin only the language is known."""
+    """Return the badge of Dagster's UI for the library that an encoder runs on; "python" for a plugin's."""
     if spec.family == "embeddings_api":
         return "openai"
     if spec.family not in builtin_families() or spec.model.startswith(BUILTIN):
@@ -69,7 +69,7 @@ def library_of(spec: EncoderSpec) -> str:
 
 
 def register_version(instance: dg.DagsterInstance, names: Names, encoder: str, version: str) -> None:
-    """Make the version a partition key; a second time changes nothing."""
+    """Make the version a partition key; a second call changes nothing."""
     partitions = names.versions(encoder).name
     assert partitions is not None
     if not instance.has_dynamic_partition(partitions, version):

@@ -25,8 +25,8 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
     """`<encoder>_index`: one materialization is one candidate, at one version of the Lance table."""
 
     @dg.asset(
-        key=names.key(of=encoder, kind="index"),
-        deps=[names.key(of=encoder, kind="vectors")],
+        key=names.asset_key(encoder, "index"),
+        deps=[names.asset_key(encoder, "vectors")],
         partitions_def=names.versions(encoder),
         group_name=names.group(encoder),
         kinds={"lancedb"},
@@ -72,7 +72,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
 
 
 def _projection(table: Any) -> dict[str, Any]:
-    """Where the vectors lie, coloured by source and label."""
+    """Plot the vectors' projection, coloured by source or label."""
     sample = spread(table, ["vector", "source", "labels"], _POINTS)
     vectors = matrix(sample.column("vector").combine_chunks())
     taken = sample.select(["source", "labels"]).to_pylist()

@@ -40,7 +40,7 @@ _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", 
 def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     """`<source>_manifest`: which media items there are, by content hash; its data version is theirs."""
     settings = names.settings.sources[source]
-    key = names.key(of=source, kind="manifest")
+    key = names.asset_key(source, "manifest")
     means_of = {_READABLE: _READABLE_MEANS} | ({_MATCHED: _MATCHED_MEANS} if settings.sidecar else {})
 
     @dg.asset(
@@ -61,7 +61,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         land_upstream(context, steps, source)
         report = steps.refresh(source)
         save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
-        context.log.info(_told(report))
+        context.log.info(_summary(report))
         for each in report.out_of_reach:
             context.log.warning(each.told())
         if report.unmatched:
@@ -110,7 +110,7 @@ def _description(settings: SourceSettings) -> str:
     )
 
 
-def _told(report: RefreshReport) -> str:
+def _summary(report: RefreshReport) -> str:
     return (
         f"{report.items} items: {report.new} new, {report.edited} edited, {report.renamed} renamed, "
         f"{report.deleted} deleted, {sum(report.quarantined.values())} quarantined; {report.files_read} files read"
@@ -151,16 +151,16 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
 
 
 def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
-    """Some rows in the order of their keys, the quarantined first: they need a look."""
-    aside = table.filter(pc.equal(table["status"], "quarantined"))["key"].to_pylist()
-    well = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
-    keys = [*aside, *well][:_SHOWN]
+    """Return some rows by key, quarantined ones first: they need a look."""
+    quarantined = table.filter(pc.equal(table["status"], "quarantined"))["key"].to_pylist()
+    usable = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
+    keys = [*quarantined, *usable][:_SHOWN]
     found = {row["key"]: row for row in steps.manifest.of(source, keys)}
     return [dict(found[key]) for key in keys if key in found]
 
 
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
-    """Thumbnails evenly spread over the source; what can't be decoded is left out here.
+    """Decode thumbnails evenly spread over the source; skip what can't be decoded.
 
     Where no process to decode them can start there are no more: the manifest is as good without.
     """

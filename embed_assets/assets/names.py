@@ -22,24 +22,24 @@ _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_
 
 @dataclass(frozen=True)
 class Names:
-    """All names of one pipeline; two pipelines with different key prefixes share none."""
+    """Names of one pipeline in Dagster; two pipelines with different key prefixes share none."""
 
     settings: PipelineSettings
     spaces_of: Mapping[str, str]  # encoder → space
 
-    def key(self, *, of: str, kind: str) -> dg.AssetKey:
-        """`<prefix>/<of>_<kind>`: the lineage graph shows the last part alone."""
-        return dg.AssetKey([*self.settings.key_prefix, f"{of}_{kind}"])
+    def asset_key(self, owner: str, kind: str) -> dg.AssetKey:
+        """Return `<prefix>/<owner>_<kind>`: the lineage graph shows the last part alone."""
+        return dg.AssetKey([*self.settings.key_prefix, f"{owner}_{kind}"])
 
     @property
     def encoders_key(self) -> str:
         """Resource key of the pipeline's EncoderResource: `encoders`, after the key prefix."""
-        return self.named("encoders")
+        return self.prefixed("encoders")
 
     @property
     def store_key(self) -> str:
         """Resource key of the pipeline's StoreResource: `store`, after the key prefix."""
-        return self.named("store")
+        return self.prefixed("store")
 
     @property
     def resource_keys(self) -> set[str]:
@@ -48,52 +48,52 @@ class Names:
 
     @property
     def keys(self) -> list[dg.AssetKey]:
-        """All asset keys of the pipeline."""
-        manifests = [self.key(of=source, kind="manifest") for source in self.settings.sources]
+        """Asset keys of the pipeline."""
+        manifests = [self.asset_key(source, "manifest") for source in self.settings.sources]
         kinds = ("encoder", "vectors", "index")
-        of_encoders = [self.key(of=encoder, kind=kind) for encoder in self.spaces_of for kind in kinds]
-        return [*manifests, *of_encoders, *(self.key(of=space, kind="serving") for space in self.spaces)]
+        of_encoders = [self.asset_key(encoder, kind) for encoder in self.spaces_of for kind in kinds]
+        return [*manifests, *of_encoders, *(self.asset_key(space, "serving") for space in self.spaces)]
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:
-        """Keys of all checks of the pipeline."""
-        indices = [self.key(of=encoder, kind="index") for encoder in self.spaces_of]
+        """Keys of the pipeline's checks."""
+        indices = [self.asset_key(encoder, "index") for encoder in self.spaces_of]
         return [dg.AssetCheckKey(index, spec.name) for index in indices for spec in checks.ALL]
 
-    def named(self, name: str) -> str:
-        """A job's, sensor's, resource's or partition set's name, unique to the pipeline."""
+    def prefixed(self, name: str) -> str:
+        """Prefix the name of a job, sensor, resource or partitions definition: unique to the pipeline."""
         return "_".join([*self.settings.key_prefix, name])
 
     def group(self, encoder: str) -> str:
-        """The group of an encoder's assets: its space."""
-        return self.named(self.spaces_of[encoder])
+        """Return the group of an encoder's assets: its space."""
+        return self.prefixed(self.spaces_of[encoder])
 
     @cached_property
     def source_group(self) -> str:
-        """The group of the manifests."""
-        return self.named("sources")
+        """Group of the manifests."""
+        return self.prefixed("sources")
 
     def encoders_of(self, space: str) -> list[str]:
-        """Encoders that make vectors for a space, in the settings' order."""
+        """Return the encoders of a space, in the settings' order."""
         return [encoder for encoder, found in self.spaces_of.items() if found == space]
 
     @property
     def spaces(self) -> list[str]:
-        """All spaces."""
+        """Spaces of the pipeline."""
         return list(dict.fromkeys(self.spaces_of.values()))
 
     def versions(self, encoder: str) -> dg.DynamicPartitionsDefinition:
-        """Partitions by encoder version; a new version is a new key."""
-        return dg.DynamicPartitionsDefinition(name=self.named(f"{encoder}_versions"))
+        """Return the partitions by encoder version; a new version is a new key."""
+        return dg.DynamicPartitionsDefinition(name=self.prefixed(f"{encoder}_versions"))
 
-    def grid(self, encoder: str) -> dg.MultiPartitionsDefinition:
-        """Partitions by encoder version and shard."""
+    def version_shard_partitions(self, encoder: str) -> dg.MultiPartitionsDefinition:
+        """Return the partitions by encoder version and shard."""
         shards = dg.StaticPartitionsDefinition(shard_names(self.settings.shards))
         return dg.MultiPartitionsDefinition({VERSION: self.versions(encoder), SHARD: shards})
 
 
 def shards_by_version(keys: Iterable[str]) -> dict[str, set[str]]:
-    """The partitions of a run on the grid, sorted out: version → shards."""
+    """Group a run's multi-partition keys: version → shards."""
     found: dict[str, set[str]] = {}
     for key in keys:
         if not isinstance(key, dg.MultiPartitionKey):
@@ -105,18 +105,18 @@ def shards_by_version(keys: Iterable[str]) -> dict[str, set[str]]:
 
 
 def grid_range(version: str, shards: int) -> dict[str, str]:
-    """Run tags that select all shards of one version."""
+    """Build run tags that select all shards of one version."""
     names = shard_names(shards)
     return {_FIRST: f"{names[0]}|{version}", _LAST: f"{names[-1]}|{version}"}
 
 
 def is_automatic(tags: Mapping[str, str]) -> bool:
-    """Whether a run was started by a sensor, a schedule or a condition rather than by a person."""
+    """Return whether a sensor, schedule or condition started a run, rather than a person."""
     return AUTOMATIC.items() <= dict(tags).items()
 
 
 def versions_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """The encoder versions that a run's partition tags name, of those `known`, in their order."""
+    """Return the encoder versions that a run's partition tags name, among those `known`, in their order."""
     first = tags.get(_PARTITION) or tags.get(_FIRST)
     if first is None:
         return []
@@ -128,21 +128,21 @@ def versions_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:
 
 
 def all_shards_of_run(tags: Mapping[str, str], shards: int) -> bool:
-    """Whether a run's partition tags select every shard of their versions."""
+    """Return whether a run's partition tags select every shard of their versions."""
     ends = [tags.get(name, "").rpartition("|")[0] for name in (_FIRST, _LAST)]
     names = shard_names(shards)
     return ends == [names[0], names[-1]] or (len(names) == 1 and tags.get(_PARTITION, "").startswith(f"{names[0]}|"))
 
 
 def known_versions(names: Names, encoder: str, instance: dg.DagsterInstance) -> list[str]:
-    """Versions that are partition keys, in the order in which they were registered."""
+    """Return the versions that are partition keys, in the order of registration."""
     partitions = names.versions(encoder).name
     assert partitions is not None
     return list(instance.get_dynamic_partitions(partitions))
 
 
 def forget_version(instance: dg.DagsterInstance, names: Names, version: VersionId) -> None:
-    """Take a retired version's partition key back; what was materialized stays in Dagster's history."""
+    """Remove a retired version's partition key; its materializations stay in Dagster's history."""
     partitions = names.versions(version.encoder).name
     assert partitions is not None
     if instance.has_dynamic_partition(partitions, version.version):

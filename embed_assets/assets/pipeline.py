@@ -39,7 +39,7 @@ def build_definitions(
     jobs: Mapping[str, EncoderJobs] | None = None,
     upkeep: UpkeepJobs | None = None,
 ) -> dg.Definitions:
-    """Assets, checks, jobs, schedules, sensors and resources of a pipeline; merges with a host's own definitions.
+    """Build assets, checks, jobs, schedules, sensors and resources of a pipeline; they merge with a host's own.
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
     `build_jobs` and `build_upkeep_jobs`. Schedules and sensors are off until switched on in the UI; with
@@ -61,7 +61,7 @@ def build_definitions(
 
 
 def build_embedding_assets(settings: PipelineSettings, *, until: Until = "serving") -> list[dg.AssetsDefinition]:
-    """The assets alone. `until="vectors"` leaves out indices and pointers, `"index"` the pointers.
+    """Build the assets alone. `until="vectors"` leaves out indices and pointers, `"index"` the pointers.
 
     They need the resources of `build_resources`; the jobs of `build_jobs` need all of them.
     """
@@ -72,7 +72,7 @@ def build_embedding_assets(settings: PipelineSettings, *, until: Until = "servin
 def build_index_checks(
     settings: PipelineSettings, *, encoders: Iterable[str] | None = None
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks alone, of all or some encoders' indices. They need the resources of `build_resources`.
+    """Build the checks alone, of all or some encoders' indices. They need the resources of `build_resources`.
 
     Of a Lance table that no pipeline made, `build_recall_check` in recall_check.py measures the index.
     """
@@ -83,7 +83,7 @@ def build_index_checks(
 def build_resources(
     settings: PipelineSettings, *, encoders: EncoderResource | None = None, store: StoreResource | None = None
 ) -> dict[str, dg.ConfigurableResource[Any]]:
-    """`encoders` and `store` under the pipeline's keys: its key prefix goes before them."""
+    """Build the resources `encoders` and `store`, under keys with the pipeline's prefix."""
     names = Names(settings, {})
     return {
         names.encoders_key: encoders or EncoderResource.from_settings(settings.compute),
@@ -92,10 +92,10 @@ def build_resources(
 
 
 def build_names(settings: PipelineSettings) -> tuple[Names, dict[str, EncoderSpec]]:
-    """Names and encoder specs of a pipeline. Reads model configs, never weights; warns of extras that lack."""
+    """Build names and encoder specs. Reads model configs, never weights; warns of missing extras."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
-    for said in filter(None, map(lacking, specs.values())):
-        warn_once(f"{said}. Its assets load without it, its runs need it.")
+    for message in filter(None, map(lacking, specs.values())):
+        warn_once(f"{message}. Its assets load without it, its runs need it.")
     return Names(settings, {name: spec.space for name, spec in specs.items()}), specs
 
 

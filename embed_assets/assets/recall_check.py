@@ -33,7 +33,7 @@ def build_recall_check(
     name: str = "ann_recall",
     blocking: bool = True,
 ) -> dg.AssetChecksDefinition:
-    """Recall@k of a table's ANN index, asked as `nprobes` and `refine_factor` say; unset: LanceDB's defaults.
+    """Build a check of recall@k of a table's ANN index at `nprobes` and `refine_factor`; unset: LanceDB's defaults.
 
     The queries lie halfway between rows and one of their k nearest: near what is in the table, never a row of it,
     which would find itself. `distance` is the index's: cosine, l2 or dot. Needs no resource.
@@ -57,7 +57,7 @@ def build_recall_check(
 
 @dataclass(frozen=True)
 class _Index:
-    """A table's ANN index, and how it is asked."""
+    """A table's ANN index with its search parameters."""
 
     table: Any
     column: str
@@ -67,12 +67,12 @@ class _Index:
     refine_factor: int | None
 
     def queries(self, count: int) -> list[np.ndarray]:
-        """Points halfway between rows that are evenly spread over the table, and their k-th nearest."""
+        """Return points halfway between rows that are evenly spread over the table, and their k-th nearest distance."""
         rows = self._vectors(spread(self.table, [self.column], count))
         return [(row + self._vectors(self._exact(row))[-1]) / 2 for row in rows]
 
     def recall(self, query: np.ndarray) -> float:
-        """Share of the k nearest that the index finds; a row counts that is as near as the exact k-th."""
+        """Measure the share of the k nearest that the index finds; ties with the exact k-th count."""
         found = self._search(query)
         found = found.nprobes(self.nprobes) if self.nprobes else found
         found = found.refine_factor(self.refine_factor) if self.refine_factor else found

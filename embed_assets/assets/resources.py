@@ -38,15 +38,15 @@ class EncoderResource(dg.ConfigurableResource):
 
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
-        """The resource that a pipeline's compute settings describe."""
+        """Build the resource from a pipeline's compute settings."""
         return cls(**settings.model_dump())
 
     def run_budget(self) -> RunBudget | None:
-        """What a run may spend, its clock started; None where that is not bounded."""
+        """Start the budget of a run; None where it has none."""
         return RunBudget.parse(self.budget) if self.budget else None
 
     def compute(self) -> ComputeSettings:
-        """As settings, validated."""
+        """Return the validated compute settings."""
         names = ComputeSettings.model_fields
         return ComputeSettings(**{name: getattr(self, name) for name in names})
 
@@ -54,30 +54,30 @@ class EncoderResource(dg.ConfigurableResource):
 class StoreResource(dg.ConfigurableResource):
     """Where the LanceDB store is. Options are fsspec's; leave secrets to the environment.
 
-    Tags each run with its process, so that a dead one can be told from one that works.
+    Tags each run with its process, so that dead ones can be ended.
     """
 
     uri: str
     storage_options: dict[str, Any] = Field(default_factory=dict)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Called by Dagster in every process of a run."""
+        """Tag the run with its process; Dagster calls this in every process of a run."""
         if context.run is not None and context.instance is not None:
             tag_run(context.instance, context.run)
 
     @classmethod
     def from_settings(cls, settings: PipelineSettings) -> "StoreResource":
-        """The resource that a pipeline's settings describe."""
+        """Build the resource from a pipeline's settings."""
         return cls(uri=settings.store, storage_options=settings.storage_options)
 
 
 def encoders_of_run(names: Names, resources: Any) -> EncoderResource:
-    """The pipeline's own EncoderResource, among a run's `context.resources`."""
+    """Return the pipeline's EncoderResource among a run's `context.resources`."""
     return getattr(resources, names.encoders_key)
 
 
 def make_steps(names: Names, resources: Any) -> Steps:
-    """The pipeline's steps, with what a run's `context.resources` say in place of the settings."""
+    """Build the pipeline's steps with a run's resources in place of the settings' compute and store."""
     store: StoreResource = getattr(resources, names.store_key)
     changed = {
         "compute": encoders_of_run(names, resources).compute(),

@@ -25,9 +25,9 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
     encoders_of = names.encoders_of(space)
 
     @dg.asset(
-        key=names.key(of=space, kind="serving"),
-        deps=[names.key(of=encoder, kind="index") for encoder in encoders_of],
-        group_name=names.named(space),
+        key=names.asset_key(space, "serving"),
+        deps=[names.asset_key(encoder, "index") for encoder in encoders_of],
+        group_name=names.prefixed(space),
         kinds={"lancedb"},
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
@@ -52,7 +52,7 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
 
 
 def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: str) -> Pointer:
-    """A person's run of a version promotes it. All else does what the settings allow, of that version or all kept."""
+    """Promote the version of a person's run; any other run does what the settings allow."""
     if "dagster/partition" not in tags:  # "Materialize all", say: it is no word for a version that is held
         return serve_kept(steps, encoders, by=by)
     record = _record(steps, encoders, tags["dagster/partition"])
@@ -60,20 +60,20 @@ def _moved(steps: Steps, encoders: list[str], tags: Mapping[str, str], *, by: st
 
 
 def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
-    """The version that a run is about, of whichever encoder of the space. Raises StoreError where there is none."""
+    """Return the version of a run, of any encoder of the space. Raises StoreError where there is none."""
     versions = steps.store.versions
     own = next((name for name in encoders if versions.get(VersionId(name, version)) is not None), encoders[0])
     return steps.version(VersionId(own, version))
 
 
 def serving_event(names: Names, pointer: Pointer) -> dg.AssetMaterialization:
-    """A move of a pointer that its asset did not make, as the UI shows it on the asset."""
-    key = names.key(of=pointer.space, kind="serving")
+    """Build the event for a pointer's move that its asset did not make."""
+    key = names.asset_key(pointer.space, "serving")
     return dg.AssetMaterialization(key, metadata=_metadata(pointer), tags={_DATA_VERSION: _serves(pointer)})
 
 
 def _serves(pointer: Pointer) -> str:
-    """The data version: the release that serves."""
+    """Return the data version: the live release's key."""
     return pointer.live.key if pointer.live else "nothing"
 
 

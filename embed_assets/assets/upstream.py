@@ -12,36 +12,36 @@ from embed_assets.settings import PipelineSettings, SourceSettings
 
 
 def upstream_key(settings: SourceSettings) -> dg.AssetKey | None:
-    """The key of a source's asset: the host's, so no prefix of the pipeline goes before it."""
+    """Return the key of a source's asset: the host's, so without the pipeline's prefix."""
     return dg.AssetKey.from_user_string(settings.asset) if settings.asset else None
 
 
 def upstream_of(settings: PipelineSettings, source: str) -> list[dg.AssetKey]:
-    """What the manifest of a source depends on."""
+    """Return the dependencies of a source's manifest."""
     key = upstream_key(settings.sources[source])
     return [] if key is None else [key]
 
 
 def upstream_made(settings: SourceSettings, instance: dg.DagsterInstance) -> str:
-    """When a source's asset was last materialized, in seconds since the epoch; "" where it never was, or is none."""
+    """Return when a source's asset was last materialized, in seconds since the epoch; "" if never, or without asset."""
     key = upstream_key(settings)
     event = None if key is None else instance.get_latest_materialization_event(key)
     return "" if event is None else f"{event.timestamp:.6f}"
 
 
 def news_of_upstream(names: Names, source: str, instance: dg.DagsterInstance) -> str:
-    """When a source's asset was materialized, if its manifest is not made from that; else "".
+    """Return when a source's asset was materialized, if its manifest is older; else "".
 
     A manifest's own time would not tell: the asset may be materialized while the manifest is being made.
     """
     made = upstream_made(names.settings.sources[source], instance)
-    event = instance.get_latest_materialization_event(names.key(of=source, kind="manifest")) if made else None
+    event = instance.get_latest_materialization_event(names.asset_key(source, "manifest")) if made else None
     seen = event.asset_materialization.metadata.get(UPSTREAM) if event and event.asset_materialization else None
     return "" if seen is not None and seen.value == made else made
 
 
 def land_upstream(context: dg.AssetExecutionContext, steps: Steps, source: str) -> None:
-    """Bring what is landed of a source's asset up to date; nothing for a source that has a uri.
+    """Land the value of a source's asset; does nothing for a source with a uri.
 
     Where the asset is not defined in this code location, which is so at the command line, what was landed before is
     left as it is. Raises SourceError where the asset's value can't be loaded, or is no table.
@@ -64,13 +64,13 @@ def land_upstream(context: dg.AssetExecutionContext, steps: Steps, source: str) 
 
 
 def _is_defined(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
-    """Whether the asset is more than a name: Dagster makes a stub for a key that nothing defines."""
+    """Return whether the asset is defined: Dagster makes a stub for a key that nothing defines."""
     layer = context.job_def.asset_layer
     return layer.has(key) and not layer.get(key).assets_def.is_auto_created_stub
 
 
 def _value(context: dg.AssetExecutionContext, key: dg.AssetKey, loader: dg.AssetValueLoader) -> Any:
-    """The value, through the asset's IO manager; of a partitioned asset each materialized partition's, by its key."""
+    """Load the asset's value through its IO manager; of a partitioned asset every materialized partition, by key."""
     partitions = context.job_def.asset_layer.get(key).partitions_def
     try:
         if partitions is None:

@@ -26,12 +26,12 @@ _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
 
 def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
     """`<encoder>_vectors`: one row a segment, written whole item by whole item."""
-    sources = [names.key(of=source, kind="manifest") for source in names.settings.sources_of(encoder)]
+    sources = [names.asset_key(source, "manifest") for source in names.settings.sources_of(encoder)]
 
     @dg.asset(
-        key=names.key(of=encoder, kind="vectors"),
-        deps=[*sources, names.key(of=encoder, kind="encoder")],
-        partitions_def=names.grid(encoder),
+        key=names.asset_key(encoder, "vectors"),
+        deps=[*sources, names.asset_key(encoder, "encoder")],
+        partitions_def=names.version_shard_partitions(encoder),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=names.group(encoder),
         kinds={"lancedb", library_of(spec)},
@@ -53,7 +53,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         for version, shards in shards_by_version(context.partition_keys).items():
             record = steps.version(VersionId(encoder, version))
             report = steps.embed(record, shards=shards, budget=budget)
-            context.log.info(_told(report))
+            context.log.info(_summary(report))
             shared = _shared_metadata(steps, record, report)
             rows = _rows_by_shard(steps, record)
             for shard in sorted(shards - report.left.keys()):
@@ -69,13 +69,13 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
 
 def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], budget: RunBudget) -> None:
-    """A budget ended the run: the shards that are complete count as materialized, the run does not."""
+    """End a run whose budget is exhausted: complete shards count as materialized, the run fails."""
     for key, metadata in done.items():
         context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
     raise budget.exhausted_error()
 
 
-def _told(report: EmbedReport) -> str:
+def _summary(report: EmbedReport) -> str:
     outcomes = ", ".join(f"{report.total(name)} {name}" for name in ("embedded", "reused", "unchanged", "quarantined"))
     return f"version {report.version}: {outcomes}, {report.total('deleted')} deleted; {report.seconds:.1f} s"
 
@@ -92,7 +92,7 @@ def _shard_metadata(report: EmbedReport, shard: str, rows: int) -> dict[str, Any
 
 
 def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -> dict[str, Any]:
-    """What is said of the whole run, on each of its partitions."""
+    """Build the metadata of the whole run, for each of its partitions."""
     table = steps.vectors(record).open()
     assert table is not None
     names = ("segments_encoded", "segments_reused", "commits")

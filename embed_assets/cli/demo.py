@@ -40,14 +40,14 @@ def command(home: str) -> None:
 def _search(search: DemoSearch, settings: PipelineSettings, console: PlainConsole) -> None:
     searcher = Searcher(settings.store, compute=settings.compute, limits=settings.limits)
     if search.words is not None:
-        asked: str | bytes = search.words
+        search_input: str | bytes = search.words
         title = f"{search.title}: {search.words}"
     else:
         picture = _picture(search, settings)
-        asked = picture.read_bytes()
+        search_input = picture.read_bytes()
         title = f"{search.title}: {search.source}/{picture.name}"
     console.print()
-    print_hits(title, searcher.search(asked, space=search.space, k=4), console)
+    print_hits(title, searcher.search(search_input, space=search.space, k=4), console)
 
 
 def _picture(search: DemoSearch, settings: PipelineSettings) -> Path:

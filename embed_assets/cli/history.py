@@ -34,7 +34,7 @@ _CHECK_FIGURES = (
 
 
 def _word(kind: str) -> str:
-    """A kind of event as its command is called: rollback."""
+    """Spell a kind of event as its command: rollback."""
     return kind.replace(" ", "")
 
 
@@ -76,22 +76,22 @@ def _what(event: Mapping[str, Any]) -> str:
 def _figures(event: Mapping[str, Any]) -> str:
     if "checks" in event:
         return _checks(event["checks"], by=event.get("by"))
-    told = event | event.get("spent", {}) | ({"left": sum(event["left"].values())} if event.get("left") else {})
-    shown = [(name, told.get(name)) for name in _FIGURES.get(event["kind"], ())]
+    figures = event | event.get("spent", {}) | ({"left": sum(event["left"].values())} if event.get("left") else {})
+    shown = [(name, figures.get(name)) for name in _FIGURES.get(event["kind"], ())]
     return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in shown if value)
 
 
 def _checks(checks: Mapping[str, Mapping[str, Any]], *, by: str | None) -> str:
     failed = [name for name, figures in checks.items() if not figures["passed"]]
-    told = [f"{len(checks) - len(failed)} of {len(checks)} checks passed"]
-    told += [f"failed: {', '.join(failed)}"] if failed else []
+    parts = [f"{len(checks) - len(failed)} of {len(checks)} checks passed"]
+    parts += [f"failed: {', '.join(failed)}"] if failed else []
     figures = [
         f"{label} {_number(checks[check][name])}"
         for check, name, label in _CHECK_FIGURES
         if name in checks.get(check, ()) and not checks[check].get("exact")
     ]
-    told += [", ".join(figures)] if figures else []
-    return "; ".join(told + ([f"by {by}"] if by else []))
+    parts += [", ".join(figures)] if figures else []
+    return "; ".join(parts + ([f"by {by}"] if by else []))
 
 
 def _number(value: Any) -> str:

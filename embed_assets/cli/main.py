@@ -41,7 +41,7 @@ class _Commands(click.Group):
         return importlib.import_module(f"embed_assets.cli.{cmd_name}").command
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
-        """As click has it; without arguments it is the process's own command, which signals end."""
+        """Run as click does; without arguments as the process's own command, which signals end."""
         if args is None:
             signals.end_on_signals()
             let_everything_print()
@@ -59,10 +59,10 @@ class _Commands(click.Group):
         except Exception as error:
             from embed_assets.cli.shared.machine_errors import explained
 
-            said = explained(error)
-            if said is None:
+            message = explained(error)
+            if message is None:
                 raise
-            raise click.ClickException(harmless(said, lines=True)) from error
+            raise click.ClickException(harmless(message, lines=True)) from error
         except KeyboardInterrupt:
             say(signals.SAID, err=True)
             ctx.exit(signals.exit_code())

@@ -7,7 +7,7 @@ from embed_assets.cli.shared.dagster_records import forget_partition, tell_moved
 from embed_assets.cli.shared.move_pointer import by
 from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
 from embed_assets.cli.shared.plain_output import say, say_json
-from embed_assets.cli.shared.status_tables import Progress
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.store.upkeep.maintenance import MaintenanceReport
 
 
@@ -35,10 +35,10 @@ def command(seconds: float | None, store: str, as_json: bool) -> None:
     if as_json:
         say_json(report.figures())
         return
-    say(_told(report, short_path(steps.store.uri)))
+    say(_summary(report, short_path(steps.store.uri)))
 
 
-def _told(report: MaintenanceReport, store: str) -> str:
+def _summary(report: MaintenanceReport, store: str) -> str:
     done = [
         f"{what} {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
         for what, tables in (
@@ -54,9 +54,9 @@ def _told(report: MaintenanceReport, store: str) -> str:
         done.append(f"removed {removed} old table versions ({report.bytes_removed / 1e6:,.1f} MB)")
     if report.untagged:
         done.append(f"released {len(report.untagged)} releases that nothing needs")
-    told = f"{', '.join(done) or 'nothing to do'} ({report.seconds:.1f} s)."
+    line = f"{', '.join(done) or 'nothing to do'} ({report.seconds:.1f} s)."
     if report.left or report.skipped:
-        told += f" Left: {len(report.left) + len(report.skipped)}; again: embed-assets maintain --store {store}"
+        line += f" Left: {len(report.left) + len(report.skipped)}; again: embed-assets maintain --store {store}"
     else:
-        told += f" Next: embed-assets status --store {store}"
-    return told[0].upper() + told[1:]
+        line += f" Next: embed-assets status --store {store}"
+    return line[0].upper() + line[1:]

@@ -9,8 +9,8 @@ from embed_assets.cli.shared.chosen_settings import chosen_settings
 from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.cli.shared.plan_tables import print_plan
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_outcome import apply, parsed_budget, print_outcome
-from embed_assets.cli.shared.status_tables import Progress
 from embed_assets.pipeline.plan_report import PipelinePlan, plan_pipeline
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
@@ -43,14 +43,14 @@ def command(
     accept_deletions: bool,
     details: bool,
 ) -> None:
-    """Show what `embed-assets run` would do: items by what became of them, their cost, why, and the gate.
+    """Show what `embed-assets run` would do: items by class, their cost, why, and the gate.
 
     Without MEDIA and --settings it plans the pipeline that the store was built with. The manifests are
     brought up to date for it, which reads new and changed files; nothing is encoded, registered or
     promoted, but for a sample, of which nothing is written. Then, on a terminal, it asks whether to run.
     """
-    told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
-    settings = chosen_settings(media, settings_file, store, **told)
+    options = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
+    settings = chosen_settings(media, settings_file, store, **options)
     budget = budget or settings.compute.budget
     run_budget = parsed_budget(budget)
     plan = _planned(settings, sample=sample or 0, quiet=as_json)
@@ -72,7 +72,7 @@ def _planned(settings: PipelineSettings, *, sample: int, quiet: bool) -> Pipelin
 
 
 def _agreed(settings: PipelineSettings, plan: PipelinePlan) -> bool:
-    """Ask until the answer is yes or no."""
+    """Ask for yes or no until the answer is one."""
     while True:
         choices = click.Choice(_ANSWERS, case_sensitive=False)
         answer = click.prompt(_QUESTION, type=choices, show_choices=False, default="n")[0]

@@ -25,7 +25,7 @@ def command(name: str, version: str | None, store: str, as_json: bool) -> None:
 
 
 def _record(steps: Steps, name: str, version: str | None) -> VersionRecord:
-    """The version that is meant."""
+    """Return the version that SPACE or ENCODER names."""
     known = all_versions(steps)
     own = [record for record in known if record.encoder == name] or [r for r in known if r.spec.space == name]
     if not own:

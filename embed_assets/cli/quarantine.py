@@ -1,4 +1,4 @@
-"""embed-assets quarantine: the items that are not in the index, each with why."""
+"""embed-assets quarantine: the items that are not in the index, each with its reason."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from embed_assets.pipeline.quarantined_items import Quarantined, quarantined
 @store_option
 @json_option
 def command(source: str | None, limit: int, store: str, as_json: bool) -> None:
-    """List the items that were set aside, or that no encoder takes: their names, and why.
+    """List the items that are quarantined, or that no encoder takes, each with its reason.
 
     They are tried again when their bytes change, or by embed-assets retry.
     """
@@ -36,15 +36,15 @@ def command(source: str | None, limit: int, store: str, as_json: bool) -> None:
     if len(found) > limit:
         say(f"… and {len(found) - limit:,} more. All: --limit {len(found)}, or --json.")
     if not found:
-        say("Nothing is set aside: every item that is known is in the index, or waits for the next run.")
+        say("Nothing is quarantined: every known item is in the index, or waits for the next run.")
         return
     counts = ", ".join(f"{count:,} {reason}" for reason, count in Counter(each.reason for each in found).most_common())
     say(f"{len(found):,} {'item' if len(found) == 1 else 'items'}: {counts}.")
-    say(f"Once they or the settings are mended: embed-assets retry --store {short_path(steps.store.uri)}")
+    say(f"After fixing them or the settings: embed-assets retry --store {short_path(steps.store.uri)}")
 
 
 def _lines(items: Sequence[Quarantined]) -> list[str]:
-    """An item a line, since names and reasons are as long as they are."""
+    """Format one item per line: names and reasons have any length."""
     return [
         f"{each.source}/{each.key}: {each.reason}"
         + (f": {each.detail}" if each.detail else "")

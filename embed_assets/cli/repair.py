@@ -12,7 +12,7 @@ from embed_assets.cli.shared.plain_output import say, say_json
 @store_option
 @json_option
 def command(store: str, as_json: bool) -> None:
-    """Restore damaged tables to their latest version that can be read; what has none is made anew by the next run.
+    """Restore damaged tables to their latest readable version; the next run rebuilds one that has none.
 
     Nothing is deleted: what can't be read stays in the store under a name that ends in "damaged".
     """

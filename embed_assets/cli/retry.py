@@ -1,4 +1,4 @@
-"""embed-assets retry: what was set aside is tried again by the next run."""
+"""embed-assets retry: the next run tries quarantined items again."""
 
 import click
 
@@ -10,7 +10,7 @@ from embed_assets.cli.shared.plain_output import say, say_json
 @store_option
 @json_option
 def command(store: str, as_json: bool) -> None:
-    """Have the next run try everything that was set aside, though its bytes did not change.
+    """Have the next run try all quarantined items again, though their bytes did not change.
 
     After a limit of the settings was raised, say. What could not be read at all is tried at every run anyway.
     """
@@ -21,4 +21,4 @@ def command(store: str, as_json: bool) -> None:
     elif items:
         say(f"{items} to be tried again. Next: embed-assets run --store {short_path(steps.store.uri)}")
     else:
-        say("Nothing is set aside.")
+        say("Nothing is quarantined.")

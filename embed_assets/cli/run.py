@@ -30,8 +30,8 @@ def command(
     Run again, it does only what changed. Without MEDIA and --settings it runs the pipeline that the
     store was built with.
     """
-    told = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
-    settings = chosen_settings(media, settings_file, store, **told)
+    options = {"offline": offline, "accept_deletions": accept_deletions, "quiet": as_json}
+    settings = chosen_settings(media, settings_file, store, **options)
     run_budget = parsed_budget(budget or settings.compute.budget)
     outcome = apply(settings, quiet=as_json, budget=run_budget)
     if as_json:

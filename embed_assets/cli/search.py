@@ -1,4 +1,4 @@
-"""embed-assets search: ask the spaces that serve, in words or with a picture."""
+"""embed-assets search: search the live spaces by words, a picture, sound or video."""
 
 import difflib
 from collections import Counter
@@ -43,8 +43,11 @@ def command(
             raise SettingsError(f"The {name} is not UTF-8. Check the encoding of the terminal or script it comes from.")
     steps = steps_of(store)
     searcher = Searcher(steps.store, compute=steps.settings.compute, limits=steps.settings.limits)
-    asked: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
-    found = {name: searcher.search(asked, space=name, k=k, label=label) for name in _spaces(searcher, asked, space)}
+    search_input: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
+    found = {
+        name: searcher.search(search_input, space=name, k=k, label=label)
+        for name in _spaces(searcher, search_input, space)
+    }
     if label is not None and not any(found.values()):
         _refuse_unknown_label(searcher, label, found)
     if as_json:
@@ -65,7 +68,7 @@ def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[s
 
 
 def _is_text(query: str) -> bool:
-    """Bytes of a command line that are not UTF-8 arrive as lone surrogates."""
+    """Return whether an argument is text: bytes that are not UTF-8 arrive as lone surrogates."""
     try:
         query.encode()
     except UnicodeEncodeError:
@@ -74,7 +77,7 @@ def _is_text(query: str) -> bool:
 
 
 def _refuse_unknown_label(searcher: Searcher, label: str, spaces: Iterable[str]) -> None:
-    """Nothing was found with a label: which labels there are, unless it is one of them."""
+    """Raise an error with the labels that there are, unless `label` is one of them."""
     known = Counter[str]()
     for space in spaces:
         known.update(searcher.labels(space))

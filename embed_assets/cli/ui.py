@@ -36,7 +36,7 @@ def command(port: int, host: str, store: str) -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    """`dagster dev` and its processes until it ends, or with this one: it takes its time over a signal."""
+    """Run `dagster dev` and its processes until they end, or this process does."""
     process = subprocess.Popen(arguments, start_new_session=True)
     try:
         code = process.wait()

@@ -39,7 +39,7 @@ def encoder_specs() -> dict[str, EncoderSpec]:
 
 def encoder_plugins() -> Plugins[EncoderSpec]:
     """What entry points of `embed_assets.encoders` declare: an EncoderSpec each, or a list of them."""
-    return find_plugins(ENTRY_POINTS, EncoderSpec, taken=builtin_specs())
+    return find_plugins(ENTRY_POINTS, EncoderSpec, reserved_names=builtin_specs())
 
 
 def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -> EncoderSpec:
@@ -137,7 +137,7 @@ def _unknown(
     error = UnknownEncoderError(model, known)
     way_out = f"Families: {_recognised_models()}; for another, name its class in `family`."
     broken = plugins.broken if plugins else []
-    perhaps = f" It may be of a plugin that is left out: {' '.join(each.said for each in broken)}" if broken else ""
+    perhaps = f" It may be of a plugin that is left out: {' '.join(each.message for each in broken)}" if broken else ""
     error.args = (f"{error} {model!r} can't be used: {why}. {way_out}{perhaps}",)
     return error
 

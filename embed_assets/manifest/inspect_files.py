@@ -56,7 +56,7 @@ class ListedSource:
                 with self.tables.source.stream(file.key) as stream:
                     stream.read(1)
             else:
-                with FILES.taken(file.size):
+                with FILES.reserve(file.size):
                     self.read(file.key)
         except MediaError as error:
             return error.reason
@@ -128,7 +128,7 @@ def entries(
 
 def _look(listed: ListedSource, file: ListedFile) -> Look:
     """Hash and sniff a file; one that can't be used gets a reason."""
-    with FILES.taken(file.size):
+    with FILES.reserve(file.size):
         try:
             data = listed.read(file.key)
         except MediaError as error:
@@ -164,7 +164,7 @@ def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, ManifestRow
     hidden = False
     rows: list[Entry] = []
     try:
-        for row in tables.rows(file.key, kept=kept):
+        for row in tables.rows(file.key, is_unchanged=kept):
             hidden |= row.hides
             rows.append(_row(listed, file, row, stamp, live))
     except MediaError as error:

@@ -10,7 +10,7 @@ from embed_assets.manifest.inspect_files import ListedSource
 from embed_assets.media.files.download_cache import MediaCache
 from embed_assets.media.files.listing import list_readable
 from embed_assets.media.files.redacted_uri import has_hidden
-from embed_assets.media.files.source import Source, open_source, unopened
+from embed_assets.media.files.source import Source, open_source, redacted_source
 from embed_assets.media.files.unreachable import FOLDER, Away
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.isolation.memory_limit import FILES
@@ -19,14 +19,14 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import ListedFile, MediaItem, Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import CuttingRecipe, Segmenting, each_segment, text_segments
-from embed_assets.media.tables.lance_row_lookup import Taken
+from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import open_dataset
-from embed_assets.media.tables.row_cache import Spool
+from embed_assets.media.tables.row_cache import RowCache
 from embed_assets.media.tables.rows_as_items import Columns, Tables
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.uris.uri_reader import UriFiles
 from embed_assets.run_cache import cached
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
@@ -133,7 +133,7 @@ def segmenter(
         return each_segment(data, item, recipe, decoders=decoders)
 
     def segments(row: ManifestRow) -> Iterable[Segment]:
-        with FILES.taken(row.get("size") or 0):
+        with FILES.reserve(row["size"] or 0):
             yield from cut(row, readers[row["source"]](row))
 
     return segments
@@ -199,7 +199,7 @@ def _reader(
         return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
     source = _opened(name, settings, cache)
     tables = _table_files(settings, source, limits)
-    texts = None if tables is None else Spool(tables)
+    texts = None if tables is None else RowCache(tables)
 
     def read(row: ManifestRow) -> bytes:
         if row["table_key"] is None:
@@ -225,8 +225,8 @@ def _named_reader(
     return read
 
 
-def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Places:
-    return Places(
+def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> UriFiles:
+    return UriFiles(
         None if settings.uri is None else _address(name, settings),
         settings.storage_options,
         allow=settings.table.allow,
@@ -254,17 +254,17 @@ def _address(name: str, settings: SourceSettings) -> str:
 
 def _row_reader(tables: Tables) -> Callable[[ManifestRow], bytes]:
     """Reads rows of one table: bytes of a Lance dataset one by one, all else by a copy of the content alone."""
-    spool, columns, dataset = Spool(tables), tables.columns, tables.dataset
-    taken = None
+    cache, columns, dataset = RowCache(tables), tables.columns, tables.dataset
+    lookup = None
     if dataset is not None and dataset.kind == "lance" and columns.bytes and columns.id:
-        taken = Taken(dataset, id=columns.id, content=columns.bytes)
+        lookup = RowLookup(dataset, id=columns.id, content=columns.bytes)
 
     def read(row: ManifestRow) -> bytes:
-        if taken is not None:
-            data = taken.data(row["row_id"] or "", row["content_hash"], read_as=read_as(row))
+        if lookup is not None:
+            data = lookup.data(row["row_id"] or "", row["content_hash"], read_as=read_as(row))
             if data is not None:
                 return data
-        return spool.data(row["table_key"] or "", row["content_hash"], read_as=read_as(row))
+        return cache.data(row["table_key"] or "", row["content_hash"], read_as=read_as(row))
 
     return read
 
@@ -304,7 +304,7 @@ def _listed_dataset(
             readers=readers,
         )
     addressed = list_addressed(tables, file.key, _places(name, settings, cache))
-    said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
+    said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.annotations.items()}
     return ListedSource(
         name=name,
         at=began,
@@ -324,7 +324,7 @@ def _table_key(settings: SourceSettings) -> str:
 
 def _table_uri(settings: SourceSettings) -> str:
     """The table's address in the manifest: where it is landed may move."""
-    return unopened(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
+    return redacted_source(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
 
 
 def _dataset_tables(

@@ -27,7 +27,7 @@ from embed_assets.manifest.unreachable_items import (
 )
 from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.unreachable import KEPT, Away
-from embed_assets.media.kinds.decoder_plugins import installed
+from embed_assets.media.kinds.decoder_plugins import plugin_fingerprint
 from embed_assets.media.media_types import PLAIN, ListedFile
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.store.manifest import Manifest
@@ -287,8 +287,8 @@ def _decoders(state: SourceState) -> str:
 
     Then they count as unchanged: its files keep their rows until it works again.
     """
-    now = installed()
-    return state.decoders if now is None else now
+    fingerprint = plugin_fingerprint()
+    return state.decoders if fingerprint is None else fingerprint
 
 
 def _for_plugins(row: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""ListedFile and Segment: one file as a listing tells of it, and the part of an item that gets a vector."""
+"""ListedFile, Annotation, Segment and Sniffed: a file in a listing, its metadata, its parts, its type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class ListedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Annotation:
-    """What a sidecar or the folder's name says of a file."""
+    """Metadata of a file from a sidecar or the folder's name."""
 
     caption: str | None = None
     labels: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class TextWarning:
-    """What was replaced by U+FFFD in a text: `kind` is short and countable, `where` how often, and at which bytes."""
+    """Bytes of a text that were replaced by U+FFFD: `kind` is short and countable, `where` is how often and where."""
 
     kind: str
     where: str
@@ -68,7 +68,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sniffed:
-    """What the first bytes say a file is. `modality` is None for a kind that nothing here can use."""
+    """A file's type by its bytes. `modality` is None for a type that nothing here decodes."""
 
     mime: str
     modality: Modality | None

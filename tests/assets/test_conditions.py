@@ -127,7 +127,7 @@ def test_an_empty_store_is_filled_stage_by_stage(automation: Automation) -> None
     assert live is not None and live.rows == 8
 
 
-def test_nothing_changed_asks_for_nothing(settled: Automation) -> None:
+def test_nothing_changed_requests_nothing(settled: Automation) -> None:
     assert [settled.look() for _ in range(3)] == [{}, {}, {}]
 
 
@@ -144,7 +144,7 @@ def test_the_same_manifest_and_the_same_version_again_ask_for_no_vectors(settled
 
 
 @pytest.mark.parametrize("change", ["new", "edited", "deleted"])
-def test_other_media_asks_for_vectors_then_for_the_index_then_for_the_pointer(
+def test_other_media_requests_vectors_then_for_the_index_then_for_the_pointer(
     settled: Automation, change: str, tmp_path: Path, words: list
 ) -> None:
     words.clear()
@@ -174,7 +174,7 @@ def test_media_that_changes_after_the_vectors_were_written_is_not_lost(settled: 
     assert settled.look()["words_vectors"] == _all_shards(version)  # both happened between two looks
 
 
-def test_vectors_that_are_newer_than_the_change_are_not_asked_for_again(settled: Automation, tmp_path: Path) -> None:
+def test_vectors_that_are_newer_than_the_change_are_not_requested_again(settled: Automation, tmp_path: Path) -> None:
     rewrite(tmp_path / "notes" / "note-003.txt", "edited note")
     settled.running.embed()  # manifest, encoder and vectors in one run
     assert "words_vectors" not in settled.look()
@@ -182,7 +182,7 @@ def test_vectors_that_are_newer_than_the_change_are_not_asked_for_again(settled:
     assert "words_vectors" not in settled.look()
 
 
-def test_the_same_manifest_listed_after_the_vectors_asks_for_nothing(settled: Automation, tmp_path: Path) -> None:
+def test_the_same_manifest_listed_after_the_vectors_requests_nothing(settled: Automation, tmp_path: Path) -> None:
     rewrite(tmp_path / "notes" / "note-003.txt", "edited note")
     settled.do(settled.look(hours=1))
     asked = settled.look()
@@ -192,7 +192,7 @@ def test_the_same_manifest_listed_after_the_vectors_asks_for_nothing(settled: Au
     assert "words_vectors" not in settled.look()
 
 
-def test_a_new_encoder_version_asks_for_its_own_shards_only(settled: Automation) -> None:
+def test_a_new_encoder_version_requests_its_own_shards_only(settled: Automation) -> None:
     old = settled.version
     settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})
     settled.do({"words_encoder": {None}})
@@ -231,7 +231,7 @@ def test_a_failed_run_is_not_repeated_until_there_is_other_media(settled: Automa
     settled.settle()
 
 
-def test_the_pointer_is_not_asked_for_while_a_blocking_check_failed(settled: Automation, tmp_path: Path) -> None:
+def test_the_pointer_is_not_requested_while_a_blocking_check_failed(settled: Automation, tmp_path: Path) -> None:
     record = settled.running.steps.resolve("words").record
     table = settled.running.steps.vectors(record).open()
     assert table is not None
@@ -257,7 +257,8 @@ def test_the_live_version_is_renewed_while_its_candidate_lacks_vectors(settled: 
     settled.run("words_index", {old})
     pointer = serve_kept(settled.running.steps, ["words"], by="test")
     assert pointer.live is not None
-    assert (pointer.live.encoder_version, pointer.live.rows) == (old, 9)
+    assert pointer.live.encoder_version == old
+    assert pointer.live.rows == 9
 
 
 def test_the_pointer_follows_live_and_candidate_without_a_partition(settled: Automation, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Dead runs: told from live ones, ended, what they hold of pools freed; by hand and by Dagster's run monitoring."""
+"""Dead runs are known from live ones and ended, and their pool slots freed; by hand and by run monitoring."""
 
 import logging
 import os

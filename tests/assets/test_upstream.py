@@ -87,7 +87,9 @@ def test_the_value_of_an_asset_becomes_items_with_the_asset_upstream(warehouse: 
     assert warehouse.running.embed().success
     assert warehouse.running.promote().success
     row = rows_by_key(warehouse.running.steps)["articles#d3"]
-    assert (row["text"], row["labels"], row["uri"]) == (note(3), ["a", "b"], "asset:warehouse/articles#d3")
+    assert row["text"] == note(3)
+    assert row["labels"] == ["a", "b"]
+    assert row["uri"] == "asset:warehouse/articles#d3"
     landed = warehouse.running.steps.store.open("landed_articles")
     assert set(landed.schema.names) == {"_landed_id", "_landed_hash", "doc", "body", "topic", "year"}
 
@@ -110,7 +112,8 @@ def test_the_same_value_again_writes_nothing(warehouse: Warehouse, words: list) 
     words.clear()
     warehouse.publish(pa.Table.from_pylist(plain(articles(6))[::-1]))  # and in another order
     assert warehouse.running.embed().success
-    assert (words, warehouse.data_version()) == ([], version)
+    assert words == []
+    assert warehouse.data_version() == version
     assert table_versions(warehouse.running.steps.store) == before
     assert not warehouse.running.steps.listing_differs("articles")
 
@@ -151,7 +154,7 @@ def test_a_value_may_be_any_table() -> None:
         ({"p0": [{"doc": 1, "body": "x"}], "p1": [{"doc": ["a"], "body": "y"}]}, "are no one table"),
     ],
 )
-def test_a_value_that_is_no_table_is_told(tmp_path: Path, value: Any, said: str) -> None:
+def test_a_value_that_is_no_table_is_reported(tmp_path: Path, value: Any, said: str) -> None:
     steps = Steps(of_asset(tmp_path, table={"text": "body", "id": "doc"}))
     with pytest.raises(SourceError, match=said):
         steps.land("articles", value)
@@ -179,7 +182,7 @@ def test_maintenance_keeps_landed_tables_small_and_readable(tmp_path: Path) -> N
     assert len(steps.manifest.rows("articles")) == 4
 
 
-def test_other_columns_land_the_value_anew(tmp_path: Path) -> None:
+def test_other_columns_land_the_value_again(tmp_path: Path) -> None:
     steps = Steps(of_asset(tmp_path, table={"text": "body", "id": "doc"}))
     assert steps.land("articles", plain(articles(3))).written == 3
     again = Steps(of_asset(tmp_path))
@@ -209,7 +212,7 @@ def test_rows_that_share_an_id_or_have_none_stay_what_they_are(tmp_path: Path) -
     assert steps.refresh("articles").changed == 1
 
 
-def test_an_asset_without_a_value_is_told_in_the_run(warehouse: Warehouse) -> None:
+def test_an_asset_without_a_value_is_reported_in_the_run(warehouse: Warehouse) -> None:
     result = warehouse.running.embed()
     assert not result.success
     failure = next(event for event in result.all_events if event.is_step_failure)
@@ -279,7 +282,8 @@ def test_files_that_an_asset_names_need_no_uri(warehouse: Warehouse, tmp_path: P
     steps.land("articles", [{"doc": "a", "path": f"{tmp_path}/a.txt"}, {"doc": "b", "path": "b.txt"}])
     assert steps.refresh("articles").quarantined == {"relative path": 1}
     (row,) = (row for row in steps.manifest.rows("articles") if row["status"] == "ok")
-    assert (row["key"], row["uri"]) == ("articles#a", f"{tmp_path}/a.txt")
+    assert row["key"] == "articles#a"
+    assert row["uri"] == f"{tmp_path}/a.txt"
 
 
 class _Held(dg.IOManager):
@@ -301,7 +305,9 @@ def tick(running: Running, cursor: str | None = None) -> dg.SensorResult | dg.Sk
     return result
 
 
-def test_the_sensor_asks_once_for_each_materialization_that_the_manifest_has_not_seen(warehouse: Warehouse) -> None:
+def test_the_sensor_requests_one_run_for_each_materialization_that_the_manifest_has_not_seen(
+    warehouse: Warehouse,
+) -> None:
     running = warehouse.running
     assert isinstance(tick(running), dg.SkipReason)  # nothing was materialized, and nothing landed
     warehouse.publish(plain(articles(3)))
@@ -371,7 +377,7 @@ def asked(warehouse: Warehouse, cursor: Any = None, *, minutes: int) -> Any:
     )
 
 
-def test_the_manifest_is_asked_for_when_its_asset_is_newer(
+def test_the_manifest_is_requested_when_its_asset_is_newer(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     sources = {"articles": {"asset": "warehouse/articles", "table": TABLE}}

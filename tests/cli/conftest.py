@@ -8,10 +8,6 @@ import click.testing
 import pytest
 
 from embed_assets.cli.main import main
-from tests import support
-
-plugin_folder = support.plugin_folder
-words = support.words
 
 Command = Callable[..., click.testing.Result]
 

@@ -57,11 +57,11 @@ def test_every_command_prints_what_its_schema_says(
     checked(command, f"plan --settings {settings}")
     run = checked(command, f"run --settings {settings}")
     assert run["unencoded"] == {"notes": {"image": 2}}
-    told = {each["key"]: each["reason"] for each in checked(command, "quarantine --store store")}
-    assert told["nothing [red].txt"] == "vector not finite"
-    assert told["picture.gif"] == told["broken.png"] == "no encoder takes it"
-    assert set(told) >= {"empty.txt", "program", "none.csv"}
-    assert checked(command, "retry --store store")["items"] == len(told) - 2
+    shown = {each["key"]: each["reason"] for each in checked(command, "quarantine --store store")}
+    assert shown["nothing [red].txt"] == "vector not finite"
+    assert shown["picture.gif"] == shown["broken.png"] == "no encoder takes it"
+    assert set(shown) >= {"empty.txt", "program", "none.csv"}
+    assert checked(command, "retry --store store")["items"] == len(shown) - 2
     checked(command, f"search {note(3).split()[2]} -k 3 --store store")
     checked(command, "status --store store")
 

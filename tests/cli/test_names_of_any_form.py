@@ -1,4 +1,4 @@
-"""Names match whatever their Unicode form is; what a sidecar or a query set names and nothing has is told by name."""
+"""Names match whatever their Unicode form is; what a sidecar or a query set names and nothing has is shown by name."""
 
 import json
 import unicodedata
@@ -46,7 +46,7 @@ def test_a_letter_that_composes_to_ascii_is_that_letter() -> None:
     assert ByName({"K.txt": 1}).get("\u212a.txt") == 1
 
 
-def test_two_files_of_one_form_are_each_told_of_by_their_own_name() -> None:
+def test_two_files_of_one_form_are_each_reported_by_their_own_name() -> None:
     from embed_assets.media.media_types import Annotation
 
     said = {nfc("é"): Annotation(caption="composed"), nfd("é"): Annotation(caption="decomposed")}
@@ -105,7 +105,7 @@ def steps(tmp_path: Path, words: list) -> Steps:
     return made
 
 
-def test_what_names_nothing_is_told_by_name_and_all_else_is_found(steps: Steps, tmp_path: Path) -> None:
+def test_what_names_nothing_is_reported_by_name_and_all_else_is_found(steps: Steps, tmp_path: Path) -> None:
     run_all(steps)
     status = read_status(steps)
     (encoder,) = status.encoders
@@ -127,7 +127,7 @@ def test_run_status_and_plan_print_the_names(steps: Steps, command: Command) -> 
     assert "1" in found and composed("ambré") in composed(found)
 
 
-def test_a_row_that_names_something_again_is_not_told_any_more(steps: Steps, tmp_path: Path) -> None:
+def test_a_row_that_names_something_again_is_not_reported_any_more(steps: Steps, tmp_path: Path) -> None:
     run_all(steps)
     (tmp_path / "notes" / "hiver" / "nothing.txt").write_text("there now")
     (tmp_path / "notes" / nfd("naïve.txt")).write_text("there too")

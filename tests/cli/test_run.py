@@ -53,8 +53,11 @@ def test_status_says_exactly_what_the_last_run_did(
 
     counts = status["sources"][0]
     assert sorted(words) == ["an added text", "an edited text"]
-    assert (counts["embedded"], counts["deleted"], counts["quarantined"]) == (2, 1, 1)
-    assert (counts["reused"], counts["unchanged"]) == (0, 197)
+    assert counts["embedded"] == 2
+    assert counts["deleted"] == 1
+    assert counts["quarantined"] == 1
+    assert counts["reused"] == 0
+    assert counts["unchanged"] == 197
     assert status["fresh"] is True
     assert run["sources"] == status["sources"]
     hits = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
@@ -80,7 +83,7 @@ def test_search_prints_json_for_machines(command: Command, pipeline_yaml: Settin
     assert found["words"][0]["rank"] == 1
 
 
-def test_a_failed_check_is_told_and_the_exit_status_says_so(
+def test_a_failed_check_is_reported_and_the_exit_status_says_so(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_notes(tmp_path / "notes", 2000, length=30)
@@ -214,7 +217,7 @@ def test_what_was_accepted_once_is_not_accepted_again(
     assert command("run", "--store", "store", "--accept-deletions").exit_code == 0
 
 
-def test_json_tells_items_of_a_kind_that_no_encoder_takes(
+def test_json_shows_items_of_a_kind_that_no_encoder_takes(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:
     write_notes(tmp_path / "notes", 2)

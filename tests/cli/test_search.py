@@ -1,4 +1,4 @@
-"""embed-assets search: what can't be asked is told in one line."""
+"""embed-assets search: what can't be asked is shown in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_number_of_items_below_one_is_refused(k: str, command: Command, store:
     assert "-k" in refusal(command("search", "amber", "-k", k, "--store", store))
 
 
-def test_an_unknown_label_is_told_with_those_there_are(command: Command, store: str) -> None:
+def test_an_unknown_label_is_reported_with_those_there_are(command: Command, store: str) -> None:
     said = refusal(command("search", "amber", "--label", "harbor", "--store", store))
     assert said == "Error: No item has the label 'harbor'. Did you mean 'harbour'? Labels: harbour, tunnel."
     found = command("search", note(1), "--label", "tunnel", "--store", store)

@@ -64,7 +64,7 @@ def test_markup_in_a_text_a_name_or_a_query_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ACTING)
-def test_what_a_terminal_would_act_on_is_told_as_an_escape(text: str) -> None:
+def test_what_a_terminal_would_act_on_is_reported_as_an_escape(text: str) -> None:
     said = printed(lambda console: print_hits(text, [hit("", key=text)], console))
     assert said.count(ACTING[text]) == 2
     assert not re.search(r"[^\n\x20-\ud7ff]", said.replace("\u2026", ""))
@@ -96,14 +96,14 @@ def test_every_command_shows_what_is_in_the_way_and_ends_well(
 ) -> None:
     source = {"notes": {"uri": "notes", "labels": "folder"}}
     assert command("run", "--settings", pipeline_yaml(sources=source)).exit_code == 0
-    told = {}
+    shown = {}
     for line in ("status", "history", "plan", "quarantine --limit 1000", f"search {'amber'} -k 50", "maintain"):
         result = command(*line.split(), "--store", "store")
         assert result.exit_code == 0, (line, result.output, result.exception)
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", result.output), line
-        told[line.split()[0]] = result.output
-    assert "[/broken].png" in told["quarantine"] and "[red]x[0]" in told["quarantine"]
-    assert "[red]x[" in told["search"]
+        shown[line.split()[0]] = result.output
+    assert "[/broken].png" in shown["quarantine"] and "[red]x[0]" in shown["quarantine"]
+    assert "[red]x[" in shown["search"]
     label = command("search", "amber", "--label", "[/no]", "--store", "store")
     assert label.exit_code == 1 and "'[/no]'" in label.output
 

@@ -53,7 +53,7 @@ def test_a_remembered_verdict_does_not_pass_another_hash(weights: Path) -> None:
         encoders.check_weights(weights, sha256="0" * 64)
 
 
-def test_a_broken_verdict_file_is_written_anew(weights: Path, cache: Path) -> None:
+def test_a_broken_verdict_file_is_written_again(weights: Path, cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("{")
     encoders.check_weights(weights, sha256=_sha256(weights))

@@ -55,21 +55,21 @@ def test_closing_wakes_both_sides():
     full: Buffer[str] = Buffer(1)
     empty: Buffer[str] = Buffer(1)
     full.put("a", 1)
-    told: list[str] = []
+    shown: list[str] = []
 
     def put() -> None:
         with pytest.raises(Closed):
             full.put("b", 1)
-        told.append("put")
+        shown.append("put")
 
     def get() -> None:
         with pytest.raises(Closed):
             empty.get()
-        told.append("get")
+        shown.append("get")
 
     threads = [started(put), started(get)]
     for buffer in (full, empty):
         buffer.close()
     for thread in threads:
         thread.join(5)
-    assert sorted(told) == ["get", "put"]
+    assert sorted(shown) == ["get", "put"]

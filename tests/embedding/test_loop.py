@@ -128,7 +128,9 @@ def test_every_segment_gets_the_vector_of_its_own_text(tmp_path, weights):
     ids = [f"{row(key, '')['media_id']}:chunk:0" for key in loop.texts]
     found = loop.rows()
     assert np.array_equal(np.array([found[name] for name in ids]), expected)
-    assert (loop.report.total("embedded"), loop.report.segments_encoded, len(found)) == (300, 300, 300)
+    assert loop.report.total("embedded") == 300
+    assert loop.report.segments_encoded == 300
+    assert len(found) == 300
     assert ended()
 
 
@@ -160,7 +162,7 @@ def test_an_item_that_comes_in_parts_is_written_as_one(tmp_path, weights, in_par
     assert ended()
 
 
-def test_an_item_whose_end_is_broken_is_set_aside_whole(tmp_path, weights, in_parts):
+def test_an_item_whose_end_is_broken_is_quarantined_whole(tmp_path, weights, in_parts):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "one|two|broken end|three", "b.txt": f"{NOT_ENCODABLE}|five|six", "c.txt": "seven|eight"}
     loop.run(tokens=1, readers=1)
@@ -183,7 +185,9 @@ def test_equal_segments_are_encoded_once(tmp_path, weights):
     loop.texts = {"a.txt": "same words|other words", "b.txt": "same words", "c.txt": "same words|same words"}
     loop.run()
     assert sorted(WordEncoder.encoded) == ["other words", "same words"]
-    assert (loop.report.segments_encoded, loop.report.segments_reused, len(loop.rows())) == (2, 3, 5)
+    assert loop.report.segments_encoded == 2
+    assert loop.report.segments_reused == 3
+    assert len(loop.rows()) == 5
 
 
 def test_an_equal_segment_of_an_earlier_run_is_taken_from_the_table(tmp_path, weights):
@@ -196,7 +200,7 @@ def test_an_equal_segment_of_an_earlier_run_is_taken_from_the_table(tmp_path, we
     assert loop.report.segments_reused == 1
 
 
-def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
+def test_a_broken_item_is_quarantined_and_its_batch_goes_on(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "first", "b.txt": "broken", "c.txt": "third"}
     loop.run()
@@ -206,7 +210,7 @@ def test_a_broken_item_is_set_aside_and_its_batch_goes_on(tmp_path, weights):
     assert aside == [{"key": "b.txt", "reason": "broken file", "detail": "broken file: for this test"}]
 
 
-def test_an_item_whose_vector_is_not_finite_is_set_aside(tmp_path, weights):
+def test_an_item_whose_vector_is_not_finite_is_quarantined(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {"a.txt": "first", "b.txt": f"second {NOT_ENCODABLE}"}
     loop.run()
@@ -216,7 +220,7 @@ def test_an_item_whose_vector_is_not_finite_is_set_aside(tmp_path, weights):
 
 @pytest.mark.parametrize("factor", [1e-12, 1e-9, 1e-6, 1e4, 1e6, 1e30])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_an_item_whose_vector_float16_cannot_hold_is_set_aside_with_the_way_out(dtype, factor, tmp_path, weights):
+def test_an_item_whose_vector_float16_cannot_hold_is_quarantined_with_the_way_out(dtype, factor, tmp_path, weights):
     """An encoder whose vectors have no unit length; of one text they are far larger, or smaller."""
 
     class Scaled(WordEncoder):
@@ -341,7 +345,7 @@ def test_a_commit_that_fails_is_raised_where_the_loop_is(tmp_path, weights):
     assert ended()
 
 
-def test_seconds_are_told_by_stage(tmp_path, weights):
+def test_seconds_are_reported_by_stage(tmp_path, weights):
     class Slow(WordEncoder):
         def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
             time.sleep(0.02)
@@ -378,7 +382,9 @@ def test_tokens_end_the_run_within_a_window(tmp_path, weights):
     loop = Loop(tmp_path, weights)
     loop.texts = {f"{number}.txt": "five words that are alike" + f" {number}" for number in range(100)}
     loop.run(budget=RunBudget(45, "tokens"), readers=1)
-    assert (len(loop.rows()), loop.report.cost, loop.report.items_left) == (7, 42, 93)
+    assert len(loop.rows()) == 7
+    assert loop.report.cost == 42
+    assert loop.report.items_left == 93
     assert ended()
 
 

@@ -45,7 +45,9 @@ def test_the_builtin_encoders_state_their_facts():
 
 def test_a_builtin_may_be_renamed_and_pointed_elsewhere():
     spec = spec_for("minilm", name="notes", model="/models/minilm", revision=None)
-    assert (spec.name, spec.model, spec.dim) == ("notes", "/models/minilm", 384)
+    assert spec.name == "notes"
+    assert spec.model == "/models/minilm"
+    assert spec.dim == 384
 
 
 def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_cnn):
@@ -57,7 +59,7 @@ def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, rando
     assert spec_for(str(tiny_clip)).modalities == ("image", "text")
 
 
-def test_a_config_tells_the_family_of_pictures(tmp_path):
+def test_a_config_shows_the_family_of_pictures(tmp_path):
     found = {}
     for model_type in ("clip", "siglip", "dinov2", "dinov3_vit", "resnet", "vit"):
         (tmp_path / "config.json").write_text(f'{{"model_type": "{model_type}"}}')
@@ -173,8 +175,8 @@ def test_a_plugin_that_fails_on_import_names_itself_and_breaks_nothing_else(tmp_
     install(tmp_path, "bad-plugin", "import no_such_library\n", {_GROUP: {"shout": "bad_plugin:spec"}}, monkeypatch)
     assert spec_for("pixels").name == "pixels"
     assert encoder_specs() == builtin_specs()
-    told = "Plugin 'shout' of package bad-plugin 1.0 (bad_plugin:spec) can't be loaded: ModuleNotFoundError"
-    assert [record.getMessage().startswith(told) for record in caplog.records] == [True], "one warning a process"
+    shown = "Plugin 'shout' of package bad-plugin 1.0 (bad_plugin:spec) can't be loaded: ModuleNotFoundError"
+    assert [record.getMessage().startswith(shown) for record in caplog.records] == [True], "one warning a process"
     with pytest.raises(
         SettingsError, match=r"package bad-plugin 1.0 .*no_such_library.*uninstall bad-plugin"
     ) as caught:
@@ -193,7 +195,7 @@ def test_whatever_a_plugin_does_on_import_is_its_own_affair(code, tmp_path, monk
 
 
 @pytest.mark.parametrize("value", ["'words'", "7", "[pixels, None]", "lambda: pixels"])
-def test_what_is_no_spec_is_told_of(value, tmp_path, monkeypatch):
+def test_what_is_no_spec_is_reported(value, tmp_path, monkeypatch):
     install(tmp_path, "odd-plugin", f"{_SPEC}spec = {value}\n", {_GROUP: {"odd": "odd_plugin:spec"}}, monkeypatch)
     assert "odd" not in encoder_specs()
     with pytest.raises(SettingsError, match=r"Plugin 'odd' of package odd-plugin 1.0 .* is no EncoderSpec"):
@@ -217,7 +219,7 @@ def test_a_plugin_takes_no_name_of_ours(tmp_path, monkeypatch, caplog):
     assert "Encoder 'minilm' of package taking-plugin 1.0 (taking_plugin:spec) is left out" in caplog.text
 
 
-def test_a_family_that_fails_on_import_is_told_of(tmp_path, monkeypatch):
+def test_a_family_that_fails_on_import_is_reported(tmp_path, monkeypatch):
     install(tmp_path, "late-plugin", "raise RuntimeError('no licence file')\n", {}, monkeypatch)
     with pytest.raises(SettingsError, match=r"family 'late_plugin:Late' can't be imported .no licence file"):
         family_class(replace(builtin_specs()["pixels"], name="late", family="late_plugin:Late"))

@@ -103,7 +103,9 @@ def test_every_text_is_padded_to_the_length_of_training(tiny_siglip2):
 def test_a_lower_limit_cuts_but_pads_as_before(tiny_siglip2):
     encoder = load_encoder(spec_for(str(tiny_siglip2), max_tokens=9), device="cpu")
     ids = encoder.prepare("text", TEXTS[2]).data[0]
-    assert (len(ids), ids.index(1), set(ids[9:])) == (64, 8, {0})
+    assert len(ids) == 64
+    assert ids.index(1) == 8
+    assert set(ids[9:]) == {0}
 
 
 def test_siglip_2_reads_lower_case_whatever_its_tokenizer_keeps(tiny_siglip2):
@@ -171,7 +173,8 @@ def test_the_first_siglips_tokenizer_drops_case_and_punctuation(tmp_path):
     _, read = raw(folder, ids_of(folder, TEXTS))
     assert_same(encode(encoder, "text", TEXTS), read)
     assert encoder.prepare("text", "A red star!").data == encoder.prepare("text", "a red star").data
-    assert (encoder.tokenizer(), encoder.max_tokens) == (None, 63)
+    assert encoder.tokenizer() is None
+    assert encoder.max_tokens == 63
     again = load_encoder(spec_for(str(folder)), device="cpu")
     assert again.identity() == encoder.identity()
     many = [encoder.prepare("text", text).data for text in TEXTS]

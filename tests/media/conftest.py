@@ -3,13 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests import support
-
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
-
-
-s3 = support.s3
-bucket = support.bucket
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from embed_assets.media.media_types import Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import Segmenting
 from tests.media.cutting import segments_of
-from tests.media.test_image import encoded
+from tests.media.pictures.test_decode_image import encoded
 
 TEXT = "One sentence of several words here. " * 30
 
@@ -48,16 +48,22 @@ def test_the_smaller_of_both_token_limits_holds(tokenizer: Any) -> None:
 
 def test_whole_leaves_the_text_to_the_encoder(tokenizer: Any) -> None:
     (segment,) = cut(f" {TEXT}".encode(), tokenizer, segmenting=Segmenting(mode="whole"))
-    assert (segment.start, segment.end, segment.payload) == (0, len(TEXT) + 1, f" {TEXT}")
+    assert segment.start == 0
+    assert segment.end == len(TEXT) + 1
+    assert segment.payload == f" {TEXT}"
 
 
 def test_an_image_is_one_segment_with_its_caption_and_the_hash_of_its_file() -> None:
     out = io.BytesIO()
     Image.new("RGBA", (4, 3)).save(out, "PNG")
     (segment,) = cut(out.getvalue(), modality="image", caption="a square", max_tokens=None)
-    assert (segment.kind, segment.start, segment.end, segment.text) == ("image", None, None, "a square")
+    assert segment.kind == "image"
+    assert segment.start is None
+    assert segment.end is None
+    assert segment.text == "a square"
     assert segment.content_hash == content_hash(out.getvalue())
-    assert (segment.payload.mode, segment.payload.size) == ("RGB", (4, 3))
+    assert segment.payload.mode == "RGB"
+    assert segment.payload.size == (4, 3)
 
 
 def test_what_cannot_be_decoded_has_a_reason(tokenizer: Any) -> None:

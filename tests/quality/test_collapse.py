@@ -37,7 +37,7 @@ def live(steps: Steps) -> str | None:
 
 @pytest.mark.parametrize("count", [3, 40])
 @pytest.mark.parametrize("same", [0.0, 0.02])
-def test_a_collapsed_version_does_not_replace_one_that_tells_items_apart(
+def test_a_collapsed_version_does_not_replace_one_that_shows_items_apart(
     count: int, same: float, swap: Swap, tmp_path: Path
 ) -> None:
     write_notes(tmp_path / "notes", count)

@@ -13,14 +13,14 @@ def live_rows(steps: Steps) -> int | None:
     return live.rows if live else None
 
 
-def test_an_empty_folder_is_told_and_does_not_serve(tmp_path: Path, words: list) -> None:
+def test_an_empty_folder_is_reported_and_does_not_serve(tmp_path: Path, words: list) -> None:
     (tmp_path / "notes").mkdir()
     steps = pipeline(tmp_path)
     assert f"nothing to embed: source 'notes' ({tmp_path}/notes) lists no item" in refusal(steps)
     assert live_rows(steps) is None
 
 
-def test_a_folder_of_nothing_usable_is_told_with_reasons(tmp_path: Path, words: list) -> None:
+def test_a_folder_of_nothing_usable_is_reported_with_reasons(tmp_path: Path, words: list) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.bin").write_bytes(b"\0\1\2\3")
     (tmp_path / "notes" / "b.txt").write_text("")
@@ -58,7 +58,7 @@ def test_an_encoder_without_items_of_its_kind_serves_an_empty_space_beside_other
     assert audio.rows == 0
 
 
-def test_an_encoder_whose_vectors_are_none_is_told_and_does_not_serve(tmp_path: Path, words: list) -> None:
+def test_an_encoder_whose_vectors_are_none_is_reported_and_does_not_serve(tmp_path: Path, words: list) -> None:
     """Weights of NaN: every item is set aside, and an index of nothing is what is left."""
     for number in range(3):
         (tmp_path / "notes").mkdir(exist_ok=True)

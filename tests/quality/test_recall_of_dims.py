@@ -30,12 +30,14 @@ def test_an_index_of_any_dim_passes_the_check(dim: int, tmp_path: Path) -> None:
     store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)
     vector_table(store, clustered(_ROWS, dim, 1), dtype="float16")
     first = build_indices(store, NAME, distance="cosine", settings=settings)
-    assert (first.ann, first.ann_kind) == (True, "IvfSq" if dim % 8 else "IvfRq")
+    assert first.ann
+    assert first.ann_kind == ("IvfSq" if dim % 8 else "IvfRq")
     table = store.open(NAME)
     late = [f"late{number}" for number in range(_LATE)]
     table.add(vector_rows(table.schema, clustered(_LATE, dim, 2), media_id=late))
     report = build_indices(store, NAME, distance="cosine", settings=settings)
-    assert (report.rows, report.rows_not_indexed) == (_ROWS + _LATE, 0)
+    assert report.rows == _ROWS + _LATE
+    assert report.rows_not_indexed == 0
     seen = tune(store.open(NAME), clustered(_QUERIES, dim, 3), k=10, distance="cosine", target=0.95, rows=50)
     verdict = check_ann_recall({"text": seen}, target=0.95, rows=report.rows)
     assert verdict.passed, verdict.summary

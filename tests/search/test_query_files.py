@@ -106,6 +106,8 @@ def test_of_a_long_query_the_beginning_alone_is_decoded() -> None:
     with Decoders(seconds=20) as decoders:
         spec = encoder_specs()["mel"]
         modality, sound = question_of(hostile.slow_sound(), spec, limits=Limits(), decoders=decoders)
-        assert (modality, sound.seconds, decoders.restarts) == ("audio", 10.0, 0)
+        assert modality == "audio"
+        assert sound.seconds == 10.0
+        assert decoders.restarts == 0
         _, here = question_of(hostile.slow_sound(), spec, limits=Limits(), decoders=None)
         assert np.array_equal(sound.samples, here.samples)

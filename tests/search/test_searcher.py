@@ -39,7 +39,9 @@ def served(tmp_path: Path, words: list[Any]) -> Steps:
 def test_words_find_the_item_that_says_them(served, tmp_path):
     hits = searcher(served).search(note(7), space="words", k=3)
     assert [hit.rank for hit in hits] == [1, 2, 3]
-    assert (hits[0].key, hits[0].source, hits[0].text) == ("a/note-007.txt", "notes", note(7))
+    assert hits[0].key == "a/note-007.txt"
+    assert hits[0].source == "notes"
+    assert hits[0].text == note(7)
     assert hits[0].uri == str(tmp_path / "notes" / "a" / "note-007.txt")
     assert hits[0].score == pytest.approx(1, abs=1e-3)
     assert hits[0].score > hits[1].score >= hits[2].score
@@ -48,7 +50,8 @@ def test_words_find_the_item_that_says_them(served, tmp_path):
 def test_an_item_is_one_hit_by_its_best_chunk(served):
     wanted = note(203, length=25)
     hits = searcher(served).search(wanted, space="words", k=31)
-    assert (hits[0].key, hits[0].text) == ("long.txt", wanted)
+    assert hits[0].key == "long.txt"
+    assert hits[0].text == wanted
     assert hits[0].start is not None
     assert hits[0].end == hits[0].start + len(wanted)
     assert len({hit.key for hit in hits if hit.source == "books"}) == sum(hit.source == "books" for hit in hits)
@@ -228,7 +231,9 @@ def test_a_long_document_leaves_room_for_the_other_items(tmp_path, words):
     steps = pipeline(tmp_path)
     run_all(steps)
     hits = searcher(steps).search(f"walrus {note(7, length=24)}", space="words", k=5)
-    assert (len(hits), hits[0].key, [hit.rank for hit in hits]) == (5, "book.txt", [1, 2, 3, 4, 5])
+    assert len(hits) == 5
+    assert hits[0].key == "book.txt"
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
     assert len({hit.key for hit in hits}) == 5
     assert len(searcher(steps).search("walrus", space="words", k=50)) == 9
 

@@ -59,7 +59,7 @@ def test_dropping_a_table_that_is_not_there_is_no_error(tmp_path):
     assert store.table_names() == set()
 
 
-def test_a_table_that_was_dropped_and_made_anew_is_not_taken_for_the_old_one(tmp_path):
+def test_a_table_that_was_dropped_and_made_again_is_not_taken_for_the_old_one(tmp_path):
     for text in ("old", "new"):
         store = Store(str(tmp_path))
         store.open_or_create("t", SCHEMA).add([{"key": text}])

@@ -18,7 +18,7 @@ from embed_assets.store.upkeep.maintenance import maintain
 from tests.store.made import promote, register, release, upkeep
 from tests.support import REPOSITORY
 
-# Reads where the pointer stands, says so, and promotes what it is told to: one line in, one line out.
+# Reads where the pointer stands, says so, and promotes what it is shown to: one line in, one line out.
 _RACER = """
 import json, sys
 from embed_assets.errors import PromotionError
@@ -120,7 +120,7 @@ def searched(store: Store) -> set[str]:
     return {live.encoder_version}
 
 
-def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(store):
+def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_reported(store):
     racers = {name: started(store, _RACER, name) for name in ("one", "other")}
     try:
         for number in range(8):
@@ -136,7 +136,8 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(st
             answers = {name: said(racer) for name, racer in racers.items()}
             won = [name for name, answer in answers.items() if answer == f"won {generation + 1}"]
             lost = [answer for answer in answers.values() if answer.startswith("lost")]
-            assert (len(won), len(lost)) == (1, 1), answers
+            assert len(won) == 1, answers
+            assert len(lost) == 1, answers
             assert f"by {won[0]}, it serves words__" in lost[0]
             assert store.serving.pointer("words").generation == generation + 1
             assert store.open("serving").count_rows() == 1
@@ -165,7 +166,8 @@ def test_a_process_killed_at_any_moment_leaves_a_store_that_serves(store, what):
         assert all(open_release(store, one).count_rows() == one.rows for one in pointer.releases)
         assert store.open("serving").count_rows() == 1
     report = maintain(store, upkeep(max_small_fragments=2), keep=timedelta(milliseconds=1))
-    assert (report.left, report.skipped) == ([], {})
+    assert report.left == []
+    assert report.skipped == {}
     before = store.serving.pointer("words")
     assert store.serving.roll_back("words", by="test").live == before.previous
     assert searched(store) == {before.previous.encoder_version if before.previous else ""}

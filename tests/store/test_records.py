@@ -24,7 +24,7 @@ def test_a_version_that_is_resolved_after_the_clock_came_back_is_current(tmp_pat
     assert current.version == "0123456789ab"
 
 
-def test_history_is_told_in_the_order_in_which_it_was_written(tmp_path: Path, words: list) -> None:
+def test_history_is_reported_in_the_order_in_which_it_was_written(tmp_path: Path, words: list) -> None:
     steps = pipeline(tmp_path)
     for number in (1, 2):
         steps.store.history.add("refresh", {"number": number})

@@ -19,57 +19,57 @@ _Condition = dg.AutomationCondition
 
 
 def listing_condition(names: Names, source: str | None = None) -> dg.AutomationCondition | None:
-    """Of manifests and encoders: at each tick of `automation.cron`, and once where there is none yet.
+    """Build the condition of manifests and encoders: each tick of `automation.cron`, and once where they are missing.
 
     Of a source with an asset also when that is newer than the manifest; of one that is the asset's value, which no
     tick can change, only then, and once the asset is there.
     """
-    wanted = names.settings.automation
-    if not wanted.enabled:
+    automation = names.settings.automation
+    if not automation.enabled:
         return None
-    _require_times(wanted)
-    ticked = _Condition.cron_tick_passed(wanted.cron, wanted.timezone).since(_Condition.newly_requested())
+    _require_times(automation)
+    ticked = _Condition.cron_tick_passed(automation.cron, automation.timezone).since(_Condition.newly_requested())
     missing = _Condition.missing() & ~_Condition.execution_failed()
-    asked = ticked | missing
+    due = ticked | missing
     settings = names.settings.sources[source] if source else None
     if settings is not None and settings.asset:
         newer = _Condition.any_deps_match(_Condition.newly_updated())
         failed = _Condition.execution_failed() & ~newer.since(_Condition.newly_requested())
         fed = newer.since(_Condition.newly_updated()) & ~failed & ~_Condition.any_deps_in_progress()
-        asked = fed | (missing & ~_Condition.any_deps_missing()) if settings.kind == "value" else asked | fed
-    return (asked & ~_Condition.in_progress()).with_label("look again")
+        due = fed | (missing & ~_Condition.any_deps_missing()) if settings.kind == "value" else due | fed
+    return (due & ~_Condition.in_progress()).with_label("look again")
 
 
 def vectors_condition(names: Names, encoder: str) -> dg.AutomationCondition | None:
-    """Of vectors: a shard of a version has none, or a manifest has changed since they were written.
+    """Build the condition of vectors: a shard of a version has none, or a manifest is newer.
 
     A manifest that was listed again with the same rows has the same data version, and asks for nothing. A
     new encoder version shows as partitions that are missing; the encoder asset itself is not looked at.
     """
     if not names.settings.automation.enabled:
         return None
-    resolved = dg.AssetSelection.assets(names.key(of=encoder, kind="encoder"))
+    resolved = dg.AssetSelection.assets(names.asset_key(encoder, "encoder"))
     updated = _Condition.newly_updated()
     changed = _Condition.any_deps_match(_Condition.data_version_changed()).ignore(resolved)
     listed_since = _Condition.any_deps_match(updated).ignore(resolved).since(updated)
-    # A change and vectors between two looks: which came first only `newly_updated` can tell, by its timestamps.
+    # A change and vectors between two looks: only the timestamps of `newly_updated` say which came first.
     stale = changed.since(updated & ~(changed & listed_since))
-    changed_since_asked = changed.since(_Condition.newly_requested())
-    return _quiet("embed when stale", _Condition.missing() | stale, again=changed_since_asked)
+    changed_since_request = changed.since(_Condition.newly_requested())
+    return _when_upstream_idle("embed when stale", _Condition.missing() | stale, retry_when=changed_since_request)
 
 
 def index_condition(names: Names) -> dg.AutomationCondition | None:
-    """Of an index: all shards of its version have vectors, and some are newer than it."""
+    """Build the condition of an index: all shards of its version have vectors, and some are newer than the index."""
     if not names.settings.automation.enabled:
         return None
     newer = _Condition.any_deps_match(_Condition.newly_updated())
-    wanted = _Condition.missing() | newer.since(_Condition.newly_updated())
-    again = newer.since(_Condition.newly_requested())
-    return _quiet("index when all shards are in", wanted, again=again)
+    due = _Condition.missing() | newer.since(_Condition.newly_updated())
+    retry_when = newer.since(_Condition.newly_requested())
+    return _when_upstream_idle("index when all shards are in", due, retry_when=retry_when)
 
 
 def serving_condition(names: Names) -> dg.AutomationCondition | None:
-    """Of a space: an index is newer than the pointer, and every blocking check passed when it last ran.
+    """Build the condition of a space: an index is newer than the pointer, and every blocking check passed last time.
 
     Only a first filter: promotion reads the verdicts on the very table version again.
     """
@@ -87,19 +87,23 @@ def serving_condition(names: Names) -> dg.AutomationCondition | None:
     ).with_label("serve what is checked")
 
 
-def _require_times(wanted: AutomationSettings) -> None:
+def _require_times(automation: AutomationSettings) -> None:
     """Raise SettingsError where Dagster would not understand when to look: its own message names no setting."""
-    if not is_valid_cron_string(wanted.cron):
-        raise SettingsError(f"automation.cron: {wanted.cron!r} is no cron expression of five fields, as '0 * * * *'.")
-    if wanted.timezone not in available_timezones():
-        raise SettingsError(f"automation.timezone: {wanted.timezone!r} is no time zone, as 'Europe/Berlin' or 'UTC'.")
+    if not is_valid_cron_string(automation.cron):
+        raise SettingsError(f"automation.cron: {automation.cron!r} is not a valid cron expression, e.g. '0 * * * *'.")
+    if automation.timezone not in available_timezones():
+        raise SettingsError(
+            f"automation.timezone: {automation.timezone!r} is not a time zone, e.g. 'Europe/Berlin' or 'UTC'."
+        )
 
 
-def _quiet(label: str, wanted: dg.AutomationCondition, *, again: dg.AutomationCondition) -> dg.AutomationCondition:
-    """`wanted` where everything upstream is there and at rest; after a failure only when `again`."""
+def _when_upstream_idle(
+    label: str, condition: dg.AutomationCondition, *, retry_when: dg.AutomationCondition
+) -> dg.AutomationCondition:
+    """Require that everything upstream exists and is idle; after a failure also `retry_when`."""
     return (
-        wanted
-        & (~_Condition.execution_failed() | again)
+        condition
+        & (~_Condition.execution_failed() | retry_when)
         & ~_Condition.in_progress()
         & ~_Condition.any_deps_missing()
         & ~_Condition.any_deps_in_progress()
@@ -107,19 +111,19 @@ def _quiet(label: str, wanted: dg.AutomationCondition, *, again: dg.AutomationCo
 
 
 def freshness_policy(names: Names) -> dg.FreshnessPolicy | None:
-    """Of a space: materialized within `automation.fresh_within_hours`."""
+    """Build the freshness policy of a space: materialized within `automation.fresh_within_hours`."""
     hours = names.settings.automation.fresh_within_hours
     return None if hours is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
 
 
 def build_automation_sensor(names: Names) -> dg.AutomationConditionSensorDefinition | None:
-    """Evaluates the conditions of this pipeline's assets; None where the settings leave automation off."""
-    wanted = names.settings.automation
-    if not wanted.enabled:
+    """Build the sensor that evaluates the assets' conditions; None where automation is off."""
+    automation = names.settings.automation
+    if not automation.enabled:
         return None
-    status = dg.DefaultSensorStatus.RUNNING if wanted.running else dg.DefaultSensorStatus.STOPPED
+    status = dg.DefaultSensorStatus.RUNNING if automation.running else dg.DefaultSensorStatus.STOPPED
     return dg.AutomationConditionSensorDefinition(
-        names.named("automation"),
+        names.prefixed("automation"),
         target=dg.AssetSelection.assets(*names.keys),
         default_status=status,
         run_tags=AUTOMATIC,

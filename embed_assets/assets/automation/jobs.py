@@ -24,38 +24,38 @@ class EncoderJobs:
 
     @property
     def all(self) -> list["UnresolvedAssetJobDefinition"]:
-        """All of them."""
+        """Every job."""
         return [self.embed, self.reembed, self.promote, self.recall]
 
 
 def build_jobs(names: Names) -> dict[str, EncoderJobs]:
-    """Encoder → its jobs."""
+    """Build the jobs of every encoder, by its name."""
     return {encoder: _jobs(names, encoder) for encoder in names.spaces_of}
 
 
 def _jobs(names: Names, encoder: str) -> EncoderJobs:
-    sources = [names.key(of=source, kind="manifest") for source in names.settings.sources_of(encoder)]
-    vectors, index = (names.key(of=encoder, kind=kind) for kind in ("vectors", "index"))
+    sources = [names.asset_key(source, "manifest") for source in names.settings.sources_of(encoder)]
+    vectors, index = (names.asset_key(encoder, kind) for kind in ("vectors", "index"))
     measured = [dg.AssetCheckKey(index, spec.name) for spec in (ANN_RECALL, RETRIEVAL)]
     return EncoderJobs(
         embed=_job(
-            names.named(f"{encoder}_embed"),
-            _selection([*sources, names.key(of=encoder, kind="encoder"), vectors]),
+            names.prefixed(f"{encoder}_embed"),
+            _selection([*sources, names.asset_key(encoder, "encoder"), vectors]),
             "List the sources, resolve the encoder, encode what is missing in the shards of one version.",
         ),
         reembed=_job(
-            names.named(f"{encoder}_reembed"),
+            names.prefixed(f"{encoder}_reembed"),
             _selection([vectors]),
             "Fill shards of a version from the manifest as it is: launch a backfill of it over a new version's "
             "missing partitions. All its shards are one run; a stopped one continues where it was.",
         ),
         promote=_job(
-            names.named(f"{encoder}_promote"),
-            _selection([index, names.key(of=names.spaces_of[encoder], kind="serving")]),
+            names.prefixed(f"{encoder}_promote"),
+            _selection([index, names.asset_key(names.spaces_of[encoder], "serving")]),
             "Index one version, check it, and make it live if its blocking checks passed.",
         ),
         recall=_job(
-            names.named(f"{encoder}_recall"),
+            names.prefixed(f"{encoder}_recall"),
             dg.AssetSelection.checks(*measured),
             "Measure the recall of a version's index again; nothing is built or moved.",
         ),
@@ -67,5 +67,5 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> "Unresolv
 
 
 def _selection(keys: Iterable[dg.AssetKey]) -> dg.AssetSelection:
-    """By key: a host may move assets to other groups, and a selection by group would then be empty."""
+    """Select by key: a host may move assets to other groups, and a selection by group would then be empty."""
     return dg.AssetSelection.assets(*keys)

@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 def serve_kept(steps: Steps, encoders: Iterable[str], *, by: str) -> Pointer:
-    """Renew what the pointer names, then promote what may be; a version that was not checked yet is left out.
+    """Renew the releases that the pointer names, then promote what may be; skip versions without checks.
 
     One version that a check holds back does not hold back the others. Raises PromotionError where it held back
     all, or where none was checked.

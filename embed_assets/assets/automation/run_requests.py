@@ -1,4 +1,4 @@
-"""Run requests: what schedules and sensors ask for, told from the store; every kept version gets its own run."""
+"""Run requests of schedules and sensors, made from the store's state; each active version gets a run of its own."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ _UNDER_WAY = [
 def embed_requests(
     names: Names, encoder: str, jobs: EncoderJobs, instance: dg.DagsterInstance, *, run_key: str | None = None
 ) -> list[dg.RunRequest]:
-    """Runs of the embed job: all shards of each kept version; the encoder alone where there is none yet.
+    """Request embed runs: all shards of each active version; the encoder asset alone before its first version.
 
     A version that Dagster does not know is registered: its database may be younger than the store.
     """
@@ -37,15 +37,15 @@ def embed_requests(
 
 
 def resolve_request(names: Names, encoder: str, jobs: EncoderJobs, *, run_key: str | None = None) -> dg.RunRequest:
-    """A run of the encoder asset alone: another version of it becomes a partition."""
-    selection = [names.key(of=encoder, kind="encoder")]
+    """Request a run of the encoder asset alone, which registers another version as a partition."""
+    selection = [names.asset_key(encoder, "encoder")]
     return dg.RunRequest(run_key=run_key, job_name=jobs.embed.name, asset_selection=selection, tags=AUTOMATIC)
 
 
 def requests_after_embed(
     names: Names, encoder: str, jobs: EncoderJobs, run: dg.DagsterRun, instance: dg.DagsterInstance
 ) -> Iterator[dg.RunRequest]:
-    """What a finished embed run calls for: promotion of its versions, and vectors of a new one without any."""
+    """Request what follows an embed run: promotion of its versions, and vectors of a version without any."""
     steps = Steps(names.settings)
     known = {record.version: record for record in steps.active_versions(encoder)}
     done = versions_of_run(run.tags, known_versions(names, encoder, instance))
@@ -64,9 +64,9 @@ def requests_after_embed(
 def reconcile_requests(
     names: Names, encoder: str, jobs: EncoderJobs, instance: dg.DagsterInstance, *, now: datetime | None = None
 ) -> Iterator[dg.RunRequest]:
-    """What the kept versions lack, told by manifest, vector tables, candidates and pointer alone.
+    """Request what active versions lack, by manifest, vector tables, candidates and pointer alone.
 
-    Of the same state the same is asked for once an hour at most, and not while a run is at it.
+    The same state is requested at most once an hour, and not while a run is in progress.
     """
     steps = Steps(names.settings)
     hour = f"{now or datetime.now(UTC):%Y-%m-%dT%H}"
@@ -75,8 +75,8 @@ def reconcile_requests(
         if under_way(names, encoder, jobs, record.version, instance):
             continue
         table = steps.vectors(record).open()
-        seen = "-".join(str(_version(found)) for found in (steps.store.open_or_none(MANIFEST), table))
-        state = f"{record.version}-{seen}-{hour}"
+        table_versions = "-".join(str(_version(found)) for found in (steps.store.open_or_none(MANIFEST), table))
+        state = f"{record.version}-{table_versions}-{hour}"
         if table is None or not steps.plan(record).fresh:
             yield _embed(names, jobs, record, run_key=f"reconcile-embed-{state}")
         elif not steps.is_up_to_date(record) and not _held_back(steps, record, table.version):
@@ -84,7 +84,7 @@ def reconcile_requests(
 
 
 def under_way(names: Names, encoder: str, jobs: EncoderJobs, version: str, instance: dg.DagsterInstance) -> bool:
-    """Whether a run of one of the encoder's jobs is queued or running for the version."""
+    """Return whether a run of one of the encoder's jobs is queued or in progress for the version."""
     known = known_versions(names, encoder, instance)
     runs = (
         run
@@ -99,7 +99,7 @@ def _version(table: Any) -> int:
 
 
 def _held_back(steps: Steps, record: VersionRecord, table_version: int) -> bool:
-    """Whether a blocking check failed on these very rows: another run would find the same."""
+    """Return whether a blocking check failed on these very rows: another run would find the same."""
     candidate = steps.store.releases.candidate(record.id)
     if candidate is None or candidate.table_version != table_version:
         return False

@@ -14,7 +14,7 @@ _STOPPED = dg.DefaultScheduleStatus.STOPPED
 
 
 def build_schedules(names: Names, jobs: Mapping[str, EncoderJobs], upkeep: UpkeepJobs) -> list[dg.ScheduleDefinition]:
-    """All of a pipeline: embed jobs from three at night, half an hour apart; on Sundays maintenance, then recall."""
+    """Build all schedules: embed jobs from 3 a.m., half an hour apart; on Sundays maintenance, then recall."""
     nightly = [
         build_nightly_schedule(names, encoder, jobs[encoder], cron_schedule=f"{_half_hours(n, after=3)} * * *")
         for n, encoder in enumerate(jobs)
@@ -29,10 +29,10 @@ def build_schedules(names: Names, jobs: Mapping[str, EncoderJobs], upkeep: Upkee
 def build_nightly_schedule(
     names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str
 ) -> dg.ScheduleDefinition:
-    """Starts the embed job for all shards of each version of the encoder that is kept."""
+    """Build the schedule of the embed job: all shards of each active version of the encoder."""
 
     @dg.schedule(
-        name=names.named(f"{encoder}_nightly"),
+        name=names.prefixed(f"{encoder}_nightly"),
         job=jobs.embed,
         cron_schedule=cron_schedule,
         execution_timezone=names.settings.automation.timezone,
@@ -47,9 +47,9 @@ def build_nightly_schedule(
 
 
 def build_maintenance_schedule(names: Names, job: dg.JobDefinition, *, cron_schedule: str) -> dg.ScheduleDefinition:
-    """Starts the maintenance job."""
+    """Build the schedule of the maintenance job."""
     return dg.ScheduleDefinition(
-        name=names.named("weekly_maintenance"),
+        name=names.prefixed("weekly_maintenance"),
         job=job,
         cron_schedule=cron_schedule,
         execution_timezone=names.settings.automation.timezone,
@@ -62,10 +62,10 @@ def build_maintenance_schedule(names: Names, job: dg.JobDefinition, *, cron_sche
 def build_recall_schedule(
     names: Names, encoder: str, jobs: EncoderJobs, *, cron_schedule: str
 ) -> dg.ScheduleDefinition:
-    """Starts the recall job for the version that is live, where it is the encoder's."""
+    """Build the schedule of the recall job, for the live version if it is the encoder's."""
 
     @dg.schedule(
-        name=names.named(f"{encoder}_weekly_recall"),
+        name=names.prefixed(f"{encoder}_weekly_recall"),
         job=jobs.recall,
         cron_schedule=cron_schedule,
         execution_timezone=names.settings.automation.timezone,
@@ -83,5 +83,5 @@ def build_recall_schedule(
 
 
 def _half_hours(number: int, *, after: int) -> str:
-    """Minute and hour of the n-th half hour after one, as cron has them; after midnight it starts over."""
+    """Return minute and hour of the n-th half hour after `hour` as cron writes them, modulo 24 hours."""
     return f"{30 * (number % 2)} {(after + number // 2) % 24}"

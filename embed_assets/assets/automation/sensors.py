@@ -27,7 +27,7 @@ _STOPPED = dg.DefaultSensorStatus.STOPPED
 def build_sensors(
     names: Names, specs: Mapping[str, EncoderSpec], jobs: Mapping[str, EncoderJobs]
 ) -> list[dg.SensorDefinition]:
-    """All of a pipeline: one a source, two an encoder, and one that looks for what was left."""
+    """Build all sensors: one per source, two per encoder, and `reconcile` for what is still missing."""
     media = [build_new_media_sensor(names, source, jobs) for source in names.settings.sources]
     moved = [build_revision_sensor(names, encoder, spec, jobs[encoder]) for encoder, spec in specs.items()]
     promotion = [build_promotion_sensor(names, encoder, own) for encoder, own in jobs.items()]
@@ -37,7 +37,7 @@ def build_sensors(
 def build_new_media_sensor(
     names: Names, source: str, jobs: Mapping[str, EncoderJobs], *, seconds: int = 300
 ) -> dg.SensorDefinition:
-    """Lists a source; where the listing is not the one of the last tick, starts the embed jobs that read it.
+    """Build the sensor that lists a source, and starts the embed jobs that read it where the listing changed.
 
     So it does where the source's asset was materialized after its manifest; of a source that is an asset's value
     that is all it looks at. Without run keys: a listing that comes back (a file removed and restored) is another
@@ -46,20 +46,20 @@ def build_new_media_sensor(
     readers = [encoder for encoder in names.spaces_of if source in names.settings.sources_of(encoder)]
 
     @dg.sensor(
-        name=names.named(f"{source}_new_media"),
+        name=names.prefixed(f"{source}_new_media"),
         jobs=[jobs[encoder].embed for encoder in readers],
         minimum_interval_seconds=seconds,
         default_status=_STOPPED,
         description=f"Look for new, edited and deleted media in {names.settings.sources[source].address}.",
     )
     def new_media(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        before, _, told = (context.cursor or "").partition("@")
+        previous_digest, _, previous_news = (context.cursor or "").partition("@")
         by_listing = names.settings.sources[source].kind != "value"
         digest = listing_digest(names.settings, source) if by_listing else ""
         news = news_of_upstream(names, source, context.instance)
-        if digest == before and news in ("", told):
+        if digest == previous_digest and news in ("", previous_news):
             return dg.SkipReason(f"nothing changed in {source}")
-        cursor = f"{digest}@{news or told}" if news or told else digest
+        cursor = f"{digest}@{news or previous_news}" if news or previous_news else digest
         requests = [one for name in readers for one in embed_requests(names, name, jobs[name], context.instance)]
         return dg.SensorResult(run_requests=requests, cursor=cursor)
 
@@ -69,10 +69,10 @@ def build_new_media_sensor(
 def build_revision_sensor(
     names: Names, encoder: str, spec: EncoderSpec, jobs: EncoderJobs, *, seconds: int = 3600
 ) -> dg.SensorDefinition:
-    """Asks where the encoder's model stands; where it moved, resolves the encoder. Loads no model."""
+    """Build the sensor that looks up the model's revision, and resolves the encoder where it moved; loads no model."""
 
     @dg.sensor(
-        name=names.named(f"{encoder}_new_revision"),
+        name=names.prefixed(f"{encoder}_new_revision"),
         jobs=[jobs.embed],
         minimum_interval_seconds=seconds,
         default_status=_STOPPED,
@@ -94,11 +94,11 @@ def build_revision_sensor(
 
 
 def build_promotion_sensor(names: Names, encoder: str, jobs: EncoderJobs) -> dg.SensorDefinition:
-    """After a successful embed run: promote its versions. A version that was only registered is embedded."""
+    """Build the sensor on successful embed runs: promotes their versions, embeds a version that was only registered."""
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
-        name=names.named(f"{encoder}_promotion"),
+        name=names.prefixed(f"{encoder}_promotion"),
         monitored_jobs=[jobs.embed, jobs.reembed],
         request_jobs=[jobs.promote, jobs.embed],
         default_status=_STOPPED,
@@ -111,10 +111,10 @@ def build_promotion_sensor(names: Names, encoder: str, jobs: EncoderJobs) -> dg.
 
 
 def build_reconcile_sensor(names: Names, jobs: Mapping[str, EncoderJobs], *, seconds: int = 900) -> dg.SensorDefinition:
-    """Compares manifest, vector tables, candidates and pointers; remembers nothing, so that nothing is lost."""
+    """Build the sensor that compares manifest, vector tables, candidates and pointers; it has no cursor to lose."""
 
     @dg.sensor(
-        name=names.named("reconcile"),
+        name=names.prefixed("reconcile"),
         jobs=[job for encoder in jobs.values() for job in (encoder.embed, encoder.promote)],
         minimum_interval_seconds=seconds,
         default_status=_STOPPED,
@@ -134,7 +134,7 @@ def build_reconcile_sensor(names: Names, jobs: Mapping[str, EncoderJobs], *, sec
 
 
 def listing_digest(settings: PipelineSettings, source: str) -> str:
-    """Hash of a source's listing: keys, sizes, times and etags; no bytes are read."""
+    """Hash a source's listing: keys, sizes, times and etags; reads no bytes."""
     store = Steps(settings).store
     found = listed(source, settings.sources[source], limits=limits_of(settings.limits), readers=1, store=store)
     digest = hashlib.sha256()

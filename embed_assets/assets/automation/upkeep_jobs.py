@@ -19,27 +19,27 @@ from embed_assets.store.version_id import VersionId
 
 
 class RollBackConfig(dg.Config):
-    """Where a roll-back goes."""
+    """Target of a roll-back."""
 
     to: str | None = None  # an encoder version that the pointer still names; unset: the one before
 
 
 class RetireConfig(dg.Config):
-    """Which encoder version is dropped."""
+    """Encoder version to retire."""
 
     encoder: str
     version: str
 
 
 class MaintainConfig(dg.Config):
-    """How long maintenance may take."""
+    """Time limit of maintenance."""
 
     seconds: float | None = None  # unset: as the settings say
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpkeepJobs:
-    """The jobs of a pipeline that encode nothing."""
+    """Jobs of a pipeline that encode nothing."""
 
     rollback: Mapping[str, dg.JobDefinition]  # by space
     retire: dg.JobDefinition
@@ -52,7 +52,7 @@ class UpkeepJobs:
 
 
 def build_upkeep_jobs(names: Names) -> UpkeepJobs:
-    """Roll-back for each space, retire and maintain for the pipeline."""
+    """Build a roll-back job per space, and the retire and maintain jobs."""
     return UpkeepJobs(
         rollback={space: _job(_roll_back(names, space)) for space in names.spaces},
         retire=_job(_retire(names)),
@@ -61,14 +61,14 @@ def build_upkeep_jobs(names: Names) -> UpkeepJobs:
 
 
 def _job(op: dg.OpDefinition) -> dg.JobDefinition:
-    """A job of one op, with its name: an op can't have its job's own."""
+    """Build a job of one op; the op gets another name, which Dagster requires."""
     graph = dg.GraphDefinition(name=op.name.removesuffix("_op"), node_defs=[op], description=op.description)
     return graph.to_job(executor_def=dg.in_process_executor)
 
 
 def _roll_back(names: Names, space: str) -> dg.OpDefinition:
     @dg.op(
-        name=names.named(f"{space}_rollback_op"),
+        name=names.prefixed(f"{space}_rollback_op"),
         description=f"Space {space!r} goes back to the version before, or to `to`; nothing is encoded or rebuilt.",
         out=dg.Out(dg.Nothing),
         required_resource_keys=names.resource_keys,
@@ -79,14 +79,14 @@ def _roll_back(names: Names, space: str) -> dg.OpDefinition:
             pointer = steps.roll_back(space, by=_by(context), to=config.to)
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        _tell(context, names, pointer)
+        _log_move(context, names, pointer)
 
     return roll_back
 
 
 def _retire(names: Names) -> dg.OpDefinition:
     @dg.op(
-        name=names.named("retire_op"),
+        name=names.prefixed("retire_op"),
         description="Drop an encoder version that no pointer names: its table, its model files, its partition key.",
         out=dg.Out(dg.Nothing),
         required_resource_keys=names.resource_keys,
@@ -107,7 +107,7 @@ def _retire(names: Names) -> dg.OpDefinition:
 
 def _maintain(names: Names) -> dg.OpDefinition:
     @dg.op(
-        name=names.named("maintain_op"),
+        name=names.prefixed("maintain_op"),
         description="Compact tables, refresh indices, remove old table versions and retire encoder versions that are "
         "neither current, live nor to go back to, within a bounded time; what was compacted is indexed, checked and "
         "served again.",
@@ -140,25 +140,25 @@ def _generations(steps: Steps) -> dict[str, int]:
 def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, before: Mapping[str, int]) -> None:
     for pointer in steps.store.serving.pointers():
         if pointer.space in names.spaces and pointer.generation != before.get(pointer.space):
-            _tell(context, names, pointer)
+            _log_move(context, names, pointer)
 
 
-def _tell(context: dg.OpExecutionContext, names: Names, pointer: Pointer) -> None:
-    """Show a pointer's move on its serving asset."""
+def _log_move(context: dg.OpExecutionContext, names: Names, pointer: Pointer) -> None:
+    """Log a pointer's move on its serving asset."""
     context.log_event(serving_event(names, pointer))
     serves = pointer.live.key if pointer.live else "nothing"
     context.log.info(f"space {pointer.space} serves {serves}")
 
 
 def _metadata(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers are plotted; of a mapping or a list the length is plotted and the content told."""
+    """Convert figures to metadata: numbers are plotted; of a mapping or list the length, beside its content."""
     metadata: dict[str, Any] = {}
     for name, value in figures.items():
-        told = name.replace("_", " ")
+        label = name.replace("_", " ")
         if isinstance(value, (int, float, str)):
-            metadata[told] = value
+            metadata[label] = value
         else:
-            metadata |= {told: len(value), f"{told}: which": dg.MetadataValue.json(value)}
+            metadata |= {label: len(value), f"{label}: which": dg.MetadataValue.json(value)}
     return metadata
 
 

@@ -34,7 +34,7 @@ attributes:
   # spaces: # what search addresses; an encoder's own is named after what it encodes
   #   text:
   #     promotion: manual # a checked candidate waits for a person
-  #     queries: queries.jsonl # judged queries: {{"query": "…", "relevant": ["key", …]}}
+  #     queries: queries.jsonl # labelled queries: {{"query": "…", "relevant": ["key", …]}}
 
   # compute:
   #   device: cuda # unset: what is there
@@ -76,7 +76,7 @@ _MEDIA = {
 
 
 def write_component(path: Path, *, kind: str, form: Literal["yaml", "python"], append: bool = False) -> None:
-    """A component's file and media. `path` is its folder; with `append` a defs.yaml that gets another document."""
+    """Write a component's file and media into folder `path`; with `append` add a document to its defs.yaml."""
     folder = path.parent if append else path
     filled = _YAML if form == "yaml" else _PYTHON
     module, _, cls = kind.rpartition(".")
@@ -96,7 +96,7 @@ def _documents(file: Path) -> int:
 
 
 def _text_model() -> tuple[str, str]:
-    """What the first run encodes texts with: needs no hub where the extra is installed."""
+    """Name a text model for the first run; it needs no hub where the extra is installed."""
     hub = "sentence-transformers/all-MiniLM-L6-v2"
     if find_spec(MINILM_MODULE) is not None:
         return "embedded:minilm", f"needs no network; of a hub: {hub}, or a folder: ./models/mine"
@@ -104,7 +104,7 @@ def _text_model() -> tuple[str, str]:
 
 
 def _name(folder: str, *, taken: int) -> str:
-    """A folder's name as a name of the settings: small letters, digits and underscores."""
+    """Convert a folder's name to a settings name: lower case letters, digits and underscores."""
     name = re.sub(r"[^a-z0-9]+", "_", folder.lower()).strip("_")
     name = name if name[:1].isalpha() else f"media_{name}".rstrip("_")
     return f"{name}_{taken + 1}" if taken else name

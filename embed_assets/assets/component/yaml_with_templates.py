@@ -19,26 +19,26 @@ _PLAIN = (int, float, str, bool, NoneType)
 
 
 @cache
-def written_settings() -> type[BaseModel]:
-    """The model of what may be written: PipelineSettings, where `{{ … }}` may stand for a value.
+def component_model() -> type[BaseModel]:
+    """Build the component's model: PipelineSettings, where `{{ … }}` may stand for a value.
 
-    Its errors say what was expected and the nearest right key, at the place of the describe_error.
+    Its errors say what was expected and the nearest right key, at the place of the mistake.
     """
-    told: dict[str, Any] = {"_in_words": model_validator(mode="wrap")(_in_words)}
-    base = _written(PipelineSettings)
-    return create_model("EmbeddingPipeline", __base__=base, __doc__=PipelineSettings.__doc__, __validators__=told)
+    validators: dict[str, Any] = {"_readable_errors": model_validator(mode="wrap")(_readable_errors)}
+    base = _section_model(PipelineSettings)
+    return create_model("EmbeddingPipeline", __base__=base, __doc__=PipelineSettings.__doc__, __validators__=validators)
 
 
 def is_template(value: Any) -> bool:
-    """Whether a value is text that Dagster renders: `{{ env.STORE }}`."""
+    """Return whether a value is text that Dagster renders: `{{ env.STORE }}`."""
     return isinstance(value, str) and "{{" in value
 
 
 class _OrTemplate:
-    """An annotation: text with a template is let through, everything else is what it was."""
+    """Annotation that lets text with a template through, and validates everything else as before."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_wrap_validator_function(_unless_template, handler(source))
+        return core_schema.no_info_wrap_validator_function(_allow_template, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         inner = handler(schema)
@@ -48,12 +48,12 @@ class _OrTemplate:
         return {"anyOf": [*kinds, {"type": "string", "pattern": r"\{\{"}]}
 
 
-def _unless_template(value: Any, validated: Any) -> Any:
+def _allow_template(value: Any, validated: Any) -> Any:
     return value if is_template(value) else validated(value)
 
 
 @cache
-def _written(section: type[Section]) -> type[BaseModel]:
+def _section_model(section: type[Section]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         kind = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -70,7 +70,7 @@ def _written(section: type[Section]) -> type[BaseModel]:
 
 
 def _misspelt(names: Collection[str]) -> dict[str, Any]:
-    """Patterns of what is a letter or two away from a name, each of which expects the name."""
+    """Build patterns of keys a letter or two away from a valid one, each of which suggests it."""
     return {_near(name, names): {"const": name} for name in names if len(name) > 2}
 
 
@@ -83,36 +83,36 @@ def _near(name: str, names: Collection[str]) -> str:
 
 
 def _templated(kind: Any) -> Any:
-    """`kind`, or a template in its place."""
-    written = _spelled_out(kind)
+    """Allow a template in place of `kind`."""
+    written = _resolve(kind)
     return written if written in (str, Any) or _has_sections(written) else Annotated[written, _OrTemplate()]
 
 
 def _has_sections(written: Any) -> bool:
-    """Whether it is a section, or several by name: these are written out, so that their keys are checked."""
+    """Return whether `kind` is a section, or a mapping of sections, whose keys are checked."""
     if get_origin(written) in (Annotated, dict):
         return any(_has_sections(inner) for inner in get_args(written))
     return isinstance(written, type) and issubclass(written, BaseModel)
 
 
-def _spelled_out(kind: Any) -> Any:
-    """`kind` with what is inside of it templated."""
+def _resolve(kind: Any) -> Any:
+    """Allow templates inside `kind`."""
     if isinstance(kind, type) and issubclass(kind, Section):
-        return _written(kind)
+        return _section_model(kind)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return Annotated[(_spelled_out(inner[0]), *inner[1:])]
+        return Annotated[(_resolve(inner[0]), *inner[1:])]
     if origin is dict:
         return dict[inner[0], _templated(inner[1])]
     return list[_templated(inner[0])] if origin is list else kind
 
 
-def _in_words(cls: type[BaseModel], values: Any, validated: Any) -> Any:
+def _readable_errors(cls: type[BaseModel], values: Any, validated: Any) -> Any:
     try:
         return validated(values)
     except ValidationError as error:
         problems = [
-            # Of a type of pydantic's own: Dagster makes the error anew, with file and line.
+            # Of a type of pydantic's own: Dagster builds the error again, with file and line.
             InitErrorDetails(
                 type="value_error", loc=problem["loc"], input=problem["input"], ctx={"error": describe_error(problem)}
             )

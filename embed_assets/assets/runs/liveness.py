@@ -1,4 +1,4 @@
-"""Runs whose process is gone: how a run tells its process, how that is looked for, and how a dead run is ended.
+"""Dead runs: tags that name a run's process, the look for it, and the end of runs without one.
 
 Dagster keeps a run in progress, with its place in a pool, until somebody says how it ended. A process that
 was killed can't, and Dagster looks after those runs only that its daemon launched.
@@ -36,7 +36,7 @@ class DeadRun:
 
 
 def process_tags(pid: int | None = None) -> dict[str, str]:
-    """Run tags that say which process of which machine executes a run; by default this one.
+    """Build run tags that name machine and process of a run, by default this one.
 
     The id stands beside the start time, as the kernel counts it, and the boot: ids are given out again.
     """
@@ -59,7 +59,7 @@ def tag_run(instance: dg.DagsterInstance, run: DagsterRun) -> None:
 
 
 def is_dead(run: DagsterRun) -> bool:
-    """Whether the process of a tagged run is gone; False where it is another machine's, or not told."""
+    """Return whether the process of a tagged run is gone; False for another machine's, or without tags."""
     if run.tags.get(_HOST) != _machine():
         return False
     pid, _, start = run.tags.get(_PROCESS, "").partition("@")
@@ -85,25 +85,25 @@ def end_dead_runs(instance: dg.DagsterInstance, *, untagged: bool = False) -> li
 
 
 def runs_in_pool(instance: dg.DagsterInstance, pool: str) -> Sequence[RunRecord]:
-    """Runs that are under way and use the pool, the one that began first first."""
+    """Return the runs in progress that use the pool, oldest first."""
     statuses = [status for status in UNDER_WAY if status is not dg.DagsterRunStatus.NOT_STARTED]
     records = instance.get_run_records(dg.RunsFilter(statuses=statuses), ascending=True)
     return [record for record in records if pool in _pools(record.dagster_run)]
 
 
 def limit_of_pool(instance: dg.DagsterInstance, pool: str) -> int | None:
-    """How many runs may use the pool at one time; None where nothing limits it."""
+    """Return how many runs may use the pool at once; None without a limit."""
     limits = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
     return limits.get(pool, instance.get_concurrency_config().pool_config.default_pool_limit)
 
 
 def process_of(run: DagsterRun) -> str:
-    """The id of a run's process, "?" where it is not told."""
+    """Return the id of a run's process, "?" without tags."""
     return run.tags.get(_PROCESS, "?").partition("@")[0]
 
 
 def _free_slots(instance: dg.DagsterInstance) -> None:
-    """Free slots of runs that are over: `report_run_failed` leaves them taken."""
+    """Free the pool slots of finished runs: `report_run_failed` leaves them occupied."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return
@@ -114,7 +114,7 @@ def _free_slots(instance: dg.DagsterInstance) -> None:
 
 
 def _dead_untagged(instance: dg.DagsterInstance, run: DagsterRun) -> str | None:
-    """The process of a run without tags, if it is gone: one of an earlier release, or killed as it began."""
+    """Return the dead process of a run without tags: one of an earlier release, or killed as it began."""
     if _PROCESS in run.tags:
         return None
     pids = _reported_pids(instance, run)
@@ -122,7 +122,7 @@ def _dead_untagged(instance: dg.DagsterInstance, run: DagsterRun) -> str | None:
 
 
 def _reported_pids(instance: dg.DagsterInstance, run: DagsterRun) -> list[str]:
-    """Ids of the processes that Dagster's own events of a run name."""
+    """Return the process ids that a run's Dagster events name."""
     events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     found = [event.dagster_event.engine_event_data.metadata.get("pid") for event in events if event.dagster_event]
     return [str(pid.value) for pid in found if pid is not None and str(pid.value).isdigit()]
@@ -133,16 +133,16 @@ def _pools(run: DagsterRun) -> set[str]:
 
 
 def _machine() -> str:
-    """This machine as its processes see one another: its name, and where there are such, the namespace of ids."""
+    """Identify this machine by its name, and where there is one, its namespace of process ids."""
     with suppress(OSError):
         return f"{socket.gethostname()}/{_NAMESPACE.readlink()}"
     return socket.gethostname()
 
 
 def _start_of(pid: int) -> str:
-    """When a process started: clock ticks since the boot of that id; "" where there is no such process.
+    """Return when a process started, in clock ticks since boot; "" where there is no such process.
 
-    Where that can't be told (no /proc, as on macOS, or a hidden one) every process that exists has the same: a dead
+    Without /proc (macOS, or a hidden one) every process that exists has the same: a dead
     run is then missed where its id was given to another process.
     """
     if not _exists(pid):

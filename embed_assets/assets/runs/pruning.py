@@ -16,7 +16,7 @@ _SLACK = 1.2  # so many times more runs than are kept: then they are pruned, so 
 def prune_runs(
     instance: dg.DagsterInstance, home: Path, *, checks: Sequence[dg.AssetCheckKey], keep: int, older_than: timedelta
 ) -> int:
-    """Delete finished runs beyond the newest `keep`, and those older than `older_than`; how many.
+    """Delete finished runs beyond the newest `keep`, and those older than `older_than`; return how many.
 
     A run stays whatever its age while it is the latest to have materialized an asset or one of its partitions,
     or to have evaluated one of the `checks`. Does nothing while there are few; looks for old ones once a day.
@@ -35,7 +35,7 @@ def prune_runs(
 
 
 def _is_due(home: Path) -> bool:
-    """Whether old runs were not looked for within a day; takes note of it."""
+    """Return whether the last pruning is a day ago, and note this one."""
     stamp = home / "pruned"
     due = not stamp.exists() or stamp.stat().st_mtime < time.time() - _DAY
     if due:
@@ -49,7 +49,7 @@ def _created(record: dg.RunRecord) -> datetime:
 
 
 def _shown(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> set[str]:
-    """Runs that made the latest materialization of an asset or partition, or the latest evaluation of a check."""
+    """Return the runs of each asset's or partition's latest materialization, and of each check's latest evaluation."""
     runs = set[str]()
     for key in instance.all_asset_keys():
         runs.update(record.run_id for record in instance.fetch_materializations(key, limit=1).records)

@@ -25,7 +25,7 @@ THUMBNAIL = 68  # pixels of a side on a contact sheet
 
 
 def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = THUMBNAIL + 4) -> str:
-    """Thumbnails in a grid, as markdown with a JPEG inside; some 20 kB for 24 pictures."""
+    """Draw thumbnails in a grid, as markdown with a JPEG inside; some 20 kB for 24 pictures."""
     from PIL import Image
 
     rows = -(-len(pictures) // columns)
@@ -40,7 +40,7 @@ def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = 
 
 
 def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
-    """Points on a plane as coloured cells: the colour is the cell's commonest group. Short enough to be inline."""
+    """Draw points of a plane as cells in the colour of their commonest group; short enough for inline metadata."""
     for cells in (48, 40, 32, 24):
         markdown = _map(_grid(points, groups, cells), cells)
         if len(markdown) < _INLINE:
@@ -49,7 +49,7 @@ def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
 
 
 def legend(groups: Sequence[str]) -> str:
-    """Which colour is which group, as a markdown table."""
+    """List the groups' colours as a markdown table."""
     names = ("blue", "orange", "green", "red", "teal", "purple", "brown", "yellow")
     common = [group for group, _ in Counter(groups).most_common(len(_COLOURS))]
     lines = [f"| {name} | {in_markdown(group)} |" for name, group in zip(names, common, strict=False)]
@@ -58,7 +58,7 @@ def legend(groups: Sequence[str]) -> str:
 
 
 def _grid(points: np.ndarray, groups: Sequence[str], cells: int) -> np.ndarray:
-    """Palette index of each cell: uint8, (cells, cells); 0 is empty."""
+    """Return the palette index of each cell: uint8, (cells, cells); 0 is empty."""
     grid = np.zeros((cells, cells), dtype=np.uint8)
     if not len(points):
         return grid

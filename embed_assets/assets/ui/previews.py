@@ -11,7 +11,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>&$]")
 
 
 def preview(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> dg.TableMetadataValue:
-    """Rows as a table; lists are joined, everything else that is not a number becomes text."""
+    """Show rows as a table; lists are joined, everything that is not a number becomes text."""
     names = list(columns)
     records = [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows]
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
@@ -19,20 +19,20 @@ def preview(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> dg.Tab
 
 
 def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:
-    """An Arrow schema as Dagster shows it."""
-    told = descriptions or {}
+    """Convert an Arrow schema to Dagster's."""
+    described = descriptions or {}
     return dg.TableSchema(
-        columns=[dg.TableColumn(field.name, str(field.type), description=told.get(field.name)) for field in schema]
+        columns=[dg.TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema]
     )
 
 
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
-    """Counts as integer metadata, zeros included: a line that Dagster can plot."""
+    """Convert counts to integer metadata, zeros included, so that Dagster can plot a line."""
     return {name: dg.MetadataValue.int(int(count)) for name, count in values.items()}
 
 
 def in_markdown(text: str) -> str:
-    """A text of one line as it stands: no letter of it is markup or HTML, and none ends a table's cell."""
+    """Escape a line of text for markdown: no markup, no HTML, no end of a table cell."""
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split())).replace("<", "&lt;")
 
 

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from embed_assets import progress
-from embed_assets.cli.shared.status_tables import Progress
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import load_settings, make_settings, overridden
 from embed_assets.pipeline.steps import Steps
@@ -35,9 +35,9 @@ def chosen_settings(
     accept_deletions: bool = False,
     quiet: bool = False,
 ) -> PipelineSettings:
-    """Settings of a file, of a folder of media, or those that the store was built with.
+    """Load settings of a file, of a folder of media, or those that the store was built with.
 
-    Of a folder its manifest is brought up to date, which tells what its files are. Raises SettingsError where an
+    Refreshes a folder's manifest, which says what its files are. Raises SettingsError where an
     option would be ignored, or the store is of other sources, and what a refresh raises.
     """
     for_once = {"accept_deletions": True} if accept_deletions else {}
@@ -79,7 +79,7 @@ def folder_settings(
     quiet: bool = False,
     accept_deletions: bool = False,
 ) -> PipelineSettings:
-    """Settings of one folder: an encoder and a space for each kind of item in it. The environment overrides.
+    """Make settings for one folder: an encoder and a space for each kind of item in it, EMBED_ASSETS_* over them.
 
     Encoders of the latest run are `kept` without an item of their kind: what they serve is of items that are gone.
     """
@@ -110,7 +110,7 @@ def _settings(values: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> P
 
 
 def _kinds_in(settings: PipelineSettings, *, quiet: bool) -> set[str]:
-    """Kinds of items that the source holds, by their bytes."""
+    """Return the modalities of the source's items, by their bytes."""
     steps = Steps(settings)
     with Progress(quiet=quiet) as shown, progress.listening(shown.step), steps.scratch_manifest():
         steps.refresh(_MEDIA)

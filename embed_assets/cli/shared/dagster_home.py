@@ -49,7 +49,7 @@ run_monitoring:
 
 
 def dagster_home(settings: PipelineSettings) -> Path:
-    """The store's DAGSTER_HOME, made and set: beside a local store, unless the environment names one."""
+    """Make and set the store's DAGSTER_HOME: beside a local store, unless the environment names one."""
     named = os.environ.get("DAGSTER_HOME")
     home = Path(named) if named else home_of(settings.store)
     home.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def dagster_home(settings: PipelineSettings) -> Path:
 
 @contextmanager
 def dagster_instance(home: Path) -> "Iterator[dg.DagsterInstance]":
-    """The instance of a Dagster home. Of processes that make its databases at the same time one waits for the other."""
+    """Open the instance of a Dagster home; processes that make its databases at once wait for each other."""
     import dagster as dg
 
     with (home / "instance.lock").open("a") as lock:
@@ -71,14 +71,14 @@ def dagster_instance(home: Path) -> "Iterator[dg.DagsterInstance]":
 
 
 def home_of(store: str) -> Path:
-    """Where the Dagster history of a store is kept: beside a folder, by name for a bucket."""
+    """Return where a store's Dagster history lies: beside a folder, by name for a bucket."""
     if "://" not in store:
         return Path(store).absolute().parent / "dagster"
     return Path(HOME).absolute() / f"dagster-{hashlib.sha256(store.encode()).hexdigest()[:8]}"
 
 
 def _write_configuration(file: Path, *, own: bool) -> None:
-    """Whole or not at all: every command reads it. In a store's own home an empty one is what a full disk leaves."""
+    """Write dagster.yaml by rename, whole or not at all: every command reads it. A full disk leaves an empty one."""
     if file.exists() and not (own and file.read_text(encoding="utf-8") in ("", *_EARLIER)):
         return
     part = file.with_name(f"{file.name}.{os.getpid()}")

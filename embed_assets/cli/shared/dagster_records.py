@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tell_moved(settings: PipelineSettings, pointers: Iterable[Pointer]) -> None:
-    """Show moves of pointers on their serving assets."""
+    """Log moves of pointers on their serving assets."""
     pointers = list(pointers)
 
     def tell(instance: "dg.DagsterInstance") -> None:

@@ -17,7 +17,7 @@ from embed_assets.store.upkeep.retire_version import Retired
 
 
 class StatusDocument(TypedDict):
-    """embed-assets status."""
+    """Output of `embed-assets status --json`."""
 
     store: str
     fresh: bool
@@ -31,7 +31,7 @@ class StatusDocument(TypedDict):
 
 
 class RunDocument(StatusDocument):
-    """embed-assets run."""
+    """Output of `embed-assets run --json`."""
 
     changed: bool
     stopped: str | None
@@ -40,7 +40,7 @@ class RunDocument(StatusDocument):
 
 
 class ItemCounts(TypedDict):
-    """Items of a plan by what became of them."""
+    """Items of a plan by class."""
 
     new: int
     edited: int
@@ -52,19 +52,19 @@ class ItemCounts(TypedDict):
 
 
 class SourceCounts(ItemCounts):
-    """The same of one source."""
+    """Items of one source by class."""
 
     source: str
 
 
 class ShardCounts(SourceCounts):
-    """The same of one shard."""
+    """Items of one shard by class."""
 
     shard: str
 
 
 class VersionPlanDocument(TypedDict):
-    """The work of one encoder version."""
+    """Work of one encoder version."""
 
     version: str
     role: str
@@ -78,7 +78,7 @@ class VersionPlanDocument(TypedDict):
 
 
 class GateDocument(TypedDict):
-    """What stands between a candidate and serving."""
+    """Conditions of a promotion."""
 
     promotion: str
     by_hand: str
@@ -88,7 +88,7 @@ class GateDocument(TypedDict):
 
 
 class EncoderPlanDocument(TypedDict):
-    """All kept versions of an encoder."""
+    """Active versions of an encoder."""
 
     encoder: str
     space: str
@@ -103,7 +103,7 @@ class EncoderPlanDocument(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """embed-assets plan; `run` is null unless --yes ran it."""
+    """Output of `embed-assets plan --json`; `run` is null unless --yes ran it."""
 
     store: str
     fresh: bool
@@ -115,7 +115,7 @@ class PlanDocument(TypedDict):
 
 
 class ReleaseDocument(TypedDict):
-    """A table version that a pointer names."""
+    """Table version that a pointer names."""
 
     encoder: str
     version: str
@@ -125,7 +125,7 @@ class ReleaseDocument(TypedDict):
 
 
 class MoveDocument(TypedDict):
-    """embed-assets promote and rollback."""
+    """Output of `embed-assets promote --json` and `rollback --json`."""
 
     space: str
     generation: int
@@ -139,13 +139,13 @@ class MoveDocument(TypedDict):
 
 
 class RetryDocument(TypedDict):
-    """embed-assets retry."""
+    """Output of `embed-assets retry --json`."""
 
     items: int
 
 
 class MaintenanceDocument(TypedDict):
-    """embed-assets maintain."""
+    """Output of `embed-assets maintain --json`."""
 
     compacted: dict[str, int]
     indexed: dict[str, int]
@@ -163,7 +163,7 @@ class MaintenanceDocument(TypedDict):
 
 
 class EncoderFacts(TypedDict):
-    """embed-assets encoders."""
+    """An entry of `embed-assets encoders --json`."""
 
     name: str
     model: str
@@ -197,7 +197,7 @@ DOCUMENTS: dict[str, Any] = {
 
 
 def schema_of(command: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of what a command prints: all fields are there, and no others."""
+    """Return the JSON Schema (draft 2020-12) of a command's output: every field is required, no other is allowed."""
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(DOCUMENTS[command]).json_schema(mode="serialization")

@@ -14,7 +14,7 @@ _LANCE_WORDS = ("lanceerror", "lance error")
 
 
 def explained(error: BaseException) -> str | None:
-    """What a person can do about an error that no code here foresaw; None where it is a bug."""
+    """Explain an error of the machine (disk, memory, network) and its way out; None where it is a bug."""
     chain = list(_chain(error))
     if found := _one_of(chain, _FULL, _FULL_WORDS):
         return (
@@ -35,7 +35,7 @@ def explained(error: BaseException) -> str | None:
 
 
 def _damage() -> str | None:
-    """The first damaged table of the stores that this process has opened."""
+    """Return the first damaged table of the stores that this process has opened."""
     from embed_assets.store.database import opened_databases
     from embed_assets.store.upkeep.repair import find_damage
 
@@ -55,7 +55,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _one_of(chain: list[BaseException], codes: tuple[int, ...], words: tuple[str, ...]) -> str:
-    """The innermost error of the chain that has such a code, or says one of the words."""
+    """Return the innermost error of the chain with one of the codes or words."""
     for each in reversed(chain):
         coded = isinstance(each, OSError) and each.errno in codes
         if coded or any(word in str(each).lower() for word in words):

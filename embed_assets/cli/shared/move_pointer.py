@@ -15,7 +15,7 @@ from embed_assets.store.versions import VersionRecord
 
 
 def by(command: str) -> str:
-    """Who it is, for the history."""
+    """Return the user's name, for the history."""
     try:
         return f"{getpass.getuser()}: embed-assets {command}"
     except (KeyError, OSError):  # a container without a user
@@ -23,15 +23,15 @@ def by(command: str) -> str:
 
 
 def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bool) -> None:
-    """Move a space's pointer and say what serves now."""
+    """Move a space's pointer and print what serves now."""
     before = steps.store.serving.pointer(space)
     started = time.perf_counter()
     pointer = action()
     milliseconds = round(1000 * (time.perf_counter() - started), 1)
     moved = pointer.generation != before.generation
     if as_json:
-        told = {"moved": moved, "milliseconds": milliseconds}
-        say_json(pointer_document(pointer) | told)
+        figures = {"moved": moved, "milliseconds": milliseconds}
+        say_json(pointer_document(pointer) | figures)
     else:
         serves = name(pointer.live) if pointer.live else "nothing"
         when = f"now, generation {pointer.generation}, moved in {milliseconds} ms" if moved else "already"
@@ -41,7 +41,7 @@ def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bo
 
 
 def pointer_document(pointer: Pointer) -> dict[str, object]:
-    """A pointer as JSON-able values."""
+    """Convert a pointer to JSON-able values."""
     return {
         "space": pointer.space,
         "generation": pointer.generation,
@@ -54,12 +54,12 @@ def pointer_document(pointer: Pointer) -> dict[str, object]:
 
 
 def name(release: Release) -> str:
-    """Encoder, version and table version of a release, for people."""
+    """Format encoder, version and table version of a release."""
     return f"{release.encoder} {release.encoder_version} at table version {release.table_version}"
 
 
 def named_version(records: Iterable[VersionRecord], version: str) -> VersionRecord:
-    """The one whose version begins so. Raises StoreError where it is none or several."""
+    """Return the version that begins so. Raises StoreError where none or several do."""
     records = list(records)
     found = [record for record in records if record.version.startswith(version)]
     if len(found) == 1:
@@ -69,7 +69,7 @@ def named_version(records: Iterable[VersionRecord], version: str) -> VersionReco
 
 
 def all_versions(steps: Steps) -> list[VersionRecord]:
-    """Of all encoders, those that the settings no longer name included."""
+    """Return the versions of all encoders, those no longer in the settings included."""
     versions = steps.store.versions
     return [record for encoder in versions.encoders() for record in versions.of(encoder)]
 

@@ -17,7 +17,7 @@ DEMO_STORE = f"{HOME}/demo/store"
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--store`: a folder or a bucket prefix."""
+    """Add Add Add `--store`: a folder or a bucket prefix."""
     return click.option(
         "--store",
         default=DEFAULT_STORE,
@@ -28,12 +28,12 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json`: the same as the table, for machines."""
+    """Add Add Add `--json`: the same as the table, for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 
 def accept_deletions_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--accept-deletions`: for once, whatever is gone from a source is gone."""
+    """Add `--accept-deletions`: accept all deletions of this one run."""
     return click.option(
         "--accept-deletions",
         is_flag=True,
@@ -42,7 +42,7 @@ def accept_deletions_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def budget_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--budget`: stop cleanly before so much is spent."""
+    """Add `--budget`: stop cleanly before more is spent."""
     return click.option(
         "--budget",
         help="Stop cleanly before more is spent: 90s, 10m, 2h; 1.5Mtokens (of texts), 2Gpixels (of everything else); "
@@ -51,7 +51,7 @@ def budget_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def steps_of(store: str) -> Steps:
-    """The steps of the pipeline that built a store. Raises StoreError where none did."""
+    """Open the pipeline that built a store. Raises StoreError where none did."""
     opened = Store(store)
     settings = saved_settings(opened)
     if settings is None:
@@ -63,13 +63,13 @@ def steps_of(store: str) -> Steps:
 
 
 def _demo_store() -> str:
-    """That the demo's store is there, where it is: its maker has no other yet."""
+    """Return a hint at the demo's store, where it exists."""
     there = Path(DEMO_STORE).is_dir()
     return f". The demo's is there: --store {DEMO_STORE}" if there else ""
 
 
 def short_path(store: str) -> str:
-    """A store's address as a person would type it: relative where it lies below the current folder."""
+    """Shorten a store's address to what a person would type: relative below the current folder."""
     if "://" in store or not Path(store).is_relative_to(Path.cwd()):
         return store
     return str(Path(store).relative_to(Path.cwd()))

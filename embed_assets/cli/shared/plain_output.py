@@ -20,22 +20,22 @@ _HARMFUL = re.compile(
 
 
 def harmless(text: str, *, lines: bool = False) -> str:
-    r"""The text with what a terminal would act on told as an escape: `\x1b`, `\u202e`. `lines` leaves line ends."""
+    r"""Escape characters that a terminal would act on: `\x1b`, `\u202e`. `lines` leaves line ends."""
     return _HARMFUL.sub(lambda found: found[0] if lines and found[0] == "\n" else _escape(found[0]), text)
 
 
 def say(text: str, *, err: bool = False, lines: bool = False) -> None:
-    """Plain text on stdout or stderr: one line, unless `lines` are wanted."""
+    """Print plain text on stdout or stderr: one line, unless `lines` is set."""
     click.echo(harmless(text, lines=lines), err=err)
 
 
 def say_json(document: Any) -> None:
-    """A document as JSON on stdout, all of it ASCII; numbers that JSON does not have (NaN, infinity) become null."""
+    """Print a document as JSON on stdout, in ASCII; numbers that JSON lacks (NaN, infinity) become null."""
     click.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
 
 
 def let_everything_print() -> None:
-    """On a terminal or pipe that is not UTF-8, letters that it lacks are told as escapes and raise nothing."""
+    """Make stdout and stderr write characters that their encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,4 +1,4 @@
-"""What a plan looks like on a terminal: items by source, what they cost, why, and what gates the promotion."""
+"""Plan tables: items by source, their cost, the reasons, and what gates the promotion."""
 
 from rich.table import Table
 
@@ -19,7 +19,7 @@ def print_plan(
     budget: RunBudget | None = None,
     console: PlainConsole | None = None,
 ) -> None:
-    """Every encoder: a table, why it is to be done, what it is reckoned from, and the gate."""
+    """Print every encoder: its items by class, why, what the cost is estimated from, and the gate."""
     console = console or make_console()
     for encoder in plan.encoders:
         console.print(_table(encoder, by_shard=details))
@@ -29,13 +29,13 @@ def print_plan(
         for warning in _warnings(refreshed):
             console.tell(f"{refreshed.source}: {warning}", style="yellow")
     if plan.total.items:
-        console.tell(f"Together: {_told(plan.total)}")
+        console.tell(f"Total: {_total(plan.total)}")
     if budget is not None and plan.total.items:
         console.tell(_budget(plan, budget))
 
 
 def _warnings(refreshed: RefreshReport) -> list[str]:
-    """What of a source can't be read, can't be reached, or is named by its sidecar and not there."""
+    """List a source's unreadable and unreachable items, and rows of its sidecar that name no item."""
     quarantined = ", ".join(f"{count} {reason}" for reason, count in refreshed.quarantined.items())
     lines = [f"quarantined: {quarantined}"] if quarantined else []
     lines += [each.told() for each in refreshed.out_of_reach]
@@ -43,7 +43,7 @@ def _warnings(refreshed: RefreshReport) -> list[str]:
 
 
 def count(number: float | None, unit: str = "") -> str:
-    """1,234 or 1.2M; "?" where it is not known."""
+    """Format a count: 1,234 or 1.2M; "?" where it is unknown."""
     if number is None:
         return _UNKNOWN
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -54,7 +54,7 @@ def count(number: float | None, unit: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """3 s, 41 min or 2.1 h."""
+    """Format a duration: Format a duration: Format a duration: 3 s, 41 min or 2.1 h."""
     if seconds is None:
         return _UNKNOWN
     if seconds < 1:
@@ -85,7 +85,7 @@ def _table(plan: EncoderPlan, *, by_shard: bool) -> Table:
 
 
 def _costs(plan: EncoderPlan) -> list[str]:
-    """Columns of what it costs: none where nothing is to be encoded."""
+    """Return the cost columns; none where nothing is to be encoded."""
     forecasts = [each for version in plan.versions for each in version.forecasts]
     units = {each.unit for each in forecasts}
     if not forecasts:
@@ -100,7 +100,7 @@ def _cost_cells(found: Forecast, plan: EncoderPlan) -> list[str]:
 
 
 def money(usd: float | None) -> str:
-    """Cents where there are some, else as many digits as it takes."""
+    """Format money: in cents where there are some, else with as many digits as it takes."""
     if usd is None:
         return ""
     return f"{usd:.2f}" if usd >= 1 or not usd else f"{usd:.2g}"
@@ -114,9 +114,9 @@ def _lines(plan: EncoderPlan) -> list[str]:
         lines += [f"equal: {', '.join(equal)}"] if plan.changes and equal else []
     for version in plan.versions:
         for source, reasons in version.plan.quarantined.items():
-            told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-            lines.append(f"errored in {source}, not tried again before they change: {told}")
-        lines += [f"{version.record.version} is reckoned from: {basis}" for basis in version.total.basis]
+            counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+            lines.append(f"quarantined in {source}, not tried again before they change: {counts}")
+        lines += [f"{version.record.version} is estimated from: {basis}" for basis in version.total.basis]
         if version.plan.fresh and not version.settled:
             lines.append(f"{version.record.version} has all its vectors; it is to be indexed, checked and served")
     return [*dict.fromkeys(lines), *([] if plan.fresh else [_gate(plan)])]
@@ -129,11 +129,11 @@ def _why(change: Change, plan: EncoderPlan) -> str:
 def _gate(plan: EncoderPlan) -> str:
     gate = plan.gate
     how = f"by hand (embed-assets promote): {gate.by_hand}" if gate.by_hand else "automatic"
-    judged = f"{gate.judged:,} labelled queries" if gate.judged else "no labelled queries"
-    return f"gate: {', '.join(gate.blocking)} must pass; {judged}; promotion {how}"
+    labelled = f"{gate.judged:,} labelled queries" if gate.judged else "no labelled queries"
+    return f"gate: {', '.join(gate.blocking)} must pass; {labelled}; promotion {how}"
 
 
-def _told(found: Forecast) -> str:
+def _total(found: Forecast) -> str:
     parts = [f"{found.items:,} items to encode", f"{count(found.segments)} segments"]
     if found.cost is not None:
         parts.append(count(found.cost, f" {found.unit}"))
@@ -144,7 +144,7 @@ def _told(found: Forecast) -> str:
 
 
 def _budget(plan: PipelinePlan, budget: RunBudget) -> str:
-    """Whether the budget is likely to be enough."""
+    """Say whether the budget is likely to be enough."""
     needed = 0.0
     for encoder in plan.encoders:
         for version in encoder.versions:

@@ -21,7 +21,7 @@ _BUDGET_REACHED = 4  # exit code
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to."""
+    """Outcome of a run."""
 
     status: Status
     changed: bool  # whether there was something to do
@@ -32,11 +32,11 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of a budget that was reached."""
+        """Exit code: 0, or that of an exhausted budget."""
         return _BUDGET_REACHED if self.stopped else 0
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Convert the outcome to JSON-able values."""
         return self.status.document() | {
             "changed": self.changed,
             "stopped": self.stopped,
@@ -53,7 +53,7 @@ def apply(settings: PipelineSettings, *, quiet: bool, budget: RunBudget | None =
         with limited_to(budget):
             changed = run_pipeline(settings, quiet=quiet)
     except BudgetReached:
-        pass  # said below
+        pass  # printed below
     except PromotionError as error:  # what is not complete is not promoted
         if budget is None or not budget.left:
             raise
@@ -70,14 +70,14 @@ def apply(settings: PipelineSettings, *, quiet: bool, budget: RunBudget | None =
 
 
 def print_fresh(status: Status, *, started: float) -> None:
-    """Say in one line that there was nothing to do."""
+    """Print in one line that there was nothing to do."""
     items = sum(encoder.vectors for encoder in status.encoders)
     say(f"Everything is fresh: {items:,} vectors, nothing to encode ({timed(started)}).")
     print_warnings(status)
 
 
 def print_outcome(outcome: Outcome) -> None:
-    """Tables and the next command; exits with the outcome's code."""
+    """Print tables and the next command; exit with the outcome's code."""
     if not outcome.changed:
         print_fresh(outcome.status, started=outcome.started)
         return

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from embed_assets import progress
 from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, home_of
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
-from embed_assets.cli.shared.status_tables import Progress
 from embed_assets.embedding.run_budget import BudgetReached
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
@@ -33,7 +33,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def is_fresh(steps: Steps) -> bool:
-    """Whether sources, encoders, vectors and pointers are all as they should be; encodes nothing."""
+    """Return whether sources, encoders, vectors and pointers are all up to date; encodes nothing."""
     if any(steps.listing_differs(source) for source in steps.settings.sources):
         return False
     for encoder in steps.settings.encoders:
@@ -48,7 +48,7 @@ def is_fresh(steps: Steps) -> bool:
 
 
 def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
-    """Materialize what is not fresh; True where there was something to do.
+    """Materialize what is out of date; return whether there was something to do.
 
     Raises the EmbedAssetsError that stopped it; PromotionError where a blocking check failed.
     """
@@ -65,7 +65,7 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
 
 @contextmanager
 def _imports_at_rest() -> Iterator[None]:
-    """What was imported is no garbage: collections that walk it cost a second in every 60,000 items."""
+    """Freeze imported objects: collections that walk them cost a second per 60,000 items."""
     gc.freeze()
     try:
         yield
@@ -74,7 +74,7 @@ def _imports_at_rest() -> Iterator[None]:
 
 
 def _materialize(steps: Steps, shown: Progress) -> None:
-    """Each encoder's two jobs, in this process: embed all shards of its version, then promote it."""
+    """Run each encoder's two jobs in this process: embed all shards of its version, then promote it."""
     shown.say("starting Dagster")
     import dagster as dg
 
@@ -131,7 +131,7 @@ def _quiet_libraries() -> None:
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # for its authors, not for who runs the command
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
 
 
 def _prune(instance: "dg.DagsterInstance", home: Path, names: "Names") -> None:
@@ -153,7 +153,7 @@ def _cache_cleared_after_wait() -> Iterator[None]:
 
 
 def _why(steps: Steps, record: VersionRecord) -> str:
-    """The blocking checks that hold a candidate back, with their figures."""
+    """Return the blocking checks that failed on a candidate, with their figures."""
     release = steps.store.releases.candidate(record.id)
     failures = release.failures(REQUIRED) if release else []
     if release is None or not failures:
@@ -182,7 +182,7 @@ def _execute(
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Bring the error of ours that is inside Dagster's up, so that its message is what is seen."""
+    """Raise our own error in place of the Dagster error that wraps it."""
     from dagster import DagsterError, Failure
     from dagster._core.errors import DagsterExecutionInterruptedError
 
@@ -202,5 +202,5 @@ def _own_errors() -> Iterator[None]:
 
 
 def timed(started: float) -> str:
-    """Seconds since `started`, for people."""
+    """Format the seconds since `started`."""
     return f"{time.monotonic() - started:.1f} s"

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 @contextmanager
 def own_turn(instance: "dg.DagsterInstance", home: Path, pool: str, *, say: Say) -> Iterator[None]:
-    """Keep more commands from running on this Dagster home than its pool has room for; waits for one that does.
+    """Wait until the pool of this Dagster home has room for this command.
 
     By locks that the kernel takes back when a process ends, however it ends.
     """
@@ -44,7 +44,7 @@ def own_turn(instance: "dg.DagsterInstance", home: Path, pool: str, *, say: Say)
 
 
 def end_dead(instance: "dg.DagsterInstance", *, own_home: bool, say: Say) -> None:
-    """End runs whose process is gone, and say so. `own_home`: nobody's runs but this store's are in the instance."""
+    """End runs whose process is gone, and print which. `own_home`: the instance has this store's runs alone."""
     from embed_assets.assets.runs.liveness import end_dead_runs
 
     for run in end_dead_runs(instance, untagged=own_home):
@@ -55,21 +55,21 @@ def end_dead(instance: "dg.DagsterInstance", *, own_home: bool, say: Say) -> Non
 
 
 def await_room(instance: "dg.DagsterInstance", pool: str, *, own_home: bool, say: Say) -> None:
-    """Wait until the pool has room for one more run; says for whom it waits, and since when that one runs.
+    """Wait until the pool has room for one more run; print which run it waits for, and since when that one runs.
 
     Raises SettingsError where the pool has no room for any run.
     """
     from embed_assets.assets.runs.liveness import limit_of_pool, process_of, runs_in_pool
 
-    limit, said = limit_of_pool(instance, pool), ""
+    limit, announced = limit_of_pool(instance, pool), ""
     if limit == 0:
         raise SettingsError(
             f"Pool {pool!r} is limited to 0 runs: raise the limit in the Dagster UI, or name another pool."
         )
     while limit is not None and len(runs := runs_in_pool(instance, pool)) >= limit:
         run = runs[0].dagster_run if runs else None
-        if run is not None and run.run_id != said:
-            said = run.run_id
+        if run is not None and run.run_id != announced:
+            announced = run.run_id
             began = datetime.fromtimestamp(runs[0].start_time or runs[0].create_timestamp.timestamp())
             say(
                 f"Waiting for run {run.run_id[:8]} of {run.job_name} (process {process_of(run)}, running since "
@@ -81,8 +81,8 @@ def await_room(instance: "dg.DagsterInstance", pool: str, *, own_home: bool, say
 
 
 def _locked(files: Sequence[IO[str]], say: Say) -> IO[str]:
-    """The first of the files that no other process holds, locked."""
-    said = ""
+    """Lock the first of the files that no other process holds."""
+    announced = ""
     while True:
         for file in files:
             with suppress(BlockingIOError):
@@ -90,7 +90,7 @@ def _locked(files: Sequence[IO[str]], say: Say) -> IO[str]:
                 return file
         files[0].seek(0)
         holder = files[0].read() or "another process"
-        if holder != said:
+        if holder != announced:
             say(f"Waiting for another embed-assets command: {holder}. Ctrl-C stops waiting.")
-            said = holder
+            announced = holder
         time.sleep(_LOOK_SECONDS)

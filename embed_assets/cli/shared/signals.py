@@ -23,19 +23,19 @@ _noted = threading.Event()
 
 
 def end_on_signals() -> None:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt, and end the process where that does not, or at a second one.
+    """Make SIGINT and SIGTERM raise KeyboardInterrupt; end the process where that does not help, or at a second one.
 
     For the main thread of a process that is a command; its exit status is then `exit_code()`.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # told of signals, whoever handles them by then
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # a byte per signal, whatever handler runs by then
     threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
 
 
 def exit_code() -> int:
-    """128 and the number of the signal that stopped the command, as shells count."""
+    """Return 128 plus the number of the signal that stopped the command, as shells do."""
     _noted.wait(1.0)  # the thread that notes it may come later than the interrupt
     return 128 + (_received[0] if _received else signal.SIGINT)
 

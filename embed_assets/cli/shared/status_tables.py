@@ -1,86 +1,19 @@
-"""Progress bars, and tables of a status and of search results."""
+"""Tables of a status and of search results."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.options import short_path
-from embed_assets.cli.shared.plain_output import harmless
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus, Status
-from embed_assets.progress import Step
 from embed_assets.search.searcher import Hit
-
-_STAGES = {
-    "list": "listing",
-    "load": "loading",
-    "encode": "encoding",
-    "sample": "sampling",
-    "index": "indexing",
-    "check": "checking",
-}
-
 
 _PLACES = 10  # out of reach, of one source
 
 
-class Progress:
-    """Shows steps: bars in a terminal, a line each now and then elsewhere; on stderr, so that stdout is data."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._console = PlainConsole(stderr=True)
-        self._bars = Bars(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
-        self._tasks: dict[str, Any] = {}
-        self._told: dict[str, int] = {}
-
-    def __enter__(self) -> "Progress":
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def step(self, step: Step) -> None:
-        """Show one step; several of one stage and name are one bar."""
-        text = harmless(f"{_STAGES.get(step.stage, step.stage)} {step.name}")
-        if not self._bars.disable:
-            if text not in self._tasks:
-                self._tasks[text] = self._bars.add_task(text, total=step.total)
-            self._bars.update(self._tasks[text], completed=step.done, total=step.total)
-            return
-        tenth = 10 * step.done // step.total if step.total else 0
-        if self._told.get(text) != tenth:
-            self._told[text] = tenth
-            self.say(f"{text} {step.done}/{step.total}" if step.total else text)
-
-    def say(self, text: str) -> None:
-        """One line."""
-        if not self._quiet and self._bars.disable:
-            self._console.print(f"· {text}", style="dim")
-
-    def tell(self, text: str) -> None:
-        """One line that matters, for quiet ones too: what a command waits for, or what it found dead."""
-        self._console.tell(f"· {text}")
-
-
 def print_status(status: Status, console: PlainConsole | None = None) -> None:
-    """Sources and encoders as two tables, with what went wrong beneath."""
+    """Print sources and encoders as two tables, with warnings beneath."""
     console = console or make_console()
     console.print(_sources_table(status.sources))
     console.print(_encoders_table(status.encoders))
@@ -92,23 +25,23 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
     print_warnings(status, console)
     for source, kinds in status.unencoded.items():
         for kind, count in kinds.items():
-            told = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
-            console.tell(told, style="yellow")
+            line = f"  {source}: {count} {kind} items that no encoder of this pipeline takes"
+            console.tell(line, style="yellow")
     if status.unencoded or any(source.reasons for source in status.sources):
         console.tell(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
     for name in status.unresolved:
         console.tell(f"  {name}: no version yet; the next run makes one", style="yellow")
     for encoder in status.encoders:
-        for line in _versions_told(encoder):
+        for line in _version_lines(encoder):
             console.tell(f"  {encoder.encoder}: {line}")
         for failure in encoder.failures:
             console.tell(f"  {encoder.encoder}: {failure}", style="yellow")
 
 
 def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
-    """What could not be reached or read, and names in sidecars and judgements that nothing has."""
+    """Print what is unreachable or unreadable, and names in sidecars and labelled queries that match no item."""
     console = console or make_console()
-    lines = [f"{source}: {told}" for source, told in status.unusable.items()]
+    lines = [f"{source}: {reason}" for source, reason in status.unusable.items()]
     for source, found in status.out_of_reach.items():
         lines += [f"{source}: {each.told()}" for each in found[:_PLACES]]
         if len(found) > _PLACES:
@@ -120,7 +53,7 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
 
 
 def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:
-    """One search's results."""
+    """Print one search's hits."""
     console = console or make_console()
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
@@ -134,7 +67,7 @@ def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = N
 
 
 def _warnings(source: SourceStatus) -> list[str]:
-    """Items that were embedded though something in them could not be read: the first by name."""
+    """List items that were embedded with a warning, the first by name."""
     more = sum(source.warnings.values()) - len(source.warned)
     return [*source.warned, *([f"and {more:,} more items"] if more > 0 else [])]
 
@@ -175,8 +108,8 @@ def _encoders_table(encoders: Sequence[EncoderStatus]) -> Table:
     return table
 
 
-def _versions_told(encoder: EncoderStatus) -> list[str]:
-    """What serves where it is another version, what is kept beside it, what is held."""
+def _version_lines(encoder: EncoderStatus) -> list[str]:
+    """Describe the live version where it is another one, the other active ones, and those rolled back from."""
     lines = [
         f"version {kept.version} is {kept.state}, {kept.vectors:,} vectors"
         + (f", {kept.stale:,} items behind" if kept.stale else "")

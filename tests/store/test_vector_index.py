@@ -1,0 +1,108 @@
+"""Indices: none where a scan is as fast, and none rebuilt where nothing changed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embed_assets.settings import IndexSettings
+from embed_assets.store.serving.nearest_rows import approximate, exact
+from embed_assets.store.serving.vector_index import IndexReport, build_indices
+from embed_assets.store.store import Store
+from tests.support import vector_rows, vector_table
+
+NAME = "words__v1"
+DRAW = np.random.default_rng(0)
+
+
+def vectors(count: int) -> np.ndarray:
+    return DRAW.standard_normal((count, 32)).astype(np.float32)
+
+
+def build(store: Store, *, min_rows: int = 256, retrain: bool = False) -> IndexReport:
+    settings = IndexSettings(min_rows=min_rows, rows_per_partition=64, num_bits=5)
+    return build_indices(store, NAME, distance="cosine", settings=settings, retrain=retrain)
+
+
+def names(store: Store) -> set[str]:
+    return {index.name for index in store.open(NAME).list_indices()}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    made = Store(str(tmp_path))
+    vector_table(made, vectors(500), labels=[["a"]] * 500, text=["granite and basalt"] * 500)
+    return made
+
+
+def add(store: Store, count: int) -> None:
+    table = store.open(NAME)
+    ids = [f"late-{table.version}-{number}" for number in range(count)]
+    table.add(vector_rows(table.schema, vectors(count), media_id=ids, labels=[["a"]] * count, text=["slate"] * count))
+
+
+def test_few_rows_get_no_ann_index_and_many_do(store):
+    below = build(store, min_rows=501)
+    assert not below.ann
+    assert below.ann_kind == "none"
+    above = build(store, min_rows=500)
+    assert above.ann
+    assert above.rows == 500
+    assert above.rows_not_indexed == 0
+    assert names(store) == {"vector_idx", "text_idx", "source_idx", "shard_idx", "modality_idx", "labels_idx"}
+
+
+def test_building_again_writes_nothing(store):
+    first = build(store)
+    assert build(store) == first
+    assert store.open(NAME).version == first.table_version
+
+
+def test_rows_written_since_are_indexed_by_the_next_build(store):
+    first = build(store)
+    for _ in range(3):
+        add(store, 20)
+    second = build(store)
+    assert second.rows == 560
+    assert second.rows_not_indexed == 0
+    assert second.table_version > first.table_version
+    assert build(store).table_version == second.table_version
+
+
+def test_a_table_without_texts_gets_no_full_text_index(tmp_path):
+    store = Store(str(tmp_path))
+    vector_table(store, vectors(10))
+    build(store)
+    assert names(store) == {"source_idx", "shard_idx", "modality_idx", "labels_idx"}
+
+
+def test_an_empty_table_is_indexed_without_complaint(tmp_path):
+    store = Store(str(tmp_path))
+    vector_table(store, vectors(1))
+    store.open(NAME).delete("true")
+    assert build(store).rows == 0
+
+
+def test_training_again_replaces_the_ann_index(store):
+    first = build(store)
+    assert build(store, retrain=True).table_version > first.table_version
+
+
+def test_the_words_of_a_text_are_found_by_the_full_text_index(store):
+    build(store)
+    add(store, 2)
+    build(store)
+    assert len(store.open(NAME).search("slate", query_type="fts").limit(10).to_list()) == 2
+
+
+def test_a_search_under_a_rare_filter_is_never_short(store):
+    table = store.open(NAME)
+    table.add(vector_rows(table.schema, vectors(5), media_id=list("vwxyz"), labels=[["rare"]] * 5))
+    build(store)
+    table, query = store.open(NAME), vectors(1)[0]
+    where = "array_has(labels, 'rare')"
+    options: dict[str, Any] = {"k": 5, "distance": "cosine", "columns": ["media_id"], "where": where}
+    [found] = approximate(table, query[None, :], nprobes=1, refine_factor=2, **options)
+    truth = exact(table, query[None, :], **options)[0]
+    assert found.column("media_id").to_pylist() == truth.column("media_id").to_pylist()
+    assert len(found) == 5
