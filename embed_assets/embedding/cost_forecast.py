@@ -8,8 +8,7 @@ from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.embedding.run_budget import price_of
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.store.manifest_row import ManifestRow
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 UNKNOWN = "unknown: nothing like it was measured yet; take a sample"
 

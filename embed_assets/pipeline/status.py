@@ -14,8 +14,7 @@ from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
 

@@ -13,7 +13,7 @@ from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.upsert import ALL_ROWS, KEY, add_missing_columns, quoted
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
