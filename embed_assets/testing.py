@@ -25,7 +25,7 @@ from embed_assets.media.decode_with_plugins import decode_with_plugin
 from embed_assets.media.detect import refine
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder import Decoder
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins
+from embed_assets.media.kinds.decoder_plugins import decoder_plugins
 from embed_assets.media.kinds.file_head import HEAD
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
@@ -215,7 +215,7 @@ class MediaContract(ABC):
     def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
         for data in [*self.good(), *self.broken()]:
             found = refine(data, sniff(data))
-            assert (decoded_by(found.mime), found.modality) == (decoder.id, decoder.modality), data[:60]
+            assert (found.decoder, found.modality) == (decoder.id, decoder.modality), data[:60]
 
     def test_other_files_are_refused(self, decoder: Decoder) -> None:
         for data in self.others():

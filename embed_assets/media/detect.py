@@ -1,18 +1,19 @@
 """look_at: the type of a file: by its bytes where these are enough, else by decoders in a worker process."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.builtin_kinds import UNKNOWN
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, sniff_with_plugins
+from embed_assets.media.kinds.decoder_plugins import decoder_plugins, sniff_with_plugins
 from embed_assets.media.kinds.file_head import HEAD, FileHead
 from embed_assets.media.kinds.sniff import by_bytes, sniff
 from embed_assets.media.kinds.unsupported_kinds import WITH_NULS
 from embed_assets.media.media_types import PLAIN, Modality, Sniffed
 from embed_assets.media.recordings.demuxers import is_still
 from embed_assets.media.text.documents import DOCX, PDF
-from embed_assets.media.text.encodings import needs_encoding, with_encoding
+from embed_assets.media.text.encodings import needs_encoding
 from embed_assets.plugins import warn_once
 
 _PROBED_BY_FFMPEG = frozenset({UNKNOWN, WITH_NULS, "application/x-shockwave-flash"})
@@ -20,7 +21,7 @@ _SCANNED = 2**20  # bytes of a file that FFmpeg probes
 
 
 def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = None) -> Sniffed:
-    """Return a file's type; the mime type of a text that needs the source's `encoding` names the encoding.
+    """Return a file's type; a text that needs the source's `encoding` has it as its charset.
 
     Text, documents, and pictures with a signature are not sent to a worker. Raises MediaError where a decoder crashes,
     hangs or takes too much memory: "decoder crashed", "decoder timed out", "decoder failed", "out of memory". Without
@@ -32,9 +33,9 @@ def look_at(data: bytes, decoders: Decoders | None, *, encoding: str | None = No
     if sniffed is None or sniffed.mime in (UNKNOWN, WITH_NULS):
         sniffed = Sniffed(mime=PLAIN, modality="text") if FileHead(data).is_text_in(encoding) else sniffed
     refined = _refined(data, sniffed, decoders)
-    if refined.modality != "text" or decoded_by(refined.mime):
+    if refined.modality != "text" or refined.decoder:
         return refined
-    return Sniffed(mime=with_encoding(refined.mime, encoding), modality="text")
+    return replace(refined, charset=encoding)
 
 
 def refine_with_warnings(data: bytes) -> tuple[Sniffed, list[str]]:

@@ -18,6 +18,7 @@ class ListedFile:
     size: int
     mtime: float  # seconds since the epoch; 0.0 where the file system has none
     etag: str  # "" where the file system has none
+    row_id: str | None = None  # of the table row that names the file, or that is the item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +42,14 @@ class TextWarning:
 class MediaItem:
     """The facts about an item that decoding its bytes takes.
 
-    `mime` is the type it was detected as: without one a document is taken for plain text, and no plugin decodes it.
+    `mime` is the type it was detected as: without one a document is taken for plain text.
     """
 
     modality: Modality
     media_hash: str
     mime: str | None = None
+    decoder: str = ""  # name and version of the plugin's decoder
+    charset: str | None = None  # of a text, where the settings decide
     caption: str | None = None
 
 
@@ -69,3 +72,10 @@ class Sniffed:
 
     mime: str
     modality: Modality | None
+    decoder: str = ""  # name and version of the plugin's decoder that detected it
+    charset: str | None = None  # the source's setting `encoding`, where that decides how a text is read
+
+    @property
+    def read_as(self) -> str:
+        """Decoder or encoding that changes what the bytes mean; part of their hash."""
+        return self.decoder or self.charset or ""

@@ -20,7 +20,6 @@ from embed_assets.media.sampling import Sampling
 from embed_assets.media.text.chunks import Chunk, chunk_text
 from embed_assets.media.text.decode_text import decode_text, is_utf8
 from embed_assets.media.text.documents import FORMAT
-from embed_assets.media.text.encodings import encoding_of, without_encoding
 from embed_assets.media.text.replaced_bytes import Decoded
 
 if TYPE_CHECKING:
@@ -77,11 +76,11 @@ def each_segment(
     With `decoders` everything but UTF-8 is decoded in a worker process. Raises MediaError with the reason for which the
     item is quarantined, also after some segments; SettingsError where the plugin that decodes it is not installed.
     """
-    plugin, sampling = decoder_of(item.mime), recipe.sampling
-    kind = builtin_kind(item.modality, without_encoding(item.mime)) if plugin is None else plugin_kind(plugin)
+    plugin, sampling = decoder_of(item.decoder, mime=item.mime), recipe.sampling
+    kind = builtin_kind(item.modality, item.mime) if plugin is None else plugin_kind(plugin)
     decode = _Decode(kind, data, decoders, recipe.limits)
     if kind.modality == "text":
-        for decoded in decode.text(encoding_of(item.mime)):
+        for decoded in decode.text(item.charset):
             yield from _warned(text_segments(decoded.text, recipe), decoded.warning)
     elif kind.modality == "image":
         shown = decode(most=None if sampling is None else sampling.animated_frames)
@@ -101,8 +100,8 @@ def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     "broken document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
     unpacked", or what decode_text raises. May be called from several threads.
     """
-    kind = builtin_kind("text", without_encoding(mime))
-    (decoded,) = _Decode(kind, data, None, limits)(**_encoding_option(encoding_of(mime)))
+    kind = builtin_kind("text", mime)
+    (decoded,) = _Decode(kind, data, None, limits)()
     return decoded
 
 

@@ -11,12 +11,10 @@ from embed_assets.media.kinds.file_head import FileHead
 from embed_assets.media.kinds.media_kind import MediaKind
 from embed_assets.media.kinds.sniff import first_that_detects
 from embed_assets.media.media_types import PLAIN, Sniffed
-from embed_assets.media.text.encodings import encoding_of
 from embed_assets.plugins import Plugins, find_plugins, warn_once
 
 ENTRY_POINTS = "embed_assets.decoders"
 
-_MARK = "; decoder="
 _TASKS = {
     "text": "embed_assets.media.decode_with_plugins:plugin_text",
     "image": "embed_assets.media.decode_with_plugins:plugin_picture",
@@ -44,7 +42,7 @@ def sniff_with_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None
     """Return a plugin's type of a file that nothing built in decodes, or that is a text without markup.
 
     Other files keep their type. Of several decoders that detect a file the first by name gets it. One whose `detect`
-    fails is skipped with a warning. The mime type names the decoder.
+    fails is skipped with a warning. The result names the decoder.
     """
     if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
         return sniffed
@@ -54,34 +52,27 @@ def sniff_with_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None
 
 def plugin_kind(decoder: Decoder, warn: Callable[[str], None] = warn_once) -> MediaKind:
     """Return the decoder as a kind of media, in the form of those that are built in."""
-    mime = f"{decoder.mime}{_MARK}{decoder.id}"
     return MediaKind(
         name=decoder.name,
         modality=decoder.modality,
-        mime=mime,
-        detect=lambda head: mime if _detects(decoder, head.first, warn) else None,
+        mime=decoder.mime,
+        decoder=decoder.id,
+        detect=lambda head: decoder.mime if _detects(decoder, head.first, warn) else None,
         decode=_TASKS[decoder.modality],
         options={"decoder": decoder.name},
     )
 
 
-def decoded_by(mime: str | None) -> str:
-    """Return name and version of the decoder in a manifest's mime type; "" for built-in types."""
-    return (mime or "").partition(_MARK)[2]
+def media_hash(data: bytes, read_as: str = "") -> str:
+    """Return the sha256 of a file's bytes; a plugin's decoder or an encoding that they are read with counts too."""
+    return content_hash(data + f"\0{read_as}".encode()) if read_as else content_hash(data)
 
 
-def media_hash(data: bytes, mime: str | None) -> str:
-    """Return the sha256 of a file's bytes, with the plugin's decoder or the setting's encoding that decides on it."""
-    decoding = decoded_by(mime) or encoding_of(mime)
-    return content_hash(data + f"\0{decoding}".encode()) if decoding else content_hash(data)
-
-
-def decoder_of(mime: str | None) -> Decoder | None:
-    """Return the decoder that a mime type names; None for built-in types.
+def decoder_of(decoder_id: str, *, mime: str | None) -> Decoder | None:
+    """Return the decoder of this name and version; None for "".
 
     Raises SettingsError where it can't be used: quarantined files would lose their vectors.
     """
-    decoder_id = decoded_by(mime)
     if not decoder_id:
         return None
     plugins, name = decoder_plugins(), decoder_id.partition("-")[0]
@@ -92,7 +83,7 @@ def decoder_of(mime: str | None) -> Decoder | None:
     state = f"{decoder.id} is installed" if decoder is not None else "it is not installed"
     message = " ".join(
         [
-            f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {decoder_id}, but {state}.",
+            f"Media of type {mime} is decoded by {decoder_id}, but {state}.",
             "Install the package that has it, or refresh the source: its files are then read by what is installed.",
             *(each.message for each in plugins.broken),
         ]

@@ -30,6 +30,7 @@ class MediaKind:
     detect: Detect  # the mime type of a file of this kind; None for any other file
     decode: str = ""
     mime: str | None = None  # that `decode` reads; None: every other type of the modality
+    decoder: str = ""  # name and version, of a plugin's
     needs_parser: Callable[[FileHead], bool] = never  # whether `detect` runs a parser on this file
     options: Mapping[str, str] = field(default_factory=dict[str, str])  # further arguments of `decode`
 

@@ -36,7 +36,7 @@ def first_that_detects(kinds: Iterable[MediaKind], head: FileHead) -> Sniffed | 
     """Return the mime type and the modality by the first kind that detects the file."""
     for kind in kinds:
         if mime := kind.detect(head):
-            return Sniffed(mime=mime, modality=kind.modality)
+            return Sniffed(mime=mime, modality=kind.modality, decoder=kind.decoder)
     return None
 
 

@@ -21,7 +21,7 @@ class RowLookup:
         self._lock = threading.Lock()
         self._index: tuple[Any, Any] | None = None
 
-    def data(self, row_id: str, content_hash: str, *, mime: str | None) -> bytes | None:
+    def data(self, row_id: str, content_hash: str, *, read_as: str) -> bytes | None:
         """Return the bytes of the row with this id; None for rows without an id of their own, named by content.
 
         Raises MediaError "vanished" where the row was deleted or changed.
@@ -33,7 +33,7 @@ class RowLookup:
         at = int(np.searchsorted(shorts, short))
         while at < len(shorts) and shorts[at] == short:
             data = self._dataset.value_at(int(places[at]), self._content)
-            if data is not None and media_hash(data, mime) == content_hash:
+            if data is not None and media_hash(data, read_as) == content_hash:
                 return data
             at += 1
         if "~" in row_id or row_id.startswith(content_hash[:16]):

@@ -31,12 +31,12 @@ class RowCache:
         """Return the text of this hash. Raises MediaError "vanished", or the table's own error."""
         return self.data(key, content_hash).decode()
 
-    def data(self, key: str, content_hash: str, *, mime: str | None = None) -> bytes:
-        """Return the bytes of this hash; `mime` is the row's. Raises as `text`."""
+    def data(self, key: str, content_hash: str, *, read_as: str = "") -> bytes:
+        """Return the bytes of this hash, that `read_as` is part of (`media_hash`). Raises as `text`."""
         contents = self._opened(key)
         if isinstance(contents, MediaError):
             raise MediaError(contents.reason, f"{key}: {contents}")
-        data = contents.get(content_hash, mime)
+        data = contents.get(content_hash, read_as)
         if data is None:
             raise MediaError("vanished", f"{key} has no row of that content any more: refresh the source")
         return data
@@ -84,7 +84,7 @@ class _Contents:
         self._starts = np.array(starts, np.uint64)[order]
         self._sizes = np.array(sizes, np.uint32)[order]
 
-    def get(self, content_hash: str, mime: str | None) -> bytes | None:
+    def get(self, content_hash: str, read_as: str) -> bytes | None:
         """Return the content, or None; compares the whole hash, because two may share the stored part."""
         import numpy as np
 
@@ -92,7 +92,7 @@ class _Contents:
         place = int(np.searchsorted(self._shorts, short))
         while place < len(self._shorts) and self._shorts[place] == short:
             data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
-            if media_hash(data, mime) == content_hash:
+            if media_hash(data, read_as) == content_hash:
                 return data
             place += 1
         return None

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,11 +21,8 @@ from embed_assets.media.media_types import PLAIN, Annotation, Modality
 from embed_assets.media.tables.lance_and_delta import BATCH_ROWS, Unread
 from embed_assets.media.tables.open_table import Rows
 from embed_assets.media.tables.parquet_file import ParquetFile
-from embed_assets.media.tables.text_files import JSONL, KINDS, PARQUET, records, table_kind
+from embed_assets.media.tables.text_files import JSONL, PARQUET, records, table_kind, table_mime
 
-_MIMES = frozenset(KINDS.values())  # no file is detected as one of them
-_TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
-_IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
 _CELL_BYTES = 2**20  # bytes of a cell other than the content
 _FORMAT = 2  # of decoded lines: with a new one all tables are read again, and changed texts embedded again
@@ -70,6 +66,8 @@ class TableRow:
     data: bytes = b""  # of a row with a picture, sound, document …
     content_hash: str | None
     mime: str
+    decoder: str = ""  # as of Sniffed
+    charset: str | None = None
     modality: Modality | None
     reason: str | None = None
     annotation: Annotation = field(default_factory=Annotation)
@@ -94,9 +92,13 @@ class Tables:
     workers: Decoders | None = None  # that inspect rows of bytes; None: in this process
     whole: bool = False  # an unreadable part is a SourceError
 
-    def kind(self, key: str) -> str | None:
+    def mime(self, key: str) -> str | None:
         """Return the mime type of a table's texts; None for a file that is no table."""
-        return table_kind(key) if self.dataset is None else f"{PLAIN}{_TABLE}{self.dataset.kind}"
+        return table_mime(key) if self.dataset is None else PLAIN
+
+    def kind(self, key: str) -> str | None:
+        """Return the kind of a table: csv, lance; None for a file that is no table."""
+        return table_kind(key) if self.dataset is None else self.dataset.kind
 
     def rows(self, key: str, *, is_unchanged: Callable[[str, str], bool] | None = None) -> Iterator[TableRow]:
         """Yield the rows of one table in its order, without holding all in memory.
@@ -138,7 +140,7 @@ class Tables:
         if self.dataset is not None:
             yield from self.dataset.records(columns.named(), caps=self._caps(), rows=self._rows_at_once())
         elif self.source is not None:
-            kind = table_kind(key) or ""
+            kind = table_mime(key) or ""
             if kind == PARQUET:
                 yield from self._parquet(ParquetFile(source=self.source, key=key, limits=self.limits))
                 return
@@ -195,7 +197,7 @@ class Tables:
         *,
         name: str | None = None,
     ) -> TableRow:
-        kind = self.kind(key) or ""
+        kind = self.mime(key) or ""
         if isinstance(record, Unread):
             return self._part(record, unique(record.name, "", used), kind)
         if isinstance(record, str):
@@ -211,7 +213,7 @@ class Tables:
             return _unusable(reason, name, kind, annotation, modality="text" if self.columns.text else None)
         if not data:
             return TableRow(id=name, text=text, content_hash=digest, mime=kind, modality="text", annotation=annotation)
-        return self._media(name, data, kind.partition(_TABLE)[2], annotation)
+        return self._media(name, data, annotation)
 
     def _part(self, part: Unread, name: str, kind: str) -> TableRow:
         """Return an unreadable part of the dataset as a quarantined row."""
@@ -219,18 +221,19 @@ class Tables:
             raise SourceError(f"Part {part.name} of the table can't be read: {part.reason}. Replace it, or remove it.")
         return replace(_unusable(part.reason, name, kind, Annotation(), modality=None), hides=True)
 
-    def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
+    def _media(self, name: str, data: bytes, annotation: Annotation) -> TableRow:
         """Return a row of bytes, inspected as those of a file."""
         try:
             sniffed = look_at(data, self.workers, encoding=self.encoding)
         except MediaError as error:
-            return _unusable(error.reason, name, self.kind("") or "", annotation, modality=None)
-        mime, mark, more = sniffed.mime.partition(";")
+            return _unusable(error.reason, name, self.mime("") or "", annotation, modality=None)
         return TableRow(
             id=name,
             data=data,
-            content_hash=media_hash(data, sniffed.mime),
-            mime=f"{mime}{_TABLE}{table}{mark}{more}",
+            content_hash=media_hash(data, sniffed.read_as),
+            mime=sniffed.mime,
+            decoder=sniffed.decoder,
+            charset=sniffed.charset,
             modality=sniffed.modality,
             reason=None if sniffed.modality else unsupported(sniffed.mime),
             annotation=annotation,
@@ -248,23 +251,6 @@ def row_name(row: Mapping[str, Any], *, content: Sequence[str], id: str | None, 
     value = values[0] if len(values) == 1 else values
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
     return unique(own_id or digest[:16], digest[:8] if own_id else "", used)
-
-
-def table_of(row: Mapping[str, Any]) -> str | None:
-    """Return the key of a manifest row's table; None for a file."""
-    if row["mime"] not in _MIMES and _TABLE not in (row["mime"] or ""):
-        return None
-    return row["key"].partition("#")[0].replace("%23", "#").replace("%25", "%")
-
-
-def media_type(mime: str | None) -> str | None:
-    """Return a manifest row's mime type without the mark of its table."""
-    return None if mime is None else _IN_TABLE.sub("", mime)
-
-
-def row_id(key: str) -> str:
-    """Return the row's id in a key that `row_key` made."""
-    return key.partition("#")[2]
 
 
 def _escaped(key: str) -> str:

@@ -13,14 +13,20 @@ Record = tuple[int, Mapping[str, Any] | str]  # its number in the file, and its 
 
 JSONL, CSV, TSV = "application/jsonl", "text/csv", "text/tab-separated-values"
 PARQUET = "application/vnd.apache.parquet"
+TABLE_KINDS = {JSONL: "jsonl", CSV: "csv", TSV: "tsv", PARQUET: "parquet"}
 KINDS = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".tsv": TSV, ".parquet": PARQUET}
 
 _BROKEN = 10_000  # records that are quarantined one by one, even where they are most of the file
 
 
-def table_kind(key: str) -> str | None:
+def table_mime(key: str) -> str | None:
     """Return the mime type of a table by the end of its name; None for other files."""
     return KINDS.get(f".{key.rpartition('.')[2].lower()}")
+
+
+def table_kind(key: str) -> str | None:
+    """Return the kind of a table by the end of its name: csv, tsv, jsonl, parquet; None for other files."""
+    return TABLE_KINDS.get(table_mime(key) or "")
 
 
 def records(

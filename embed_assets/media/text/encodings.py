@@ -13,7 +13,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CHARSET = "; charset="  # in the mime type
 _HEAD = 4096  # bytes in which a declaration stands
 
 # Standards, in place of which files use the supersets of real systems; as in browsers (encoding.spec.whatwg.org).
@@ -71,21 +70,6 @@ def _guess_utf32(head: bytes) -> str | None:
         if size and head[high::4].count(0) == size and head[next_to_it::4].count(0) * 10 >= size * 9:
             return codec if any(head) else None
     return None
-
-
-def with_encoding(mime: str, encoding: str) -> str:
-    """Return the mime type of a text that is decoded by the source's setting `encoding`."""
-    return f"{mime}{_CHARSET}{encoding}"
-
-
-def encoding_of(mime: str | None) -> str | None:
-    """Return the encoding in a mime type; None where the text needs no setting."""
-    return (mime or "").partition(_CHARSET)[2] or None
-
-
-def without_encoding(mime: str | None) -> str | None:
-    """Return the mime type alone."""
-    return None if mime is None else mime.partition(_CHARSET)[0]
 
 
 def declared_encoding(data: bytes, *, html: bool = False) -> str | None:

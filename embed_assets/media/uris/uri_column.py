@@ -91,7 +91,7 @@ class Addresses:
 
 def _listed(row: TableRow, key: str, places: UriFiles) -> tuple[ListedFile, MediaError | None]:
     """Return a row's file under the row's key, and the error where it is unreadable."""
-    nothing = ListedFile(key=key, uri=brief(row.text), size=0, mtime=0.0, etag="")
+    nothing = ListedFile(key=key, uri=brief(row.text), size=0, mtime=0.0, etag="", row_id=row.id)
     if row.reason is not None:
         return nothing, MediaError(row.reason)
     try:
@@ -101,7 +101,9 @@ def _listed(row: TableRow, key: str, places: UriFiles) -> tuple[ListedFile, Medi
         if row.updated:
             return replace(nothing, etag=f"{row.updated} {address_hash}"), None
         listed = places.find(uri)
-        return replace(listed, key=key, uri=shown(uri), etag=f"{listed.etag} {address_hash}".strip()), None
+        return replace(
+            listed, key=key, row_id=row.id, uri=shown(uri), etag=f"{listed.etag} {address_hash}".strip()
+        ), None
     except MediaError as error:
         return nothing, error
 

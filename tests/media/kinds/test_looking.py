@@ -104,7 +104,7 @@ def test_a_plugin_that_is_asked_what_a_file_is_costs_that_file_alone(
     else:
         assert reason is None
         assert found.mime == "text/plain"
-    assert look_at(b"mine", decoders).mime == "text/x-odd; decoder=odd-1"
+    assert look_at(b"mine", decoders).decoder == "odd-1"
 
 
 def test_plugins_look_in_a_worker(tmp_path: Path, odd: None, decoders: Decoders) -> None:

@@ -16,7 +16,7 @@ from embed_assets.media.tables.lance_and_delta import DatasetKind, Unread
 from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import Rows, open_dataset
 from embed_assets.media.tables.row_cache import RowCache
-from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, table_of
+from embed_assets.media.tables.rows_as_items import Columns, Tables
 from embed_assets.media.uris.uri_reader import UriFiles
 from tests.support import picture
 
@@ -123,27 +123,19 @@ def test_bytes_of_single_rows_are_found_by_hash_in_any_order(tmp_path: Path, kin
     spool = RowCache(tables)
     for row in found[::-1]:
         assert row.content_hash is not None
-        assert spool.data("t", row.content_hash, mime=media_type(row.mime)) == row.data
+        assert spool.data("t", row.content_hash, read_as=row.decoder) == row.data
 
 
 def test_a_row_of_a_lance_dataset_is_taken_where_it_is(tmp_path: Path) -> None:
     rows = dataset(tmp_path, pictures(), "lance")
     taken = RowLookup(rows, id="doc", content="png")
-    assert taken.data("b", content_hash(picture(1)), mime="image/png") == picture(1)
-    assert taken.data("twin", content_hash(picture(3)), mime="image/png") == picture(3)
+    assert taken.data("b", content_hash(picture(1)), read_as="") == picture(1)
+    assert taken.data("twin", content_hash(picture(3)), read_as="") == picture(3)
     for name, number in (("twin~12345678", 4), (content_hash(picture(5))[:16], 5)):
-        assert taken.data(name, content_hash(picture(number)), mime="image/png") is None
+        assert taken.data(name, content_hash(picture(number)), read_as="") is None
     for name, number in (("b", 9), ("gone", 1)):
         with pytest.raises(MediaError, match="vanished"):
-            taken.data(name, content_hash(picture(number)), mime="image/png")
-
-
-def test_the_type_of_a_row_says_what_it_is_and_that_it_is_a_row() -> None:
-    row = {"mime": "model/x; table=lance; decoder=mesh-2", "key": "t.lance#a"}
-    assert table_of(row) == "t.lance"
-    assert media_type(row["mime"]) == "model/x; decoder=mesh-2"
-    assert table_of({"mime": "image/png", "key": "t.lance#a"}) is None
-    assert table_of({"mime": None, "key": "a"}) is None
+            taken.data(name, content_hash(picture(number)), read_as="")
 
 
 def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from embed_assets.media.files.source import open_source
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.row_cache import RowCache
-from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables, row_id, row_key, table_of
+from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from tests.s3_server import S3Server
 
 KINDS = ("jsonl", "csv", "tsv", "parquet")
@@ -231,25 +231,6 @@ def test_a_parquet_file_cut_short_or_spoilt_is_a_media_error(tmp_path: Path) -> 
 def test_a_table_that_is_not_there_has_vanished(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="vanished"):
         rows(tmp_path, "t.csv")
-
-
-def test_a_rows_key_is_split_again_whatever_the_names_hold() -> None:
-    for file, name in [("a.csv", "1"), ("a#b%23.csv", "x#y.csv#z"), ("a.csv#b.csv", "%23")]:
-        key = row_key(file, name)
-        assert table_of({"mime": "text/csv", "key": key}) == file
-        assert row_id(key) == name
-    assert table_of({"mime": "text/plain", "key": "a.csv#1"}) is None
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_texts_are_had_by_hash_in_any_order_and_the_table_is_read_once(tmp_path: Path, kind: str) -> None:
-    given = [{"body": f"größer {number}", "other": "x"} for number in range(3000)]
-    key = write(tmp_path, kind, given)
-    spool = RowCache(tables(tmp_path))
-    order = random.Random(0).sample(range(3000), 200)
-    spool.text(key, text_hash(given[0]["body"]))
-    (tmp_path / key).unlink()
-    assert [spool.text(key, text_hash(given[place]["body"])) for place in order] == [given[p]["body"] for p in order]
 
 
 def test_a_text_that_is_gone_and_a_table_that_is_broken_are_media_errors(tmp_path: Path) -> None:
