@@ -25,7 +25,7 @@ from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import vector_schema
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import vector_rows
 
 DIM, TOPICS = 384, 200

@@ -1,4 +1,4 @@
-"""Plugins: declarations of installed packages, by entry point. A broken one names itself and breaks nothing else."""
+"""Plugins: declarations of installed packages by entry point. A broken one is reported, and affects no other."""
 
 import logging
 from collections.abc import Collection
@@ -18,7 +18,7 @@ class Declaration(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name, unique among declarations of its kind."""
+        """Name, unique among all of its kind."""
         ...
 
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=Declaration)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An entry point, or one of its declarations, that can't be used; `message` is for the user."""
+    """An entry point, or one name that it declares, that can't be used. `message` is for the user."""
 
     name: str
     message: str
@@ -36,39 +36,39 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Plugins(Generic[T]):
-    """The plugins of one group: good declarations by name, and broken ones, which are left out."""
+    """The plugins of one group: good declarations by name, and broken ones."""
 
     good: dict[str, T] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
 
     def refuse_broken(self, name: str) -> None:
-        """Raise SettingsError with its cause if the plugin of this name is broken."""
+        """Raise SettingsError with the cause where the plugin of this name is broken."""
         for each in self.broken:
             if each.name == name and name not in self.good:
                 raise SettingsError(each.message) from each.cause
 
 
-def find_plugins(group: str, kind: type[T], *, reserved: Collection[str] = ()) -> Plugins[T]:
+def find_plugins(group: str, kind: type[T], *, reserved_names: Collection[str] = ()) -> Plugins[T]:
     """Load the group's entry points: each a declaration of `kind`, or a list of them.
 
-    A plugin that fails raises nothing: it is left out with a warning, once a process. Names in `reserved`
-    stay built in; of a name that two plugins declare neither is used, since the choice would be chance.
+    A broken plugin is left out with a warning, once per process, and never raises. Names in `reserved_names` are built
+    in; of a name that two plugins declare neither is used, because the choice would be arbitrary.
     """
     plugins: Plugins[T] = Plugins()
     declarers: dict[str, str] = {}
     for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
         for declared in _loaded(entry, kind, plugins.broken):
             name, declarer = declared.name, _place(entry)
-            if name in reserved:
-                message = f"{_noun(kind)} {name!r} of {declarer} is left out: embed-assets has one of that name. "
+            if name in reserved_names:
+                problem = f"{_noun(kind)} {name!r} of {declarer} is left out: embed-assets has one of that name. "
                 plugins.broken.append(
-                    Broken(name, f"{message}Rename it in its package, or uninstall {_package(entry)}.")
+                    Broken(name, f"{problem}Rename it in its package, or uninstall {_package(entry)}.")
                 )
             elif name in declarers:
                 plugins.good.pop(name, None)
-                message = f"{_noun(kind)} {name!r} is declared twice: by {declarers[name]} and by {declarer}. "
+                problem = f"{_noun(kind)} {name!r} is declared twice: by {declarers[name]} and by {declarer}. "
                 plugins.broken.append(
-                    Broken(name, f"{message}Neither is used: uninstall one of them, or rename it there.")
+                    Broken(name, f"{problem}Neither is used: uninstall one of them, or rename it there.")
                 )
             else:
                 plugins.good[name], declarers[name] = declared, declarer
@@ -78,7 +78,7 @@ def find_plugins(group: str, kind: type[T], *, reserved: Collection[str] = ()) -
 
 
 def warn_once(message: str) -> None:
-    """Log a warning that this process has not logged yet."""
+    """Log a warning, once per process."""
     if message not in _logged_warnings:
         _logged_warnings.add(message)
         log.warning("%s", message)
@@ -87,19 +87,19 @@ def warn_once(message: str) -> None:
 def _loaded(entry: EntryPoint, kind: type[T], broken: list[Broken]) -> list[T]:
     try:
         declared: Any = entry.load()
-    except (Exception, SystemExit) as error:  # a plugin's module may do anything at all as it is imported
-        reason = f"{type(error).__name__}: {error}".rstrip(": .")
-        way_out = f"Update, repair or uninstall {_package(entry)}."
-        message = f"Plugin {entry.name!r} of {_place(entry)} can't be loaded: {reason}. {way_out}"
+    except (Exception, SystemExit) as error:  # a plugin's module may do anything when it is imported
+        cause = f"{type(error).__name__}: {error}".rstrip(": .")
+        hint = f"Update, repair or uninstall {_package(entry)}."
+        message = f"Plugin {entry.name!r} of {_place(entry)} can't be loaded: {cause}. {hint}"
         broken.append(Broken(entry.name, message, error))
         return []
     each = list(declared) if isinstance(declared, (list, tuple)) else [declared]
     wrong = [one for one in each if not isinstance(one, kind) or not isinstance(one.name, str)]
     if not wrong:
         return each
-    value = f"{type(wrong[0]).__name__} {str(wrong[0])[:60]!r}"
-    message = f"Plugin {entry.name!r} of {_place(entry)} is no {kind.__name__} and no list of them, but {value}. "
-    broken.append(Broken(entry.name, f"{message}Correct it, or uninstall {_package(entry)}."))
+    actual = f"{type(wrong[0]).__name__} {str(wrong[0])[:60]!r}"
+    problem = f"Plugin {entry.name!r} of {_place(entry)} is no {kind.__name__} and no list of them, but {actual}. "
+    broken.append(Broken(entry.name, f"{problem}Correct it, or uninstall {_package(entry)}."))
     return []
 
 

@@ -21,11 +21,11 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.canary_inputs import canary_payloads
 from embed_assets.encoders.registry import load_encoder
 from embed_assets.errors import MediaError
-from embed_assets.media.decode_with_plugins import decode_added
+from embed_assets.media.decode_with_plugins import decode_with_plugin
 from embed_assets.media.detect import refine
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder import Decoder
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins
+from embed_assets.media.kinds.decoder_plugins import decoder_plugins
 from embed_assets.media.kinds.file_head import HEAD
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
@@ -215,7 +215,7 @@ class MediaContract(ABC):
     def test_its_files_are_known_by_their_bytes(self, decoder: Decoder) -> None:
         for data in [*self.good(), *self.broken()]:
             kind = refine(data, sniff(data))
-            assert (decoded_by(kind.mime), kind.modality) == (decoder.id, decoder.modality), data[:60]
+            assert (kind.decoder, kind.modality) == (decoder.id, decoder.modality), data[:60]
 
     def test_other_files_are_refused(self, decoder: Decoder) -> None:
         for data in self.others():
@@ -229,8 +229,8 @@ class MediaContract(ABC):
     def test_good_files_decode_in_a_process_of_their_own(self, decoder: Decoder) -> None:
         with Decoders() as decoders:
             for data in self.good():
-                payload = decoders.run(decode_added, data, decoder=decoder.name, limits=Limits())
-                assert _content(payload) == _content(decode_added(data, decoder=decoder.name, limits=Limits()))
+                payload = decoders.run(decode_with_plugin, data, decoder=decoder.name, limits=Limits())
+                assert _content(payload) == _content(decode_with_plugin(data, decoder=decoder.name, limits=Limits()))
 
     def test_several_threads_decode_the_same(self, decoder: Decoder) -> None:
         data = self.good()[0]
@@ -253,7 +253,7 @@ class MediaContract(ABC):
         for data in self.good():
             error = None
             try:
-                decode_added(data, decoder=decoder.name, limits=SMALL)
+                decode_with_plugin(data, decoder=decoder.name, limits=SMALL)
             except MediaError as raised:
                 error = raised
             assert error is not None and error.reason.startswith("too "), error

@@ -21,7 +21,7 @@ import numpy as np
 
 from embed_assets.load_settings import load_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import REPOSITORY, note, write_notes, write_weights
 
 NEXT_SECONDS = 120.0  # that the command after a kill may take

@@ -26,7 +26,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable, vector_schema
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.s3_server import S3Server, s3_server
 
 REPOSITORY = Path(__file__).parents[1]

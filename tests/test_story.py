@@ -18,10 +18,12 @@ from embed_assets.assets.names import grid_range, known_versions
 from embed_assets.pipeline.plan_report import plan_encoder
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.vectors import VectorTable
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from embed_assets.versions import load_version as loading
 from tests.assets.running import Running
 from tests.support import REPOSITORY, note, rewrite, settings, write_notes
+
+pytestmark = pytest.mark.slow  # the whole story, with a killed run
 
 NOTES = 40
 _CHILD = """

@@ -10,8 +10,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
 from embed_assets.store.serving.releases import CheckVerdict
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 
 def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:

@@ -16,7 +16,7 @@ from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import spread
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 _POINTS = 5000
 

@@ -156,7 +156,7 @@ def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
     usable = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
     keys = [*quarantined, *usable][:_SHOWN]
     found = {row["key"]: row for row in steps.manifest.of(source, keys)}
-    return [found[key] for key in keys if key in found]
+    return [dict(found[key]) for key in keys if key in found]
 
 
 def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:

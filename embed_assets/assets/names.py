@@ -9,7 +9,7 @@ import dagster as dg
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 VERSION, SHARD = "version", "shard"
 

@@ -13,8 +13,7 @@ from embed_assets.assets.ui.previews import preview
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 _DATA_VERSION = "dagster/data_version"
 _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time

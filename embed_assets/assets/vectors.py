@@ -18,8 +18,7 @@ from embed_assets.embedding.run_budget import RunBudget, current_budget
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.vectors import COLUMNS
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
 

@@ -11,7 +11,7 @@ from embed_assets.cli.shared.plain_output import say, say_json
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.upkeep.retire_version import Retired
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 
 @click.command()

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 from embed_assets.errors import MediaError
 from embed_assets.media.files.unreachable import KEPT
 from embed_assets.media.media_types import Segment
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.upsert import one_of, upsert
 from embed_assets.store.vectors import VectorTable, unstorable
@@ -23,7 +24,7 @@ from embed_assets.store.vectors import VectorTable, unstorable
 class Done:
     """An item with a vector for every segment."""
 
-    row: Mapping[str, Any]
+    row: ManifestRow
     segments: Sequence[Segment]
     vectors: Sequence[np.ndarray]
 
@@ -32,7 +33,7 @@ class Done:
 class Failed:
     """An item to set aside."""
 
-    row: Mapping[str, Any]
+    row: ManifestRow
     error: MediaError
 
 
@@ -163,7 +164,7 @@ def _vector_array(vectors: Sequence[np.ndarray], kind: pa.DataType) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind.value_type), kind.list_size)
 
 
-def rewrite_metadata(table: VectorTable, rows: Sequence[Mapping[str, Any]], *, chunk: int = 2000) -> None:
+def rewrite_metadata(table: VectorTable, rows: Sequence[ManifestRow], *, chunk: int = 2000) -> None:
     """Bring URI, labels and caption of items up to date; vectors are kept as they are."""
     for start in range(0, len(rows), chunk):
         by_id = {row["media_id"]: row for row in rows[start : start + chunk]}

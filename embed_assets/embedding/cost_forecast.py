@@ -7,8 +7,8 @@ from typing import Any
 from embed_assets.embedding.embed_report import EmbedReport, Work
 from embed_assets.embedding.run_budget import price_of
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.manifest_row import ManifestRow
+from embed_assets.store.versions import VersionId, VersionRecord
 
 UNKNOWN = "unknown: nothing like it was measured yet; take a sample"
 
@@ -47,7 +47,7 @@ class Forecast:
 
 
 def forecast(
-    rows: Iterable[Mapping[str, Any]], record: VersionRecord, rates: Mapping[str, Rate], *, row_bytes: float | None
+    rows: Iterable[ManifestRow], record: VersionRecord, rates: Mapping[str, Rate], *, row_bytes: float | None
 ) -> list[Forecast]:
     """For manifest rows to encode: one forecast a source and modality.
 
@@ -56,7 +56,7 @@ def forecast(
     """
     wanted: dict[tuple[str, str], Work] = {}
     for row in rows:
-        work = wanted.setdefault((row["source"], row["modality"]), Work())
+        work = wanted.setdefault((row["source"], row["modality"] or ""), Work())
         work.items += 1
         work.bytes += row["size"] or 0
     return [

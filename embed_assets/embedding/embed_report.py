@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from embed_assets.store.manifest_row import ManifestRow
+
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
 SHOWN = 5  # items of a source whose warnings are told with their places
 
@@ -90,7 +92,7 @@ class EmbedReport:
         for work in parts:
             work.seconds = self.seconds * work.seconds / measured if measured else 0.0
 
-    def stop(self, why: str, left: Iterable[Mapping[str, Any]]) -> None:
+    def stop(self, why: str, left: Iterable[ManifestRow]) -> None:
         """Note that items (manifest rows) were left, and why."""
         self.stopped = why
         self.left.update(row["shard"] for row in left)

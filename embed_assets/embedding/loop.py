@@ -26,20 +26,21 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.media.media_types import Segment
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.vectors import NOT_FINITE
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.
 _WINDOW_BATCHES = 64
 _PART_BYTES = 32 * 2**20  # of what is prepared: a sound of hours goes through the loop in parts
 
-Segmenter = Callable[[Mapping[str, Any]], Iterable[Segment]]
+Segmenter = Callable[[ManifestRow], Iterable[Segment]]
 
 
 @dataclass(slots=True)
 class _Item:
     """One media item, put together again from its parts."""
 
-    row: Mapping[str, Any]
+    row: ManifestRow
     segments: list[Segment] = field(default_factory=list)
     vectors: list[np.ndarray] = field(default_factory=list)
     encoded: int = 0  # segments whose vectors are new
@@ -62,7 +63,7 @@ class _Part:
 
     @property
     def modality(self) -> str:
-        return self.item.row["modality"]
+        return self.item.row["modality"] or ""
 
 
 def embed(
@@ -117,7 +118,7 @@ def embed(
 
 
 def sample(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[ManifestRow],
     *,
     encoder: Encoder,
     segmenter: Segmenter,
@@ -240,7 +241,7 @@ class _Settling:
             spent[part.modality] += cost
             work = self._report.work_of(part.item.row["source"], part.modality)
             work.items += part.last
-            work.bytes += (part.item.row.get("size") or 0) if part.last else 0
+            work.bytes += (part.item.row["size"] or 0) if part.last else 0
             work.segments += len(part.segments)
             work.encoded += encoded[place]
             work.cost += cost
@@ -317,7 +318,7 @@ class _Readers:
 
     def __init__(
         self,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[ManifestRow],
         encoder: Encoder,
         segmenter: Segmenter,
         *,
@@ -375,7 +376,7 @@ class _Readers:
         except Closed:
             return
 
-    def _read(self, row: Mapping[str, Any]) -> None:
+    def _read(self, row: ManifestRow) -> None:
         """Put an item into the buffer, part by part."""
         parts = self._parts(row)
         while True:
@@ -387,7 +388,7 @@ class _Readers:
             if part.last:
                 return
 
-    def _parts(self, row: Mapping[str, Any]) -> Iterator[_Part]:
+    def _parts(self, row: ManifestRow) -> Iterator[_Part]:
         part, weight = _Part(_Item(row), last=False), 0
         try:
             # A call for each, for a loop of our own would hold the last payload while the next one is decoded.

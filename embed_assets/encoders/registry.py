@@ -39,7 +39,7 @@ def encoder_specs() -> dict[str, EncoderSpec]:
 
 def encoder_plugins() -> Plugins[EncoderSpec]:
     """Load the entry points of `embed_assets.encoders`: an EncoderSpec each, or a list of them."""
-    return find_plugins(ENTRY_POINTS, EncoderSpec, reserved=builtin_specs())
+    return find_plugins(ENTRY_POINTS, EncoderSpec, reserved_names=builtin_specs())
 
 
 def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -> EncoderSpec:

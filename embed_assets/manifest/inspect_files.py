@@ -17,9 +17,10 @@ from embed_assets.media.isolation.memory_limit import FILES
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.media_types import ListedFile
-from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key, table_of
+from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key
 from embed_assets.media.tables.sidecar import Annotations
 from embed_assets.store.manifest import annotated
+from embed_assets.store.manifest_row import ManifestRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,10 @@ class ListedSource:
         """Whether the file's rows are the items."""
         return self.tables is not None and self.tables.kind(file.key) is not None
 
+    def table_kind(self, key: str) -> str | None:
+        """Return what kind of table a key is: csv, lance; None for a file."""
+        return self.tables.kind(key) if self.tables is not None else None
+
     def fault(self, file: ListedFile) -> str | None:
         """Why a file can't be read, by a try; of a table its first byte."""
         try:
@@ -51,7 +56,7 @@ class ListedSource:
                 with self.tables.source.stream(file.key) as stream:
                     stream.read(1)
             else:
-                with FILES.taken(file.size):
+                with FILES.reserve(file.size):
                     self.read(file.key)
         except MediaError as error:
             return error.reason
@@ -82,6 +87,8 @@ class Look:
     mime: str | None
     modality: str | None
     reason: str | None
+    decoder: str = ""  # as of Sniffed
+    charset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +99,11 @@ class Entry:
     look: Look | None
     said: Mapping[str, Any]
     table: str | None = None  # the key of the table that it is a row of
-    stamped: bool = False  # its etag is the row's own, rather than that of its table
-
-
-def owner(row: Mapping[str, Any]) -> str:
-    """The key of the file that a manifest row is, or is in."""
-    return table_of(row) or row["key"]
+    row_stamp: str | None = None  # its etag is the row's own, rather than that of its table, and the row was read so
 
 
 def entries(
-    listed: ListedSource, files: Sequence[ListedFile], *, fresh: Collection[str], live: Mapping[str, Mapping[str, Any]]
+    listed: ListedSource, files: Sequence[ListedFile], *, fresh: Collection[str], live: Mapping[str, ManifestRow]
 ) -> list[Entry]:
     """The items of these files; those in `fresh` are read, on threads. `live` are the manifest's rows by key."""
 
@@ -126,7 +128,7 @@ def entries(
 
 def _look(listed: ListedSource, file: ListedFile) -> Look:
     """Hash and sniff a file; one that can't be used gets a reason."""
-    with FILES.taken(file.size):
+    with FILES.reserve(file.size):
         try:
             data = listed.read(file.key)
         except MediaError as error:
@@ -140,7 +142,7 @@ def _look_at(listed: ListedSource, data: bytes) -> Look:
     except MediaError as error:  # a decoder died of it, or would have gone on for ever
         return Look(content_hash(data), None, None, error.reason)
     reason = "empty file" if not data else None if kind.modality else unsupported(kind.mime)
-    return Look(media_hash(data, kind.mime), kind.mime, kind.modality, reason)
+    return Look(media_hash(data, kind.read_as), kind.mime, kind.modality, reason, kind.decoder, kind.charset)
 
 
 def _unreadable(file: ListedFile, reason: str) -> Look:
@@ -148,7 +150,7 @@ def _unreadable(file: ListedFile, reason: str) -> Look:
     return Look(stand_in, None, None, reason)
 
 
-def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, ManifestRow]) -> list[Entry]:
     """A table's rows. One that can't be read is set aside with all rows that are known of it, or as a file."""
     tables = listed.tables
     if tables is None or (not file.size and tables.dataset is None):
@@ -157,50 +159,51 @@ def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, Mapping[str
 
     def kept(name: str, updated: str) -> bool:
         row = live.get(row_key(file.key, name))
-        return row is not None and row["etag"] == f"{updated} {stamp}"
+        return row is not None and (row["etag"], row["row_stamp"]) == (updated, stamp)
 
     hidden = False
     rows: list[Entry] = []
     try:
-        for row in tables.rows(file.key, kept=kept):
+        for row in tables.rows(file.key, is_unchanged=kept):
             hidden |= row.hides
             rows.append(_row(listed, file, row, stamp, live))
     except MediaError as error:
-        return _set_aside(listed, file, error.reason, [row for row in live.values() if table_of(row) == file.key])
+        return _set_aside(listed, file, error.reason, [row for row in live.values() if row["table_key"] == file.key])
     if hidden:
         rows.extend(_unseen(file, live, {entry.file.key for entry in rows}))
     return rows or _set_aside(listed, file, "no rows in the table", [])
 
 
-def _unseen(file: ListedFile, live: Mapping[str, Mapping[str, Any]], seen: Collection[str]) -> list[Entry]:
+def _unseen(file: ListedFile, live: Mapping[str, ManifestRow], seen: Collection[str]) -> list[Entry]:
     """Rows that are known of a table and may be in a part that can't be read: they stay as they were."""
-    known = [row for row in live.values() if table_of(row) == file.key and row["key"] not in seen]
-    return [
-        Entry(replace(file, key=row["key"], uri=row["uri"], size=row["size"]), None, said_before(row), file.key)
-        for row in known
-    ]
+    known = [row for row in live.values() if row["table_key"] == file.key and row["key"] not in seen]
+    return [Entry(_item_of(file, row), None, said_before(row), file.key) for row in known]
 
 
-def _row(
-    listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, live: Mapping[str, Mapping[str, Any]]
-) -> Entry:
+def _row(listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, live: Mapping[str, ManifestRow]) -> Entry:
     key = row_key(file.key, row.id)
-    item = replace(file, key=key, uri=f"{file.uri}#{row.id}", size=row.size)
+    item = replace(file, key=key, row_id=row.id, uri=f"{file.uri}#{row.id}", size=row.size)
     if row.updated:  # what was read with other settings, or another sidecar, is read again
-        item = replace(item, etag=f"{row.updated} {stamp}")
+        item = replace(item, etag=row.updated)
     if row.content_hash is None:
-        return Entry(replace(item, size=live[key]["size"]), None, said_before(live[key]), file.key, stamped=True)
-    look = Look(row.content_hash, row.mime, row.modality, row.reason)
+        return Entry(replace(item, size=live[key]["size"] or 0), None, said_before(live[key]), file.key, stamp)
+    look = Look(row.content_hash, row.mime, row.modality, row.reason, row.decoder, row.charset)
     said = annotated(listed.annotations.of_row(file.key, key, row.annotation))
-    return Entry(item, look, said, file.key, stamped=bool(row.updated))
+    return Entry(item, look, said, file.key, stamp if row.updated else None)
 
 
-def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Iterable[Mapping[str, Any]]) -> list[Entry]:
+def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Iterable[ManifestRow]) -> list[Entry]:
     look = _unreadable(file, reason)
     rows = [
         Entry(
-            replace(file, key=row["key"], uri=row["uri"], size=row["size"]),
-            replace(look, mime=row["mime"], modality=row["modality"]),
+            _item_of(file, row),
+            replace(
+                look,
+                mime=row["mime"],
+                modality=row["modality"],
+                decoder=row["decoder"] or "",
+                charset=row["charset"],
+            ),
             said_before(row),
             file.key,
         )
@@ -209,6 +212,11 @@ def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Itera
     return rows or [Entry(file, look, annotated(listed.annotations.of(file.key)), None)]
 
 
-def said_before(row: Mapping[str, Any]) -> dict[str, Any]:
+def _item_of(table: ListedFile, row: ManifestRow) -> ListedFile:
+    """A row of a table as the manifest has it, with the table's size and time."""
+    return replace(table, key=row["key"], row_id=row["row_id"], uri=row["uri"], size=row["size"] or 0)
+
+
+def said_before(row: ManifestRow) -> dict[str, Any]:
     """What is said of an item by its manifest row."""
     return {name: row[name] for name in ("caption", "labels", "extra")}

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.errors import DeletionError
-from embed_assets.manifest.inspect_files import ListedSource, owner
+from embed_assets.manifest.inspect_files import ListedSource
 from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.source import LINK_OUT
 from embed_assets.media.uris.allowed_prefixes import OUTSIDE
+from embed_assets.store.manifest_row import ManifestRow, owner
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -21,8 +22,8 @@ _HINTS = {
     OUTSIDE: " table.allow lists what rows may name beyond the source's uri.",
 }
 
-Rows = Mapping[str, Mapping[str, Any]]
-Spoiled = Sequence[tuple[Mapping[str, Any], str]]
+Rows = Mapping[str, ManifestRow]
+Spoiled = Sequence[tuple[ManifestRow, str]]
 
 
 def guard(
@@ -47,7 +48,7 @@ def guard(
 
 def _by_table(listed: ListedSource, live: pa.Table, lost: Mapping[str, int], spoiled: Spoiled) -> None:
     reasons = _grouped([(owner(row), reason) for row, reason in spoiled if owner(row) != row["key"]])
-    told = live.select(["key", "mime"]).to_pylist() if lost or reasons else []
+    told = live.select(["key", "table_key"]).to_pylist() if lost or reasons else []
     known = Counter(owner(row) for row in told)
     for table in {**lost, **reasons}:
         _stop(listed, f"table {table}", known=known[table], lost=lost.get(table, 0), spoiled=reasons.get(table, []))

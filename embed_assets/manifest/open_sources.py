@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.spec import EncoderSpec
@@ -11,7 +10,7 @@ from embed_assets.manifest.inspect_files import ListedSource
 from embed_assets.media.files.download_cache import MediaCache
 from embed_assets.media.files.listing import list_readable
 from embed_assets.media.files.redacted_uri import has_hidden
-from embed_assets.media.files.source import Source, open_source, unopened
+from embed_assets.media.files.source import Source, open_source, redacted_source
 from embed_assets.media.files.unreachable import FOLDER, Away
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.isolation.memory_limit import FILES
@@ -20,18 +19,19 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import ListedFile, MediaItem, Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import CuttingRecipe, Segmenting, each_segment, text_segments
-from embed_assets.media.tables.lance_row_lookup import Taken
+from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import open_dataset
-from embed_assets.media.tables.row_cache import Spool
-from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, row_id, table_of
+from embed_assets.media.tables.row_cache import RowCache
+from embed_assets.media.tables.rows_as_items import Columns, Tables
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.uris.uri_reader import UriFiles
 from embed_assets.run_cache import cached
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
 from embed_assets.store.database import lance_options
+from embed_assets.store.manifest_row import ManifestRow, read_as
 from embed_assets.store.store import Store
 
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
@@ -85,7 +85,7 @@ def media_reader(
     store: Store,
     cache: MediaCache | None = None,
     decoders: Decoders | None = None,
-) -> Callable[[Mapping[str, Any]], bytes]:
+) -> Callable[[ManifestRow], bytes]:
     """A function from a manifest row of the source to the bytes of its file or row, texts of tables in UTF-8.
 
     It may be called from several threads. It raises MediaError for what concerns the item alone, also where the
@@ -93,9 +93,9 @@ def media_reader(
     """
     read = _reader(name, settings, limits, store, cache, decoders)
 
-    def checked(row: Mapping[str, Any]) -> bytes:
+    def checked(row: ManifestRow) -> bytes:
         data = read(row)
-        if media_hash(data, media_type(row["mime"])) != row["content_hash"]:  # half written, or edited meanwhile
+        if media_hash(data, read_as(row)) != row["content_hash"]:  # half written, or edited meanwhile
             raise MediaError("changed while read", f"{row['key']} is not what was listed; refresh again", again=True)
         return data
 
@@ -110,7 +110,7 @@ def segmenter(
     decoders: Decoders | None,
     store: Store,
     cache: MediaCache | None = None,
-) -> Callable[[Mapping[str, Any]], Iterable[Segment]]:
+) -> Callable[[ManifestRow], Iterable[Segment]]:
     """Return a function from a manifest row to its segments, one by one; it may be called from several threads."""
     readers = {
         name: media_reader(name, each, limits=recipe.limits, store=store, cache=cache, decoders=decoders)
@@ -118,19 +118,22 @@ def segmenter(
     }
     recipe = replace(recipe, tokenizer=encoder.tokenizer(), max_tokens=encoder.max_tokens)
 
-    def cut(row: Mapping[str, Any], data: bytes) -> Iterable[Segment]:
-        if table_of(row) is not None and sources[row["source"]].table.bytes is None:
+    def cut(row: ManifestRow, data: bytes) -> Iterable[Segment]:
+        if row["table_key"] is not None and sources[row["source"]].table.bytes is None:
             return text_segments(data.decode(), recipe)
+        assert row["modality"] is not None, "a plan has no items of unknown kind"
         item = MediaItem(
             modality=row["modality"],
             media_hash=row["content_hash"],
-            mime=media_type(row["mime"]),
+            mime=row["mime"],
+            decoder=row["decoder"] or "",
+            charset=row["charset"],
             caption=row["caption"],
         )
         return each_segment(data, item, recipe, decoders=decoders)
 
-    def segments(row: Mapping[str, Any]) -> Iterable[Segment]:
-        with FILES.taken(row.get("size") or 0):
+    def segments(row: ManifestRow) -> Iterable[Segment]:
+        with FILES.reserve(row["size"] or 0):
             yield from cut(row, readers[row["source"]](row))
 
     return segments
@@ -188,7 +191,7 @@ def _reader(
     store: Store,
     cache: MediaCache | None,
     decoders: Decoders | None,
-) -> Callable[[Mapping[str, Any]], bytes]:
+) -> Callable[[ManifestRow], bytes]:
     """As `media_reader`, without a look at what was read."""
     if settings.kind != "files" and settings.table.uri:
         return _named_reader(name, settings, limits, store, cache)
@@ -196,35 +199,34 @@ def _reader(
         return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
     source = _opened(name, settings, cache)
     tables = _table_files(settings, source, limits)
-    texts = None if tables is None else Spool(tables)
+    texts = None if tables is None else RowCache(tables)
 
-    def read(row: Mapping[str, Any]) -> bytes:
-        table = table_of(row)
-        if table is None:
+    def read(row: ManifestRow) -> bytes:
+        if row["table_key"] is None:
             return source.read(row["key"], limits.max_bytes, known_hash=row["content_hash"])
         if texts is None:
             raise MediaError("vanished", f"sources.{name}.table is not set any more; refresh the source")
-        return texts.data(table, row["content_hash"])
+        return texts.data(row["table_key"], row["content_hash"])
 
     return read
 
 
 def _named_reader(
     name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
-) -> Callable[[Mapping[str, Any]], bytes]:
+) -> Callable[[ManifestRow], bytes]:
     """Reads files that rows name; addresses whose credentials the manifest lacks are looked up in the table."""
     places = _places(name, settings, cache)
     addresses = Addresses(_dataset_tables(name, settings, limits, store, None), _table_key(settings))
 
-    def read(row: Mapping[str, Any]) -> bytes:
+    def read(row: ManifestRow) -> bytes:
         uri = addresses.of(row["key"], row["uri"])
         return places.read(uri, limits.max_bytes, known_hash=row["content_hash"])
 
     return read
 
 
-def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Places:
-    return Places(
+def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> UriFiles:
+    return UriFiles(
         None if settings.uri is None else _address(name, settings),
         settings.storage_options,
         allow=settings.table.allow,
@@ -250,20 +252,19 @@ def _address(name: str, settings: SourceSettings) -> str:
     return uri
 
 
-def _row_reader(tables: Tables) -> Callable[[Mapping[str, Any]], bytes]:
+def _row_reader(tables: Tables) -> Callable[[ManifestRow], bytes]:
     """Reads rows of one table: bytes of a Lance dataset one by one, all else by a copy of the content alone."""
-    spool, columns, dataset = Spool(tables), tables.columns, tables.dataset
-    taken = None
+    cache, columns, dataset = RowCache(tables), tables.columns, tables.dataset
+    lookup = None
     if dataset is not None and dataset.kind == "lance" and columns.bytes and columns.id:
-        taken = Taken(dataset, id=columns.id, content=columns.bytes)
+        lookup = RowLookup(dataset, id=columns.id, content=columns.bytes)
 
-    def read(row: Mapping[str, Any]) -> bytes:
-        mime = media_type(row["mime"])
-        if taken is not None:
-            data = taken.data(row_id(row["key"]), row["content_hash"], mime=mime)
+    def read(row: ManifestRow) -> bytes:
+        if lookup is not None:
+            data = lookup.data(row["row_id"] or "", row["content_hash"], read_as=read_as(row))
             if data is not None:
                 return data
-        return spool.data(table_of(row) or "", row["content_hash"], mime=mime)
+        return cache.data(row["table_key"] or "", row["content_hash"], read_as=read_as(row))
 
     return read
 
@@ -303,7 +304,7 @@ def _listed_dataset(
             readers=readers,
         )
     addressed = list_addressed(tables, file.key, _places(name, settings, cache))
-    said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.said.items()}
+    said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.annotations.items()}
     return ListedSource(
         name=name,
         at=began,
@@ -323,7 +324,7 @@ def _table_key(settings: SourceSettings) -> str:
 
 def _table_uri(settings: SourceSettings) -> str:
     """The table's address in the manifest: where it is landed may move."""
-    return unopened(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
+    return redacted_source(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
 
 
 def _dataset_tables(

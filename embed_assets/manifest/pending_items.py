@@ -6,13 +6,14 @@ Columns are compared as Arrow: an item that is as it should be never becomes a P
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.media.files.unreachable import KEPT
 from embed_assets.store.manifest import Manifest
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.vectors import VectorTable
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
@@ -23,7 +24,7 @@ CLASSES = ("new", "edited", "stale", "renamed", "deleted", "errored", "unchanged
 
 _COLUMNS = (
     "media_id", "source", "key", "uri", "shard", "size", "content_hash", "meta_hash",
-    "mime", "modality", "status", "reason", "caption", "labels",
+    "mime", "modality", "status", "reason", "caption", "labels", "table_key", "row_id", "decoder", "charset",
 )  # fmt: skip
 
 
@@ -40,8 +41,8 @@ class Gone:
 class Plan:
     """The work of one encoder version. Rows are manifest rows."""
 
-    encode: Sequence[Mapping[str, Any]]  # no vectors yet, or of other bytes
-    rewrite: Sequence[Mapping[str, Any]]  # vectors are right; URI, caption or labels are not
+    encode: Sequence[ManifestRow]  # no vectors yet, or of other bytes
+    rewrite: Sequence[ManifestRow]  # vectors are right; URI, caption or labels are not
     delete: Mapping[str, Gone]  # by media id
     replaced: Collection[str]  # media ids of `encode` that have older rows
     unchanged: Mapping[str, int]  # by source; the rewritten ones are among them
@@ -96,8 +97,8 @@ def make_plan(
     delete = _gone(have, keep=keep, spoiled=own["media_id"].filter(spoiled))
     unchanged = own.filter(pc.and_(seen.usable, seen.same))
     return Plan(
-        encode=own.filter(seen.encode).to_pylist(),
-        rewrite=own.filter(seen.rewrite).to_pylist(),
+        encode=cast("list[ManifestRow]", own.filter(seen.encode).to_pylist()),
+        rewrite=cast("list[ManifestRow]", own.filter(seen.rewrite).to_pylist()),
         delete=delete,
         replaced=set(replaced["media_id"].to_pylist()),
         unchanged=Counter({source: count for (source,), count in _counts(unchanged, "source")}),

@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.manifest.inspect_files import Entry, ListedSource, Look, entries, owner
+from embed_assets.manifest.inspect_files import Entry, ListedSource, Look, entries
 from embed_assets.manifest.listing_diff import Compared
 from embed_assets.manifest.mass_deletion_guard import guard
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, unmatched, unmatched_as
@@ -27,12 +27,12 @@ from embed_assets.manifest.unreachable_items import (
 )
 from embed_assets.media.files.redacted_uri import place_of
 from embed_assets.media.files.unreachable import KEPT, Away
-from embed_assets.media.kinds.decoder_plugins import decoded_by, installed
+from embed_assets.media.kinds.decoder_plugins import plugin_fingerprint
 from embed_assets.media.media_types import PLAIN, ListedFile
-from embed_assets.media.tables.rows_as_items import row_id, table_of
 from embed_assets.media.text.documents import DOCX, PDF
-from embed_assets.media.text.encodings import without_encoding
-from embed_assets.store.manifest import DECODERS, ENCODING, OUT_OF_REACH, UNMATCHED, Manifest
+from embed_assets.store.manifest import Manifest
+from embed_assets.store.manifest_row import ManifestRow, owner
+from embed_assets.store.source_state import SourceState
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -78,7 +78,7 @@ class Change:
     fresh: Sequence[ListedFile]  # to be read
     said_anew: Sequence[ListedFile]  # unread, but of which other things are said
     absent: pa.Table  # manifest rows that are in the listing no more, or in tables that changed
-    live: Mapping[str, Mapping[str, Any]]  # manifest rows of all these by key
+    live: Mapping[str, ManifestRow]  # manifest rows of all these by key
     known: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
     other_plugins: bool  # whether the files were shown to other decoder plugins before
@@ -103,15 +103,15 @@ def find_change(listed: ListedSource, manifest: Manifest) -> Change:
 
     Reads no media, but for a try of what could not be read before.
     """
-    marks = manifest.table_marks(listed.name)
-    told, now = _decoders(marks)
-    other_encoding = marks.get(ENCODING, "") != (listed.encoding or "")
+    state = manifest.state(listed.name)
+    decoders = _decoders(state)
     return _compared(
-        replace(listed, decoders=now),
-        marks,
+        replace(listed, decoders=decoders),
+        manifest.table_marks(listed.name),
         manifest.table([listed.name]),
-        other_plugins=told != now,
-        other_encoding=other_encoding,
+        noted=state.unreachable,
+        other_plugins=state.decoders != decoders,
+        other_encoding=state.encoding != (listed.encoding or ""),
     )
 
 
@@ -124,7 +124,7 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     `max_deleted_share` of the known items, of a table's or of a host's, are gone.
     """
     started = time.monotonic()
-    listed, now = change.listed, change.listed.decoders
+    listed = change.listed
     found = _looked(change)
     keys = [entry.file.key for entry in found]
     vanished = {row["key"]: row for row in change.absent.to_pylist()}
@@ -145,13 +145,14 @@ def refresh(change: Change, manifest: Manifest, *, shards: int) -> RefreshReport
     beyond = change.out_of_reach(found)
     marks = {key: mark for key, mark in change.marks.items() if key not in changes.unread_tables}
     unnamed = unmatched(listed, changes.live["key"].to_pylist()) if listed.annotations.named else None
-    noted = {
-        DECODERS: now,
-        ENCODING: listed.encoding or "",
-        OUT_OF_REACH: kept_as(beyond),
-        UNMATCHED: unmatched_as(unnamed),
-    }
-    manifest.mark_tables(listed.name, marks | {name: mark for name, mark in noted.items() if mark})
+    state = SourceState(
+        decoders=listed.decoders,
+        encoding=listed.encoding or "",
+        unreachable=kept_as(beyond),
+        unmatched=unmatched_as(unnamed),
+    )
+    manifest.write_state(listed.name, state)
+    manifest.mark_tables(listed.name, marks)
     seconds = time.monotonic() - started
     return changes.report(files_read=len(change.fresh), seconds=seconds, beyond=beyond, unmatched=unnamed)
 
@@ -173,13 +174,14 @@ def _compared(
     before: Mapping[str, str],
     table: pa.Table,
     *,
+    noted: str,
     other_plugins: bool,
     other_encoding: bool,
 ) -> Change:
     """What of the listing is not as in the manifest's rows; of unchanged tables no row is looked at."""
-    rows, noted = table.filter(pc.not_equal(table["status"], "deleted")), before.get(OUT_OF_REACH, "")
+    rows = table.filter(pc.not_equal(table["status"], "deleted"))
     known = rows.num_rows
-    told = rows.select(["key", "mime"]).to_pylist() if listed.unread else []
+    told = rows.select(["key", "table_key"]).to_pylist() if listed.unread else []
     beyond, rows = beyond_listing(listed, told), _within_reach(listed, rows, told)
     # Of what could not be read nothing is known: neither that it is as it was, nor that its rows are gone.
     shut = still_shut(listed, _seen_tables(listed, before, rows) if noted else (), noted)
@@ -231,7 +233,7 @@ def _shown_anew(rows: pa.Table, *, other_plugins: bool, other_encoding: bool) ->
         return set()
     return {
         row["key"]
-        for row in rows.select(["key", "mime", "modality", "status"]).to_pylist()
+        for row in rows.select(["key", "mime", "modality", "status", "decoder", "table_key"]).to_pylist()
         if (other_plugins and _for_plugins(row)) or (other_encoding and _for_encodings(row))
     }
 
@@ -243,7 +245,7 @@ def _within_reach(listed: ListedSource, rows: pa.Table, told: Sequence[Mapping[s
     return rows.filter(pa.array([unread_folder(owner(row), listed.unread) is None for row in told], pa.bool_()))
 
 
-def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+def _by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, ManifestRow]:
     """Rows by key, those of these keys or all."""
     if keys is not None:
         rows = rows.filter(pc.is_in(rows["key"], value_set=pa.array(keys, pa.string())))
@@ -262,10 +264,10 @@ def _marks(
     marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
     if not marks:
         return beyond, set(), rows, []
-    told = rows.select(["key", "mime", "status"]).to_pylist()
+    told = rows.select(["key", "table_key", "status"]).to_pylist()
     owners = [owner(row) for row in told]
     # Of a table that could not be read there is one row, its own.
-    with_rows = {name for name, row in zip(owners, told, strict=True) if table_of(row) or row["status"] != "ok"}
+    with_rows = {name for name, row in zip(owners, told, strict=True) if row["table_key"] or row["status"] != "ok"}
     same = {key for key, mark in marks.items() if before.get(key) == mark and key in with_rows}
     out = pa.array(sorted(same | shut.keys()), pa.string())
     others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=out))
@@ -276,23 +278,23 @@ def _marks(
 def _seen_tables(listed: ListedSource, before: Mapping[str, str], rows: pa.Table) -> list[ListedFile]:
     """Tables without a mark, of which there are rows: they could not be read."""
     unmarked = [file for file in listed.files if listed.is_table(file) and file.key not in before]
-    known = {owner(row) for row in rows.select(["key", "mime"]).to_pylist()} if unmarked else set[str]()
+    known = {owner(row) for row in rows.select(["key", "table_key"]).to_pylist()} if unmarked else set[str]()
     return [file for file in unmarked if file.key in known]
 
 
-def _decoders(marks: Mapping[str, str]) -> tuple[str, str]:
-    """The decoder plugins that the source's files were shown to, and those of now.
+def _decoders(state: SourceState) -> str:
+    """Return the installed decoder plugins; while one is broken those of the latest refresh.
 
-    While one is broken they count as unchanged: its files keep their rows until it can be asked again.
+    Then they count as unchanged: its files keep their rows until it works again.
     """
-    told, now = marks.get(DECODERS, ""), installed()
-    return told, told if now is None else now
+    fingerprint = plugin_fingerprint()
+    return state.decoders if fingerprint is None else fingerprint
 
 
 def _for_plugins(row: Mapping[str, Any]) -> bool:
     """Whether other decoder plugins may see something else in a file."""
-    plain = without_encoding(row["mime"]) == PLAIN
-    return row["status"] == "quarantined" or plain or decoded_by(row["mime"]) != ""
+    plain = row["mime"] == PLAIN and row["table_key"] is None
+    return row["status"] == "quarantined" or plain or bool(row["decoder"])
 
 
 def _for_encodings(row: Mapping[str, Any]) -> bool:
@@ -303,24 +305,22 @@ def _for_encodings(row: Mapping[str, Any]) -> bool:
 class _Changes:
     """Collects the rows to write and counts them by kind; takes from `vanished` what was only renamed."""
 
-    def __init__(
-        self, listed: ListedSource, *, shards: int, known: pa.Table, vanished: dict[str, dict[str, Any]]
-    ) -> None:
+    def __init__(self, listed: ListedSource, *, shards: int, known: pa.Table, vanished: dict[str, ManifestRow]) -> None:
         self._listed = listed
         self._shards = shards
         self._known = known
         self._vanished = vanished
-        self._movable: dict[str, list[dict[str, Any]]] = {}  # vanished rows by content hash
+        self._movable: dict[str, list[ManifestRow]] = {}  # vanished rows by content hash
         for row in vanished.values():
             self._movable.setdefault(row["content_hash"], []).append(row)
         self._now = datetime.now(UTC)
         self._counts: Counter[str] = Counter()
         self.arrived: Counter[str] = Counter()  # by file: items that it did not have
-        self.spoiled: list[tuple[Mapping[str, Any], str]] = []  # rows that were good and can't be used any more, why
+        self.spoiled: list[tuple[ManifestRow, str]] = []  # rows that were good and can't be used any more, why
         self.unread_tables: set[str] = set()  # they are read again, though they be as they were
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[ManifestRow] = []
 
-    def settle(self, entry: Entry, row: Mapping[str, Any] | None, deleted: Mapping[str, Any] | None) -> None:
+    def settle(self, entry: Entry, row: ManifestRow | None, deleted: ManifestRow | None) -> None:
         """Decide what became of one listed item, and take note of the row to write, if any."""
         look = entry.look
         if look is not None and look.reason in KEPT:
@@ -342,18 +342,18 @@ class _Changes:
         else:
             self._write(entry, None, "new")
 
-    def _moved(self, entry: Entry) -> dict[str, Any] | None:
+    def _moved(self, entry: Entry) -> ManifestRow | None:
         """The vanished item whose bytes these are; of several table rows the one with the same id."""
         look = entry.look
         candidates = self._movable.get(look.content_hash) if look is not None and look.reason is None else None
         if not candidates:
             return None
-        same = (place for place, row in enumerate(candidates) if row_id(row["key"]) == row_id(entry.file.key))
+        same = (place for place, row in enumerate(candidates) if row["row_id"] == entry.file.row_id)
         old = candidates.pop(next(same, 0))
         del self._vanished[old["key"]]
         return old
 
-    def delete(self, row: Mapping[str, Any]) -> None:
+    def delete(self, row: ManifestRow) -> None:
         """Mark an item deleted; its row stays, so that the accounts close."""
         self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
@@ -389,12 +389,13 @@ class _Changes:
         """All media ids there are, asked for once something is new."""
         return set(self._known["media_id"].to_pylist())
 
-    def _write(self, entry: Entry, old: Mapping[str, Any] | None, change: str | None) -> None:
+    def _write(self, entry: Entry, old: ManifestRow | None, change: str | None) -> None:
         file, look = entry.file, entry.look
         meta_hash = _meta_hash(file.uri, entry.said)
         if old is not None and change is None and meta_hash != old["meta_hash"]:
             change = "relabelled"
-        stamped = entry.stamped and old is not None and file.etag != old["etag"]
+        stamp = entry.row_stamp
+        stamped = stamp is not None and old is not None and (file.etag, stamp) != (old["etag"], old["row_stamp"])
         if change is None and (look is None or entry.table is not None) and not stamped:
             return  # a touched file's new time is kept, a row's is only that of its table
         row = {
@@ -406,10 +407,14 @@ class _Changes:
             "size": file.size,
             "mtime": file.mtime,
             "etag": file.etag,
+            "table_key": entry.table,
+            "row_id": file.row_id,
+            "row_stamp": stamp,
+            "table_kind": self._listed.table_kind(entry.table) if entry.table else None,
             "meta_hash": meta_hash,
             "updated_at": self._now,
         }
-        self.rows.append(row)
+        self.rows.append(cast("ManifestRow", row))
         if change is not None:
             self._counts[change] += 1
 
@@ -434,7 +439,7 @@ def shard_names(shards: int) -> list[str]:
     return [f"s{number:0{width}d}" for number in range(shards)]
 
 
-def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
+def _seen(look: Look | None, old: ManifestRow | None) -> dict[str, Any]:
     """The columns that reading fills. An item that became unreadable keeps the modality it was known by."""
     if look is None:
         return {}
@@ -443,13 +448,15 @@ def _seen(look: Look | None, old: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "content_hash": look.content_hash,
         "mime": look.mime,
+        "decoder": look.decoder or None,
+        "charset": look.charset,
         "modality": modality,
         "status": status,
         "reason": look.reason,
     }
 
 
-def _other(look: Look, row: Mapping[str, Any], entry: Entry) -> bool:
+def _other(look: Look, row: ManifestRow, entry: Entry) -> bool:
     """Whether an item is another than before. A table's row may become good, or be set aside, by a setting alone."""
     if entry.table is not None and look.reason != row["reason"]:
         return True

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from embed_assets.manifest.inspect_files import Entry, ListedSource, owner
+from embed_assets.manifest.inspect_files import Entry, ListedSource
 from embed_assets.media.files.redacted_uri import brief, place_of
 from embed_assets.media.files.unreachable import FOLDER, KEPT, Away
 from embed_assets.media.media_types import ListedFile
+from embed_assets.store.manifest_row import owner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class OutOfReach:
         return f"{self.reason}{why}: {self.items:,} items at {place}; what they were stays, the next run tries again"
 
 
-def beyond_listing(listed: ListedSource, rows: Iterable[Mapping[str, Any]]) -> list[OutOfReach]:
+def beyond_listing(listed: ListedSource, rows: Iterable[dict[str, Any]]) -> list[OutOfReach]:
     """What a listing could not get at; `rows` are the manifest's, as far as they are not deleted."""
     below = Counter(folder for row in rows if (folder := unread_folder(owner(row), listed.unread)))
     folders = [_counted(away, below[folder]) for folder, away in listed.unread.items()]

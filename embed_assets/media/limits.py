@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-# Encodings between which texts were guessed once: a word in the identity of every version, by which it stays the same.
+# Encodings between which texts were guessed once: part of every version's identity, which must not change.
 _GUESSED_AT_FIRST = ["cp1252", "cp932"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Bounds of every decoder: without them one item can take the memory of the whole run.
+    """Limits of every decoder: without them one item could take the memory of the whole run.
 
     `max_pixels` counts the frame that is decoded, not the frames of an animation. Pillow has a limit
     of its own, twice `PIL.Image.MAX_IMAGE_PIXELS`, which holds as well: raise both for larger images.
@@ -25,9 +25,9 @@ class Limits:
     background: tuple[int, int, int] = (255, 255, 255)
 
     def identity(self) -> dict[str, object]:
-        """What of the limits changes an encoder's input, and with it its vectors."""
+        """Return the limits that change an encoder's input, and with it its vectors."""
         return {"background": list(self.background), "code_pages": _GUESSED_AT_FIRST}
 
     def seconds_for(self, size: int) -> float:
-        """How long an isolated decoder may take for a file of this many bytes."""
+        """Return how long an isolated decoder may take for a file of this many bytes."""
         return self.decode_seconds * (1 + size // 10_000_000)

@@ -1,4 +1,4 @@
-"""ListedFile and Segment: one file as a listing tells of it, and the part of an item that gets a vector."""
+"""ListedFile, Annotation, Segment and Sniffed: a file in a listing, its metadata, its parts, its type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,12 @@ class ListedFile:
     size: int
     mtime: float  # seconds since the epoch; 0.0 where the file system has none
     etag: str  # "" where the file system has none
+    row_id: str | None = None  # of the table row that names the file, or that is the item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Annotation:
-    """What a sidecar or the folder's name says of a file."""
+    """Metadata of a file from a sidecar or the folder's name."""
 
     caption: str | None = None
     labels: tuple[str, ...] = ()
@@ -31,7 +32,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class TextWarning:
-    """What was replaced by U+FFFD in a text: `kind` is short and countable, `where` how often, and at which bytes."""
+    """Bytes of a text that were replaced by U+FFFD: `kind` is short and countable, `where` is how often and where."""
 
     kind: str
     where: str
@@ -41,12 +42,14 @@ class TextWarning:
 class MediaItem:
     """The facts about an item that decoding its bytes takes.
 
-    `mime` is the type it was detected as: without one a document is taken for plain text, and no plugin decodes it.
+    `mime` is the type it was detected as: without one a document is taken for plain text.
     """
 
     modality: Modality
     media_hash: str
     mime: str | None = None
+    decoder: str = ""  # name and version of the plugin's decoder
+    charset: str | None = None  # of a text, where the settings decide
     caption: str | None = None
 
 
@@ -65,7 +68,14 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sniffed:
-    """What the first bytes say a file is. `modality` is None for a kind that nothing here can use."""
+    """A file's type by its bytes. `modality` is None for a type that nothing here decodes."""
 
     mime: str
     modality: Modality | None
+    decoder: str = ""  # name and version of the plugin's decoder that detected it
+    charset: str | None = None  # the source's setting `encoding`, where that decides how a text is read
+
+    @property
+    def read_as(self) -> str:
+        """Decoder or encoding that changes what the bytes mean; part of their hash."""
+        return self.decoder or self.charset or ""

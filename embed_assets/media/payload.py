@@ -1,4 +1,4 @@
-"""Sound and Clip: what an encoder gets of an audio and of a video segment."""
+"""Sound and Clip: an encoder's input for an audio and for a video segment."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Clip:
     """Frames of a video segment and, where the file has one, its sound over the same seconds.
 
     `frames`: uint8, (t, height, width, 3), RGB, upright. `times`: float64, (t,), seconds from the
-    start of the file: the time stamps of the frames that were taken, not those that were asked for.
+    start of the file: the time stamps of the frames themselves, not the requested times.
     """
 
     frames: np.ndarray

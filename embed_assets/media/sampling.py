@@ -7,7 +7,7 @@ from embed_assets.errors import SettingsError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """What an encoder is given of a sound or a video.
+    """Sampling of sounds, videos and animated pictures for one encoder.
 
     `sample_rate` without `frames` is an encoder of sounds: of a video it gets the sound track.
     """
@@ -28,24 +28,24 @@ class Sampling:
             if value is not None and value <= 0:
                 raise SettingsError(f"Sampling {name} is {value}; give more than 0, or leave it out.")
         if self.with_sound and self.sample_rate is None:
-            raise SettingsError("Sampling asks for sound but names no sample_rate; give the encoder's.")
+            raise SettingsError("Sampling has with_sound but no sample_rate; give the encoder's.")
 
     def identity(self) -> dict[str, object]:
-        """What changes the segments, and with them the vectors: part of the encoder version.
+        """Return everything that changes the segments, and with them the vectors: part of the encoder version.
 
         Pixels of one video differ from one libswscale to the next, samples with libswresample.
         """
         import av
 
-        found: dict[str, object] = asdict(self)
-        for name in ("alpha", "animated_frames"):  # came later: versions that have them not stay what they are
-            if not found[name]:
-                del found[name]
+        identity: dict[str, object] = asdict(self)
+        for name in ("alpha", "animated_frames"):  # added later: versions without them stay the same
+            if not identity[name]:
+                del identity[name]
         if self.sample_rate is not None:
-            found["libswresample"] = _version(av.library_versions["libswresample"])
+            identity["libswresample"] = _version(av.library_versions["libswresample"])
         if self.frames is not None:
-            found["libswscale"] = _version(av.library_versions["libswscale"])
-        return found
+            identity["libswscale"] = _version(av.library_versions["libswscale"])
+        return identity
 
 
 def _version(numbers: tuple[int, ...]) -> str:

@@ -20,7 +20,6 @@ from embed_assets.media.sampling import Sampling
 from embed_assets.media.text.chunks import Chunk, chunk_text
 from embed_assets.media.text.decode_text import decode_text, is_utf8
 from embed_assets.media.text.documents import FORMAT
-from embed_assets.media.text.encodings import encoding_of, without_encoding
 from embed_assets.media.text.replaced_bytes import Decoded
 
 if TYPE_CHECKING:
@@ -29,19 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segmenting:
-    """How a text becomes segments. "whole" leaves it to the encoder, which drops what it can't read."""
+    """Settings for cutting text. "whole" leaves it to the encoder, which truncates."""
 
     mode: Literal["chunks", "whole"] = "chunks"
     max_tokens: int | None = None  # below the encoder's own limit; None: that limit
     overlap: int = 0  # tokens
-    max_characters: int = 8000  # bounds what is one unknown token to the tokenizer
+    max_characters: int = 8000  # bounds a word of any length, which may be one unknown token
 
     def __post_init__(self) -> None:
         if self.mode not in ("chunks", "whole"):
             raise SettingsError(f"Segmenting mode {self.mode!r}: expected 'chunks' or 'whole'.")
 
     def identity(self) -> dict[str, object]:
-        """What changes the segments, and with them the vectors: part of the encoder version."""
+        """Return everything that changes the segments, and with them the vectors: part of the encoder version."""
         if self.mode == "whole":
             return {"mode": "whole", "documents": FORMAT}
         return {
@@ -56,10 +55,10 @@ class Segmenting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CuttingRecipe:
-    """How media is cut for an encoder version.
+    """The settings for cutting media to segments, of one encoder version.
 
-    `max_tokens` is the encoder's limit without its special tokens: a chunk over it would lose its end unseen. Sounds
-    and videos need a `sampling`; pictures have one where several frames of an animated one are wanted.
+    `max_tokens` is the encoder's limit without its special tokens: a longer chunk would be truncated silently. Sounds
+    and videos need a `sampling`, pictures one with `animated_frames` for several frames of an animation.
     """
 
     limits: Limits
@@ -72,21 +71,20 @@ class CuttingRecipe:
 def each_segment(
     data: bytes, item: MediaItem, recipe: CuttingRecipe, *, decoders: Decoders | None = None
 ) -> Iterator[Segment]:
-    """Yield the segments of an item, in order, ready for an encoder; recordings and animations as they are decoded.
+    """Yield the segments of an item in order, those of sounds, videos and animations as they are decoded.
 
-    With `decoders` everything but UTF-8 is decoded in a process of its own. Raises MediaError with the reason for
-    which the item is quarantined, also behind some segments; SettingsError where the plugin that decodes it is not
-    installed.
+    With `decoders` everything but UTF-8 is decoded in a worker process. Raises MediaError with the reason for which the
+    item is quarantined, also after some segments; SettingsError where the plugin that decodes it is not installed.
     """
-    plugin, sampling = decoder_of(item.mime), recipe.sampling
-    kind = builtin_kind(item.modality, without_encoding(item.mime)) if plugin is None else plugin_kind(plugin)
+    plugin, sampling = decoder_of(item.decoder, mime=item.mime), recipe.sampling
+    kind = builtin_kind(item.modality, item.mime) if plugin is None else plugin_kind(plugin)
     decode = _Decode(kind, data, decoders, recipe.limits)
     if kind.modality == "text":
-        for decoded in decode.text(encoding_of(item.mime)):
+        for decoded in decode.text(item.charset):
             yield from _warned(text_segments(decoded.text, recipe), decoded.warning)
     elif kind.modality == "image":
         shown = decode(most=None if sampling is None else sampling.animated_frames)
-        # A loop of our own would hold a picture while the next one is received.
+        # A for loop would hold a picture while the next one is received.
         yield from map(_picture_segment, shown, repeat(item.caption), repeat(item.media_hash))
     elif sampling is None:
         raise MediaError("unsupported kind", f"{kind.modality}, for which this encoder has no sampling")
@@ -97,18 +95,18 @@ def each_segment(
 def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     """Return the text that a reader of the document sees, in its order; chunks count characters of this text.
 
-    With it comes what was replaced in it. HTML without scripts and styles, a PDF's text layer, the paragraphs and
+    A warning says what was replaced. HTML without scripts and styles, a PDF's text layer, the paragraphs and
     tables of a .docx; any other text as it is. Raises MediaError alone: "encrypted", "no text layer", "broken pdf",
     "broken document", "broken html", "nested too deeply", "too many pages", "too many characters", "too large
     unpacked", or what decode_text raises. May be called from several threads.
     """
-    kind = builtin_kind("text", without_encoding(mime))
-    (decoded,) = _Decode(kind, data, None, limits)(**_encoding_option(encoding_of(mime)))
+    kind = builtin_kind("text", mime)
+    (decoded,) = _Decode(kind, data, None, limits)()
     return decoded
 
 
 def text_segments(text: str, recipe: CuttingRecipe) -> list[Segment]:
-    """Return the segments of a text that is read and decoded already."""
+    """Return the segments of a decoded text."""
     segmenting = recipe.segmenting
     if segmenting.mode == "whole":
         return [_text_segment(Chunk(start=0, end=len(text), text=text))]
@@ -124,7 +122,7 @@ def text_segments(text: str, recipe: CuttingRecipe) -> list[Segment]:
 
 @dataclass(frozen=True, slots=True)
 class _Decode:
-    """Decodes an item as its kind does: in a worker where there are decoders, else here, unguarded."""
+    """Decoding of an item by its kind: in a worker process if there are decoders, else in this one, unguarded."""
 
     kind: MediaKind
     data: bytes
@@ -134,7 +132,7 @@ class _Decode:
     def __call__(self, **options: Any) -> Iterator[Any]:
         options = {**self.kind.options, "limits": self.limits, **options}
         if self.decoders is None:
-            # Decoders import numpy and their libraries: paid by those who have such media.
+            # Imported on first use: decoders load numpy and their libraries.
             result = pkgutil.resolve_name(self.kind.decode)(self.data, **options)
             return result if isinstance(result, Iterator) else iter((result,))
         seconds = self.limits.seconds_for(len(self.data))
@@ -149,12 +147,12 @@ class _Decode:
 
 
 def _encoding_option(encoding: str | None) -> dict[str, str]:
-    """Return the argument of decoders of texts about which the settings decide; no other kind has one."""
+    """Return the extra argument for a text whose encoding is set; decoders of other kinds have none."""
     return {} if encoding is None else {"encoding": encoding}
 
 
 def _warned(segments: list[Segment], warning: TextWarning | None) -> list[Segment]:
-    """The first of a text's segments carries what was replaced in it."""
+    """Return a text's segments, the first with the warning about replaced bytes."""
     return segments if warning is None or not segments else [replace(segments[0], warning=warning), *segments[1:]]
 
 

@@ -14,8 +14,7 @@ from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.promotion_gate import Gate
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.store import Store
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions.canary_check import watch
 from embed_assets.versions.load_version import installed_libraries, load_version
 

@@ -1,6 +1,6 @@
 """Steps of vectors: plan what an encoder version has pending, embed it, sample its cost."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from embed_assets import progress
@@ -16,6 +16,7 @@ from embed_assets.manifest.refresh import shard_names
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
@@ -62,7 +63,7 @@ class EmbeddingSteps:
                 others=others,
             )
 
-        depends_on = (manifest.state(), tuple(table_versions), frozenset(quarantined.items()))
+        depends_on = (manifest.table_versions(), tuple(table_versions), frozenset(quarantined.items()))
         return cached(("plan", store.uri, record.id, chosen), compute, depends_on=depends_on)
 
     def embed(
@@ -91,7 +92,7 @@ class EmbeddingSteps:
             self._store.history.add("embed", report.figures())
         return report
 
-    def sample(self, record: VersionRecord, rows: Sequence[Mapping[str, Any]]) -> EmbedReport:
+    def sample(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> EmbedReport:
         """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
         compute = self._settings.compute
         encoder = self._context.encoder(record)

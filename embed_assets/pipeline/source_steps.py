@@ -75,7 +75,7 @@ class SourceSteps:
 
         if self._settings.sources[source].kind != "files":  # the table may be another by now
             return compute()
-        return cached(("change", self._store.uri, source), compute, depends_on=self._context.manifest.state())
+        return cached(("change", self._store.uri, source), compute, depends_on=self._context.manifest.table_versions())
 
     def _other_address(self, source: str) -> str:
         """Return a sentence on where the source was in the run before, if elsewhere: that explains missing items."""

@@ -11,12 +11,10 @@ from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
 from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
-from embed_assets.store.manifest import OUT_OF_REACH, UNMATCHED
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +135,13 @@ def read_status(steps: Steps) -> Status:
 
 
 def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
-    marks = {source: steps.manifest.table_marks(source).get(OUT_OF_REACH, "") for source in steps.settings.sources}
-    return {source: read_kept(mark) for source, mark in marks.items() if mark}
+    states = {source: steps.manifest.state(source).unreachable for source in steps.settings.sources}
+    return {source: read_kept(state) for source, state in states.items() if state}
 
 
 def _unmatched(steps: Steps) -> dict[str, Unmatched]:
-    marks = {source: steps.manifest.table_marks(source).get(UNMATCHED, "") for source in steps.settings.sources}
-    return {source: found for source, mark in marks.items() if (found := read_unmatched(mark))}
+    states = {source: steps.manifest.state(source).unmatched for source in steps.settings.sources}
+    return {source: found for source, state in states.items() if (found := read_unmatched(state))}
 
 
 def _unusable(steps: Steps) -> dict[str, str]:

@@ -13,8 +13,7 @@ from embed_assets.pipeline.version_steps import VersionSteps
 from embed_assets.store.upkeep.after_run_cleanup import tidy
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import Retired, retirable, retire
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 
 class UpkeepSteps:

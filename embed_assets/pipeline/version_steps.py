@@ -3,8 +3,7 @@
 from embed_assets import progress
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.context import RunContext
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions.resolve_version import Resolved, resolve
 
 

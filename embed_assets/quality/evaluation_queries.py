@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from embed_assets.media.segments import CuttingRecipe, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
 from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.settings import PipelineSettings
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
@@ -53,7 +54,7 @@ class EvaluationQueries:
         self._decoders = decoders
         self._load = load
         self._batch_limits = batch_limits
-        self._readers: dict[str, Callable[[Mapping[str, Any]], bytes]] = {}  # of sources that are tables
+        self._readers: dict[str, Callable[[ManifestRow], bytes]] = {}  # of sources that are tables
 
     def labelled(self, space: str) -> list[LabelledQuery]:
         """Read the query set of a space; empty if it has none."""
@@ -162,7 +163,8 @@ class EvaluationQueries:
             return encoder.prepare("text", span, query=True) if span else None
         try:
             data = self._read(row["source"], row["key"])
-            item = MediaItem(modality=row["modality"], media_hash="", mime=look_at(data, self._decoders).mime)
+            found = look_at(data, self._decoders)
+            item = MediaItem(modality=row["modality"], media_hash="", mime=found.mime, decoder=found.decoder)
             recipe = CuttingRecipe(limits=self._limits, sampling=recipe_of(record, self._limits).sampling)
             segments = each_segment(data, item, recipe, decoders=self._decoders)
             payload = next(segment.payload for segment in segments if segment.start == row["start"])

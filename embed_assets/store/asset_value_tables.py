@@ -68,7 +68,7 @@ class Landed:
         for batch in value.batches(schema):
             names, hashes = [], []
             for row in rows_of(batch, {}):
-                names.append(row_name(row, content=content, id=id, taken=taken))
+                names.append(row_name(row, content=content, id=id, used=taken))
                 hashes.append(_hash(row))
             places = [n for n, name in enumerate(names) if before.get(name) != hashes[n]]
             changed.add(

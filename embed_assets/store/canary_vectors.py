@@ -6,7 +6,7 @@ import numpy as np
 
 from embed_assets.store.database import Database
 from embed_assets.store.records import Records
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 TABLE = "canaries"
 

@@ -2,46 +2,26 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
-from embed_assets.media.tables.rows_as_items import table_of
 from embed_assets.store.database import Database
-from embed_assets.store.upsert import COMMITTED, KEY, one_of, quoted, read, upsert
+from embed_assets.store.manifest_row import SCHEMA, ManifestRow, owner
+from embed_assets.store.packed_manifest import PACKED, UNPACKED, unpacked
+from embed_assets.store.source_state import TABLE as SOURCE_STATE
+from embed_assets.store.source_state import SourceState, read_state, write_state
+from embed_assets.store.upsert import COMMITTED, KEY, add_missing_columns, one_of, quoted, read, upsert
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
-DECODERS = ""  # among the marks, where no table is called that: the decoder plugins that files were shown to
-ENCODING = "//"  # among the marks: the encoding by which the settings had texts read that are not UTF-8
-OUT_OF_REACH = "/"  # among the marks: what could not be reached, by the latest refresh
-UNMATCHED = "///"  # among the marks: rows of the sidecar that name no item, by the latest refresh
-
-SCHEMA = pa.schema(
-    [
-        pa.field("media_id", pa.string(), nullable=False, metadata=KEY),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("uri", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("size", pa.int64()),
-        pa.field("mtime", pa.float64()),
-        pa.field("etag", pa.string()),
-        pa.field("content_hash", pa.string()),
-        pa.field("meta_hash", pa.string()),
-        pa.field("mime", pa.string()),
-        pa.field("modality", pa.string()),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("caption", pa.string()),
-        pa.field("labels", pa.list_(pa.string())),
-        pa.field("extra", pa.string()),
-        pa.field("updated_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
-
+# Keys among the marks of older stores that name no table, by what they hold of the source's state.
+_STATE_KEYS = {"": "decoders", "//": "encoding", "/": "unreachable", "///": "unmatched"}
 
 _MARKS = pa.schema(
     [
@@ -59,9 +39,9 @@ class Manifest:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def state(self) -> tuple[int | None, int | None]:
-        """Versions of its tables: while they are equal, so is what is read from it."""
-        return self._database.version(TABLE), self._database.version(TABLE_MARKS)
+    def table_versions(self) -> tuple[int | None, ...]:
+        """Return the versions of its tables: while they are equal, so is what is read from it."""
+        return tuple(self._database.version(name) for name in (TABLE, TABLE_MARKS, SOURCE_STATE))
 
     @property
     def version(self) -> int:
@@ -76,33 +56,53 @@ class Manifest:
         where = f"source = {quoted(source)} AND {COMMITTED} > {version}"
         return set(read(table, ["key"], where=where)["key"].to_pylist())
 
-    def rows(self, source: str, *, columns: Iterable[str] = SCHEMA.names) -> list[dict[str, Any]]:
-        """All rows of a source; none where the store is new."""
-        return self.table([source], columns=columns).to_pylist()
+    def rows(self, source: str) -> list[ManifestRow]:
+        """Return all rows of a source; none where the store is new."""
+        return cast("list[ManifestRow]", self.table([source]).to_pylist())
 
     def table(self, sources: Iterable[str], *, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
-        """Columns of all rows of the sources."""
-        table, names = self._database.open_or_none(TABLE), list(columns)
-        if table is None:
-            return SCHEMA.empty_table().select(names)
-        return read(table, names, where=one_of("source", list(sources)))
+        """Return columns of all rows of the sources."""
+        return self._read(columns, where=one_of("source", list(sources)))
 
-    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert or replace rows by media id, in one commit."""
-        given = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
-        if given.num_rows:
-            upsert(self._database.open_or_create(TABLE, SCHEMA), given, key="media_id")
+    def write(self, rows: Iterable[ManifestRow]) -> None:
+        """Insert or replace rows by media id, in one commit. The first write converts a manifest of an older store."""
+        written = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
+        if not written.num_rows:
+            return
+        table = self._database.open_or_create(TABLE, SCHEMA)
+        if set(SCHEMA.names).difference(table.schema.names):
+            others = self._read(SCHEMA.names, where=None)
+            replaced = pc.is_in(others["media_id"], value_set=written["media_id"].combine_chunks())
+            written = pa.concat_tables([written, others.filter(pc.invert(replaced)).cast(SCHEMA)])
+            table = add_missing_columns(self._database, TABLE, SCHEMA)
+        upsert(table, written, key="media_id")
 
     def copied(self, database: Database, sources: Iterable[str]) -> "Manifest":
-        """A manifest in another store, with the rows and marks of these sources."""
+        """Return a manifest in another store, with the rows, marks and state of these sources."""
         copy = Manifest(database)
         for source in sources:
             copy.write(self.rows(source))
+            copy.write_state(source, self.state(source))
             copy.mark_tables(source, self.table_marks(source))
         return copy
 
+    def state(self, source: str) -> SourceState:
+        """Return what the latest refresh of a source was made with, and what it could not reach."""
+        state = read_state(self._database, source)
+        if state is None:  # of an older store
+            marks = self._all_marks(source)
+            state = SourceState(**{name: marks[key] for key, name in _STATE_KEYS.items() if key in marks})
+        return state
+
+    def write_state(self, source: str, state: SourceState) -> None:
+        """Replace the state of a source."""
+        write_state(self._database, source, state)
+
     def table_marks(self, source: str) -> dict[str, str]:
-        """Key → mark of each text table whose rows are in the manifest: equal mark, equal rows."""
+        """Map the key of each table whose rows are in the manifest to its mark: equal mark, equal rows."""
+        return {key: mark for key, mark in self._all_marks(source).items() if key not in _STATE_KEYS}
+
+    def _all_marks(self, source: str) -> dict[str, str]:
         table = self._database.open_or_none(TABLE_MARKS)
         if table is None:
             return {}
@@ -110,8 +110,8 @@ class Manifest:
         return {row["key"]: row["mark"] for row in rows}
 
     def mark_tables(self, source: str, marks: Mapping[str, str]) -> None:
-        """Make these the marks of a source, in one commit; called once the rows are written."""
-        before = self.table_marks(source)
+        """Replace the marks of a source, in one commit; called once the rows and the state are written."""
+        before = self._all_marks(source)
         if before == dict(marks):
             return
         rows = [
@@ -128,29 +128,33 @@ class Manifest:
         )
 
     def look_again(self, source: str) -> int:
-        """Make the next refresh read what is set aside, and tables with such rows; how many items these are."""
-        aside = [row for row in self.rows(source) if row["status"] == "quarantined"]
-        self.write({**row, "size": None, "etag": None} for row in aside)
-        tables = {table_of(row) or row["key"] for row in aside}
+        """Make the next refresh read quarantined items, and tables with such rows; return how many items these are."""
+        quarantined = [row for row in self.rows(source) if row["status"] == "quarantined"]
+        self.write({**row, "size": None, "etag": None} for row in quarantined)
+        tables = {owner(row) for row in quarantined}
         self.mark_tables(source, {key: mark for key, mark in self.table_marks(source).items() if key not in tables})
-        return len(aside)
+        return len(quarantined)
 
-    def of(self, source: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows of these keys; of deleted items none."""
-        table = self._database.open_or_none(TABLE)
-        if table is None or not keys:
+    def of(self, source: str, keys: Sequence[str]) -> list[ManifestRow]:
+        """Return the rows of these keys; of deleted items none."""
+        if not keys:
             return []
         where = f"source = {quoted(source)} AND {one_of('key', keys)} AND status != 'deleted'"
-        return read(table, SCHEMA.names, where=where).to_pylist()
+        return cast("list[ManifestRow]", self._read(SCHEMA.names, where=where).to_pylist())
 
-    def media(self, source: str, key: str) -> Mapping[str, Any] | None:
-        """The row of one item by its key, or None."""
-        table = self._database.open_or_none(TABLE)
+    def media(self, source: str, key: str) -> ManifestRow | None:
+        """Return the row of one item by its key, or None."""
+        return next(iter(self.of(source, [key])), None)
+
+    def _read(self, columns: Iterable[str], *, where: str | None) -> pa.Table:
+        """Read columns; rows of an older store are converted."""
+        table, names = self._database.open_or_none(TABLE), list(columns)
         if table is None:
-            return None
-        where = f"source = {quoted(source)} AND key = {quoted(key)} AND status != 'deleted'"
-        found = table.search().where(where).limit(1).to_list()
-        return found[0] if found else None
+            return SCHEMA.empty_table().select(names)
+        if not set(names).intersection(UNPACKED):
+            return read(table, names, where=where)
+        needed = [name for name in dict.fromkeys((*names, *PACKED, *UNPACKED)) if name in table.schema.names]
+        return unpacked(read(table, needed, where=where)).select(names)
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:

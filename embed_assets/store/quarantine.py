@@ -1,6 +1,6 @@
 """Quarantine: items that could not be decoded or segmented for an encoder version, with the reason."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from embed_assets.errors import MediaError
 from embed_assets.store.database import Database
+from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 TABLE = "quarantine"
@@ -55,7 +56,7 @@ class Quarantine:
         table = self._database.open_or_none(TABLE)
         return [] if table is None else read(table, columns, where=f"vectors = {quoted(self._vectors)}").to_pylist()
 
-    def add(self, items: Iterable[tuple[Mapping[str, Any], MediaError]]) -> None:
+    def add(self, items: Iterable[tuple[ManifestRow, MediaError]]) -> None:
         """Set items (manifest rows) aside, each with what happened."""
         now = datetime.now(UTC)
         rows = [

@@ -12,8 +12,7 @@ from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.serving.releases import Releases
 from embed_assets.store.serving.serving_pointer import Serving
 from embed_assets.store.vectors import VectorTable
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import EncoderVersions
+from embed_assets.store.versions import EncoderVersions, VersionId
 
 
 class Store(Database):

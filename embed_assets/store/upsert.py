@@ -8,6 +8,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+    from embed_assets.store.database import Database
+
 
 # Of a key's field: two inserts of the same key at once conflict, where they would make two rows without it.
 KEY = {"lance-schema:unenforced-primary-key": "true"}
@@ -35,6 +37,21 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
         merge.execute(rows)
 
     retried(write, attempts=10)
+
+
+def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "Table":
+    """Add the columns of the schema that a table of an older store lacks; their values are null."""
+    table = database.open_or_create(name, schema)
+    missing = [field for field in schema if field.name not in table.schema.names]
+    if not missing:
+        return table
+    try:
+        table.add_columns(missing)
+    except (OSError, RuntimeError, ValueError):  # another process adds them at this moment
+        table = database.open(name)
+        if any(field.name not in table.schema.names for field in missing):
+            raise
+    return database.open(name)
 
 
 def is_conflict(error: Exception) -> bool:

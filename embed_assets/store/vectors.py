@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from embed_assets.store.database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table

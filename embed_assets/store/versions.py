@@ -7,9 +7,30 @@ from typing import Any
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.store.database import Database
 from embed_assets.store.records import Records
-from embed_assets.store.version_id import VersionId
 
 TABLE = "encoder_versions"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class VersionId:
+    """An encoder's name and one of its versions."""
+
+    encoder: str
+    version: str
+
+    @classmethod
+    def of_table(cls, table: str) -> "VersionId":
+        """Return the version that a vector table is named after."""
+        encoder, _, version = table.rpartition("__")
+        return cls(encoder, version)
+
+    @property
+    def table(self) -> str:
+        """Name of the vector table."""
+        return f"{self.encoder}__{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.encoder}/{self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)

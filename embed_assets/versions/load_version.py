@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.families.video_frames import FAMILY as VIDEO_FRAMES
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
 from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify
@@ -265,6 +264,8 @@ def _embedded_facts(model: str) -> dict[str, Any]:
     """What an embedded model's files do not tell: that its frames' vectors are one video's."""
     if model != f"{EMBEDDED}clip-frames":
         return {}
+    from embed_assets.encoders.families.video_frames import FAMILY as VIDEO_FRAMES  # imports Pillow
+
     facts = {"family": VIDEO_FRAMES.name, "modalities": ("video", "image", "text"), "space": "video_text"}
     return {**VIDEO_FRAMES.defaults, **facts}
 

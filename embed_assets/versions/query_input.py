@@ -28,7 +28,7 @@ def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Deco
         raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
     found = look_at(query, decoders)
     modality = _kind_of(found, spec)
-    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=found.mime)
+    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=found.mime, decoder=found.decoder)
     recipe = CuttingRecipe(limits=limits, sampling=sampling_of(spec, by_scene=False))
     segments = each_segment(query, item, recipe, decoders=decoders)
     return modality, next(segments).payload

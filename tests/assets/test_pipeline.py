@@ -8,7 +8,7 @@ import pytest
 from embed_assets.assets.names import grid_range, shards_by_version
 from embed_assets.errors import StoreError
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.assets.running import Running
 from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
 

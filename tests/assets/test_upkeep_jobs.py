@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.assets.running import QUIET, Running
 from tests.support import rewrite, settings, write_notes
 

@@ -12,7 +12,7 @@ import pytest
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.store.serving.releases import CheckVerdict
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import note, pipeline, refresh_and_embed, write_notes, write_weights
 
 Command = Callable[..., click.testing.Result]

@@ -29,7 +29,7 @@ RECORD = VersionRecord(
 )  # fmt: skip
 
 
-def rows(count: int, *, size: int = 100, modality: str = "text", source: str = "notes") -> list[dict[str, Any]]:
+def rows(count: int, *, size: int = 100, modality: str = "text", source: str = "notes") -> list[Any]:
     return [{"source": source, "modality": modality, "size": size}] * count
 
 

@@ -26,7 +26,7 @@ from embed_assets.media.media_types import Segment
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import BEYOND_FLOAT16, VectorTable, vector_schema
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import DIM, NOT_ENCODABLE, WordEncoder, note
 
 SPEC = EncoderSpec(name="words", family="", model="", modalities=("text",), media=("text",), space="words")
@@ -55,7 +55,7 @@ class Loop:
         buffer_bytes: int = 10**6,
         budget: RunBudget | None = None,
     ) -> None:
-        rows = [row(key, text) for key, text in self.texts.items()]
+        rows: list[Any] = [row(key, text) for key, text in self.texts.items()]
         plan = Plan(encode=rows, rewrite=[], delete={}, replaced=set(), unchanged={}, quarantined={}, deleted={})
         writer = Writer(
             self.table, self.schema, version="v1", replaced=frozenset(), flush_rows=flush_rows, flush_seconds=60

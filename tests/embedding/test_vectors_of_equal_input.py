@@ -5,7 +5,7 @@ import numpy as np
 from embed_assets.embedding.vectors_of_equal_input import KnownVectors
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import VectorTable
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import vector_table
 
 

@@ -13,6 +13,7 @@ from embed_assets.manifest.refresh import RefreshReport, find_change, refresh, s
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.manifest import Manifest
+from embed_assets.store.manifest_row import ManifestRow
 from tests.installing import install
 from tests.support import pipeline, rewrite, touch, write_notes
 
@@ -27,7 +28,7 @@ def source(tmp_path: Path, count: int, **settings: Any) -> tuple[Path, Steps]:
     return folder, steps
 
 
-def rows(steps: Steps) -> dict[str, dict[str, Any]]:
+def rows(steps: Steps) -> dict[str, ManifestRow]:
     return {row["key"]: row for row in steps.manifest.rows("notes") if row["status"] != "deleted"}
 
 

@@ -13,7 +13,6 @@ from embed_assets.manifest.unreachable_items import read_kept
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.run_cache import run_cache
-from embed_assets.store.manifest import OUT_OF_REACH
 from tests.support import note, pipeline, refresh_and_embed, rewrite, rows_by_key, run_all, table_versions, write_notes
 from tests.web_server import WebServer, web_server
 
@@ -43,7 +42,7 @@ def statuses(steps: Steps) -> dict[str, tuple[str, str | None]]:
 
 
 def beyond(steps: Steps) -> list[tuple[str, str, int, str]]:
-    kept = read_kept(steps.manifest.table_marks("notes").get(OUT_OF_REACH, ""))
+    kept = read_kept(steps.manifest.state("notes").unreachable)
     return [(each.place, each.reason, each.items, each.why) for each in kept]
 
 

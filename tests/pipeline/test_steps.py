@@ -18,7 +18,7 @@ from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.status import SourceStatus, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.support import (
     NOT_ENCODABLE,
     REPOSITORY,

@@ -75,7 +75,7 @@ def source(tmp_path: Path, uri: Path | str, table: dict[str, Any], **settings: A
 def rows(steps: Steps) -> dict[str, dict[str, Any]]:
     """Manifest rows by the part of their key behind the table's name."""
     found = (row for row in steps.manifest.rows("docs") if row["status"] != "deleted")
-    return {row["key"].partition("#")[2]: row for row in found}
+    return {row["key"].partition("#")[2]: dict(row) for row in found}
 
 
 def found(report: RefreshReport) -> dict[str, int]:
@@ -96,7 +96,8 @@ def test_rows_of_a_table_are_items_and_an_edited_one_is_encoded_alone(tmp_path: 
     row = rows(steps)["d3"]
     assert row["key"] == f"{path.name}#d3"
     assert row["uri"] == f"{path}#d3"
-    assert row["mime"] == f"text/plain; table={kind}"
+    assert row["mime"] == "text/plain"
+    assert row["table_kind"] == kind
     assert row["modality"] == "text"
     assert row["size"] == len(note(3))
     words.clear()
@@ -230,8 +231,9 @@ def test_rows_whose_updated_is_as_it_was_are_not_read_again(tmp_path: Path, word
     assert words == ["seen"]
     WRITERS[kind](tmp_path, at(3, docs(3, d2="seen")))  # a new day, the same text, and d3 is gone
     assert found(steps.refresh("docs")) == {"deleted": 1}
-    stamp = rows(steps)["d2"]["etag"]
-    assert stamp.startswith("3 ") and rows(steps)["d1"]["etag"].startswith("1 ")
+    assert rows(steps)["d1"]["etag"] == "1"
+    assert rows(steps)["d2"]["etag"] == "3"
+    assert rows(steps)["d1"]["row_stamp"] == rows(steps)["d2"]["row_stamp"] is not None
     steps = source(tmp_path, path, TEXT | {"format": kind, "updated": "day", "text": "doc"})
     assert found(steps.refresh("docs")) == {"edited": 3}  # other settings: all rows are read
 
@@ -254,7 +256,8 @@ def test_bytes_in_a_column_are_media(tmp_path: Path, words: list, kind: str) -> 
     }
     run_all(steps)
     row = rows(steps)["d2"]
-    assert row["mime"] == f"image/png; table={kind}"
+    assert row["mime"] == "image/png"
+    assert row["table_kind"] == kind
     assert row["modality"] == "image"
     assert row["size"] == len(picture(2))
     assert len(rows_by_key(steps)) == 6
@@ -277,7 +280,8 @@ def test_bytes_in_a_structure_as_hugging_face_keeps_them(tmp_path: Path) -> None
     given = [{"doc": "a", "image": {"bytes": picture(1), "path": "a.png"}}]
     steps = source(tmp_path, write_lance(tmp_path, given), {"bytes": "image", "id": "doc"})
     steps.refresh("docs")
-    assert rows(steps)["a"]["mime"] == "image/png; table=lance"
+    assert rows(steps)["a"]["mime"] == "image/png"
+    assert rows(steps)["a"]["table_kind"] == "lance"
 
 
 def test_a_row_that_changes_between_refresh_and_embedding_is_quarantined(tmp_path: Path, words: list) -> None:

@@ -39,7 +39,7 @@ def tables(tmp_path: Path, table: dict[str, Any] | None = None, **settings: Any)
 
 
 def rows(steps: Steps) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for row in steps.manifest.rows("docs") if row["status"] != "deleted"}
+    return {row["key"]: dict(row) for row in steps.manifest.rows("docs") if row["status"] != "deleted"}
 
 
 def found(report: RefreshReport) -> dict[str, int]:

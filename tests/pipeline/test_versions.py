@@ -12,8 +12,7 @@ from embed_assets.errors import EncoderVersionError, PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving.releases import Release
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions import load_version as loading
 from tests.support import note, pipeline, rewrite, run_all, table_versions, write_notes
 

@@ -12,8 +12,7 @@ from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.serving_pointer import Pointer, Serving
 from embed_assets.store.store import Store
 from embed_assets.store.vectors import vector_schema
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 from tests.support import vector_rows
 
 PASSED = tuple(CheckVerdict(name=name, passed=True, blocking=True, summary="fine") for name in sorted(REQUIRED))

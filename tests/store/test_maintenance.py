@@ -23,7 +23,7 @@ from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
 from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
 
@@ -224,7 +224,7 @@ def with_everything(store: Store, version: str) -> Release:
     """A version with vectors, queries, a quarantined item and a release."""
     made = candidate(store, version)
     QueryVectors(store, made.table, dim=8).put("judged", "text", ["q"], np.ones((1, 8), np.float32))
-    item = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
+    item: Any = {"media_id": version, "content_hash": "h", "source": "notes", "shard": "s00", "key": "k"}
     store.quarantine(made.table).add([(item, MediaError("broken"))])
     return made
 

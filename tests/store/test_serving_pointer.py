@@ -23,7 +23,7 @@ from embed_assets.store.serving.serving_pointer import (
     releases_named,
 )
 from embed_assets.store.store import Store
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 from tests.store.made import PASSED, Late, files, promote, release, versions
 from tests.support import vector_rows
 

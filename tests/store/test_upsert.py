@@ -1,10 +1,12 @@
 """Rows: writes that may be repeated, and filters that hold any text."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from embed_assets.store.manifest import SCHEMA
+from embed_assets.store.manifest_row import SCHEMA
 from embed_assets.store.records import Records
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import first, one_of, quoted, read, upsert
@@ -104,7 +106,7 @@ def test_a_vector_table_says_whose_vectors_it_holds(tmp_path):
 def test_a_manifest_item_is_found_by_a_key_with_quotes(tmp_path):
     manifest = Store(str(tmp_path)).manifest
     keys = ["it's.txt", "plain.txt"]
-    row = dict.fromkeys(SCHEMA.names) | {"source": "notes", "uri": "u", "shard": "s00", "status": "ok"}
+    row: Any = dict.fromkeys(SCHEMA.names) | {"source": "notes", "uri": "u", "shard": "s00", "status": "ok"}
     manifest.write([row | {"media_id": key, "key": key} for key in keys])
     found = manifest.media("notes", "it's.txt")
     assert found is not None

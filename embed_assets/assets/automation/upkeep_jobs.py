@@ -15,7 +15,7 @@ from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 
 class RollBackConfig(dg.Config):

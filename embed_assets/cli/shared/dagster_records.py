@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embed_assets.cli.shared.dagster_home import dagster_instance, home_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.serving_pointer import Pointer
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -1,4 +1,4 @@
-"""Arrow cells as values that Python and JSON can hold; one that can't be told costs itself alone."""
+"""Arrow cells as values that Python and JSON can hold; an unreadable cell does not affect the others."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,17 +15,17 @@ _PER_SECOND = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """Stands where a cell can't be told; `why` goes before "in column …" in the reason of its row."""
+class UnreadableCell:
+    """An unreadable cell; `reason` goes before "in column …" in the reason of its row."""
 
-    why: str
+    reason: str
 
 
-def told(array: "pa.Array") -> list[Any]:
-    """The cells of a column, each a value of Python or `Untold`.
+def to_python(array: "pa.Array") -> list[Any]:
+    """Return the cells of a column, each a Python value or `UnreadableCell`.
 
-    Times of nanoseconds are cut to microseconds, of zones that nobody knows told in UTC, and beyond the years that
-    Python counts told as ISO text; so are durations and intervals.
+    Nanoseconds are cut to microseconds, unknown time zones become UTC, and times beyond Python's years become ISO
+    text, as durations and intervals do.
     """
     import pyarrow as pa
 
@@ -35,13 +35,13 @@ def told(array: "pa.Array") -> list[Any]:
     if _easy(array.type):
         try:
             return array.to_pylist()
-        except Exception:  # one cell of it: the others are told below
+        except Exception:  # for one cell: the others are converted below
             pass
-    return [_told(scalar) for scalar in array]
+    return [_value_or_reason(scalar) for scalar in array]
 
 
 def plainer(array: "pa.Array") -> "pa.Array":
-    """The column without types that Python, or Arrow itself, can do little with."""
+    """Return the column in types that Python and Arrow can convert."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -52,11 +52,11 @@ def plainer(array: "pa.Array") -> "pa.Array":
 
 
 def plainer_type(kind: Any) -> Any:
-    """Microseconds for nanoseconds, for which Python has a value only with pandas; and no views."""
+    """Return microseconds for nanoseconds, which Python has only with pandas, and no views."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(kind):
-        zone = "UTC" if kind.tz and not _known(kind.tz) else kind.tz
+        zone = "UTC" if kind.tz and not _is_known_zone(kind.tz) else kind.tz
         return pa.timestamp("us" if kind.unit == "ns" else kind.unit, tz=zone)
     if pa.types.is_time64(kind) and kind.unit == "ns":
         return pa.time64("us")
@@ -66,7 +66,7 @@ def plainer_type(kind: Any) -> Any:
 
 
 def _easy(kind: Any) -> bool:
-    """Whether Arrow's own conversion says all that there is to say of every value of the type."""
+    """Return whether Arrow's own conversion loses nothing of any value of the type."""
     import pyarrow as pa
 
     types = pa.types
@@ -82,19 +82,19 @@ def _easy(kind: Any) -> bool:
     return all(_easy(each.type) for each in fields)
 
 
-def _told(scalar: Any) -> Any:
+def _value_or_reason(scalar: Any) -> Any:
     try:
         return _value(scalar, 0)
     except UnicodeDecodeError:
-        return Untold("not UTF-8")
+        return UnreadableCell("not UTF-8")
     except RecursionError:
-        return Untold("nested too deep")
+        return UnreadableCell("nested too deep")
     except Exception:
-        return Untold("a value out of range")
+        return UnreadableCell("a value out of range")
 
 
 def _value(scalar: Any, depth: int) -> Any:
-    """One value, whatever is in it. Raises what Arrow raises where it can't be told."""
+    """Return one value of any type. Raises Arrow's error where the value is unreadable."""
     import pyarrow as pa
 
     if not scalar.is_valid:
@@ -134,7 +134,7 @@ def _single(scalar: Any) -> Any:
 
 
 def _structure(scalar: Any, depth: int) -> Any:
-    """A dictionary, or where two fields have one name their pairs."""
+    """Return a dictionary, or pairs where two fields have one name."""
     kind = scalar.type
     names = [kind.field(place).name for place in range(kind.num_fields)]
     pairs = [(name, _value(scalar[place], depth + 1)) for place, name in enumerate(names)]
@@ -142,7 +142,7 @@ def _structure(scalar: Any, depth: int) -> Any:
 
 
 def _extension(scalar: Any, depth: int) -> Any:
-    """What an extension makes of its value, where JSON may hold it; else the value that it is stored as."""
+    """Return an extension's own value where JSON can hold it, else its storage value."""
     from uuid import UUID
 
     value = scalar.as_py()
@@ -152,8 +152,8 @@ def _extension(scalar: Any, depth: int) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _known(zone: str) -> bool:
-    """Whether this machine has the zone, by its name or as an offset."""
+def _is_known_zone(zone: str) -> bool:
+    """Return whether this machine has the zone, by its name or as an offset."""
     import pyarrow as pa
 
     try:

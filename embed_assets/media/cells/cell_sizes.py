@@ -1,20 +1,20 @@
-"""Cell sizes: how many bytes each cell of a column takes once it is a value of its own, told before it is made."""
+"""Cell sizes: bytes that each cell of a column takes as a Python value, computed before the value is made."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from embed_assets.media.cells.arrow_cells import Untold, plainer, told
+from embed_assets.media.cells.arrow_cells import UnreadableCell, plainer, to_python
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OBJECT = 64  # bytes of a value of Python, whatever it is
+OBJECT = 64  # bytes of any Python value
 
-_TOLD = 32 * 2**20  # bytes of rows that are told at a time
+_BATCH_BYTES = 32 * 2**20  # of rows that are converted at a time
 
 
 def weights(array: "pa.Array") -> Any:
-    """int64, (len(array),). A category weighs what it stands for, a list what is in it."""
+    """Return the bytes of each cell: int64, (len(array),). Categories and lists count with their values."""
     import numpy as np
     import pyarrow as pa
 
@@ -38,32 +38,32 @@ def weights(array: "pa.Array") -> Any:
 def rows_of(
     batch: "pa.RecordBatch", caps: Mapping[str, int], *, places: Sequence[int] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a batch, or those at the places, as Python has them, not many megabytes of them at a time."""
+    """Yield the rows of a batch, or those at the places, as Python values, some megabytes at a time."""
     names = batch.schema.names
     cells = Cells(batch, [caps.get(name) for name in names], range(len(batch)) if places is None else places)
     while cells.places:
-        for row in zip(*cells.told(_TOLD), strict=True):
+        for row in zip(*cells.take(_BATCH_BYTES), strict=True):
             yield dict(zip(names, row, strict=True))
 
 
 class Cells:
-    """Cells of some rows of a batch, told some at a time; one of more bytes than its column's cap is `Untold`."""
+    """Cells of some rows of a batch, converted a few at a time; one above its column's cap is `UnreadableCell`."""
 
     def __init__(self, batch: "pa.RecordBatch", caps: Sequence[int | None], places: Sequence[int]) -> None:
         self._batch = batch
         self._caps = caps
         self._heavy = [weights(column) for column in batch.columns]
-        self.places = places  # of the rows that are not told yet
-        self.bytes = 0  # of all that was told, but for what each value takes whatever it is
+        self.places = places  # of the rows that are left
+        self.bytes = 0  # of all cells that were taken, without OBJECT for each
 
-    def told(self, most: int) -> list[list[Any]]:
-        """By column the next cells, of at most so many bytes, or of one row; nothing of a batch without columns."""
+    def take(self, most: int) -> list[list[Any]]:
+        """Return the next cells by column: of at most `most` bytes, or of one row; none without columns."""
         import numpy as np
 
         rows = np.fromiter(self.places, np.int64, len(self.places))
         capped = [np.minimum(each[rows], (cap or most) + OBJECT) for each, cap in self._columns()]
         count = fitting(sum(capped), most) if capped else len(rows)
-        self.bytes += sum(_told_bytes(each[rows[:count]], cap) for each, cap in self._columns())
+        self.bytes += sum(_bytes_below_cap(each[rows[:count]], cap) for each, cap in self._columns())
         runs = list(_runs(rows[:count].tolist()))
         self.places = self.places[count:]
         columns = zip(self._batch.columns, self._heavy, self._caps, strict=True)
@@ -73,13 +73,13 @@ class Cells:
         return zip(self._heavy, self._caps, strict=True)
 
 
-def _told_bytes(heavy: Any, cap: int | None) -> int:
-    told = heavy if cap is None else heavy[heavy <= cap + OBJECT]
-    return int(told.sum()) - OBJECT * len(told)
+def _bytes_below_cap(heavy: Any, cap: int | None) -> int:
+    sizes = heavy if cap is None else heavy[heavy <= cap + OBJECT]
+    return int(sizes.sum()) - OBJECT * len(sizes)
 
 
 def _runs(places: Sequence[int]) -> Iterator[slice]:
-    """Places that follow one another: Arrow can't take rows one by one from columns of every type."""
+    """Yield runs of consecutive places: Arrow can't take single rows from columns of every type."""
     start = 0
     for end in range(1, len(places) + 1):
         if end == len(places) or places[end] != places[end - 1] + 1:
@@ -89,13 +89,14 @@ def _runs(places: Sequence[int]) -> Iterator[slice]:
 
 def _capped(array: Any, run: slice, heavy: Any, cap: int | None) -> list[Any]:
     if cap is None or not (heavy[run] > cap + OBJECT).any():
-        return told(array[run])
+        return to_python(array[run])
     over = heavy > cap + OBJECT
-    return [Untold("too many bytes") if over[n] else told(array.slice(n, 1))[0] for n in range(run.start, run.stop)]
+    places = range(run.start, run.stop)
+    return [UnreadableCell("too many bytes") if over[n] else to_python(array.slice(n, 1))[0] for n in places]
 
 
 def fitting(heavy: Any, most: int) -> int:
-    """How many of the first rows weigh at most `most` bytes together; one is always taken."""
+    """Return how many of the first rows fit into `most` bytes together; at least one."""
     import numpy as np
 
     return max(1, int(np.searchsorted(np.cumsum(heavy), most, side="right")))

@@ -1,4 +1,4 @@
-"""Cells: single values of tables as text, labels and JSON, and names that no other row has."""
+"""Cells: single values of tables as text, labels and JSON; unique names of rows."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from embed_assets.media.cells.arrow_cells import DEEPEST, Untold
+from embed_assets.media.cells.arrow_cells import DEEPEST, UnreadableCell
 from embed_assets.media.cells.iso_times import iso_duration
 from embed_assets.media.cells.json_size import too_many_values
 
@@ -16,30 +16,30 @@ _SMALL = 8  # characters of a number
 
 
 class Names(set[str]):
-    """Names that are taken, and how far those that many rows would have are counted."""
+    """Names in use, with a counter for names that many rows share."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counts: dict[str, int] = {}
 
 
-def unique(base: str, digest: str, taken: Names) -> str:
-    """`base`, or where another row has it already, the first of base~digest, base-2, base-3, … that is free."""
+def unique(base: str, digest: str, used: Names) -> str:
+    """Return `base`, or where another row has it, the first of base~digest, base-2, base-3, … that is free."""
     name = base
-    if name in taken and digest:
+    if name in used and digest:
         name = base = f"{base}~{digest}"
-    if name in taken:
-        number = taken.counts.get(base, 1)
-        while name in taken:
+    if name in used:
+        number = used.counts.get(base, 1)
+        while name in used:
             number += 1
             name = f"{base}-{number}"
-        taken.counts[base] = number
-    taken.add(name)
+        used.counts[base] = number
+    used.add(name)
     return name
 
 
 def cell(value: Any) -> str | None:
-    """A single value as text; None for nothing, and for lists, structures and bytes that are no text."""
+    """Return a single value as text; None for missing values, lists, structures and bytes that are not text."""
     if isinstance(value, bytes):
         try:
             value = value.decode()
@@ -49,45 +49,45 @@ def cell(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, timedelta):
         return iso_duration(value // timedelta(microseconds=1), 10**6)
-    if value is None or isinstance(value, (list, tuple, Mapping, Untold)) or value != value:
+    if value is None or isinstance(value, (list, tuple, Mapping, UnreadableCell)) or value != value:
         return None
     # NUL and halves of surrogate pairs, which a database refuses.
     return str(value).replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def spoken(value: Any) -> str | None:
-    """Any value as text: lists and structures as JSON, bytes that are no text in hexadecimal; None for nothing."""
+def as_text(value: Any) -> str | None:
+    """Return any value as text: lists and structures as JSON, binary bytes in hexadecimal; None if it is missing."""
     if isinstance(value, bytes) and (b"\0" in value or cell(value) is None):
         return value.hex()
     return cell(json.dumps(plain(value), ensure_ascii=False)) if _nested(value) else cell(value)
 
 
 def labels_of(value: Any) -> list[str]:
-    """A value as labels: each of a list, also of one that is written as JSON. Raises ValueError with its `fault`."""
+    """Return a value as labels: those of a list, also of one in JSON. Raises ValueError with its `fault`."""
     if isinstance(value, str) and value.lstrip().startswith("["):  # how CSV writes a list
         value = _listed(value)
     values = value if isinstance(value, (list, tuple)) else [value]
-    return [label for each in values if (label := spoken(each))]
+    return [label for each in values if (label := as_text(each))]
 
 
 def _listed(text: str) -> Any:
     if too_many_values(text):
         raise ValueError("too many values")
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
     except ValueError:
         return text
-    if said := fault(found):
-        raise ValueError(said)
-    return found
+    if reason := fault(value):
+        raise ValueError(reason)
+    return value
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: times as ISO text, NaN, which tables use for nothing, as None.
+    """Return the value as JSON can hold it: times as ISO text, NaN, which means missing in tables, as None.
 
-    What JSON has nothing for becomes text.
+    Types that JSON does not have become text.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value
@@ -99,13 +99,15 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value]
     if isinstance(value, Mapping):
         return {_name(name): plain(each) for name, each in value.items()}
-    return spoken(value)
+    return as_text(value)
 
 
 def fault(value: Any) -> str:
-    """Why a value can't be told beside a content; "" where it can. Without recursion: brackets are cheap to write."""
+    """Return why a value can't be stored as metadata, "" where it can. Not recursive: files may nest deeply."""
     if not _nested(value):
-        return value.why if isinstance(value, Untold) else "too many characters" if _size(value) > _MOST else ""
+        if isinstance(value, UnreadableCell):
+            return value.reason
+        return "too many characters" if _size(value) > _MOST else ""
     level, left = [value], _MOST
     for _ in range(DEEPEST + 1):
         left -= sum(map(_size, level))
@@ -118,7 +120,7 @@ def fault(value: Any) -> str:
 
 
 def media_bytes(value: Any) -> Any:
-    """The bytes of a value; Hugging Face's datasets keep media as {bytes, path}."""
+    """Return the bytes of a value; Hugging Face's datasets keep media as {bytes, path}."""
     return value.get("bytes") if isinstance(value, Mapping) else value
 
 
@@ -127,7 +129,7 @@ def _nested(value: Any) -> bool:
 
 
 def _finite(value: float | Decimal) -> float | str | None:
-    """Nothing for what is no number, text for what is too large for one of JSON."""
+    """Return None for NaN and infinity, text for a number that is too large for JSON."""
     if not math.isfinite(value) and not (isinstance(value, Decimal) and value.is_finite()):
         return None
     number = float(value)
@@ -143,4 +145,4 @@ def _parts(value: Any) -> Any:
 
 
 def _name(name: Any) -> str:
-    return name if isinstance(name, str) else spoken(name) or str(name)
+    return name if isinstance(name, str) else as_text(name) or str(name)

@@ -1,4 +1,4 @@
-"""Columns by name: which is not there, which is there twice, in words."""
+"""Column names: messages for a missing column and for one that occurs twice."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,17 +7,17 @@ _CHARACTERS = 80  # of each
 
 
 def missing_column(columns: Collection[str], names: Collection[str]) -> str:
-    """The first column that is not among the names; "" where all are there."""
+    """Return a message for the first column that is not among the names, "" where all are."""
     for column in columns:
         if column not in names:
             shown = [_cut(name) for name, _ in zip(names, range(_SHOWN), strict=False)]
-            told = [*shown, *(["…"] if len(names) > _SHOWN else [])]
-            return f"no column {column!r}; it has {', '.join(told) or 'none'}"
+            listed = [*shown, *(["…"] if len(names) > _SHOWN else [])]
+            return f"no column {column!r}; it has {', '.join(listed) or 'none'}"
     return ""
 
 
 def twice(columns: Collection[str], names: Sequence[str]) -> str:
-    """The first column that several of the names are; "" where none is: nobody can say which of them is meant."""
+    """Return a message for the first column that occurs twice, which is ambiguous; "" where none does."""
     return next((f"several columns {column!r}" for column in columns if names.count(column) > 1), "")
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 
 def iso_duration(count: int, per_second: int) -> str:
-    """P1DT2H3M4.5S, with a minus in front where it is negative."""
+    """Return P1DT2H3M4.5S, with a minus in front where the duration is negative."""
     seconds, part = divmod(abs(count), per_second)
     days, seconds = divmod(seconds, 86400)
     last = f"{seconds % 60}{_fraction(part, per_second)}"
@@ -13,14 +13,14 @@ def iso_duration(count: int, per_second: int) -> str:
 
 
 def iso_interval(months: int, days: int, nanoseconds: int) -> str:
-    """P14M3DT0.5S: the parts have signs of their own, and none is carried into another."""
+    """Return P14M3DT0.5S: the parts have their own signs, and none is carried into another."""
     seconds, part = divmod(abs(nanoseconds), 10**9)
     clock = f"{'-' if nanoseconds < 0 else ''}{seconds}{_fraction(part, 10**9)}"
     return _period(f"{f'{months}M' if months else ''}{f'{days}D' if days else ''}", ((clock, "S"),))
 
 
 def iso_moment(value: int, unit: Literal["D", "s", "ms", "us", "ns"], *, day: bool, zone: bool) -> str:
-    """A time or a day of any year, from numpy's units since 1970. Raises OverflowError for the one that is none."""
+    """Return a time or a day of any year, from numpy's units since 1970. Raises OverflowError for NaT."""
     import numpy as np
 
     text = str(np.datetime64(value, unit))

@@ -1,4 +1,4 @@
-"""too_many_values: JSON that would take more memory than its text, told before it is parsed."""
+"""too_many_values: JSON that would take far more memory than its text, detected before parsing."""
 
 import re
 
@@ -7,12 +7,12 @@ _MARKS = re.compile(r'[",\[{]|\\.')  # an escaped character is none of them
 
 
 def too_many_values(text: str) -> bool:
-    """Whether JSON has more values than one row may; of a long one what its texts hold is not counted."""
+    """Return whether JSON has more values than a row may have; marks inside strings are not counted."""
     if text.count(",") + text.count("[") + text.count("{") <= _VALUES:
         return False
     count, inside = 0, False
-    for found in _MARKS.finditer(text):
-        mark = found[0]
+    for match in _MARKS.finditer(text):
+        mark = match[0]
         inside ^= mark == '"'
         count += not inside and mark in ",[{"
         if count > _VALUES:

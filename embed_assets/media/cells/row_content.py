@@ -1,11 +1,11 @@
-"""Row content: what a table's row says by its columns, or which of them can't be read."""
+"""Row content: text, bytes, id and annotation of a table's row by its columns, or the column that is unreadable."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.errors import MediaError
-from embed_assets.media.cells.arrow_cells import Untold
-from embed_assets.media.cells.cell_values import cell, fault, labels_of, media_bytes, plain, spoken
+from embed_assets.media.cells.arrow_cells import UnreadableCell
+from embed_assets.media.cells.cell_values import as_text, cell, fault, labels_of, media_bytes, plain
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Annotation
 
@@ -17,7 +17,7 @@ _NOTHING = ("no text", "empty text")
 
 
 def content_of(record: Mapping[str, Any], columns: "Columns", limits: Limits) -> tuple[str, bytes, str | None]:
-    """Text, or bytes, or why there are neither."""
+    """Return the text, the bytes, and the reason where there are neither."""
     if columns.bytes is None:
         text, reason = _joined(record, columns.content, limits) if columns.joined else _one(record, columns, limits)
         return text, b"", reason
@@ -25,27 +25,27 @@ def content_of(record: Mapping[str, Any], columns: "Columns", limits: Limits) ->
     return "", data, reason and f"{reason} in column {columns.bytes!r}"
 
 
-def given_id(record: Any, columns: "Columns") -> str | None:
-    """What a record's id column says, where that can be a name."""
+def id_of(record: Any, columns: "Columns") -> str | None:
+    """Return the value of a record's id column, where it can be a name."""
     if not isinstance(record, Mapping) or columns.id is None or _fault_of_id(record, columns.id):
         return None
-    return spoken(record.get(columns.id))
+    return as_text(record.get(columns.id))
 
 
 def updated_of(record: Any, columns: "Columns") -> str:
-    """What a record's column of times or versions says."""
+    """Return the value of a record's `updated` column, a time or a version."""
     if not isinstance(record, Mapping) or columns.updated is None:
         return ""
-    return spoken(record.get(columns.updated)) or ""
+    return as_text(record.get(columns.updated)) or ""
 
 
-def said_of(record: Mapping[str, Any], columns: "Columns") -> tuple[Annotation, str | None]:
-    """What the columns beside the content say, or why one of them can't be told."""
-    if columns.id and (said := _fault_of_id(record, columns.id)):
-        return Annotation(), f"{said} in column {columns.id!r}"
+def annotation_of(record: Mapping[str, Any], columns: "Columns") -> tuple[Annotation, str | None]:
+    """Return the annotation of the other columns, or the reason why one of them is unreadable."""
+    if columns.id and (reason := _fault_of_id(record, columns.id)):
+        return Annotation(), f"{reason} in column {columns.id!r}"
     for name in (columns.caption, *columns.labels, *columns.extra, columns.updated):
-        if name and name not in columns.content and (said := fault(record.get(name))):
-            return Annotation(), f"{said} in column {name!r}"
+        if name and name not in columns.content and (reason := fault(record.get(name))):
+            return Annotation(), f"{reason} in column {name!r}"
     try:
         return _annotation(record, columns), None
     except MediaError as error:
@@ -58,7 +58,7 @@ def _one(record: Mapping[str, Any], columns: "Columns", limits: Limits) -> tuple
 
 
 def _joined(record: Mapping[str, Any], names: Sequence[str], limits: Limits) -> tuple[str, str | None]:
-    """Texts of several columns, a line each; a column that has none is left out, one that is no text spoils the row."""
+    """Return the texts of several columns, a line each; empty columns are left out, unreadable ones give a reason."""
     parts: list[str] = []
     for name in names:
         text, reason = _text(record.get(name), limits)
@@ -73,11 +73,11 @@ def _joined(record: Mapping[str, Any], names: Sequence[str], limits: Limits) -> 
 
 
 def _text(value: Any, limits: Limits) -> tuple[str, str | None]:
-    if isinstance(value, Untold):
-        return "", "too many characters" if value.why == "too many bytes" else value.why
+    if isinstance(value, UnreadableCell):
+        return "", "too many characters" if value.reason == "too many bytes" else value.reason
     text = cell(value)
     if text is None:
-        wrong = value is not None and value == value  # NaN is how tables write nothing
+        wrong = value is not None and value == value  # NaN means missing in tables
         return "", "not text" if wrong else "no text"
     if not text.strip():
         return "", "empty text"
@@ -87,8 +87,8 @@ def _text(value: Any, limits: Limits) -> tuple[str, str | None]:
 
 
 def _bytes(value: Any, limits: Limits) -> tuple[bytes, str | None]:
-    if isinstance(value, Untold):
-        return b"", value.why
+    if isinstance(value, UnreadableCell):
+        return b"", value.reason
     if not isinstance(value, bytes):
         return b"", "no bytes" if value is None else "not bytes"
     if len(value) > limits.max_bytes:
@@ -98,11 +98,11 @@ def _bytes(value: Any, limits: Limits) -> tuple[bytes, str | None]:
 
 def _fault_of_id(record: Mapping[str, Any], column: str) -> str:
     value = record.get(column)
-    return fault(value) or ("too many characters" if len(spoken(value) or "") > _NAMED else "")
+    return fault(value) or ("too many characters" if len(as_text(value) or "") > _NAMED else "")
 
 
 def _annotation(record: Mapping[str, Any], columns: "Columns") -> Annotation:
-    caption = None if columns.caption is None else spoken(record.get(columns.caption))
+    caption = None if columns.caption is None else as_text(record.get(columns.caption))
     labels = [label for name in columns.labels for label in _labels(record, name)]
     return Annotation(
         caption=caption if caption and caption.strip() else None,

@@ -1,1 +1,1 @@
-"""Files: a source listed and read, locally or in an object store, and a local copy of what was fetched."""
+"""Files: list and read a source, local or in an object store, and cache remote files locally."""

@@ -9,7 +9,7 @@ from embed_assets.media.files.unicode_names import composed
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A regular expression for `fullmatch` on a key; case counts, as in file names.
+    """Return a regular expression for `fullmatch` on a key; case counts, as in file names.
 
     `*` and `?` stay within one folder; `**` as a whole path component stands for any number of
     folders, none included.
@@ -28,7 +28,7 @@ def _translate(pattern: str) -> str:
 
 
 def _next(pattern: str, at: int) -> tuple[str, int]:
-    """The expression for what stands at this place, and how many characters of the pattern it took."""
+    """Return the expression for the next part of the pattern, and the part's length in characters."""
     rest = pattern[at:]
     starts_component = at == 0 or pattern[at - 1] == "/"
     if starts_component and rest.startswith("**/"):
@@ -48,7 +48,7 @@ def _next(pattern: str, at: int) -> tuple[str, int]:
 
 
 class Selection:
-    """Which files below a folder are wanted, and which folders need not be entered for them."""
+    """Selection of files below a folder, and of the folders that have to be entered for them."""
 
     def __init__(self, pattern: str = "**/*", exclude: Collection[str] = ()) -> None:
         pattern, exclude = composed(pattern), [composed(each) for each in exclude]
@@ -59,12 +59,12 @@ class Selection:
         self._dropped += [compile_pattern(each.removesuffix("/**")).fullmatch for each in exclude if each != "**"]
 
     def file(self, key: str) -> bool:
-        """Whether a file is wanted: the pattern names it, and `exclude` neither it nor a folder that it is in."""
+        """Return whether a file is selected: it matches the pattern, and neither it nor its folders are excluded."""
         key = composed(key)
         return self._keep(key) is not None and not (self._dropped and self._excluded(key))
 
     def folder(self, folder: str) -> bool:
-        """Whether a folder may hold a wanted file. Its path has a slash at the end; "" is the source itself."""
+        """Return whether a folder may hold selected files. Its path ends in a slash; "" is the source itself."""
         folder = composed(folder)
         names = folder.split("/")[:-1]
         return self._reaches(names) and not (self._dropped and names and self._excluded(folder[:-1]))
@@ -77,7 +77,7 @@ class Selection:
         return path in self._keys or any(dropped(path) for dropped in self._dropped)
 
     def _reaches(self, names: Sequence[str]) -> bool:
-        """Whether the pattern's parts lead through these folders; `None` among the parts leads anywhere."""
+        """Return whether the pattern's parts lead through these folders; `None` among the parts leads anywhere."""
         last = len(self._parts) - 1
         here = {0}
         for name in names:
@@ -90,18 +90,18 @@ class Selection:
         return bool(here)
 
     def _through(self, here: set[int]) -> set[int]:
-        """With the places behind a `**`, which stands for no folder too."""
-        found = set(here)
+        """Add the places behind a `**`, which also matches no folder."""
+        reached = set(here)
         for place in range(len(self._parts) - 1):
-            if place in found and self._parts[place] == "**":
-                found.add(place + 1)
-        return found
+            if place in reached and self._parts[place] == "**":
+                reached.add(place + 1)
+        return reached
 
     def _matches(self, place: int, name: str) -> bool:
         return compile_pattern(self._parts[place] or "").fullmatch(name) is not None
 
 
 def _components(pattern: str) -> list[str | None]:
-    """The pattern between its slashes; None for a part whose alternatives have slashes of their own."""
+    """Return the pattern's parts between slashes; None for a part with slashes inside its alternatives."""
     masked = re.sub(r"\{[^{}]*,[^{}]*\}", lambda choice: choice[0].replace("/", "\0"), pattern)
     return [None if "\0" in part else part for part in masked.split("/")]

@@ -1,4 +1,4 @@
-"""Listing: every media item's key, size, time and etag in one listing, local or in an object store."""
+"""Listing: key, size, time and etag of every media file of a source, local or in an object store."""
 
 import stat
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ _TIMES = ("LastModified", "mtime", "last_modified", "updated", "created")
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Files sorted by key, and folders that could not be listed: of what is in them nothing is known."""
+    """Files sorted by key, and unreadable folders, whose files are unknown."""
 
     files: list[ListedFile]
     unread: Mapping[str, str] = field(default_factory=dict)  # path with a slash at its end → why
@@ -32,18 +32,18 @@ def list_readable(
     exclude: Collection[str] = (),
     follow_links: bool = False,
 ) -> Listing:
-    """The files below a folder whose key matches the pattern, as far as its folders can be read.
+    """Return the files below a folder whose key matches the pattern, as far as its folders are readable.
 
-    `exclude` holds keys or patterns, of files or of folders with all that is in them. Folders that the pattern does
-    not lead into are not entered. Names that begin with a dot are left out, and so are links to folders, which may
-    lead out of the source or in a circle; a link to a file counts as the file, and where it leads out of the source
-    reading it tells so. Raises SourceError where the folder itself can't be listed.
+    `exclude` holds keys or patterns of files, or of folders with all their files. Folders that the pattern can't match
+    are not entered. Names that begin with a dot are left out, and so are links to folders, which may lead out of the
+    source or in a circle; a link to a file counts as the file, and one that leads out of the source fails when it is
+    read. Raises SourceError where the folder itself can't be listed.
     """
     source = open_source(uri, storage_options)
     chosen = Selection(pattern, exclude)
     if source.fs is None:
         walked = _walk(source, chosen, follow_links=follow_links)
-        files = [_found(source, key, told) for key, told in walked.files.items()]
+        files = [_local_file(source, key, status) for key, status in walked.files.items()]
     else:
         walked = _list_remote(source, chosen)
         files = [_listed(source, key, info) for key, info in walked.files.items()]
@@ -51,9 +51,9 @@ def list_readable(
 
 
 def list_source(uri: str, **chosen: Any) -> list[ListedFile]:
-    """As `list_readable`, whose arguments it takes, of a source that is of use as a whole alone.
+    """Return the files of `list_readable`, with the same arguments, of a source that must be complete.
 
-    Raises SourceError rather than returning half a listing: what is missing from one counts as deleted.
+    Raises SourceError rather than returning a partial listing: files that are missing from it count as deleted.
     """
     listing = list_readable(uri, **chosen)
     if listing.unread:
@@ -66,20 +66,19 @@ def list_source(uri: str, **chosen: Any) -> list[ListedFile]:
 
 
 def look_up(source: Source, key: str) -> ListedFile:
-    """Size, time and etag of one file. Raises MediaError where it is not there, SourceError as a listing does."""
+    """Return size, time and etag of one file. Raises MediaError where it is missing, SourceError as a listing does."""
     try:
         if source.fs is None:
-            found = source.local(key).stat()
-            if not stat.S_ISREG(found.st_mode):
+            status = source.local(key).stat()
+            if not stat.S_ISREG(status.st_mode):
                 raise FileNotFoundError(f"{key} is no file")
-            uri = source.uri_of(key)
-            return ListedFile(key=key, uri=uri, size=found.st_size, mtime=found.st_mtime, etag="")
+            return _local_file(source, key, status)
         info = source.fs.info(f"{source.root}/{key}")
         if info.get("type") == "directory":
             raise FileNotFoundError(f"{key} is no file")
         return _listed(source, key, info)
     except Exception as error:
-        failure = source.refusal(key, error)
+        failure = source.read_error(key, error)
         raise failure from failure.__cause__
 
 
@@ -107,8 +106,8 @@ def _walk(source: Source, chosen: Selection, *, follow_links: bool) -> Walked:
         raise source.error(f"Can't list source folder {source.uri!r}", error)  # noqa: B904  it sets its cause
 
 
-def _found(source: Source, key: str, told: Any) -> ListedFile:
-    return ListedFile(key=key, uri=source.uri_of(key), size=told.st_size, mtime=told.st_mtime, etag="")
+def _local_file(source: Source, key: str, status: Any) -> ListedFile:
+    return ListedFile(key=key, uri=source.uri_of(key), size=status.st_size, mtime=status.st_mtime, etag="")
 
 
 def _list_remote(source: Source, chosen: Selection) -> Walked:
@@ -123,9 +122,9 @@ def _list_remote(source: Source, chosen: Selection) -> Walked:
 
 
 def _lists_by_folder(fs: Any) -> bool:
-    """Whether the file system has no listing of its own of all that is below a folder.
+    """Return whether the file system has no recursive listing of its own.
 
-    The one that it inherits leaves out, without a word, what it may not read.
+    The inherited one silently leaves out folders that it may not read.
     """
     from fsspec import AbstractFileSystem
     from fsspec.asyn import AsyncFileSystem
@@ -137,20 +136,20 @@ def _lists_by_folder(fs: Any) -> bool:
 
 def _by_folder(source: Source, chosen: Selection) -> Walked:
     fs = source.fs
-    fs.invalidate_cache()  # fsspec keeps one file system for all who ask for it
+    fs.invalidate_cache()  # fsspec shares one file system between all callers
     if not fs.isdir(source.root):
         raise _is_a_file(source) if fs.exists(source.root) else FileNotFoundError(source.root)
     return walk_listed(lambda folder: fs.ls(folder, detail=True), source.root, chosen)
 
 
 def _at_once(source: Source, chosen: Selection) -> Walked:
-    found = source.fs.find(source.root, detail=True)
-    if not found and not source.fs.exists(source.root):
+    infos = source.fs.find(source.root, detail=True)
+    if not infos and not source.fs.exists(source.root):
         raise FileNotFoundError(source.root)
-    if source.root in found and found[source.root].get("type") == "file":
+    if source.root in infos and infos[source.root].get("type") == "file":
         raise _is_a_file(source)
     below = f"{source.root}/"
-    files = ((path.removeprefix(below), info) for path, info in found.items() if path.startswith(below))
+    files = ((path.removeprefix(below), info) for path, info in infos.items() if path.startswith(below))
     # S3 keeps a folder without files as an empty object whose key ends in a slash.
     named = ((key, info) for key, info in files if info.get("type") == "file" and key and not key.endswith("/"))
     return Walked(files={key: info for key, info in named if not _hidden(key) and chosen.file(key)})
@@ -171,7 +170,7 @@ def _listed(source: Source, key: str, info: Mapping[str, Any]) -> ListedFile:
 
 
 def _mtime(info: Mapping[str, Any]) -> float:
-    """Seconds since the epoch; 0.0 where the file system has no time, or none that can be read."""
+    """Return seconds since the epoch; 0.0 where the file system has no time, or an unreadable one."""
     value = next((info[name] for name in _TIMES if info.get(name) is not None), None)
     if isinstance(value, str):
         try:

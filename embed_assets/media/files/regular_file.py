@@ -1,4 +1,4 @@
-"""open_regular: a local file to read that is a file, and no pipe, socket or device that would never end."""
+"""open_regular: open a local file, but no pipe, socket or device, which might never end."""
 
 import errno
 import io
@@ -12,7 +12,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def open_regular(path: Path) -> io.FileIO:
-    """The file, unbuffered. What it is is asked of the open descriptor: the name may mean another thing by then.
+    """Return the file, unbuffered. Its type is that of the open descriptor: the name may have been replaced.
 
     Raises MediaError "unreadable" for pipes, sockets and devices, and OSError as `open` does.
     """
@@ -35,9 +35,9 @@ def open_regular(path: Path) -> io.FileIO:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a file, at most max_bytes + 1 of them. Raises as `open_regular`."""
+    """Return the bytes of a file, at most max_bytes + 1 of them. Raises as `open_regular`."""
     with io.BufferedReader(open_regular(path)) as file:
-        # The size first: read(n) sets n bytes aside before it reads the first one.
+        # The size first: read(n) allocates n bytes before it reads the first one.
         size = file.seek(0, 2)
         file.seek(0)
         return file.read(min(size, max_bytes) + 1)

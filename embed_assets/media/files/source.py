@@ -21,9 +21,9 @@ LINK_OUT = "link out of the source"  # a reason
 _BUFFER = 2**20  # bytes read at a time from a file that is streamed
 _ESCAPED_BYTE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _LIKE_ESCAPED = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")  # in a name that has these very letters
-# What befalls the process, rather than one file of a local folder.
+# Errors of the process, rather than of one file in a local folder.
 _OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-# Codes that concern one object; any other refusal (an expired token, say) concerns the whole source.
+# Codes that concern one object; any other denial (an expired token, say) concerns the whole source.
 _ONE_OBJECT = ("", "AccessDenied", "InvalidObjectState", "403")
 
 
@@ -39,21 +39,21 @@ class Source:
     follow_links: bool = field(repr=False, default=False)  # also where they lead out of the folder
 
     def uri_of(self, key: str) -> str:
-        """The URI of the file with this key."""
+        """Return the URI of the file with this key."""
         return f"{self.uri}/{key}"
 
     def read(self, key_or_uri: str, max_bytes: int, *, known_hash: str = "") -> bytes:
-        """The bytes of one file: one request, and never more than max_bytes + 1 of them fetched.
+        """Return the bytes of one file: one request, and never more than max_bytes + 1 of them fetched.
 
         No request where the cache has bytes of the `known_hash`, the content hash that was listed.
         Raises MediaError for what concerns this file alone ("too large", "vanished", "access denied"),
-        SourceError for what would befall every file: its neighbours must not be quarantined for it.
+        SourceError for what concerns every file: none must be quarantined for it.
         """
         key = key_or_uri.removeprefix(f"{self.uri}/")
         try:
             data = self._read_local(key, max_bytes) if self.fs is None else self._read(key, max_bytes, known_hash)
         except Exception as error:
-            failure = self.refusal(key, error)
+            failure = self.read_error(key, error)
             raise failure from failure.__cause__
         if len(data) > max_bytes:
             raise MediaError("too large", f"{brief(key)} has more than {max_bytes:,} bytes, the limit max_bytes")
@@ -61,32 +61,32 @@ class Source:
 
     @contextmanager
     def stream(self, key: str) -> Iterator[BinaryIO]:
-        """One file to read and seek in, for what is larger than memory should hold.
+        """Open one file to read and seek in, for files that are too large for memory.
 
-        What goes wrong with the file is raised as by `read`, whatever was made of it inside the block.
+        Errors of the file are raised as by `read`, whatever the code inside the block made of them.
         """
         guarded: _Guarded | None = None
         try:
-            guarded = _Guarded(self._open(key), lambda error: self.refusal(key, error))
+            guarded = _Guarded(self._open(key), lambda error: self.read_error(key, error))
             with io.BufferedReader(guarded, _BUFFER) as file:
                 yield file
         except Exception as error:
-            failure = self.refusal(key, error) if guarded is None else guarded.failure
+            failure = self.read_error(key, error) if guarded is None else guarded.failure
             if failure is None:
                 raise
             raise failure from failure.__cause__
 
     def error(self, what: str, error: BaseException) -> SourceError:
-        """A SourceError on a file system's error: secrets blanked, and the cause left out if it has one."""
-        told = str(error) or "no details"
-        failure = SourceError(f"{what}: {type(error).__name__}: {self.hide(told)}. {_way_out(error)}")
-        if not any(self.hide(str(each)) != str(each) for each in _chain(error)):
+        """Return a SourceError for a file system's error: secrets blanked, the cause left out if it has one."""
+        details = self.redact(str(error) or "no details")
+        failure = SourceError(f"{what}: {type(error).__name__}: {details}. {_hint(error)}")
+        if not any(self.redact(str(each)) != str(each) for each in _chain(error)):
             failure.__cause__ = error
         failure.__suppress_context__ = True
         return failure
 
-    def hide(self, text: str) -> str:
-        """The text with every secret of the storage options replaced by `***`."""
+    def redact(self, text: str) -> str:
+        """Return the text with every secret of the storage options replaced by `***`."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
@@ -95,7 +95,7 @@ class Source:
         return open_regular(self.local(key)) if self.fs is None else self.fs.open(f"{self.root}/{key}", "rb")
 
     def local(self, key: str) -> Path:
-        """The local file of a key. Raises MediaError where a link leads out of the source."""
+        """Return the local file of a key. Raises MediaError where a link leads out of the source."""
         if ".." in key.split("/"):
             raise FileNotFoundError(f"{key} leads out of the source")
         path = local_path(self.root, key)
@@ -119,27 +119,27 @@ class Source:
                 return b""
             raise
 
-    def refusal(self, key: str, error: Exception) -> MediaError | SourceError:
-        """What a file system's error means: a MediaError where it concerns this file alone."""
+    def read_error(self, key: str, error: Exception) -> MediaError | SourceError:
+        """Translate a file system's error: into a MediaError where it concerns this file alone."""
         if isinstance(error, MediaError):
             return error
-        code, status, told = _code(error), _status(error), brief(key)
+        code, status, file = _code(error), _status(error), brief(key)
         denied = isinstance(error, PermissionError) or status in (401, 403)
         if denied and (code in _ONE_OBJECT if not status else True):
-            return MediaError("access denied", f"{told} may not be read", again=True)
+            return MediaError("access denied", f"{file} may not be read", again=True)
         if status == 410 or (_is_gone(error) and code != "NoSuchBucket" and status in (0, 404)):
-            return MediaError("vanished", f"{told} is not there, or not there any more", again=True)
+            return MediaError("vanished", f"{file} does not exist, or not any more", again=True)
         if isinstance(error, OSError) and not code and _concerns_file(error, local=self.fs is None):
-            return MediaError("unreadable", f"{told}: {self.hide(error.strerror or str(error))}", again=True)
+            return MediaError("unreadable", f"{file}: {self.redact(error.strerror or str(error))}", again=True)
         return self.error(f"Can't read {brief(self.uri_of(key))!r}", error)
 
 
 class _Guarded(io.RawIOBase):
-    """A file whose errors are told apart from those of whoever parses it."""
+    """A file whose own errors are kept apart from those of its parser."""
 
-    def __init__(self, file: Any, refusal: Callable[[Exception], MediaError | SourceError]) -> None:
+    def __init__(self, file: Any, read_error: Callable[[Exception], MediaError | SourceError]) -> None:
         self._file = file
-        self._refusal = refusal
+        self._refusal = read_error
         self.failure: MediaError | SourceError | None = None
 
     def readinto(self, buffer: Any) -> int:
@@ -174,7 +174,7 @@ def open_source(
     cache: MediaCache | None = None,
     follow_links: bool = False,
 ) -> Source:
-    """Opens a folder for reading; nothing is asked of the file system yet.
+    """Open a folder for reading, without a request to the file system yet.
 
     Plain paths and file:// need no options; links that lead out of the folder are read with `follow_links` alone.
     Every other protocol goes through fsspec with `storage_options` as fsspec takes them; their secrets reach no
@@ -186,7 +186,7 @@ def open_source(
         root = on_disk(str(folder)).rstrip("/")
         return Source(uri=f"{scheme}{root}", root=root, follow_links=follow_links)
     options = dict(storage_options or {})
-    source = unopened(uri, options)
+    source = redacted_source(uri, options)
     shown = source.uri
     if uri.startswith(("s3://", "s3a://")):
         # One request per object instead of HEAD and GET; and no listing from the last run's cache.
@@ -200,19 +200,19 @@ def open_source(
     return Source(uri=shown, root=root.rstrip("/"), fs=fs, secrets=source.secrets, cache=cache)
 
 
-def unopened(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
-    """A source to speak of, without its credentials; nothing can be read from it."""
+def redacted_source(uri: str, storage_options: Mapping[str, Any] | None = None) -> Source:
+    """Return a source for messages, without its credentials; nothing can be read from it."""
     secrets = (*_secrets(dict(storage_options or {})), *credentials(uri))
     return Source(uri=_shown(uri), root="", secrets=tuple(sorted(secrets, key=len, reverse=True)))
 
 
 def is_local(uri: str) -> bool:
-    """True for plain paths and file://, which need no fsspec."""
+    """Return True for plain paths and file://, which need no fsspec."""
     return uri.startswith("file://") or ("://" not in uri and "::" not in uri)
 
 
 def local_key(path: str) -> str:
-    r"""A relative local path as a key: bytes that are not UTF-8 become `\xe9`, as Arrow stores no others.
+    r"""Return a relative local path as a key: bytes that are not UTF-8 become `\xe9`, as Arrow stores no others.
 
     A name that has those very four letters gets `\x5c` for its backslash: two files never share a key.
     """
@@ -224,15 +224,15 @@ def local_key(path: str) -> str:
 
 
 def local_path(root: str, key: str) -> Path:
-    """The local file of a key, also where `local_key` had to escape bytes of its name."""
+    """Return the local file of a key, also where `local_key` had to escape bytes of its name."""
     if "\\x" not in key:
         return Path(f"{root}/{key}")
-    raw = _ESCAPED_BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), key.encode())
+    raw = _ESCAPED_BYTE.sub(lambda match: bytes.fromhex(match[1].decode()), key.encode())
     return Path(f"{root}/{raw.decode('utf-8', 'surrogateescape')}")
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether an absolute path lies below a folder, or is it; both without links and `..`."""
+    """Return whether an absolute path lies below a folder, or is it; both without links and `..`."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
@@ -248,24 +248,24 @@ def _secrets(options: Any, *, secret: bool = False) -> Iterator[str]:
 
 
 def _shown(uri: str) -> str:
-    """A source's address without credentials: its files' addresses are made of it."""
+    """Return a source's address without credentials: its files' addresses are made of it."""
     return without_user(uri.rstrip("/")).partition("?")[0].rstrip("/") if "://" in uri else uri.rstrip("/")
 
 
 def _code(error: BaseException) -> str:
-    """S3's own error code, where the error came from S3."""
+    """Return S3's own error code, "" for errors of anything else."""
     response = getattr(error.__cause__, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def _status(error: BaseException) -> int:
-    """The status that a web server answered with, where one did; 0 elsewhere."""
-    found = (getattr(each, "status", None) for each in _chain(error))
-    return next((status for status in found if isinstance(status, int)), 0)
+    """Return the status of a web server's answer; 0 without one."""
+    statuses = (getattr(each, "status", None) for each in _chain(error))
+    return next((status for status in statuses if isinstance(status, int)), 0)
 
 
 def _is_gone(error: Exception) -> bool:
-    """Whether the file is known not to be there. A circle of links and a name too long lead nowhere, too."""
+    """Return whether the file certainly does not exist, as with a circle of links or a name too long."""
     if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
         return True
     if isinstance(error, ValueError) and "null" in str(error):
@@ -283,7 +283,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _way_out(error: BaseException) -> str:
+def _hint(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "Check the credentials and what they may list and read."
     if isinstance(error, ImportError):

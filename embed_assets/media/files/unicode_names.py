@@ -10,16 +10,16 @@ Value = TypeVar("Value")
 
 
 def composed(name: str) -> str:
-    """The name in NFC, in which it is compared; it stays what it is where it is stored."""
+    """Return the name in NFC, for comparison; stored names stay as they are."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 class ByName(Generic[Value]):
-    """Values by name: found under the very name, else under one that differs in its Unicode form alone."""
+    """Values by name: by the exact name, else by one that differs in its Unicode form alone."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values
-        # Two names of one form are two files: each is found by its own name alone, then by the first of them.
+        # Two names of one form are two files: each has its own value, and the first also that of the form.
         self._composed: dict[str, str] = {}
         for name in values:
             if not name.isascii():
@@ -29,31 +29,31 @@ class ByName(Generic[Value]):
         return bool(self._values)
 
     def get(self, name: str) -> Value | None:
-        """The value of a name, or None."""
-        found = self._values.get(name)
-        if found is None and (self._composed or not name.isascii()):
+        """Return the value of a name, or None."""
+        value = self._values.get(name)
+        if value is None and (self._composed or not name.isascii()):
             form = composed(name)
-            found = self._values.get(self._composed.get(form, form))
-        return found
+            value = self._values.get(self._composed.get(form, form))
+        return value
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """The names of these values that none of `names` is, in whatever form; in the order of the values."""
-        known = set(map(composed, names))
-        return [name for name in self._values if composed(name) not in known]
+        """Return the names of these values that are not among `names` in any form; in the order of the values."""
+        forms = set(map(composed, names))
+        return [name for name in self._values if composed(name) not in forms]
 
 
 def on_disk(path: str) -> str:
-    """A local path as it is on disk, where its names are of another Unicode form there; else as it was given."""
+    """Return a local path with its names in the Unicode form that they have on disk, else unchanged."""
     if path.isascii() or os.path.lexists(path):
         return path
     whole = Path(path)
-    found = Path(whole.anchor)
+    path_on_disk = Path(whole.anchor)
     for name in whole.parts[bool(whole.anchor) :]:
-        found /= name if os.path.lexists(found / name) else _named(found, name)
-    return str(found) if os.path.lexists(found) else path
+        path_on_disk /= name if os.path.lexists(path_on_disk / name) else _same_form(path_on_disk, name)
+    return str(path_on_disk) if os.path.lexists(path_on_disk) else path
 
 
-def _named(folder: Path, name: str) -> str:
+def _same_form(folder: Path, name: str) -> str:
     try:
         return next((each.name for each in folder.iterdir() if composed(each.name) == composed(name)), name)
     except OSError:

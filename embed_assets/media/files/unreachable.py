@@ -1,17 +1,17 @@
-"""Unreachable: what could not be got at, and of which nothing is known therefore: it keeps what it had."""
+"""Unreachable places: the state of their items is unknown, so that these stay in the manifest unchanged."""
 
 from dataclasses import dataclass
 
-UNREACHABLE = "unreachable"  # a reason: of a host
+UNREACHABLE = "unreachable"  # the reason for a host
 
-# Reasons that say nothing of the file itself: neither that it is gone nor that it is other than before.
+# Reasons that do not show whether the file was deleted or changed.
 KEPT = frozenset((UNREACHABLE, "access denied", "unreadable"))
 FOLDER = "unreadable folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Where something is that could not be reached: a host, a bucket or a folder; and why."""
+    """A host, bucket or folder that could not be reached, and why."""
 
     place: str
     reason: str  # one of KEPT, or FOLDER

@@ -1,4 +1,4 @@
-"""Decoders: decoding in processes of their own, so that a crash or a hang costs one item and not the run."""
+"""Decoders: decoding in worker processes, so that a crash or a hang costs one item and not the run."""
 
 import contextlib
 import os
@@ -12,16 +12,15 @@ from embed_assets.media.isolation.memory_limit import Room
 from embed_assets.media.isolation.worker_messages import ANSWER_BYTES
 from embed_assets.media.isolation.worker_process import NotStarted, WorkerProcess
 
-_BYTES_EACH = 10_000_000  # that the seconds are for
+_BYTES_EACH = 10_000_000  # for which the limit of seconds holds
 
 
 class Decoders:
-    """Runs tasks on bytes in worker processes, as many as there are threads in `run` at one time.
+    """A pool of worker processes that run tasks on bytes: one for each thread that is in `run`.
 
-    Workers start on first use and are kept. They are fresh interpreters, not forks, that never import
-    the program's `__main__`. May be used from several threads, and by a forked child, which starts
-    workers of its own. Guards against faults of decoders, not against code that takes them over: it
-    runs as the same user. Needs a POSIX system.
+    Workers start on first use and are reused. They are new interpreters, not forks, that never import the program's
+    `__main__`. May be used from several threads, and by a forked child, which starts its own workers. Guards against
+    faults of decoders, not against malicious code, which would run as the same user. Needs a POSIX system.
     """
 
     def __init__(self, *, seconds: float = 20.0, megabytes: int = 2048) -> None:
@@ -36,57 +35,57 @@ class Decoders:
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)
 
     def run(self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any) -> Any:
-        """`task(data, **options)` in a worker: a function that can be imported, or "module:function".
+        """Run `task(data, **options)` in a worker: a function that can be imported, or "module:function".
 
-        Raises MediaError "decoder crashed", "decoder timed out", "out of memory" or "too much decoded"; the
-        next item has a fresh worker where it must. What the task raises comes back as it is, MediaError or
-        another. `seconds` is the limit for this item, by its size unless told; the start of a worker does not count.
+        Raises MediaError "decoder crashed", "decoder timed out", "out of memory" or "too much decoded"; the next item
+        gets a new worker where needed. Exceptions of the task are raised unchanged. `seconds` is the limit for this
+        item, by default by its size; the start of a worker does not count.
         """
-        (found,) = self.stream(task, data, seconds=seconds, **options)
-        return found
+        (result,) = self.stream(task, data, seconds=seconds, **options)
+        return result
 
     def stream(
         self, task: str | Callable[..., Any], data: bytes, *, seconds: float | None = None, **options: Any
     ) -> Generator[Any, None, None]:
-        """What a task that is a generator yields, one by one; of any other task its one result.
+        """Yield the results of a task that is a generator, one by one; of any other task its one result.
 
-        The worker waits while a result is in use, and that time does not count. Results in use take no more
-        than ANSWER_BYTES of memory, all threads together. Raises as `run`, also behind some results.
+        The worker waits while a result is in use, and that time does not count. Results in use take at most
+        ANSWER_BYTES of memory in all threads together. Raises as `run`, also after some results.
         """
         name = task if isinstance(task, str) else _name_of(task)
         left = self._seconds * (1 + len(data) // _BYTES_EACH) if seconds is None else seconds
-        worker, kept, outcome, result = self._take(), False, "part", None
+        worker, reusable, outcome, result = self._take(), False, "part", None
         try:
             worker.send(name, left, options, data)
             while outcome == "part":
                 head, left = worker.answer(left)
-                with self._room.taken(head.size):
+                with self._room.reserve(head.size):
                     outcome, result = head.outcome, worker.result(head)
-                    kept = outcome != "part" and not head.worn
+                    reusable = outcome != "part" and not head.worn
                     if outcome in ("part", "ok"):
                         yield result
                         result = None
                 if outcome == "part":
                     worker.send_on()
         except GeneratorExit:
-            kept = kept or (outcome == "part" and worker.dismissed())
+            reusable = reusable or (outcome == "part" and worker.dismissed())
             raise
         finally:
-            self._settle(worker, kept=kept)
+            self._give_back(worker, reusable=reusable)
         if outcome == "memory":
             raise MediaError("out of memory", str(result))
         if outcome == "error":
             raise result  # pyright: ignore[reportGeneralTypeIssues]
 
     def close(self) -> None:
-        """Stops the idle workers, and each busy one when its item is done."""
+        """Stop the idle workers, and each busy one when its item is done."""
         self._closed = True
         _stop_all(self._idle)
 
     def decode(self, task: str | Callable[..., Any], data: bytes, **options: Any) -> Generator[Any, None, None]:
-        """As `stream`, for tasks on media: an error that nobody expected costs this item alone.
+        """Yield as `stream`, for tasks on media: an unexpected error costs this item alone.
 
-        Raises MediaError "decoder failed" for it, other errors of ours and NotStarted as they are.
+        Raises MediaError "decoder failed" for it; our own errors and NotStarted unchanged.
         """
         try:
             yield from self.stream(task, data, **options)
@@ -96,7 +95,7 @@ class Decoders:
             raise MediaError("decoder failed", f"{type(error).__name__}: {error}") from error
 
     def rest(self) -> None:
-        """Stops the idle workers, which hold memory; others start where they are needed."""
+        """Stop the idle workers, which hold memory; others start where they are needed."""
         _stop_all(self._idle)
 
     def __enter__(self) -> "Decoders":
@@ -120,12 +119,12 @@ class Decoders:
                 return worker
             worker.stop()
 
-    def _settle(self, worker: "WorkerProcess", *, kept: bool) -> None:
-        """Keep a worker for the next item, or stop it: half an answer may be in its pipe."""
-        if kept and not self._closed:
+    def _give_back(self, worker: "WorkerProcess", *, reusable: bool) -> None:
+        """Reuse a worker for the next item, or stop it: half an answer may be in its pipe."""
+        if reusable and not self._closed:
             self._idle.append(worker)
             return
-        self.restarts += not kept
+        self.restarts += not reusable
         worker.stop()
 
 

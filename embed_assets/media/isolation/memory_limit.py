@@ -1,24 +1,24 @@
-"""Room: memory that threads share for what is large, so that each has its turn rather than all at once."""
+"""Room: a memory limit that threads share, so that large objects are processed in turn."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SMALL = 2**20  # bytes that nobody waits for
+_SMALL = 2**20  # bytes that need not wait
 _FILES = 256 * 2**20  # bytes
 
 
 class Room:
-    """Of `size` bytes. What is larger than that has it alone. A forked child has one of its own."""
+    """Memory of `size` bytes. A larger object takes all of it. A forked child has its own."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._clear()
 
     @contextmanager
-    def taken(self, weight: int) -> Iterator[None]:
-        """Waits until there is room, which is given back behind the block."""
+    def reserve(self, weight: int) -> Iterator[None]:
+        """Wait until there is room, which is released at the end of the block."""
         if weight < _SMALL:
             yield
             return
@@ -40,4 +40,4 @@ class Room:
         self._changed = threading.Condition()
 
 
-FILES = Room(_FILES)  # of files that are read by threads of this process, to be looked at or decoded
+FILES = Room(_FILES)  # of files that threads of this process read, to be inspected or decoded

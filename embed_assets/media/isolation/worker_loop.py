@@ -24,10 +24,10 @@ _DECODERS = (
 
 
 def serve(descriptor: int, megabytes: int) -> None:
-    """Answers one item after another until the other end closes.
+    """Answer one item after another until the other end closes.
 
     A request is two messages: (task, seconds, options) pickled, and the item's bytes. An answer is a `Head`,
-    the result pickled, and its large buffers as they are. Behind a "part" the next one is waited for.
+    the result pickled, and its large buffers as they are. After a "part" the parent requests the next one.
     """
     connection = Connection(descriptor)
     _prepare(megabytes)
@@ -72,7 +72,7 @@ def _write(descriptor: int, buffer: memoryview) -> None:
 
 def _prepare(megabytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    # Arrow's own pool sets a gigabyte of addresses aside at once, and the limit is one of addresses.
+    # Arrow's own pool reserves a gigabyte of addresses at once, and the limit is one of addresses.
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads take memory and have no work here
     for name in _DECODERS:
@@ -86,7 +86,7 @@ def _prepare(megabytes: int) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """On top of what the libraries have mapped; and no core files. Where the platform has no limit, none."""
+    """Limit the memory on top of what the libraries have mapped, if the platform can, and write no core files."""
     try:
         import resource
     except ImportError:
@@ -99,7 +99,7 @@ def _limit_memory(megabytes: int) -> None:
 
 
 def _mapped() -> int:
-    """Bytes of address space in use; 0 where the platform does not tell."""
+    """Return the bytes of address space in use; 0 where the platform does not report them."""
     try:
         with open("/proc/self/statm") as file:  # noqa: PTH123  pathlib is not imported here
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -113,11 +113,11 @@ def _outcomes(
     try:
         if name not in tasks:
             tasks[name] = pkgutil.resolve_name(name)
-        made = tasks[name](data, **options)
-        if not isinstance(made, Iterator):
-            yield "ok", made
+        result = tasks[name](data, **options)
+        if not isinstance(result, Iterator):
+            yield "ok", result
             return
-        for part in made:
+        for part in result:
             yield "part", part
         yield "end", None
     except MemoryError as error:

@@ -1,4 +1,4 @@
-"""WorkerProcess: one decoder process, seen from the program that asks it, and the pipe between them."""
+"""WorkerProcess: one decoder process, as its parent sees it, and the pipe between them."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ from embed_assets.errors import MediaError
 from embed_assets.media.isolation.worker_messages import ANSWER_BYTES, FURTHER, NO_MEMORY, Head, row_strips
 
 _START_SECONDS = 120.0  # that a worker may take to import its decoders on a busy machine
-_STOP_SECONDS = 2.0  # that one may take to leave a task which nobody wants the rest of
+_STOP_SECONDS = 2.0  # that a worker may take to leave a task whose rest is not needed
 
 
 class NotStarted(RuntimeError):
-    """No worker could be started: no fault of an item, and the next one would find the same."""
+    """No worker could be started. The fault is not the item's: the next one would fail as well."""
 
 
 class WorkerProcess:
-    """One process and the pipe to it."""
+    """One worker process and the pipe to it."""
 
     def __init__(self, megabytes: int) -> None:
         self._owner = os.getpid()
@@ -43,11 +43,11 @@ class WorkerProcess:
         self._await_ready()
 
     def alive(self) -> bool:
-        """Whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self._process.poll() is None
 
     def send(self, name: str, seconds: float, options: Any, data: bytes) -> None:
-        """A task, and what it is for."""
+        """Send a task and its data."""
         self._about = f"{len(data):,} bytes"
         self._patience = f"no answer in {seconds:g} s for {len(data):,} bytes"
         with self._guarded():
@@ -55,7 +55,7 @@ class WorkerProcess:
             self._connection.send_bytes(data)
 
     def answer(self, seconds: float) -> tuple[Head, float]:
-        """What the worker says of its next result, and the seconds that are left for those behind it."""
+        """Return the head of the next result, and the seconds that are left for those after it."""
         began = time.monotonic()
         with self._guarded():
             if not self._connection.poll(max(0.0, seconds)):
@@ -66,18 +66,18 @@ class WorkerProcess:
         return head, seconds - (time.monotonic() - began)
 
     def result(self, head: Head) -> Any:
-        """The result, its large buffers as they come."""
+        """Return the result, receiving its large buffers one by one."""
         with self._guarded():
             message = self._connection.recv_bytes(ANSWER_BYTES)
             return pickle.loads(message, buffers=(self._buffer(*each) for each in head.buffers))
 
     def send_on(self) -> None:
-        """Asks for the next result."""
+        """Request the next result."""
         with self._guarded():
             self._connection.send_bytes(FURTHER)
 
     def dismissed(self) -> bool:
-        """Whether the worker has left its task, of which nobody wants the rest."""
+        """Tell the worker to leave its task, and return whether it did."""
         with contextlib.suppress(MediaError), self._guarded():
             self._connection.send_bytes(b"")
             head, _ = self.answer(_STOP_SECONDS)
@@ -86,7 +86,7 @@ class WorkerProcess:
         return False
 
     def stop(self) -> None:
-        """Kills the process and reaps it. Does nothing in a forked child: it is not the child's."""
+        """Kill the process and reap it. Does nothing in a forked child: it is not the child's."""
         if self._owner != os.getpid():
             return
         with contextlib.suppress(OSError):
@@ -115,7 +115,7 @@ class WorkerProcess:
             raise MediaError("decoder crashed", f"{end} on {self._about}") from error
 
     def _buffer(self, length: int, size: tuple[int, int] | None) -> Any:
-        """Bytes as they are, or the picture that they are the pixels of: never both of a large one."""
+        """Return the bytes, or the picture made of its pixels: never both of a large one."""
         if size is None:
             return self._received(length)
         from PIL import Image
@@ -127,7 +127,7 @@ class WorkerProcess:
         return picture
 
     def _received(self, length: int) -> bytearray:
-        """A buffer that may be written to: arrays on one that may not make torch warn."""
+        """Return a writable buffer: torch warns of arrays on read-only ones."""
         buffer = bytearray(length)
         left = memoryview(buffer)
         while left:

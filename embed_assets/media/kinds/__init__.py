@@ -1,1 +1,1 @@
-"""Kinds: what a file is, by its bytes and by the decoders of installed packages."""
+"""Kinds: detection of a file's kind by its bytes, built in and by the decoders of installed packages."""

@@ -1,4 +1,4 @@
-"""Decoder: a file type that an installed package adds: how it is known, and what it becomes."""
+"""Decoder: a file type that an installed package adds: its detection and its decoding."""
 
 import re
 from collections.abc import Callable
@@ -23,16 +23,15 @@ _YIELDS = ("text", "image", "audio")
 class Decoder:
     """One file type, declared as an entry point of the group `embed_assets.decoders`.
 
-    `detect` is given the first 8 KiB of a file that nothing built in decodes, or of a text without
-    markup: it looks at bytes and loads nothing. `decode` is given the whole file and `limits`. Both run in a
-    process of their own, bounded in time and memory. It returns a
-    str, a PIL picture in any mode, or a `Sound` at any rate, as `modality` says; it raises MediaError
-    with a short reason for a file that is broken. What else it raises is counted as "<name> decoder failed".
-    Raises SettingsError for facts that a manifest can't hold.
+    `detect` gets the first 8 KiB of a file that nothing built in decodes, or of a text without markup: it inspects
+    bytes and loads nothing. `decode` gets the whole file and `limits`, and returns a str, a PIL picture in any mode, or
+    a `Sound` at any rate, by `modality`; for a broken file it raises MediaError with a short reason. Any other
+    exception counts as "<name> decoder failed". Both run in a worker process, bounded in time and memory.
+    Raises SettingsError for values that a manifest can't hold.
     """
 
     name: str
-    version: str  # raise it when the same bytes become something else: these files are embedded again
+    version: str  # raise it when the same bytes are decoded differently: their files are embedded again
     mime: str
     modality: Literal["text", "image", "audio"]
     detect: Callable[[bytes], bool]
@@ -50,5 +49,5 @@ class Decoder:
 
     @property
     def id(self) -> str:
-        """Name and version, which are part of the content hash of the files that it decodes."""
+        """Name and version, which are part of the content hash of its files."""
         return f"{self.name}-{self.version}"

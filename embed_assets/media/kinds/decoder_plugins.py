@@ -1,4 +1,4 @@
-"""Decoder plugins: file types of installed packages, asked of files that nothing built in knows."""
+"""Decoder plugins: file types of installed packages, tried on files that nothing built in decodes."""
 
 import sys
 from collections.abc import Callable
@@ -11,12 +11,10 @@ from embed_assets.media.kinds.file_head import FileHead
 from embed_assets.media.kinds.media_kind import MediaKind
 from embed_assets.media.kinds.sniff import first_that_detects
 from embed_assets.media.media_types import PLAIN, Sniffed
-from embed_assets.media.text.encodings import encoding_of
 from embed_assets.plugins import Plugins, find_plugins, warn_once
 
 ENTRY_POINTS = "embed_assets.decoders"
 
-_MARK = "; decoder="
 _TASKS = {
     "text": "embed_assets.media.decode_with_plugins:plugin_text",
     "image": "embed_assets.media.decode_with_plugins:plugin_picture",
@@ -25,26 +23,26 @@ _TASKS = {
 
 
 def decoder_plugins() -> Plugins[Decoder]:
-    """The decoders that installed packages declare, found once a process; a package added later is not seen."""
-    return _found(tuple(sys.path))
+    """Return the decoders that installed packages declare, loaded once per process."""
+    return _loaded(tuple(sys.path))
 
 
 @lru_cache(maxsize=4)
-def _found(path: tuple[str, ...]) -> Plugins[Decoder]:
+def _loaded(path: tuple[str, ...]) -> Plugins[Decoder]:
     return find_plugins(ENTRY_POINTS, Decoder)
 
 
-def installed() -> str | None:
-    """All usable decoders in one line, "" for none; None where one is broken, so that it can't be told."""
-    found = decoder_plugins()
-    return None if found.broken else ", ".join(sorted(each.id for each in found.good.values()))
+def plugin_fingerprint() -> str | None:
+    """Return the ids of all decoders in one line, "" for none; None where one is broken, so that they are unknown."""
+    plugins = decoder_plugins()
+    return None if plugins.broken else ", ".join(sorted(each.id for each in plugins.good.values()))
 
 
-def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
-    """What a plugin takes a file for that nothing built in decodes, or that is a text without markup.
+def sniff_with_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] = warn_once) -> Sniffed:
+    """Return a plugin's type of a file that nothing built in decodes, or that is a text without markup.
 
-    Types that are known stay what they are. Of several decoders that want a file the first by name gets
-    it. One whose `detect` fails is passed over with a warning. The mime type says who decodes the file.
+    Other files keep their type. Of several decoders that detect a file the first by name gets it. One whose `detect`
+    fails is skipped with a warning. The result names the decoder.
     """
     if not head or (sniffed.modality is not None and sniffed.mime != PLAIN):
         return sniffed
@@ -53,56 +51,49 @@ def shown_to_plugins(head: bytes, sniffed: Sniffed, warn: Callable[[str], None] 
 
 
 def plugin_kind(decoder: Decoder, warn: Callable[[str], None] = warn_once) -> MediaKind:
-    """Return the decoder as a kind of media, as those that are built in."""
-    mime = f"{decoder.mime}{_MARK}{decoder.id}"
+    """Return the decoder as a kind of media, in the form of those that are built in."""
     return MediaKind(
         name=decoder.name,
         modality=decoder.modality,
-        mime=mime,
-        detect=lambda head: mime if _detects(decoder, head.first, warn) else None,
+        mime=decoder.mime,
+        decoder=decoder.id,
+        detect=lambda head: decoder.mime if _detects(decoder, head.first, warn) else None,
         decode=_TASKS[decoder.modality],
         options={"decoder": decoder.name},
     )
 
 
-def decoded_by(mime: str | None) -> str:
-    """Name and version of the decoder that a manifest's mime type names; "" for types of ours."""
-    return (mime or "").partition(_MARK)[2]
+def media_hash(data: bytes, read_as: str = "") -> str:
+    """Return the sha256 of a file's bytes; a plugin's decoder or an encoding that they are read with counts too."""
+    return content_hash(data + f"\0{read_as}".encode()) if read_as else content_hash(data)
 
 
-def media_hash(data: bytes, mime: str | None) -> str:
-    """sha256 of a file's bytes, with the plugin's decoder or the setting's encoding that changes what they are."""
-    added = decoded_by(mime) or encoding_of(mime)
-    return content_hash(data + f"\0{added}".encode()) if added else content_hash(data)
+def decoder_of(decoder_id: str, *, mime: str | None) -> Decoder | None:
+    """Return the decoder of this name and version; None for "".
 
-
-def decoder_of(mime: str | None) -> Decoder | None:
-    """The decoder that a mime type names; None for types of ours.
-
-    Raises SettingsError where it can't be used: to set its files aside would cost them their vectors.
+    Raises SettingsError where it can't be used: quarantined files would lose their vectors.
     """
-    wanted = decoded_by(mime)
-    if not wanted:
+    if not decoder_id:
         return None
-    plugins, name = decoder_plugins(), wanted.partition("-")[0]
+    plugins, name = decoder_plugins(), decoder_id.partition("-")[0]
     plugins.refuse_broken(name)
-    found = plugins.good.get(name)
-    if found is not None and found.id == wanted:
-        return found
-    there = f"{found.id} is installed" if found is not None else "it is not installed"
-    said = " ".join(
+    decoder = plugins.good.get(name)
+    if decoder is not None and decoder.id == decoder_id:
+        return decoder
+    state = f"{decoder.id} is installed" if decoder is not None else "it is not installed"
+    message = " ".join(
         [
-            f"Media of type {(mime or '').partition(_MARK)[0]} is decoded by {wanted}, but {there}.",
-            "Install the package that it came with, or refresh the source: what is installed then decides.",
+            f"Media of type {mime} is decoded by {decoder_id}, but {state}.",
+            "Install the package that has it, or refresh the source: its files are then read by what is installed.",
             *(each.message for each in plugins.broken),
         ]
     )
-    raise SettingsError(said)
+    raise SettingsError(message)
 
 
 def _detects(decoder: Decoder, head: bytes, warn: Callable[[str], None]) -> bool:
     try:
         return bool(decoder.detect(head))
-    except Exception as error:  # another's code: it must not stop the listing of a source
-        warn(f"Decoder {decoder.id}: its detect raised {type(error).__name__}: {error}. It is passed over.")
+    except Exception as error:  # a plugin must not stop the listing of a source
+        warn(f"Decoder {decoder.id}: its detect raised {type(error).__name__}: {error}. It is skipped.")
         return False

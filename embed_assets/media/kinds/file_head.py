@@ -1,4 +1,4 @@
-"""FileHead: the first bytes of a file as kinds look at them: as a signature and as text, each found once."""
+"""FileHead: a file's first bytes for detection: as signature and as text, each computed once."""
 
 import codecs
 import re
@@ -11,7 +11,7 @@ from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.media.text.encodings import byte_order_mark, guess_utf16
 from embed_assets.media.text.pdf import is_late_pdf
 
-HEAD = 8192  # bytes that are looked at; the decoder decides in the end
+HEAD = 8192  # bytes that are inspected; the decoder decides in the end
 
 # Kinds whose files may be text all through; in every other kind, text means that the guess is wrong.
 _TEXT_BASED = frozenset({PDF, "application/rtf", "application/postscript"})
@@ -82,7 +82,7 @@ def _filetype(head: bytes) -> str | None:
 
 
 def _few(text: str, *, nuls: int, controls: int, spared: bool = True) -> bool:
-    """Return whether at most one NUL in a thousand characters (or a single one), and few control characters are there.
+    """Return whether a text has few NULs, one in a thousand characters or a single one, and few control characters.
 
     At most one NUL in `nuls` characters and one control character in `controls`; one more is `spared`.
     """

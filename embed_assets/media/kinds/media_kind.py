@@ -10,7 +10,7 @@ Detect = Callable[[FileHead], str | None]
 
 
 def never(_: FileHead) -> bool:
-    """Return False: no file of this kind takes a parser to be detected."""
+    """Return False: no file of this kind needs a parser to be detected."""
     return False
 
 
@@ -29,7 +29,8 @@ class MediaKind:
     modality: Modality | None  # None: nothing here decodes it
     detect: Detect  # the mime type of a file of this kind; None for any other file
     decode: str = ""
-    mime: str | None = None  # what `decode` is for; None: every type of the modality that no kind has
+    mime: str | None = None  # that `decode` reads; None: every other type of the modality
+    decoder: str = ""  # name and version, of a plugin's
     needs_parser: Callable[[FileHead], bool] = never  # whether `detect` runs a parser on this file
     options: Mapping[str, str] = field(default_factory=dict[str, str])  # further arguments of `decode`
 

@@ -1,4 +1,4 @@
-"""picture_kind: what Pillow takes a file for whose first bytes tell nothing."""
+"""picture_kind: pictures without a common signature, detected by Pillow."""
 
 import io
 import re
@@ -13,7 +13,7 @@ RARE_FORMATS = (
     *("JPEG2000", "PSD", "ICO", "CUR", "ICNS", "DDS", "PCX", "DCX", "SGI", "SUN", "FLI", "BLP", "QOI", "FTEX"),
     *("MSP", "PIXAR", "XVTHUMB", "DIB", "XBM", "XPM", "GBR", "IM", "IMT", "MCIDAS", "SPIDER"),
 )
-TARGA = "TGA"  # has no signature: `_is_targa` comes before Pillow is asked
+TARGA = "TGA"  # has no signature: `_is_targa` is checked before Pillow tries it
 
 _NETPBM = re.compile(rb"P[1-6f][\s#]")
 _MINIMUM = 16  # bytes that a picture takes at least
@@ -22,7 +22,7 @@ _TARGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
 
 
 def picture_kind(data: bytes) -> str | None:
-    """The mime type of a picture that Pillow would open; None for all else. Reads the header, decodes nothing."""
+    """Return the mime type of a picture that Pillow opens, None for other files. Reads the header alone."""
     if len(data) < _MINIMUM:
         return None
     from PIL import Image
@@ -33,7 +33,7 @@ def picture_kind(data: bytes) -> str | None:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             kind = image.format or ""
     except Image.DecompressionBombError:
-        return "image/x-unknown"  # by its signature a picture; the decoder says why it is none for us
+        return "image/x-unknown"  # by its signature a picture; its decoder gives the reason
     except Exception:  # Pillow's parsers raise what they like; any of it means no
         return None
     return Image.MIME.get(kind, f"image/x-{kind.lower()}")
@@ -58,13 +58,13 @@ def is_netpbm(head: bytes) -> bool:
 
 
 def silence_pillow() -> None:
-    """Pillow warns by the dozen on one malformed TIFF. Looked up each time, for filters get reset."""
+    """Turn off Pillow's warnings, dozens on one malformed TIFF. Checked each time, because filters get reset."""
     if _QUIET not in warnings.filters:
         warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
 
 
 def _is_targa(data: bytes) -> bool:
-    """Whether the header makes sense, and the file is long enough for the pixels that it speaks of."""
+    """Return whether the header makes sense, and the file is long enough for its pixels."""
     if len(data) < _TARGA_HEADER.size:
         return False
     skipped, mapped, kind, _, colours, bits, _, _, width, height, depth, _ = _TARGA_HEADER.unpack_from(data)

@@ -9,7 +9,7 @@ from embed_assets.media.media_types import Modality, Sniffed
 
 
 def sniff(data: bytes) -> Sniffed:
-    """Return the mime type of a file's bytes, and the modality in which it can be encoded.
+    """Return the mime type of a file's bytes, and the modality as which it can be encoded.
 
     Text of every kind is "text", PDF and .docx with it; `modality` is None for what nothing here decodes: SVG, other
     office files, archives, programs, raw photos. Whether a webm or ogg has pictures is left to its decoder, and so is
@@ -22,7 +22,7 @@ def sniff(data: bytes) -> Sniffed:
 
 
 def by_bytes(data: bytes) -> Sniffed | None:
-    """Return the same by 8 KiB, in a millisecond for any bytes; None where a parser is needed."""
+    """Return the same from the first 8 KiB, in a millisecond; None where a parser is needed."""
     head = FileHead(data)
     for kind in KINDS:
         if kind.needs_parser(head):
@@ -36,7 +36,7 @@ def first_that_detects(kinds: Iterable[MediaKind], head: FileHead) -> Sniffed | 
     """Return the mime type and the modality by the first kind that detects the file."""
     for kind in kinds:
         if mime := kind.detect(head):
-            return Sniffed(mime=mime, modality=kind.modality)
+            return Sniffed(mime=mime, modality=kind.modality, decoder=kind.decoder)
     return None
 
 

@@ -1,4 +1,4 @@
-"""unsupported: in words, what a file is that nothing here decodes, and what to do with it; and how to tell."""
+"""unsupported: file types that nothing here decodes: their detection, and the reason with a way out."""
 
 import re
 
@@ -8,7 +8,7 @@ _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN = "application/vnd.oasis.opendocument."
 _DIRECTORY = 2**18  # bytes at the end of a zip, where its names are
 
-# What is in a zip, by a name in its directory.
+# Types of a zip, by a name in its directory.
 _ZIPPED = (
     (b"xl/workbook", f"{_OFFICE}spreadsheetml.sheet"),
     (b"ppt/presentation", f"{_OFFICE}presentationml.presentation"),
@@ -16,7 +16,7 @@ _ZIPPED = (
     (b"META-INF/MANIFEST.MF", "application/java-archive"),
 )
 _MIMETYPE = re.compile(rb"PK\x03\x04.{26}mimetype(application/[\w.+-]+?)(?:PK|$)", re.S)
-# What is in a compound file of Microsoft's, by a name in it.
+# Types of a compound file of Microsoft's, by a name in it.
 _COMPOUND = (
     ("WordDocument", "application/msword"),
     ("Workbook", "application/vnd.ms-excel"),
@@ -25,7 +25,7 @@ _COMPOUND = (
     ("__properties_version1.0", "application/vnd.ms-outlook"),
     ("VisioDocument", "application/vnd.visio"),
 )
-# What FFmpeg, Pillow and filetype don't know, or know and don't read.
+# Types that FFmpeg, Pillow and filetype don't know, or know and don't read.
 _SIGNATURES = (
     (b"SDPX", "image/x-dpx"),
     (b"XPDS", "image/x-dpx"),
@@ -54,7 +54,7 @@ _UNPACK = "unpack it"
 _RAW = "a camera's raw picture: develop it, and save it as JPEG"
 _TABLE = "a table: name its column of texts in the source's table setting"
 _FONT = "a font"
-_SAID = {
+_DESCRIPTIONS = {
     "application/octet-stream": "of no kind that is known here: save it as a common one",
     f"{_OFFICE}spreadsheetml.sheet": "an Excel workbook (.xlsx): save its sheets as .csv",
     "application/vnd.ms-excel": "an Excel workbook (.xls): save its sheets as .csv",
@@ -119,20 +119,20 @@ _SAID = {
 
 
 def unsupported(mime: str) -> str:
-    """The reason for which a file of a type that nothing decodes is set aside."""
-    said = _SAID.get(mime)
-    return f"unsupported type: {mime}" if said is None else f"unsupported type: {mime} ({said})"
+    """Return the reason for which a file of a type that nothing decodes is quarantined."""
+    description = _DESCRIPTIONS.get(mime)
+    return f"unsupported type: {mime}" if description is None else f"unsupported type: {mime} ({description})"
 
 
 def foreign_kind(data: bytes, mime: str | None) -> str | None:
-    """A type that says more than the one that was found, else that one. Reads the beginning and the end."""
+    """Return a more specific type than the given one, else that one. Reads the beginning and the end."""
     if data.startswith(_OLE):
         head = data[: 2**20]
         return next((kind for name, kind in _COMPOUND if name.encode("utf-16-le") in head), mime or "application/x-ole")
     if mime == _ZIP:
-        named = _MIMETYPE.match(data[:200])
-        if named:
-            return named[1].decode()
+        mimetype = _MIMETYPE.match(data[:200])
+        if mimetype:
+            return mimetype[1].decode()
         names = data[-_DIRECTORY:]
         return next((kind for name, kind in _ZIPPED if name in names), mime)
     if mime is None:

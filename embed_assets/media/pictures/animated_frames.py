@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Pages of a TIFF are no animation.
 _ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
-_SHORTEST, _STAND_IN = 10, 100  # ms: what shows for no longer than that, browsers show for this long
+_SHORTEST, _STAND_IN = 10, 100  # ms: frames that show no longer than the first, browsers show for the second
 
 Shown = tuple[int | None, int | None, "Image.Image"]
 
@@ -27,7 +27,7 @@ def shown_pictures(data: bytes, *, most: int | None, limits: Limits) -> Iterator
 
 
 def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]:
-    """Start and end in milliseconds, and the frame in mode RGB, one by one; of a still picture both times are None.
+    """Yield start and end in milliseconds, and the frame in mode RGB, one by one; times of a still picture are None.
 
     The frames are those on screen at the middle of each of `most` equal parts of the whole time, each
     once: never more than the picture has. Raises MediaError as `decode_image` does, and "too many
@@ -39,15 +39,15 @@ def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]
             yield None, None, loaded_rgb(image, data, limits)
             return
         ends = list(accumulate(_shown_for(image, number) for number in range(count)))
-        wanted = _on_screen(ends, most)
-        _check(len(wanted), image.size, limits)
-        for number in wanted:
+        numbers = _on_screen(ends, most)
+        _check(len(numbers), image.size, limits)
+        for number in numbers:
             yield ends[number - 1] if number else 0, ends[number], _frame(image, number, limits)
 
 
 def _shown_for(image: "Image.Image", number: int) -> int:
     image.seek(number)
-    image.load()  # WebP's tells the duration only then
+    image.load()  # WebP has the duration only then
     duration = round(float(image.info.get("duration") or 0))
     return duration if duration > _SHORTEST else _STAND_IN
 
@@ -59,7 +59,7 @@ def _frame(image: "Image.Image", number: int, limits: Limits) -> "Image.Image":
 
 
 def _on_screen(ends: list[int], most: int) -> list[int]:
-    """Numbers of the frames shown at the middles of equal parts, each once, ascending."""
+    """Return the numbers of the frames shown at the middles of equal parts, each once, ascending."""
     count = min(most, len(ends))
     middles = [(2 * part + 1) * ends[-1] / (2 * count) for part in range(count)]
     return list(dict.fromkeys(next(number for number, end in enumerate(ends) if middle < end) for middle in middles))
@@ -67,9 +67,9 @@ def _on_screen(ends: list[int], most: int) -> list[int]:
 
 def _check(count: int, size: tuple[int, int], limits: Limits) -> None:
     if count > limits.max_frames:
-        said = f"{count:,}; the limit max_frames is {limits.max_frames:,}"
-        raise MediaError("too many frames", f"{said}: raise it, or ask for fewer animated_frames")
-    taken = count * size[0] * size[1] * 3
-    if taken > limits.decode_megabytes * 2**20 // 2:
-        said = f"they take {taken:,} bytes, over half of decode_megabytes ({limits.decode_megabytes:,})"
-        raise MediaError("too many frames", f"{said}: raise it, or ask for fewer animated_frames")
+        problem = f"{count:,}; the limit max_frames is {limits.max_frames:,}"
+        raise MediaError("too many frames", f"{problem}: raise it, or set fewer animated_frames")
+    size_bytes = count * size[0] * size[1] * 3
+    if size_bytes > limits.decode_megabytes * 2**20 // 2:
+        problem = f"they take {size_bytes:,} bytes, over half of decode_megabytes ({limits.decode_megabytes:,})"
+        raise MediaError("too many frames", f"{problem}: raise it, or set fewer animated_frames")

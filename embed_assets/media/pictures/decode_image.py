@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 # Pillow opens some forty kinds; among them EPS starts ghostscript and others are stubs.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", *RARE_FORMATS, TARGA)
 
-# What the program that asks is given of a picture at most: Pillow keeps four bytes a pixel. An encoder looks at less
-# than a hundredth of that.
+# Pixels of a picture that is returned: Pillow stores four bytes a pixel, and an encoder uses less than a hundredth.
 MOST_PIXELS = 50_000_000
 
-# What a person can do.
+# Ways out, for messages.
 SAVE = "open it where it was made and save it as PNG"
 SMALLER = "make the picture smaller"
 
@@ -31,7 +30,7 @@ _ORIENTATION, _BITS, _SAMPLES = 0x0112, 258, 339
 
 
 def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
-    """The first frame in mode RGB: upright by EXIF, 16 bits scaled to 8, transparency on the background.
+    """Return the first frame in mode RGB: upright by EXIF, 16 bits scaled to 8, transparency on the background.
 
     One of more than MOST_PIXELS has half, or a third, of its width and height.
 
@@ -44,7 +43,7 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
 
 
 def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
-    """As `decode_image`, no wider and no higher than `side`."""
+    """Decode an image, no wider and no higher than `side`."""
     picture = decode_image(data, limits=limits)
     picture.thumbnail((side, side))
     return picture
@@ -52,7 +51,7 @@ def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
 
 @contextmanager
 def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
-    """The picture before it is decoded; in the block everything that goes wrong is a MediaError."""
+    """Open a picture without decoding it; inside the block every error becomes a MediaError."""
     from PIL import Image
 
     silence_pillow()
@@ -63,23 +62,23 @@ def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
     except MediaError:
         raise
     except Image.UnidentifiedImageError as error:
-        found = sniff(data)
-        said = f"{found.mime} of {len(data):,} bytes"
-        if found.modality != "image":
-            raise MediaError("unsupported image", f"{said}, of which Pillow makes no picture; {SAVE}") from error
+        sniffed = sniff(data)
+        file = f"{sniffed.mime} of {len(data):,} bytes"
+        if sniffed.modality != "image":
+            raise MediaError("unsupported image", f"{file}, which is no picture to Pillow; {SAVE}") from error
         rare = "it is cut short, or of a rare form (floating point, 12 or 32 bits, lossless JPEG)"
-        raise MediaError("broken image", f"{said} that Pillow can't read: {rare}; {COPY}, or {SAVE}") from error
+        raise MediaError("broken image", f"{file} that Pillow can't read: {rare}; {COPY}, or {SAVE}") from error
     except Image.DecompressionBombError as error:
         raise MediaError("too many pixels", f"{error}: {SMALLER}") from error
     except MemoryError as error:
         raise MediaError("out of memory", f"{len(data):,} bytes; raise the limit decode_megabytes") from error
     except Exception as error:
-        said = f"Pillow fails on it: {str(error) or type(error).__name__}"
-        raise MediaError("broken image", f"{said}; {COPY}, or {SAVE}") from error
+        problem = f"Pillow fails on it: {str(error) or type(error).__name__}"
+        raise MediaError("broken image", f"{problem}; {COPY}, or {SAVE}") from error
 
 
 def loaded_rgb(image: "Image.Image", data: bytes, limits: Limits) -> "Image.Image":
-    """The first frame of a picture that is opened, as `upright_rgb`."""
+    """Return the first frame of an open picture, as `upright_rgb`."""
     deep = deep_picture(image, data)
     if deep is not None:
         return _bounded(_upright(_rgb(deep, limits.background), _orientation(image)))
@@ -88,37 +87,37 @@ def loaded_rgb(image: "Image.Image", data: bytes, limits: Limits) -> "Image.Imag
 
 
 def checked_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
-    """A picture that was opened elsewhere, as `decode_image` gives them. Raises MediaError "too many pixels"."""
+    """Return a picture that was opened elsewhere, as `decode_image` does. Raises MediaError "too many pixels"."""
     _check_size(image, limits)
     image.load()
     return upright_rgb(image, limits)
 
 
 def upright_rgb(image: "Image.Image", limits: Limits) -> "Image.Image":
-    """The frame that is loaded: in mode RGB, on the background, upright by EXIF."""
+    """Return the loaded frame in mode RGB, on the background, upright by EXIF."""
     return _bounded(_upright(_rgb(image, limits.background), _orientation(image)))
 
 
-def _bounded(made: "Image.Image") -> "Image.Image":
-    parts = math.ceil(math.sqrt(made.width * made.height / MOST_PIXELS))
-    return made if parts < 2 else made.reduce(parts)
+def _bounded(picture: "Image.Image") -> "Image.Image":
+    parts = math.ceil(math.sqrt(picture.width * picture.height / MOST_PIXELS))
+    return picture if parts < 2 else picture.reduce(parts)
 
 
 def _check_size(image: "Image.Image", limits: Limits) -> None:
-    """Reads the header alone: Image.open decodes nothing before load()."""
+    """Check the size in the header: Image.open decodes nothing before load()."""
     width, height = image.size
     if width * height > limits.max_pixels:
-        said = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
-        raise MediaError("too many pixels", f"{said}: raise it, or {SMALLER}")
+        problem = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
+        raise MediaError("too many pixels", f"{problem}: raise it, or {SMALLER}")
     if width < 1 or height < 1:
-        raise MediaError("broken image", f"its header says {width} x {height} pixels; {COPY}")
+        raise MediaError("broken image", f"its header has {width} x {height} pixels; {COPY}")
 
 
 def _orientation(image: "Image.Image") -> int:
-    """The EXIF tag, asked for after load(): Pillow turns a TIFF itself and then drops its tag."""
+    """Return the EXIF tag, read after load(): Pillow turns a TIFF itself and then drops its tag."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a camera's broken EXIF block says nothing, and its pixels are whole
+    except Exception:  # the EXIF block is broken, but not the pixels
         return 1
 
 
@@ -153,7 +152,7 @@ def _rgb(image: "Image.Image", background: tuple[int, int, int]) -> "Image.Image
 
 
 def _to_8_bits(image: "Image.Image") -> "Image.Image":
-    """Grey of 16 bits by its upper byte; 32 bits and floats from their least to their greatest value.
+    """Return grey of 16 bits by its upper byte; 32 bits and floats from their least to their greatest value.
 
     Pillow's own convert() clips at 255: all but the darkest pixels turn white.
     """
@@ -171,6 +170,6 @@ def _to_8_bits(image: "Image.Image") -> "Image.Image":
 
 
 def _unsigned(image: "Image.Image") -> bool:
-    """Whether a TIFF's whole numbers of 32 bits have no sign, which to Pillow they all have."""
+    """Return whether a TIFF's whole numbers of 32 bits have no sign, which to Pillow they all have."""
     tags = getattr(image, "tag_v2", {})
     return tags.get(_BITS) == (32,) and tags.get(_SAMPLES, (1,))[0] == 1

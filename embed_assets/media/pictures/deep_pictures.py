@@ -1,4 +1,4 @@
-"""deep_picture: pictures of more than 8 bits a colour that Pillow reads wrong without a word, read by FFmpeg."""
+"""deep_picture: pictures of more than 8 bits a colour that Pillow silently reads wrong, read by FFmpeg."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ _PLANES, _BITS = 284, 258  # TIFF's tags
 
 
 def deep_picture(image: "Image.Image", data: bytes) -> "Image.Image | None":
-    """The picture as FFmpeg reads it, where Pillow (13.0) would get it wrong; None where Pillow is right.
+    """Return the picture as FFmpeg reads it, where Pillow (13.0) would get it wrong; None where Pillow is right.
 
     Of a JPEG 2000 of 16 bits Pillow rounds the brightest to 256, which is 0: white turns black, and opaque clear. Of a
     TIFF of 16 bits whose colours are in planes it takes the bytes for those of 8 bits.
@@ -27,8 +27,8 @@ def deep_picture(image: "Image.Image", data: bytes) -> "Image.Image | None":
 
 def _depth(data: bytes) -> int:
     at = data.find(_CODESTREAM)
-    found = data[at + _COMPONENTS + 2 : at + _COMPONENTS + 3] if at >= 0 else b""
-    return (found[0] & 0x7F) + 1 if found else 0
+    depth = data[at + _COMPONENTS + 2 : at + _COMPONENTS + 3] if at >= 0 else b""
+    return (depth[0] & 0x7F) + 1 if depth else 0
 
 
 def _in_deep_planes(image: Any) -> bool:
@@ -37,7 +37,7 @@ def _in_deep_planes(image: Any) -> bool:
 
 
 def _values(data: bytes, demuxer: str) -> "np.ndarray":
-    """uint16, (height, width, 4). Raises what FFmpeg raises."""
+    """Return uint16, (height, width, 4). Raises FFmpeg's errors."""
     import av
 
     with av.open(io.BytesIO(data), "r", format=demuxer, container_options={"protocol_whitelist": ""}) as container:
@@ -46,7 +46,7 @@ def _values(data: bytes, demuxer: str) -> "np.ndarray":
 
 
 def _rounded(values: "np.ndarray", mode: str) -> "Image.Image":
-    """As Pillow rounds, but for what is beyond 255."""
+    """Round as Pillow does, but clip at 255."""
     import numpy as np
     from PIL import Image
 
@@ -55,7 +55,7 @@ def _rounded(values: "np.ndarray", mode: str) -> "Image.Image":
 
 
 def _cut(values: "np.ndarray", mode: str) -> "Image.Image":
-    """The upper byte, as Pillow has it of a TIFF whose colours are side by side."""
+    """Return the upper byte, as Pillow has it of a TIFF whose colours are side by side."""
     import numpy as np
     from PIL import Image
 

@@ -13,16 +13,16 @@ from embed_assets.media.recordings.mono_mix import Mono
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-_GAP = 0.02  # seconds between two packets that are more than rounding
-_PADDING = 0.1  # seconds of an encoder's last block that are beyond the end of the file
+_GAP = 0.02  # seconds between two packets; less is rounding
+_PADDING = 0.1  # seconds of an encoder's last block beyond the end of the file
 
 
 class Track:
-    """Blocks of float32, (n,), each frame's behind the last one's unless its time stamp leaves a gap.
+    """A sound track as blocks of float32, (n,), in sequence, with zeros where a time stamp leaves a gap.
 
     `origin` is the time stamp of sample 0, None where that is the first frame's. `end` is the file's, None
-    where it is not known. Without `gaps` the first time stamp alone is believed. Raises MediaError "too long", and
-    what `Mono` raises.
+    where it is unknown. Without `gaps` only the first time stamp is used. Raises MediaError "too long", and those of
+    `Mono`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Track:
         self.decoded_until = 0.0  # a time stamp
 
     def blocks(self, frame: "AudioFrame") -> Iterator[np.ndarray]:
-        """What a frame adds."""
+        """Yield the samples that a frame adds."""
         time = frame.time if frame.pts is not None else None
         if time is not None:
             yield from self._gap(time)
@@ -49,11 +49,11 @@ class Track:
         self.decoded_until = max(self.decoded_until, self._expected)
 
     def rest(self) -> Iterator[np.ndarray]:
-        """What comes behind the last frame."""
+        """Yield the samples after the last frame."""
         yield from self._counted(self._mono.rest())
 
     def whole(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """All blocks without the padding of an encoder's last one, which may be in several."""
+        """Yield all blocks without the padding of an encoder's last block."""
         held: deque[np.ndarray] = deque()
         waiting = 0
         for block in blocks:
@@ -68,14 +68,14 @@ class Track:
             waiting -= len(block)
 
     def _padding(self) -> int:
-        """Samples at the end that are an encoder's, beyond the end of the file."""
+        """Return the number of samples beyond the end of the file, which an encoder added."""
         if self._end is None:
             return 0
         last = round((self._end - (self._origin or 0.0)) * self._rate)
         return self._length - last if last < self._length <= last + _PADDING * self._rate else 0
 
     def _gap(self, time: float) -> Iterator[np.ndarray]:
-        """Zeros where the time stamps have a gap; one that leads beyond the file's end is wrong."""
+        """Yield zeros for a gap in the time stamps; a gap that ends beyond the end of the file is ignored."""
         if self._expected is None or self._origin is None:
             self._origin = self._expected = time
         elif not self._gaps and self._length:

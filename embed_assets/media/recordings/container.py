@@ -1,4 +1,4 @@
-"""opened: a file's bytes as a container of sound and pictures, and the streams of it that count."""
+"""opened: a file's bytes as an FFmpeg container, and its best streams."""
 
 import io
 import os
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-# Of these the length is in the header, so that a file cut short shows; elsewhere FFmpeg estimates it.
+# Formats with the length in the header, so that a truncated file is detected; of others FFmpeg estimates it.
 _LENGTH_IN_HEADER = frozenset(("mov", "matroska", "avi", "wav", "w64", "flac", "aiff", "caf", "asf"))
-# Time stamps of a broadcast begin anywhere; those of other kinds count from the start of the file.
+# Time stamps of a broadcast begin anywhere; those of other formats count from the start of the file.
 _BROADCAST = frozenset(("mpegts", "mpeg"))
-# What a person can do.
+# Ways out, for messages.
 COPY = "copy the file again from where it came"
 CONVERT = {
     "audio": "convert it, for instance by ffmpeg -i IN OUT.flac",
     "video": "convert it, for instance by ffmpeg -i IN OUT.mp4",
 }
-_THREADS = 4  # more gain little, and each takes memory that counts against the worker's limit
+_THREADS = 4  # more threads gain little, and each takes memory that counts against the worker's limit
 
 
 @contextmanager
 def opened(data: bytes, kind: str, *, sure: bool = False) -> "Iterator[InputContainer]":
-    """The container, closed behind the block; in it everything that goes wrong is a MediaError.
+    """Open a container and close it after the block; inside the block every error becomes a MediaError.
 
     `kind` is "audio" or "video" and names the reasons: "unsupported audio", "broken audio", "out of memory".
-    With `sure` files are unsupported of which FFmpeg says that it may be wrong: time zone files look like sound to it.
+    With `sure` a file is unsupported where FFmpeg is unsure of its format: it takes time zone files for sound.
     """
     doubts: list[str] = []
     try:
         with noting_doubts(doubts) if sure else nullcontext():
-            found = _open(data, kind)
-        with found as container:
+            unchecked = _open(data, kind)
+        with unchecked as container:
             if doubts:
                 raise MediaError(f"unsupported {kind}", f"it may be {_named(container)}; {CONVERT[kind]}")
             if not container.streams:
@@ -52,7 +52,7 @@ def opened(data: bytes, kind: str, *, sure: bool = False) -> "Iterator[InputCont
     except MemoryError as error:
         raise MediaError("out of memory", f"{len(data):,} bytes; raise the limit decode_megabytes") from error
     except Exception as error:  # FFmpeg's own errors are of a dozen classes, and PyAV lets IndexError through
-        raise MediaError(f"broken {kind}", f"{_said(error)}; {COPY}, or {CONVERT[kind]}") from error
+        raise MediaError(f"broken {kind}", f"{_message(error)}; {COPY}, or {CONVERT[kind]}") from error
 
 
 def _open(data: bytes, kind: str) -> "InputContainer":
@@ -63,22 +63,22 @@ def _open(data: bytes, kind: str) -> "InputContainer":
     try:
         return av.open(io.BytesIO(data), mode="r", container_options=options)
     except FFmpegError as error:
-        found = sniff(data)
-        known = found.modality in ("audio", "video")
-        said = f"{found.mime} of {len(data):,} bytes: {_said(error)}"
-        way = f"{COPY}, or {CONVERT[kind]}" if known else CONVERT[kind]
-        raise MediaError(f"{'broken' if known else 'unsupported'} {kind}", f"{said}; {way}") from error
+        sniffed = sniff(data)
+        is_recording = sniffed.modality in ("audio", "video")
+        problem = f"{sniffed.mime} of {len(data):,} bytes: {_message(error)}"
+        hint = f"{COPY}, or {CONVERT[kind]}" if is_recording else CONVERT[kind]
+        raise MediaError(f"{'broken' if is_recording else 'unsupported'} {kind}", f"{problem}; {hint}") from error
 
 
 def kind_of(container: "InputContainer") -> Modality | None:
-    """What is in it, whether or not there is a decoder for it."""
+    """Return the modality of the streams, whether or not they can be decoded."""
     if _pictures(container) is not None:
         return "video"
     return None if container.streams.best("audio") is None else "audio"
 
 
 def picture_stream(container: "InputContainer") -> "VideoStream | None":
-    """The video stream that FFmpeg thinks best. The cover of a music file is none."""
+    """Return FFmpeg's best video stream. The cover of a music file does not count."""
     stream = _pictures(container)
     return None if stream is None else _ready(stream, "video")
 
@@ -91,22 +91,22 @@ def _pictures(container: "InputContainer") -> Any:
 
 
 def sound_stream(container: "InputContainer") -> "AudioStream | None":
-    """The sound track that FFmpeg thinks best."""
+    """Return FFmpeg's best sound track."""
     stream = container.streams.best("audio")
     return None if stream is None else _ready(stream, "audio")
 
 
 def _ready(stream: Any, kind: str) -> Any:
     if stream.codec_context is None:
-        said = f"track {stream.index} of it is in a codec that has no decoder here"
-        raise MediaError(f"unsupported {kind}", f"{said}; {CONVERT[kind]}")
+        problem = f"track {stream.index} of it is in a codec that has no decoder here"
+        raise MediaError(f"unsupported {kind}", f"{problem}; {CONVERT[kind]}")
     stream.codec_context.thread_type = "AUTO"  # the default shares out slices, which few files have
     stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
     return stream
 
 
 def packets_of(container: "InputContainer", *streams: Any) -> "Iterator[Packet]":
-    """Packets of these streams, or of all, up to the end or to where the file is cut: its length tells which."""
+    """Yield the packets of these streams, or of all, up to the end, or to where the file is truncated."""
     from av.error import FFmpegError
 
     packets = container.demux(*streams)
@@ -115,11 +115,11 @@ def packets_of(container: "InputContainer", *streams: Any) -> "Iterator[Packet]"
             packet = next(packets)
         except StopIteration:
             return
-        except MemoryError:  # FFmpeg's is of both classes
+        except MemoryError:  # FFmpeg's has both classes
             raise
         except FFmpegError:
             return
-        except IndexError:  # behind the last packet, where PyAV flushes a track that began on the way, unknown to it
+        except IndexError:  # after the last packet, where PyAV flushes a track that began later and is unknown to it
             return
         yield packet
 
@@ -127,39 +127,38 @@ def packets_of(container: "InputContainer", *streams: Any) -> "Iterator[Packet]"
 def frames_of(
     container: "InputContainer", stream: Any, *, decode: "Callable[[Packet], Sequence[Any]] | None" = None
 ) -> Iterator[Any]:
-    """Decoded frames, by the stream's own decoder or by another.
+    """Yield the decoded frames, by the stream's own decoder or by `decode`.
 
-    A packet that can't be decoded is passed over: many music files end in one.
-    Raises "broken ..." where there is no frame at all, or more than one bad packet in twenty.
+    A packet that can't be decoded is skipped: many music files end in one. Raises MediaError "broken ..." where there
+    is no frame at all, or more than one bad packet in twenty.
     """
     from av.error import FFmpegError
 
-    good, bad, seen = 0, 0, ""
+    good, bad, message = 0, 0, ""
     for packet in packets_of(container, stream):
         try:
             frames = packet.decode() if decode is None else decode(packet)
         except MemoryError:
             raise
         except FFmpegError as error:
-            bad, seen = bad + 1, seen or _said(error)
+            bad, message = bad + 1, message or _message(error)
             continue
         good += len(frames)
         yield from frames
     if not good or bad > max(1, good // 20):
-        raise _undecoded(stream, good, bad, seen)
+        raise _undecoded(stream, good, bad, message)
 
 
-def _undecoded(stream: Any, good: int, bad: int, seen: str) -> MediaError:
+def _undecoded(stream: Any, good: int, bad: int, message: str) -> MediaError:
     kind, codec = stream.type, stream.codec_context.name
     if not good and not bad:
         return MediaError(f"broken {kind}", f"its {codec} track is announced and has nothing in it; {COPY}")
     share = f"{bad:,} packets can't be decoded as {codec}, {good or 'no'} frames can"
-    way = f"{COPY}, or {CONVERT[kind]}"
-    return MediaError(f"broken {kind}", f"{share}: {seen}; {way}")
+    return MediaError(f"broken {kind}", f"{share}: {message}; {COPY}, or {CONVERT[kind]}")
 
 
 def alpha_decoder(stream: Any) -> "Callable[[Packet], Sequence[Any]] | None":
-    """What decodes the transparency of a VP8 or VP9 stream: FFmpeg's own decoders lose it. None where it has none."""
+    """Return a decoder that keeps the transparency of VP8 or VP9, which FFmpeg's own lose; None if not needed."""
     import av
     from av.codec.codec import UnknownCodecError
 
@@ -175,24 +174,24 @@ def alpha_decoder(stream: Any) -> "Callable[[Packet], Sequence[Any]] | None":
 
 
 def origin_of(container: "InputContainer") -> float:
-    """The time stamp, in seconds, of the start of the file."""
+    """Return the time stamp, in seconds, of the start of the file."""
     if _name(container) in _BROADCAST and container.start_time is not None:
         return container.start_time / 1e6
     return 0.0
 
 
 def declares_length(container: "InputContainer") -> bool:
-    """Whether the header says how long the file is, so that less than that is a damaged file."""
+    """Return whether the header has the length of the file, so that a truncated file is detected."""
     return _name(container) in _LENGTH_IN_HEADER
 
 
 def counts_packets(container: "InputContainer") -> bool:
-    """Whether time stamps are numbers of packets, as of an AVI: those of packets that differ in length are wrong."""
+    """Return whether time stamps are numbers of packets, as in AVI, and wrong for packets of varying length."""
     return _name(container) == "avi"
 
 
 def declared_end(container: "InputContainer", stream: Any) -> float | None:
-    """Where the header says that a stream ends, as a time stamp in seconds; None where it does not say."""
+    """Return the end of a stream by the header, as a time stamp in seconds; None where the header has none."""
     if not declares_length(container) or counts_packets(container):
         return None
     if stream.duration:
@@ -201,7 +200,7 @@ def declared_end(container: "InputContainer", stream: Any) -> float | None:
 
 
 def container_end(container: "InputContainer") -> float | None:
-    """Where the longest stream ends, as a time stamp in seconds, by the header or by an estimate."""
+    """Return where the longest stream ends, as a time stamp in seconds, by the header or by an estimate."""
     if not container.duration or container.duration < 0:
         return None
     # Matroska counts its duration from zero, the others from the first time stamp.
@@ -210,17 +209,17 @@ def container_end(container: "InputContainer") -> float | None:
 
 
 def check_whole(end: float, expected: float | None, kind: str) -> None:
-    """Raises "partial audio" or "partial video" where more than a twentieth and half a second is missing."""
+    """Raise MediaError "partial audio" or "partial video" where more than a twentieth and half a second is missing."""
     if expected is not None and end < expected - max(0.5, expected / 20):
-        said = f"it ends at {end:.2f} s, its header says {expected:.2f} s"
-        raise MediaError(f"partial {kind}", f"{said}; {COPY}, or keep what is left: {CONVERT[kind]}")
+        problem = f"it ends at {end:.2f} s, by its header at {expected:.2f} s"
+        raise MediaError(f"partial {kind}", f"{problem}; {COPY}, or keep what is left: {CONVERT[kind]}")
 
 
 def check_length(seconds: float, kind: str, limit: float) -> None:
-    """Raises "too long"."""
+    """Raise MediaError "too long" above the limit."""
     if seconds > limit:
-        said = f"{kind} of {seconds:,.0f} s; the limit max_seconds is {limit:,.0f}"
-        raise MediaError("too long", f"{said}: raise it, or cut the file")
+        problem = f"{kind} of {seconds:,.0f} s; the limit max_seconds is {limit:,.0f}"
+        raise MediaError("too long", f"{problem}: raise it, or cut the file")
 
 
 def _name(container: "InputContainer") -> str:
@@ -231,8 +230,8 @@ def _named(container: "InputContainer") -> str:
     return f"a file of {container.format.long_name}"
 
 
-def _said(error: Exception) -> str:
-    """What went wrong, without numbers that nobody knows."""
+def _message(error: Exception) -> str:
+    """Return the error's message without its number."""
     from av.error import FFmpegError
 
     if isinstance(error, FFmpegError) and error.strerror:

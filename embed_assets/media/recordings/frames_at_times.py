@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 def frames_at(
     data: bytes, ticks: Sequence[int], extent: Extent, *, side: int | None, limits: Limits, alpha: bool = False
 ) -> dict[int, tuple[float, np.ndarray]]:
-    """For each time stamp, ascending, the second at which the frame shown then begins, and the frame.
+    """Return by time stamp, ascending, the second at which the frame shown then begins, and the frame.
 
     Frames are uint8, (height, width, 3); two time stamps that fall on one frame share its array.
     """
-    taken: dict[int, tuple[float, np.ndarray]] = {}
+    shown_at: dict[int, tuple[float, np.ndarray]] = {}
     shrink = _Shrink(side, limits, alpha=alpha)
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
         frame: VideoFrame | None = None
         shown = 0.0, np.empty(0)
         frames = frames_of(container, stream, decode=alpha_decoder(stream) if alpha else None)
-        for tick, found in _on_screen(extent.stamped(frames), ticks, extent):
-            if found is not frame:
-                frame, shown = found, (extent.seconds(found.pts or 0), shrink(found))
-            taken[tick] = shown
-    return taken
+        for tick, current in _on_screen(extent.stamped(frames), ticks, extent):
+            if current is not frame:
+                frame, shown = current, (extent.seconds(current.pts or 0), shrink(current))
+            shown_at[tick] = shown
+    return shown_at
 
 
 def _on_screen(
     frames: Iterator["VideoFrame"], order: Sequence[int], extent: Extent
 ) -> Iterator[tuple[int, "VideoFrame"]]:
-    """Each time with the frame shown then: the last one that begins before it or at it, else the first one."""
+    """Yield each time with the frame shown then: the last one that begins at or before the time, else the first."""
     previous: VideoFrame | None = None
     count = corrupt = at = 0
     for frame in frames:
@@ -53,8 +53,8 @@ def _on_screen(
         if at == len(order):
             break
     if previous is None or corrupt * 4 > count:
-        said = f"{corrupt:,} of {count:,} frames are damaged or have no time stamp"
-        raise MediaError("broken video", f"{said}; {COPY}, or {CONVERT['video']}")
+        problem = f"{corrupt:,} of {count:,} frames are damaged or have no time stamp"
+        raise MediaError("broken video", f"{problem}; {COPY}, or {CONVERT['video']}")
     if at < len(order):  # all packets may be there, and frames stop decoding half way
         base = extent.time_base
         check_whole(float((previous.pts or 0) * base), float(extent.begun * base), "video")
@@ -63,10 +63,10 @@ def _on_screen(
 
 
 class _Shrink:
-    """A frame as an upright RGB array, small at once: at full size, frames held are most of the memory.
+    """A converter of frames to upright RGB arrays, at once in their final size, to save memory.
 
-    One converter for all frames, since making one costs more than using it. All come out as large as
-    the first one, also where a stream changes its size on the way.
+    One converter serves all frames: creating one costs more than using it. All frames get the size of the first one,
+    also where a stream changes its size.
     """
 
     def __init__(self, side: int | None, limits: Limits, *, alpha: bool) -> None:
@@ -86,13 +86,13 @@ class _Shrink:
         check_size(frame.width, frame.height, self._limits)
         if self._size is None:
             self._size = _fitted(frame.width, frame.height, self._side)
-            self._turns = round(frame.rotation / 90) % 4  # what cameras write; other angles go to the nearest
+            self._turns = round(frame.rotation / 90) % 4  # cameras write quarters; other angles are rounded
         width, height = self._size
         self._bytes += width * height * 3
         if self._bytes > self._limits.decode_megabytes * 2**20 // 2:
-            said = f"they take {self._bytes:,} bytes, over half of decode_megabytes"
+            problem = f"they take {self._bytes:,} bytes, over half of decode_megabytes"
             raise MediaError(
-                "too many frames", f"{said} ({self._limits.decode_megabytes:,}): raise it, or cut the file"
+                "too many frames", f"{problem} ({self._limits.decode_megabytes:,}): raise it, or cut the file"
             )
         clear = self._alpha and frame.format.name.startswith("yuva")
         small = self._reformatter.reformat(
@@ -109,7 +109,7 @@ class _Shrink:
 
 
 def _on_background(picture: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
-    """uint8 (height, width, 4) to (height, width, 3)."""
+    """Blend uint8 (height, width, 4) to (height, width, 3)."""
     colours, alpha = picture[..., :3].astype(np.uint16), picture[..., 3:].astype(np.uint16)
     return ((colours * alpha + np.array(background, np.uint16) * (255 - alpha) + 127) // 255).astype(np.uint8)
 

@@ -11,14 +11,14 @@ from embed_assets.media.recordings.container import CONVERT
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-_PLANES = 7  # PyAV reads on behind the eighth plane of a frame, and the process dies of it
-_RESAMPLED = 64  # channels that FFmpeg's resampler takes
+_PLANES = 7  # PyAV reads beyond the eighth plane of a frame, which crashes the process
+_RESAMPLED = 64  # channels at most, of FFmpeg's resampler
 _MIXED = "mix them, for instance by ffmpeg -i IN -ac 2 OUT.flac"
-_AT_ONCE = 4_000_000  # numbers that the resampler makes of one call: a second of a wav of 1 Hz becomes 16,000
+_AT_ONCE = 4_000_000  # samples from one call of the resampler: a second of a wav of 1 Hz becomes 16,000
 
 
 class Mono:
-    """Blocks of float32, (n,). FFmpeg's own way to mono makes stereo 1.41 times as loud."""
+    """A mixer to mono blocks of float32, (n,). FFmpeg's own makes stereo 1.41 times as loud."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -26,7 +26,7 @@ class Mono:
         self._source: object = None
 
     def blocks(self, frame: "AudioFrame") -> Iterator[np.ndarray]:
-        """What a frame gives, with what the resampler held back of those before it."""
+        """Yield the samples of a frame, after those that the resampler has buffered."""
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if source != self._source:
             yield from self.rest()
@@ -35,7 +35,7 @@ class Mono:
             yield from _means(self._resampler.resample(piece))
 
     def rest(self) -> Iterator[np.ndarray]:
-        """What the resampler holds back at the end, or before a gap."""
+        """Yield the samples that the resampler has buffered, at the end or before a gap."""
         if self._resampler is not None:
             last, self._resampler, self._source = self._resampler, None, None
             yield from _means(last.resample(None))
@@ -60,7 +60,7 @@ def _means(frames: "list[AudioFrame]") -> Iterator[np.ndarray]:
 
 
 def _channels(frame: "AudioFrame") -> np.ndarray:
-    """(channels, n)."""
+    """Return the samples, (channels, n)."""
     count = frame.layout.nb_channels
     if not frame.format.is_planar:
         return frame.to_ndarray().reshape(-1, count).T
@@ -70,7 +70,7 @@ def _channels(frame: "AudioFrame") -> np.ndarray:
 
 
 def _pieces(frame: "AudioFrame", rate: int) -> "Iterator[AudioFrame]":
-    """The frame, in parts where the resampler makes too much of it at one time, mixed where it can't take it."""
+    """Yield the frame in parts that the resampler can take, mixed to mono where it has too many channels."""
     count = frame.layout.nb_channels
     most = max(1, int(_AT_ONCE * frame.sample_rate / rate / count))
     if count > _RESAMPLED:
@@ -92,13 +92,13 @@ def _cut(frame: "AudioFrame", most: int) -> "Iterator[AudioFrame]":
 def _framed(samples: np.ndarray, like: "AudioFrame", format: str, layout: str) -> "AudioFrame":
     from av import AudioFrame
 
-    made = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=format, layout=layout)
-    made.sample_rate = like.sample_rate
-    return made
+    mixed = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=format, layout=layout)
+    mixed.sample_rate = like.sample_rate
+    return mixed
 
 
 def _scaled(channels: np.ndarray) -> np.ndarray:
-    """Whole numbers to [-1, 1), as FFmpeg takes them."""
+    """Scale whole numbers to [-1, 1), as FFmpeg does."""
     if channels.dtype.kind == "f":
         return channels
     bits = channels.dtype.itemsize * 8 - 1

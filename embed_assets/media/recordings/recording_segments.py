@@ -16,15 +16,15 @@ from embed_assets.media.sampling import Sampling
 def sound_segments(
     data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
 ) -> Iterator[Segment]:
-    """The windows of a sound or of a video's sound track that are not silent, each as soon as it is decoded.
+    """Yield the windows of a sound or of a video's sound track that are not silent, each as soon as it is decoded.
 
-    Raises MediaError "no sound", "silent", or a reason of sound_tape, also behind some windows.
+    Raises MediaError "no sound", "silent", or a reason of sound_tape, also after some windows.
     """
     if sampling.sample_rate is None:
-        raise MediaError("unsupported kind", "no sample_rate, so that this encoder takes no sound")
+        raise MediaError("unsupported kind", "no sample_rate: this encoder takes no sound")
     tape = sound_tape(data, rate=sampling.sample_rate, limits=limits)
     if not tape.reaches(1):
-        raise MediaError("no sound", "there is no sound track in it, and this encoder takes sounds alone")
+        raise MediaError("no sound", "it has no sound track, and this encoder takes sounds alone")
     windows = sound_windows(
         tape,
         rate=sampling.sample_rate,
@@ -32,21 +32,21 @@ def sound_segments(
         hop_seconds=sampling.hop_seconds,
         minimum=(sampling.window_seconds or 0) / 2,
     )
-    make, found = _maker("window", caption, media_hash, sampling), 0
+    make, count = _maker("window", caption, media_hash, sampling), 0
     for start, end, part in windows:
         if not silent(part):
-            found += 1
+            count += 1
             yield make(start, end, part)
-    if not found:
+    if not count:
         raise MediaError("silent", f"{tape.end / sampling.sample_rate:.1f} s, of which no half second reaches -60 dB")
 
 
 def clip_segments(
     data: bytes, *, caption: str | None, media_hash: str, sampling: Sampling, limits: Limits
 ) -> Iterator[Segment]:
-    """The clips of a video, silent or not. Raises MediaError with a reason of decode_clips, also behind some."""
+    """Yield the clips of a video, silent or not. Raises MediaError with a reason of decode_clips, also after some."""
     if sampling.frames is None:
-        raise MediaError("unsupported kind", "no number of frames, so that this encoder takes no video")
+        raise MediaError("unsupported kind", "no number of frames: this encoder takes no video")
     clips = decode_clips(
         data,
         frames=sampling.frames,
@@ -75,7 +75,7 @@ def _maker(kind: str, caption: str | None, media_hash: str, sampling: Sampling) 
 
     def make(start: float, end: float, payload: object) -> Segment:
         first, last = round(start * 1000), round(end * 1000)
-        said = json.dumps([media_hash, kind, first, last, identity], sort_keys=True)
-        return Segment(kind=kind, start=first, end=last, text=caption, content_hash=text_hash(said), payload=payload)
+        digest = text_hash(json.dumps([media_hash, kind, first, last, identity], sort_keys=True))
+        return Segment(kind=kind, start=first, end=last, text=caption, content_hash=digest, payload=payload)
 
     return make

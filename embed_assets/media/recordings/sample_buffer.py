@@ -1,48 +1,48 @@
-"""Tape: samples that come block by block, of which the part that is asked for is kept and no more."""
+"""Tape: samples that are decoded block by block, with only the requested part in memory."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-_LEAST = 2**16  # samples: what is set aside at first
+_LEAST = 2**16  # samples: the first size of the buffer
 
 
 class Tape:
-    """Parts of a run of samples, asked for in the order of their starts. For one thread."""
+    """A run of samples, whose parts are requested in the order of their starts. For one thread."""
 
     def __init__(self, blocks: Iterator[np.ndarray]) -> None:
         self._blocks = blocks
         self._held = np.empty(0, np.float32)
-        self._from = self._to = 0  # samples that are held
+        self._from = self._to = 0  # samples in memory
         self._ended = False
 
     @property
     def end(self) -> int:
-        """How many samples there are, as far as they were read."""
+        """Number of samples that were read."""
         return self._to
 
     def reaches(self, sample: int) -> bool:
-        """Whether there are as many samples; reads no further than it has to."""
+        """Return whether the run has that many samples; reads no further than needed."""
         while self._to < sample and not self._ended:
             self._append(next(self._blocks, None))
         return self._to >= sample
 
     def read_on(self) -> None:
-        """Reads all that is left, and keeps it."""
+        """Read the rest into memory."""
         while not self._ended:
             self._append(next(self._blocks, None))
 
     def run_out(self) -> None:
-        """Reads all that is left for what may be wrong with it; keeps nothing."""
+        """Read the rest for its errors, and drop it."""
         for _ in self._blocks:
             pass
         self._ended = True
 
     def between(self, first: int, last: int) -> np.ndarray:
-        """Samples from `first` to `last`, fewer where the run ends; what is before `first` is gone then."""
+        """Return the samples from `first` to `last`, fewer at the end of the run, and drop those before `first`."""
         self.reaches(last)
         first, last = max(first, self._from), min(last, self._to)
-        if self._ended:  # nothing moves any more: a view will do
+        if self._ended:  # nothing moves any more: a view is enough
             return self._held[first - self._from : max(first, last) - self._from]
         part = self._held[first - self._from : max(first, last) - self._from].copy()
         self._forget(first)
@@ -53,13 +53,13 @@ class Tape:
             self._ended = True
             return
         used = self._to - self._from
-        if used + len(block) > len(self._held):  # where it can, the system moves pages rather than copying them
+        if used + len(block) > len(self._held):  # the system moves pages where it can, rather than copying them
             self._held.resize(max(_LEAST, used + len(block), len(self._held) * 5 // 4), refcheck=False)
         self._held[used : used + len(block)] = block
         self._to += len(block)
 
     def _forget(self, before: int) -> None:
-        """Moves what is still wanted to the front, once that is less than half."""
+        """Move the samples that are still needed to the front, once they are less than half."""
         gone = min(before, self._to) - self._from
         if gone * 2 < self._to - self._from:
             return

@@ -10,10 +10,10 @@ from embed_assets.media.recordings.video_extent import Extent
 def scene_cuts(
     data: bytes, *, extent: Extent | None = None, threshold: float = 0.35, minimum: float = 0.5
 ) -> list[float]:
-    """Seconds from the start of the file at which a new shot begins, at least `minimum` apart.
+    """Return the seconds from the start of the file at which a new shot begins, at least `minimum` apart.
 
-    Hard cuts score 0.5 and more, motion within a shot up to 0.2. Fades and dissolves are not found.
-    Decodes every frame, so it costs as much again as taking frames does. Raises MediaError alone.
+    Hard cuts score 0.5 and more, motion within a shot up to 0.2. Fades and dissolves are not detected. Decodes every
+    frame, so that the cost is that of decoding the video twice. Raises MediaError alone.
     """
     from av.video.reformatter import VideoReformatter
 
@@ -42,7 +42,7 @@ def scene_cuts(
 
 
 def _histograms(grey: np.ndarray) -> np.ndarray:
-    """Shares of 16 levels in each of 9 cells: float32, (9, 16)."""
+    """Return the shares of 16 levels in each of 9 cells: float32, (9, 16)."""
     levels = (grey >> 4).astype(np.intp)
     cells = [cell for row in np.array_split(levels, 3, 0) for cell in np.array_split(row, 3, 1)]
     counts = np.stack([np.bincount(cell.ravel(), minlength=16) for cell in cells]).astype(np.float32)

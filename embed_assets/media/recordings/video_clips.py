@@ -1,4 +1,4 @@
-"""decode_clips: frames and sound of a video's clips, taken by time stamp in one pass."""
+"""decode_clips: frames and sound of a video's clips, shown_at by time stamp in one pass."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -28,13 +28,13 @@ def decode_clips(
     by_scene: bool = False,
     alpha: bool = False,
 ) -> Iterator[tuple[float, float, Clip]]:
-    """Start, end (seconds from the start of the file) and content of each clip, put together one by one.
+    """Yield start, end (seconds from the start of the file) and content of each clip, one by one.
 
     A clip has `clip_seconds`, the last one from half to one and a half times that; None makes the
     whole video one clip. With `by_scene` it ends at each cut as well. Its frames are those on screen
     at the middle of each of `frames` equal parts, upright, the shorter side at most `side` pixels.
-    With a `sound_rate` it has the sound of the same seconds, if the file has any. With `alpha`
-    clear pixels of VP8 and VP9 show the background; without it they are lost, and come out mostly black.
+    With a `sound_rate` it has the sound of the same seconds, if the file has any. With `alpha` clear pixels of VP8 and
+    VP9 show the background; without, they are mostly black.
 
     Raises MediaError alone: "no picture", "unsupported video", "broken video", "partial video",
     "too long", "too many pixels", "too many frames", "out of memory", or a reason of sound_tape.
@@ -47,20 +47,20 @@ def decode_clips(
         for span in spans(start, end, window=clip_seconds, hop=hop_seconds, minimum=(clip_seconds or 0) / 2)
     ]
     if len(parts) * frames > limits.max_frames:
-        said = f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
-        raise MediaError("too many frames", f"{said}: raise it, or have longer clips")
+        problem = f"{len(parts):,} clips of {frames}; the limit max_frames is {limits.max_frames:,}"
+        raise MediaError("too many frames", f"{problem}: raise it, or make clips longer")
     ticks = [_middles(part, frames, extent) for part in parts]
-    wanted = sorted({tick for each in ticks for tick in each})
-    taken = frames_at(data, wanted, extent, side=side, alpha=alpha, limits=limits)
+    unique_ticks = sorted({tick for each in ticks for tick in each})
+    shown_at = frames_at(data, unique_ticks, extent, side=side, alpha=alpha, limits=limits)
     tape = Tape(iter(())) if sound_rate is None else sound_tape(data, rate=sound_rate, limits=limits)
     for part, each in zip(parts, ticks, strict=True):
-        pictures, times = np.stack([taken[tick][1] for tick in each]), np.array([taken[tick][0] for tick in each])
+        pictures, times = np.stack([shown_at[tick][1] for tick in each]), np.array([shown_at[tick][0] for tick in each])
         yield *part, Clip(pictures, times, _sound_of(tape, sound_rate or 1, *part))
     tape.run_out()
 
 
 def _middles(part: tuple[float, float], frames: int, extent: Extent) -> list[int]:
-    """Middles of equal parts, in ticks: a frame that begins exactly there is then rare, and whole numbers decide."""
+    """Return the middles of equal parts, in ticks, so that comparisons are exact and rarely hit a frame's start."""
     start, end = extent.ticks(part[0]), extent.ticks(part[1])
     return [start + (2 * number + 1) * (end - start) // (2 * frames) for number in range(frames)]
 

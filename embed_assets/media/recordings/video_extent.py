@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_RATE = Fraction(25)  # frames a second of a raw stream that does not say how many
+_RATE = Fraction(25)  # frames per second of a raw stream without a rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """Seconds count from the start of the file, ticks are the stream's time stamps."""
+    """Start and end of a video. Seconds count from the start of the file, ticks are the stream's time stamps."""
 
     start: float
     end: float
@@ -39,15 +39,15 @@ class Extent:
     counted: bool = False  # a raw stream, without time stamps: ticks are numbers of frames
 
     def ticks(self, seconds: float) -> int:
-        """The time stamp of a moment."""
+        """Return the time stamp of a moment."""
         return round((Fraction(seconds) + Fraction(self.origin)) / self.time_base)
 
     def seconds(self, ticks: int) -> float:
-        """The moment of a time stamp."""
+        """Return the moment of a time stamp."""
         return float(ticks * self.time_base - Fraction(self.origin))
 
     def stamped(self, frames: "Iterator[VideoFrame]") -> "Iterator[VideoFrame]":
-        """The frames with their time stamps, in ticks."""
+        """Yield the frames with their time stamps, in ticks."""
         for number, frame in enumerate(frames):
             if self.counted:
                 frame.pts, frame.time_base = number, self.time_base
@@ -55,9 +55,9 @@ class Extent:
 
 
 def extent_of(data: bytes, limits: Limits) -> Extent:
-    """Reads all packets and decodes none: neither the header nor the last frame says when the last one ends.
+    """Read all packets, without decoding: neither the header nor the last frame has the end of the last one.
 
-    Of a stream without time stamps all frames are decoded and counted.
+    In a stream without time stamps all frames are decoded and counted.
     """
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
@@ -76,20 +76,20 @@ def extent_of(data: bytes, limits: Limits) -> Extent:
 
 
 def video_stream(container: "InputContainer", limits: Limits) -> "VideoStream":
-    """The best video stream. Raises MediaError "no picture" or "too many pixels"."""
+    """Return the best video stream. Raises MediaError "no picture" or "too many pixels"."""
     stream = picture_stream(container)
     if stream is None:
-        held = ", ".join(sorted({each.type for each in container.streams}))
-        raise MediaError("no picture", f"of {container.format.long_name}, with nothing in it but {held}")
+        kinds = ", ".join(sorted({each.type for each in container.streams}))
+        raise MediaError("no picture", f"of {container.format.long_name}, with nothing in it but {kinds}")
     check_size(stream.codec_context.width, stream.codec_context.height, limits)
     return stream
 
 
 def check_size(width: int, height: int, limits: Limits) -> None:
-    """Raises MediaError "too many pixels"."""
+    """Raise MediaError "too many pixels" above the limit."""
     if width * height > limits.max_pixels:
-        said = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
-        raise MediaError("too many pixels", f"{said}: raise it, or make the video smaller")
+        problem = f"{width} x {height}; the limit max_pixels is {limits.max_pixels:,}"
+        raise MediaError("too many pixels", f"{problem}: raise it, or make the video smaller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ class _Ends:
     first: int  # ticks
     begun: int  # where the last packet begins
     last: int
-    reached: float | None  # seconds, the longest stream's end; None where a lone packet does not tell
+    reached: float | None  # seconds, the longest stream's end; None where a single packet is not enough
 
 
 def _counted(data: bytes, limits: Limits) -> Extent:
-    """Of a raw stream, which has frames one behind the other and at best says how many of them are a second."""
+    """Return the extent of a raw stream: frames in sequence, at best with a rate."""
     with opened(data, "video") as container:
         stream = video_stream(container, limits)
-        rate = stream.guessed_rate or stream.average_rate or _RATE  # the average is 25 to FFmpeg, whatever it is
+        rate = stream.guessed_rate or stream.average_rate or _RATE  # FFmpeg's average is always 25
         count = 0
         for _ in frames_of(container, stream):
             count += 1
@@ -114,7 +114,7 @@ def _counted(data: bytes, limits: Limits) -> Extent:
 
 
 def _ends(container: "InputContainer", stream: "VideoStream", base: Fraction) -> _Ends | None:
-    """None where no packet of the stream has a time stamp."""
+    """Return the ends by the packets, None where no packet of the stream has a time stamp."""
     first: int | None = None
     begun = last = count = 0
     reached = 0.0

@@ -1,4 +1,4 @@
-"""TableValue: what an asset returned, as a table: Arrow, pandas, polars, DuckDB, rows as dictionaries."""
+"""TableValue: an asset's value as a table: Arrow, pandas, polars, DuckDB, rows as dictionaries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,23 +16,23 @@ _ACCEPTED = (
 
 
 class TableValue:
-    """A value as batches of rows. A stream is read once, so `batches` may be called once."""
+    """A value as batches of rows. `batches` may be called once: a stream can't be read again."""
 
     def __init__(self, value: Any, *, columns: Sequence[str], origin: str) -> None:
-        """`origin` says whose value it is, for messages. Raises SourceError where it is no table."""
+        """Take the value of `origin`, an asset's name for messages. Raises SourceError if it is no table."""
         self._origin = origin
         self._columns = list(columns)
         self._parts = [_reader(part, columns, origin) for part in _parts(value)]
 
     def schema(self) -> pa.Schema | None:
-        """The columns with types that can be stored; None where there is neither a row nor a column.
+        """Return the columns with types that can be stored; None without rows and columns.
 
-        Raises SourceError where a column is not there, or has types in two partitions that don't go together.
+        Raises SourceError where a column is missing, or has incompatible types in two partitions.
         """
         parts = [part for part in self._parts if part.schema.names]
         for part in parts:
-            if said := missing_column(self._columns, part.schema.names):
-                raise SourceError(f"The value of {self._origin} has {said}. Correct the columns of the source's table.")
+            if problem := missing_column(self._columns, part.schema.names):
+                raise SourceError(f"The value of {self._origin} has {problem}. Fix the columns of the source's table.")
         if not parts:
             return None
         try:
@@ -42,7 +42,7 @@ class TableValue:
             raise SourceError(f"The partitions of {self._origin} are no one table: {error}") from error
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """All rows, the columns of the schema alone, some megabytes at a time."""
+        """Yield all rows of the schema's columns, some megabytes at a time."""
         for part in self._parts:
             if not part.schema.names:
                 continue
@@ -72,22 +72,22 @@ def _reader(value: Any, columns: Sequence[str], origin: str) -> pa.RecordBatchRe
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise SourceError(f"The value of {origin} can't be taken as a table: {error}") from error
     kind = type(value)
-    found = "nothing" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
+    actual = "nothing" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
     raise SourceError(
-        f"{origin[:1].upper()}{origin[1:]} gave {found}, where a table was expected: {_ACCEPTED}. "
+        f"{origin[:1].upper()}{origin[1:]} gave {actual}, where a table was expected: {_ACCEPTED}. "
         "Return one of these, or name what the asset writes as the source's uri."
     )
 
 
 def _of_rows(rows: list[Mapping[str, Any]], columns: Sequence[str]) -> pa.Table:
-    """Rows that need not have all the same keys; what is in other columns may be nothing that Arrow knows."""
+    """Return rows that may have different keys as a table; values of other columns are dropped, of any type."""
     names = dict.fromkeys(name for row in rows for name in row)
     cells = {name: [row.get(name) if name in columns else None for row in rows] for name in names}
     return pa.table({name: pa.array(values) for name, values in cells.items()})
 
 
 def _storable(field: Any) -> Any:
-    """The field with a type that Lance keeps: categories as their values, views as what they view."""
+    """Return the field with a type that Lance stores: categories and views as their values."""
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

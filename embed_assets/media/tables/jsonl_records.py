@@ -1,4 +1,4 @@
-"""JSONL records: the objects of JSON lines, parsed only where they are of a size that memory can hold."""
+"""JSONL records: the objects of JSON lines, parsed only where they fit into memory."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -9,12 +9,12 @@ from embed_assets.media.cells.column_names import missing_column
 from embed_assets.media.cells.json_size import too_many_values
 from embed_assets.media.tables.text_lines import Lines
 
-_SHOWN = 13  # names of columns that are kept for a message
+_SHOWN = 13  # names of columns that are collected for a message
 
 
 def json_rows(lines: Lines, required: Collection[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    """The number of each line that is not empty, from 1, and its object or why there is none."""
-    names: dict[str, None] = {}  # not all: there may be others in every row
+    """Yield the number of each non-empty line, from 1, and its object or the reason why it is none."""
+    names: dict[str, None] = {}  # not all: every row may have others
     for number, line in enumerate(lines, start=1):
         fault = lines.fault()
         if not fault and not line.strip():
@@ -23,8 +23,8 @@ def json_rows(lines: Lines, required: Collection[str]) -> Iterator[tuple[int, Ma
         if not isinstance(row, str):
             _note(names, row, required)
         yield number, row
-    if names and (said := missing_column(required, list(names))):
-        raise MediaError(said)
+    if names and (problem := missing_column(required, list(names))):
+        raise MediaError(problem)
 
 
 def _note(names: dict[str, None], row: Mapping[str, Any], required: Collection[str]) -> None:
@@ -34,7 +34,7 @@ def _note(names: dict[str, None], row: Mapping[str, Any], required: Collection[s
 
 
 def _parsed(line: str) -> Mapping[str, Any] | str:
-    """A line's object, or what it is instead."""
+    """Return a line's object, or the reason why it is none."""
     if too_many_values(line):
         return "too many values"
     try:

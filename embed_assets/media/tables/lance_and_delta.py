@@ -1,4 +1,4 @@
-"""Lance datasets and Delta tables: each is one table that is read by columns."""
+"""Lance datasets and Delta tables: each one table that is read by columns."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from embed_assets.errors import MissingExtraError
 from embed_assets.media.cells.cell_sizes import rows_of
-from embed_assets.media.files.source import unopened
+from embed_assets.media.files.source import redacted_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DatasetKind = Literal["lance", "delta", "parquet"]
 
 Cells = Mapping[str, Any]  # of one row, by column
-Wanted = Callable[[Cells], bool]
+Predicate = Callable[[Cells], bool]
 
 BATCH_ROWS = 1024  # in memory at one time
 _BYTES = 32 * 2**20  # of a batch, where the format can bound it
@@ -25,7 +25,7 @@ _BLIND_ROWS = 128  # of a batch, where it can't
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Stands among the rows for a part of a dataset that can't be read."""
+    """An unreadable part of a dataset, in place of its rows."""
 
     name: str
     reason: str
@@ -37,35 +37,41 @@ class Dataset(Protocol):
     kind: DatasetKind
 
     def version(self) -> str:
-        """Equal where the rows are equal: another one may still hold the same rows."""
+        """Return a version that changes with the rows; other versions may have the same rows."""
         ...
 
     def columns(self) -> list[str]:
-        """Names of its columns."""
+        """Return the names of its columns."""
         ...
 
     def records(self, columns: Sequence[str], *, caps: Mapping[str, int], rows: int) -> "Iterator[Cells | Unread]":
-        """All rows of some columns, about `rows` of them read at a time; cells of more bytes than the caps untold."""
+        """Yield all rows of some columns, read about `rows` at a time; cells above their caps are `UnreadableCell`."""
         ...
 
-    def picked(
-        self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
+    def scan_where(
+        self,
+        filter_columns: Sequence[str],
+        columns: Sequence[str],
+        predicate: Predicate,
+        *,
+        caps: Mapping[str, int],
+        rows: int,
     ) -> "Iterator[Cells | Unread]":
-        """Of the rows that are wanted some columns, in order; `wanted` is asked of each row once, by `told` alone."""
+        """Yield some columns of the selected rows, in order; each row's `filter_columns` go to `predicate` once."""
         ...
 
 
 class _ByBatches(ABC):
-    """A table that is read in batches of Arrow."""
+    """A table that is read in Arrow batches."""
 
     def records(self, columns: Sequence[str], *, caps: Mapping[str, int], rows: int) -> Iterator[Cells]:
-        """All rows of some columns; blobs as bytes."""
+        """Yield all rows of some columns; blobs as bytes."""
         for batch in self._batches(columns, rows):
             yield from rows_of(batch, caps)
 
     @abstractmethod
     def _batches(self, columns: Sequence[str], rows: int) -> "Iterator[pa.RecordBatch]":
-        """All rows of some columns, so many at a time at the most."""
+        """Yield all rows of some columns, at most `rows` at a time."""
 
 
 class LanceTable(_ByBatches):
@@ -79,7 +85,7 @@ class LanceTable(_ByBatches):
         self._dataset: Any = lance.dataset(uri, storage_options=dict(options or {}) or None)
 
     def version(self) -> str:
-        """By the files that hold the rows: an index that is built makes a Lance version, and no other rows."""
+        """Return a hash of the data files: a new index makes a Lance version with the same rows."""
         digest = hashlib.sha256(str(self._dataset.schema).encode())
         for fragment in self._dataset.get_fragments():
             files = [each.path for each in fragment.data_files()]
@@ -87,15 +93,21 @@ class LanceTable(_ByBatches):
         return digest.hexdigest()[:16]
 
     def columns(self) -> list[str]:
-        """Names of its columns."""
+        """Return the names of its columns."""
         return self._dataset.schema.names
 
-    def picked(
-        self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
+    def scan_where(
+        self,
+        filter_columns: Sequence[str],
+        columns: Sequence[str],
+        predicate: Predicate,
+        *,
+        caps: Mapping[str, int],
+        rows: int,
     ) -> Iterator[Cells]:
-        """By a scan of few columns; then the wanted rows alone are taken."""
-        asked = self.records(told, caps=caps, rows=BATCH_ROWS)
-        places = [place for place, record in enumerate(asked) if wanted(record)]
+        """Scan the filter columns, then take the selected rows."""
+        filtered = self.records(filter_columns, caps=caps, rows=BATCH_ROWS)
+        places = [place for place, record in enumerate(filtered) if predicate(record)]
         for start in range(0, len(places), rows):
             for batch in self._dataset.take(places[start : start + rows], columns=list(columns)).to_batches():
                 yield from rows_of(batch, caps)
@@ -107,7 +119,7 @@ class LanceTable(_ByBatches):
         ).to_batches()
 
     def value_at(self, place: int, column: str) -> Any:
-        """One cell, without a scan."""
+        """Return one cell, without a scan."""
         return self._dataset.take([place], columns=[column])[column][0].as_py()
 
 
@@ -120,24 +132,30 @@ class DeltaTable(_ByBatches):
         try:
             import deltalake  # 0.2 s
         except ImportError as error:
-            raise MissingExtraError(f"The Delta table {unopened(uri).uri!r}", "delta") from error
+            raise MissingExtraError(f"The Delta table {redacted_source(uri).uri!r}", "delta") from error
         self._table = deltalake.DeltaTable(uri, storage_options=dict(options or {}) or None)
 
     def version(self) -> str:
-        """Delta's own, and the table's id: one that is made anew counts from 0 again."""
+        """Return Delta's version and the table's id: a table that is created again counts from 0."""
         return f"{self._table.metadata().id} {self._table.version()}"
 
     def columns(self) -> list[str]:
-        """Names of its columns."""
+        """Return the names of its columns."""
         return [field.name for field in self._table.schema().fields]
 
-    def picked(
-        self, told: Sequence[str], columns: Sequence[str], wanted: Wanted, *, caps: Mapping[str, int], rows: int
+    def scan_where(
+        self,
+        filter_columns: Sequence[str],
+        columns: Sequence[str],
+        predicate: Predicate,
+        *,
+        caps: Mapping[str, int],
+        rows: int,
     ) -> Iterator[Cells]:
-        """By a scan of all the columns; what is not wanted never becomes an object of Python."""
+        """Scan all columns; other rows never become Python objects."""
         for batch in self._batches(columns, rows):
-            asked = rows_of(batch.select(list(told)), caps)
-            yield from rows_of(batch, caps, places=[place for place, record in enumerate(asked) if wanted(record)])
+            filtered = rows_of(batch.select(list(filter_columns)), caps)
+            yield from rows_of(batch, caps, places=[n for n, record in enumerate(filtered) if predicate(record)])
 
     def _batches(self, columns: Sequence[str], rows: int) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -148,5 +166,5 @@ class DeltaTable(_ByBatches):
             "datafusion.execution.target_partitions": "1",
         }
         names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
-        found = QueryBuilder(bounds).register("rows", self._table).execute(f"SELECT {names} FROM rows")
-        yield from pa.RecordBatchReader.from_stream(found)
+        result = QueryBuilder(bounds).register("rows", self._table).execute(f"SELECT {names} FROM rows")
+        yield from pa.RecordBatchReader.from_stream(result)

@@ -1,4 +1,4 @@
-"""open_dataset: the rows of a table that is read by columns, as records; opened on first use."""
+"""open_dataset: a table that is read by columns, opened on first use."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -8,7 +8,7 @@ from typing import Any
 from embed_assets.errors import EmbedAssetsError, MediaError, SourceError
 from embed_assets.media.cells.cell_values import media_bytes
 from embed_assets.media.cells.column_names import missing_column, twice
-from embed_assets.media.files.source import Source, is_local, unopened
+from embed_assets.media.files.source import Source, is_local, redacted_source
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.lance_and_delta import (
     BATCH_ROWS,
@@ -17,12 +17,12 @@ from embed_assets.media.tables.lance_and_delta import (
     DatasetKind,
     DeltaTable,
     LanceTable,
+    Predicate,
     Unread,
-    Wanted,
 )
 from embed_assets.media.tables.parquet_folder import ParquetFolder
 
-_WAYS_OUT = {
+_HINTS = {
     "lance": "Check the uri: a Lance dataset is a folder with _versions in it.",
     "delta": "Check the uri: a Delta table is a folder with _delta_log in it.",
     "parquet": "Check the uri and the files below it.",
@@ -30,7 +30,7 @@ _WAYS_OUT = {
 
 
 class Rows:
-    """A dataset's rows as records, opened on first use; whatever goes wrong is a SourceError that names it."""
+    """A dataset's rows as records, opened on first use; every error becomes a SourceError that names the dataset."""
 
     def __init__(self, opened: Callable[[], Dataset], *, kind: DatasetKind, shown: str, about: Source) -> None:
         self._opened = opened
@@ -46,10 +46,10 @@ class Rows:
             raise
         except Exception as error:
             failure = self._about.error(f"Can't open {self._shown} as {self.kind}", error)
-            raise SourceError(f"{failure} {_WAYS_OUT[self.kind]}") from failure.__cause__
+            raise SourceError(f"{failure} {_HINTS[self.kind]}") from failure.__cause__
 
     def version(self) -> str:
-        """Equal where the rows are equal."""
+        """Return a version that changes with the rows."""
         dataset = self._dataset
         try:
             return dataset.version()
@@ -57,32 +57,34 @@ class Rows:
             raise self._failure(error) from error.__cause__
 
     def require(self, columns: Sequence[str]) -> None:
-        """Raise SourceError where a column is not there."""
+        """Raise SourceError where a column is missing."""
         names = self._names()
-        said = missing_column(columns, names) or twice(columns, names)
-        if said:
-            raise SourceError(f"{self._shown}: {said}. Correct the columns of the source's table.")
+        problem = missing_column(columns, names) or twice(columns, names)
+        if problem:
+            raise SourceError(f"{self._shown}: {problem}. Fix the columns of the source's table.")
 
     def records(
         self, columns: Sequence[str], *, caps: Mapping[str, int] | None = None, rows: int = BATCH_ROWS
     ) -> Iterator[tuple[int, Cells | Unread]]:
-        """All rows in order, each with its number from 1; a cell of more bytes than its cap is `Untold`."""
+        """Yield all rows in order, each with its number from 1; a cell above its cap is `UnreadableCell`."""
         return self._guarded(lambda dataset: dataset.records(columns, caps=caps or {}, rows=rows))
 
-    def picked(
+    def scan_where(
         self,
-        told: Sequence[str],
+        filter_columns: Sequence[str],
         columns: Sequence[str],
-        wanted: Wanted,
+        predicate: Predicate,
         *,
         caps: Mapping[str, int] | None = None,
         rows: int = BATCH_ROWS,
     ) -> Iterator[tuple[int, Cells | Unread]]:
-        """The rows that are wanted, by the columns `told`, which `wanted` is asked with; numbered from 1."""
-        return self._guarded(lambda dataset: dataset.picked(told, columns, wanted, caps=caps or {}, rows=rows))
+        """Yield the rows for which `predicate` holds, given their `filter_columns`; numbered from 1."""
+        return self._guarded(
+            lambda dataset: dataset.scan_where(filter_columns, columns, predicate, caps=caps or {}, rows=rows)
+        )
 
     def value_at(self, place: int, column: str) -> bytes | None:
-        """The bytes of one row, by its place from 0; of a Lance dataset alone."""
+        """Return the bytes of one row of a Lance dataset, by its place from 0."""
         dataset = self._dataset
         assert isinstance(dataset, LanceTable)
         try:
@@ -103,7 +105,7 @@ class Rows:
         try:
             return self._dataset.columns()
         except MediaError as error:
-            raise SourceError(f"Can't read {self._shown}: {error}. {_WAYS_OUT[self.kind]}") from error
+            raise SourceError(f"Can't read {self._shown}: {error}. {_HINTS[self.kind]}") from error
 
     def _failure(self, error: Exception) -> SourceError:
         return self._about.error(f"Can't read {self._shown}", error)
@@ -121,10 +123,10 @@ def open_dataset(
     store_options: Mapping[str, str] | None = None,
     limits: Limits | None = None,
 ) -> Rows:
-    """The table at a uri, at the version that is its latest when it is first used.
+    """Return the table at a uri, at its latest version on first use.
 
-    `store_options` are the storage options in Lance's words. Reading raises SourceError where there is no such
-    table, MissingExtraError where the package for it is not installed.
+    `store_options` are the storage options with Lance's names. Reading raises SourceError where there is no such
+    table, MissingExtraError where its package is not installed.
     """
     place = str(Path(uri.removeprefix("file://")).expanduser().absolute()) if is_local(uri) else uri
 
@@ -136,4 +138,4 @@ def open_dataset(
         chosen = {"pattern": pattern, "exclude": exclude, "follow_links": follow_links}
         return ParquetFolder(uri, storage_options=storage_options, limits=limits or Limits(), **chosen)
 
-    return Rows(opened, kind=kind, shown=shown, about=unopened(uri, storage_options))
+    return Rows(opened, kind=kind, shown=shown, about=redacted_source(uri, storage_options))

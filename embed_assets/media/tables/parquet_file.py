@@ -1,4 +1,4 @@
-"""Parquet: the rows of a file, read in a process of their own, so that no file's pages take this one's memory."""
+"""Parquet: the rows of a file, read in a worker process, so that no file's pages take memory of this one."""
 
 import bisect
 import uuid
@@ -16,25 +16,25 @@ from embed_assets.media.tables.parquet_worker import Answer, answer, names
 
 _SECONDS = 60.0  # for one answer
 _MEGABYTES = 1024  # that Arrow takes at least
-_CELL = 224 * 2**20  # bytes of the largest, which an answer still holds
-_WINDOW = 65_536  # rows whose places one question names
-_KEPT = 2  # processes that wait for the next file
+_CELL = 224 * 2**20  # bytes of the largest cell that fits into an answer
+_WINDOW = 65_536  # rows whose places are in one request
+_IDLE = 2  # processes that wait for the next file
 
-# What a file may hold beyond its size. Dictionaries and runs make a gigabyte of 300 bytes, which nobody wrote.
+# Limits of expansion: dictionaries and runs turn 300 bytes into a gigabyte, which no honest file does.
 _BYTES, _BYTES_A_BYTE = 128 * 2**20, 200
 _ROWS, _ROWS_A_BYTE = 100_000, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetFile:
-    """One file. Reading raises MediaError for whatever is wrong with it, SourceError where nothing can be read."""
+    """One file. Reading raises MediaError for its own faults, SourceError where no file can be read."""
 
     source: Source
     key: str
     limits: Limits
 
     def names(self) -> list[str]:
-        """Names of its columns."""
+        """Return the names of its columns."""
         with _lent(self.limits) as decoders:
             return decoders.run(names, b"", seconds=_SECONDS, source=self._place(), key=self.key)
 
@@ -47,30 +47,30 @@ class ParquetFile:
         required: Collection[str] = (),
         only: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Place from 0 and cells of each row, or of those at the places `only`, which are in order.
+        """Yield place (from 0) and cells of each row, or of those at the places `only`, which are in order.
 
-        A column that is neither there nor `required` has no cells. A cell of more bytes than its cap is `Untold`.
+        A column that is missing and not `required` has no cells. A cell above its cap is `UnreadableCell`.
         """
         bounds = {name: min(cap, _CELL) for name, cap in caps.items()}
         options: dict[str, Any] = {"source": self._place(), "key": self.key, "read": uuid.uuid4().hex}
         options |= {"columns": list(columns), "required": list(required), "caps": bounds, "rows": rows}
         options["until"] = only[-1] + 1 if only else None
-        held = _Held()
+        volume = _Volume()
         at: int | None = 0
         with _lent(self.limits) as decoders:
-            while (asked := _window(at, only)) is not None:
-                found = decoders.run(answer, b"", seconds=_SECONDS, at=asked[0], only=asked[1], **options)
-                with _rested(decoders):
-                    held.add(found)
-                    yield from _records(found)
-                at = found.next
+            while (window := _window(at, only)) is not None:
+                part = decoders.run(answer, b"", seconds=_SECONDS, at=window[0], only=window[1], **options)
+                with _stop_if_abandoned(decoders):
+                    volume.add(part)
+                    yield from _records(part)
+                at = part.next
 
     def _place(self) -> Source:
-        return replace(self.source, cache=None)  # it has a lock, and keeps whole files
+        return replace(self.source, cache=None)  # it has a lock, and caches whole files
 
 
 def _window(at: int | None, only: Sequence[int] | None) -> tuple[int, list[int] | None] | None:
-    """Where to read on and which of the next rows; None at the end."""
+    """Return the next place to read from and the selected rows from there; None at the end."""
     if at is None or only is None:
         return None if at is None else (at, None)
     first = bisect.bisect_left(only, at)
@@ -80,33 +80,33 @@ def _window(at: int | None, only: Sequence[int] | None) -> tuple[int, list[int] 
     return only[first], list(only[first:last])
 
 
-def _records(found: Answer) -> Iterator[tuple[int, dict[str, Any]]]:
-    if not found.cells:
-        yield from ((place, {}) for place in found.places)
+def _records(part: Answer) -> Iterator[tuple[int, dict[str, Any]]]:
+    if not part.cells:
+        yield from ((place, {}) for place in part.places)
         return
-    for place, cells in zip(found.places, zip(*found.cells.values(), strict=True), strict=True):
-        yield place, dict(zip(found.cells, cells, strict=True))
+    for place, cells in zip(part.places, zip(*part.cells.values(), strict=True), strict=True):
+        yield place, dict(zip(part.cells, cells, strict=True))
 
 
-class _Held:
-    """What was told of a file so far."""
+class _Volume:
+    """The rows and bytes that a file has given so far."""
 
     def __init__(self) -> None:
         self._bytes = 0
         self._rows = 0
 
-    def add(self, found: Answer) -> None:
-        """Raises MediaError where it is far more than a file of the size holds."""
-        self._bytes += found.bytes
-        self._rows += len(found.places)
-        if self._bytes > _BYTES + _BYTES_A_BYTE * found.size or self._rows > _ROWS + _ROWS_A_BYTE * found.size:
-            told = f"{self._rows:,} rows and {self._bytes:,} bytes so far, in a file of {found.size:,} bytes"
-            raise MediaError("expands too much", told)
+    def add(self, part: Answer) -> None:
+        """Count an answer. Raises MediaError where the total is far above the file's size."""
+        self._bytes += part.bytes
+        self._rows += len(part.places)
+        if self._bytes > _BYTES + _BYTES_A_BYTE * part.size or self._rows > _ROWS + _ROWS_A_BYTE * part.size:
+            volume = f"{self._rows:,} rows and {self._bytes:,} bytes so far, in a file of {part.size:,} bytes"
+            raise MediaError("expands too much", volume)
 
 
 @contextmanager
-def _rested(decoders: Decoders) -> Iterator[None]:
-    """A reading that is left before its end keeps no file open: its process ends."""
+def _stop_if_abandoned(decoders: Decoders) -> Iterator[None]:
+    """Stop the worker where reading is abandoned, so that it keeps no file open."""
     try:
         yield
     except BaseException:
@@ -119,7 +119,7 @@ _idle: dict[int, deque[Decoders]] = {}
 
 @contextmanager
 def _lent(limits: Limits) -> Iterator[Decoders]:
-    """One process for one reading: it goes on where it was only in the process that has the file open."""
+    """Lend one worker for all answers of one reading: it has the file open."""
     megabytes = max(_MEGABYTES, limits.decode_megabytes)
     waiting = _idle.setdefault(megabytes, deque())
     try:
@@ -129,4 +129,4 @@ def _lent(limits: Limits) -> Iterator[Decoders]:
     try:
         yield decoders
     finally:
-        waiting.append(decoders) if len(waiting) < _KEPT else decoders.close()
+        waiting.append(decoders) if len(waiting) < _IDLE else decoders.close()

@@ -1,4 +1,4 @@
-"""Parquet worker: what a process of its own reads of a Parquet file, one bounded answer after another."""
+"""Parquet worker: reads a Parquet file in a process of its own, one bounded answer after another."""
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ from embed_assets.media.cells.column_names import missing_column, twice
 from embed_assets.media.files.source import Source
 
 _ANSWER = 8 * 2**20  # bytes of cells
-_BATCH = 32 * 2**20  # bytes of a batch, by what the file says of itself
+_BATCH = 32 * 2**20  # bytes of a batch, by the file's metadata
 _ANY = 2**27  # bytes of a cell that has no cap
 _SPARING = 16  # rows of a batch where memory is scarce
 _COUNTED = 65_536  # rows of an answer that has no cells
-_NAME, _NAMES = 200, 50_000  # characters of a column's name that are told, and columns
+_NAME, _NAMES = 200, 50_000  # characters of a column's name, and columns, in an answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """Some rows: their places from 0, their cells by column, and where to read on, None at the end."""
+    """Some rows: their places from 0, their cells by column, and the next place to read, None at the end."""
 
     places: list[int]
     cells: dict[str, list[Any]]
     next: int | None
-    bytes: int  # that the cells take, but for what each value takes whatever it is
+    bytes: int  # of all cells, without OBJECT for each
     size: int  # of the file
 
 
 def names(_: bytes, *, source: Source, key: str) -> list[str]:
-    """Names of a file's columns."""
+    """Return the names of a file's columns."""
     with _explained(), ExitStack() as stack:
         return [name[:_NAME] for name in _opened(source, key, stack, ())[0].schema_arrow.names[:_NAMES]]
 
@@ -39,38 +39,38 @@ def names(_: bytes, *, source: Source, key: str) -> list[str]:
 def answer(
     _: bytes, *, read: str, at: int, only: Sequence[int] | None, until: int | None = None, **options: Any
 ) -> Answer:
-    """The rows from `at` on, or those of them at the places `only`.
+    """Return the rows from `at` on, or those of them at the places `only`.
 
-    `read` names a reading that goes on. It ends at the row `until`, or with the file, which then is closed.
+    `read` identifies the reading, which stays open until the row `until`, or the end of the file.
     """
     with _explained():
-        reader = _kept.pop(read, None)
+        reader = _open_readers.pop(read, None)
         if reader is None or reader.at > at:
-            _let_go()
+            _close_all()
             reader = _Reader(**options)
         try:
-            found = reader.answer(at, only)
+            part = reader.answer(at, only)
         except MemoryError:
             reader.close()
             reader = _Reader(**options, sparing=True)
-            found = reader.answer(at, only)
-    if found.next is None or (until is not None and found.next >= until):
+            part = reader.answer(at, only)
+    if part.next is None or (until is not None and part.next >= until):
         reader.close()
     else:
-        _kept[read] = reader
-    return found
+        _open_readers[read] = reader
+    return part
 
 
-_kept: "dict[str, _Reader]" = {}  # the one that goes on
+_open_readers: "dict[str, _Reader]" = {}  # at most one
 
 
-def _let_go() -> None:
-    while _kept:
-        _kept.popitem()[1].close()
+def _close_all() -> None:
+    while _open_readers:
+        _open_readers.popitem()[1].close()
 
 
 class _Reader:
-    """One file, open, and the batch that is being told."""
+    """An open file, and its current batch."""
 
     def __init__(
         self,
@@ -83,16 +83,16 @@ class _Reader:
         rows: int,
         sparing: bool = False,
     ) -> None:
-        """Sparing with memory, at the price of time: categories stay such, and few rows are read at a time."""
+        """Open the file; `sparing` saves memory at the price of time: categories stay categories, batches small."""
         self._stack = ExitStack()
         with self._guarded():
             self._file, self._size = _opened(source, key, self._stack, columns if sparing else ())
-            there = self._file.schema_arrow.names
-            self._columns = [name for name in columns if name in there]
-            said = missing_column(required or ([] if self._columns else columns), there)
-            if said := said or twice(columns, there):
-                raise MediaError(said)
-        self._asked = bool(columns)
+            names = self._file.schema_arrow.names
+            self._columns = [name for name in columns if name in names]
+            problem = missing_column(required or ([] if self._columns else columns), names)
+            if problem := problem or twice(columns, names):
+                raise MediaError(problem)
+        self._has_columns = bool(columns)
         self._caps = caps
         self._rows = min(rows, _SPARING) if sparing else rows
         groups = (self._file.metadata.row_group(place) for place in range(self._file.metadata.num_row_groups))
@@ -105,36 +105,36 @@ class _Reader:
         self._jump(0)
 
     def answer(self, at: int, only: Sequence[int] | None) -> Answer:
-        """As many rows from `at` on as an answer holds."""
+        """Return as many rows from `at` on as an answer holds."""
         with self._guarded():
-            if not self._asked:
+            if not self._has_columns:
                 return self._counted(at, only)
-            if not self._found(at):
+            if not self._load_batch(at):
                 return Answer(places=[], cells={}, next=None, bytes=0, size=self._size)
             end = self.at + len(self._batch)
             places = range(at, end) if only is None else only[: bisect.bisect_left(only, end)]
-            return self._told(places, end)
+            return self._answer(places, end)
 
     def _counted(self, at: int, only: Sequence[int] | None) -> Answer:
-        """Rows without cells."""
+        """Return rows without cells."""
         end = min(self._starts[-1], at + _COUNTED)
         places = list(range(at, end)) if only is None else [place for place in only if place < end]
         return Answer(places=places, cells={}, next=end if end < self._starts[-1] else None, bytes=0, size=self._size)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stack.close()
 
-    def _told(self, places: Sequence[int], end: int) -> Answer:
+    def _answer(self, places: Sequence[int], end: int) -> Answer:
         caps = [self._caps.get(name, _ANY) for name in self._columns]
         cells = Cells(self._batch, caps, [place - self.at for place in places])
-        told = dict(zip(self._columns, cells.told(_ANSWER), strict=True))
+        values = dict(zip(self._columns, cells.take(_ANSWER), strict=True))
         after = self.at + cells.places[0] if cells.places else end
         count = len(places) - len(cells.places)
-        return Answer(places=list(places[:count]), cells=told, next=after, bytes=cells.bytes, size=self._size)
+        return Answer(places=list(places[:count]), cells=values, next=after, bytes=cells.bytes, size=self._size)
 
-    def _found(self, at: int) -> bool:
-        """Whether the row is there; its batch then is at hand."""
+    def _load_batch(self, at: int) -> bool:
+        """Load the batch of a row, and return whether the row exists."""
         group = bisect.bisect_right(self._starts, at) - 1
         if self._batch is None or at >= self.at + len(self._batch):
             if group < len(self._starts) - 1 and self._starts[group] > self._ahead():
@@ -160,14 +160,14 @@ class _Reader:
         )
 
     def _batch_rows(self) -> int:
-        """Fewer where the file says that its rows are large."""
+        """Return the rows of a batch, fewer where the metadata says that rows are large."""
         meta = self._file.metadata
-        said = sum(meta.row_group(place).total_byte_size for place in range(meta.num_row_groups))
-        return max(1, min(self._rows, _BATCH * meta.num_rows // max(1, said)))
+        size = sum(meta.row_group(place).total_byte_size for place in range(meta.num_row_groups))
+        return max(1, min(self._rows, _BATCH * meta.num_rows // max(1, size)))
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """What goes wrong with the file is told by the source that it is in, whatever Arrow made of it."""
+        """Pass Arrow's errors through the stream, which replaces them by the source's own."""
         try:
             yield
         except Exception as error:
@@ -176,7 +176,7 @@ class _Reader:
 
 
 def _opened(source: Source, key: str, stack: ExitStack, columns: Sequence[str]) -> tuple[Any, int]:
-    """The file, where the categories of these columns stay such, and its size."""
+    """Return the file, with categories of these columns as categories, and its size."""
     import pyarrow.parquet as pq
 
     stream = stack.enter_context(source.stream(key))
@@ -191,7 +191,7 @@ def _opened(source: Source, key: str, stack: ExitStack, columns: Sequence[str]) 
 
 
 def _categories(file: Any, columns: Sequence[str]) -> list[str]:
-    """Paths of columns that are written as categories, one of which may stand in millions of rows."""
+    """Return the paths of columns that are stored as categories: one value may be in millions of rows."""
     meta = file.metadata
     if not meta.num_row_groups:
         return []
@@ -207,7 +207,7 @@ def _categories(file: Any, columns: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """What Arrow makes of a broken file, as a reason."""
+    """Turn Arrow's errors on a broken file into a MediaError."""
     try:
         yield
     except (EmbedAssetsError, MemoryError):

@@ -1,4 +1,4 @@
-"""Spool: the contents of tables by content hash; each table is read once into a temporary file."""
+"""RowCache: the contents of tables by content hash; each table is read once into a temporary file."""
 
 import os
 import tempfile
@@ -11,15 +11,15 @@ from embed_assets.errors import MediaError
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.tables.rows_as_items import Tables
 
-_LARGE = 4096  # bytes of a content that is kept once, however many rows have it
-_OPEN = 4  # tables spooled at one time; the one used longest ago goes first
+_LARGE = 4096  # bytes of a content that is written once, however many rows have it
+_OPEN = 4  # tables cached at one time; the least recently used is dropped
 
 
-class Spool:
-    """Contents by table and content hash, in any order, without parsing a table once for each of its rows.
+class RowCache:
+    """Contents by table and content hash, in any order, with each table parsed once.
 
-    Takes 20 bytes of memory a row, and the contents' size in the folder for temporary files (TMPDIR). May
-    be used from several threads.
+    Takes 20 bytes of memory a row, and the contents' size in the folder for temporary files (TMPDIR). May be used from
+    several threads.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -28,19 +28,17 @@ class Spool:
         self._lock = threading.Lock()
 
     def text(self, key: str, content_hash: str) -> str:
-        """The text of this hash. Raises MediaError "vanished", or why the table can't be read."""
+        """Return the text of this hash. Raises MediaError "vanished", or the table's own error."""
         return self.data(key, content_hash).decode()
 
-    def data(self, key: str, content_hash: str, *, mime: str | None = None) -> bytes:
-        """The bytes of this hash; `mime` is the row's. Raises as `text`."""
-        found = self._opened(key)
-        if isinstance(found, MediaError):
-            raise MediaError(found.reason, f"{key}: {found}")
-        data = found.get(content_hash, mime)
+    def data(self, key: str, content_hash: str, *, read_as: str = "") -> bytes:
+        """Return the bytes of this hash, that `read_as` is part of (`media_hash`). Raises as `text`."""
+        contents = self._opened(key)
+        if isinstance(contents, MediaError):
+            raise MediaError(contents.reason, f"{key}: {contents}")
+        data = contents.get(content_hash, read_as)
         if data is None:
-            raise MediaError(
-                "vanished", f"{key} has no row of that content any more; a refresh tells what became of it"
-            )
+            raise MediaError("vanished", f"{key} has no row of that content any more: refresh the source")
         return data
 
     def _opened(self, key: str) -> "_Contents | MediaError":
@@ -48,7 +46,7 @@ class Spool:
             if key not in self._files:
                 try:
                     self._files[key] = _Contents(self._tables, key)
-                except MediaError as error:  # kept as well: every row of the table would find it again
+                except MediaError as error:  # cached as well: every row of the table would get it
                     self._files[key] = error
             self._files.move_to_end(key)
             while len(self._files) > _OPEN:
@@ -57,10 +55,10 @@ class Spool:
 
 
 class _Contents:
-    """One table's contents; the file goes when nothing refers to it any more."""
+    """One table's contents; the file is deleted with the last reference."""
 
     def __init__(self, tables: Tables, key: str) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as it is asked for something
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it stays open as long as this object
         shorts, starts, sizes = array("Q"), array("Q"), array("I")
         at, large = 0, set[int]()
         for content_hash, data in tables.contents(key):
@@ -86,15 +84,15 @@ class _Contents:
         self._starts = np.array(starts, np.uint64)[order]
         self._sizes = np.array(sizes, np.uint32)[order]
 
-    def get(self, content_hash: str, mime: str | None) -> bytes | None:
-        """The content, or None; compares the whole hash, for two may share the part that is kept."""
+    def get(self, content_hash: str, read_as: str) -> bytes | None:
+        """Return the content, or None; compares the whole hash, because two may share the stored part."""
         import numpy as np
 
         short = np.uint64(_short(content_hash))
         place = int(np.searchsorted(self._shorts, short))
         while place < len(self._shorts) and self._shorts[place] == short:
             data = os.pread(self._file.fileno(), int(self._sizes[place]), int(self._starts[place]))
-            if media_hash(data, mime) == content_hash:
+            if media_hash(data, read_as) == content_hash:
                 return data
             place += 1
         return None

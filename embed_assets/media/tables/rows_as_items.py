@@ -1,16 +1,15 @@
-"""Tables: the rows of tables as media items, each with an id that stays when others come and go."""
+"""Tables: the rows of tables as media items, with ids that do not depend on other rows."""
 
 import hashlib
 import json
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.errors import MediaError, SourceError
-from embed_assets.media.cells.cell_values import Names, spoken, unique
-from embed_assets.media.cells.row_content import content_of, given_id, said_of, updated_of
+from embed_assets.media.cells.cell_values import Names, as_text, unique
+from embed_assets.media.cells.row_content import annotation_of, content_of, id_of, updated_of
 from embed_assets.media.detect import look_at
 from embed_assets.media.files.source import Source
 from embed_assets.media.hashing import content_hash, text_hash
@@ -22,23 +21,20 @@ from embed_assets.media.media_types import PLAIN, Annotation, Modality
 from embed_assets.media.tables.lance_and_delta import BATCH_ROWS, Unread
 from embed_assets.media.tables.open_table import Rows
 from embed_assets.media.tables.parquet_file import ParquetFile
-from embed_assets.media.tables.text_files import JSONL, KINDS, PARQUET, records, table_kind
+from embed_assets.media.tables.text_files import JSONL, PARQUET, records, table_kind, table_mime
 
-_MIMES = frozenset(KINDS.values())  # none of them is what a file is sniffed as
-_TABLE = "; table="  # in the mime type of a dataset's row: what it is, and what it is a row of
-_IN_TABLE = re.compile(r"; table=\w+")
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
-_SAID = 2**20  # bytes of a cell that is not the content
-_FORMAT = 2  # of how lines are decoded: raised, all tables are read again, and what is another text is embedded again
-_AROUND = 4096  # bytes around those of a media, in a structure
+_CELL_BYTES = 2**20  # bytes of a cell other than the content
+_FORMAT = 2  # of decoded lines: with a new one all tables are read again, and changed texts embedded again
+_AROUND = 4096  # bytes of a structure around a media file's bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Which columns of a table mean what; one of text and bytes is what is embedded, and what is joined to a text."""
+    """Roles of a table's columns; either `text`, with the `joined` ones, or `bytes` is embedded."""
 
     text: str | None = None
-    joined: tuple[str, ...] = ()  # whose texts follow that of `text`, each in a line of its own
+    joined: tuple[str, ...] = ()  # their texts follow that of `text`, a line each
     bytes: str | None = None
     id: str | None = None  # None: ids are made from the content
     caption: str | None = None
@@ -52,17 +48,17 @@ class Columns:
         return (self.text or self.bytes or "", *self.joined)
 
     def named(self) -> list[str]:
-        """All of them, each once."""
+        """Return the names of all columns, each once."""
         chosen = (*self.content, self.id, self.caption, *self.labels, *self.extra, self.updated)
         return list(dict.fromkeys(name for name in chosen if name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """One row. `id` is unique in its table; `reason` is why the row can't be used, and its content then empty.
+    """One row. `id` is unique in its table; with a `reason` the row is quarantined, and its content empty.
 
-    `content_hash` is None where the row was not read, because its `updated` is as it was. One that `hides` others
-    stands for a part of the table that can't be read.
+    `content_hash` is None where the row was not read, because its `updated` is unchanged. One that `hides` others
+    represents an unreadable part of the table.
     """
 
     id: str
@@ -70,6 +66,8 @@ class TableRow:
     data: bytes = b""  # of a row with a picture, sound, document …
     content_hash: str | None
     mime: str
+    decoder: str = ""  # as of Sniffed
+    charset: str | None = None
     modality: Modality | None
     reason: str | None = None
     annotation: Annotation = field(default_factory=Annotation)
@@ -84,37 +82,40 @@ class TableRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """The tables of one source: its files of text tables, or the one dataset that it is. For several threads."""
+    """The tables of one source: its table files, or its one dataset. For several threads."""
 
     columns: Columns
     limits: Limits
     source: Source | None = None  # of files
     dataset: Rows | None = None
     encoding: str | None = None  # of texts that are not UTF-8, by the settings
-    workers: Decoders | None = None  # in which decoders look at rows of bytes; None: in this process
-    whole: bool = False  # a part that can't be read is a SourceError
+    workers: Decoders | None = None  # that inspect rows of bytes; None: in this process
+    whole: bool = False  # an unreadable part is a SourceError
+
+    def mime(self, key: str) -> str | None:
+        """Return the mime type of a table's texts; None for a file that is no table."""
+        return table_mime(key) if self.dataset is None else PLAIN
 
     def kind(self, key: str) -> str | None:
-        """The mime type of a table's texts; None for a file that is no table."""
-        return table_kind(key) if self.dataset is None else f"{PLAIN}{_TABLE}{self.dataset.kind}"
+        """Return the kind of a table: csv, lance; None for a file that is no table."""
+        return table_kind(key) if self.dataset is None else self.dataset.kind
 
-    def rows(self, key: str, *, kept: Callable[[str, str], bool] | None = None) -> Iterator[TableRow]:
-        """Rows of one table in its order, never all of them in memory.
+    def rows(self, key: str, *, is_unchanged: Callable[[str, str], bool] | None = None) -> Iterator[TableRow]:
+        """Yield the rows of one table in its order, without holding all in memory.
 
-        Without an id column, or where a row has none, its id is made from its content: rows that are put
-        in between change no other row's. `kept` is asked with id and `updated` whether a row is as it was; such
-        rows come last, and are not read. Raises MediaError for what concerns this file alone.
+        A row without an id gets one from its content: inserted rows change no other row's. Rows for which
+        `is_unchanged(id, updated)` holds come last, and are not read. Raises MediaError for faults of this file alone.
         """
-        taken = Names()
-        if self.dataset is not None and self.columns.updated and kept is not None:
-            yield from self._changed(self.dataset, kept, taken)
+        used = Names()
+        if self.dataset is not None and self.columns.updated and is_unchanged is not None:
+            yield from self._changed(self.dataset, is_unchanged, used)
             return
         for number, record in self._records(key):
-            row = self._row(key, number, record, taken)
+            row = self._row(key, number, record, used)
             yield replace(row, updated=updated_of(record, self.columns)) if self.columns.updated else row
 
     def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
-        """Content hash and content of each row that can be used; reads no column but that of the contents."""
+        """Yield the content hash and content of each usable row; reads the content's columns alone."""
         bare = replace(
             self, columns=Columns(text=self.columns.text, joined=self.columns.joined, bytes=self.columns.bytes)
         )
@@ -123,7 +124,7 @@ class Tables:
                 yield row.content_hash, row.data or row.text.encode()
 
     def fingerprint(self) -> str:
-        """What of the settings decides about rows: a table that was read with others is read again."""
+        """Return a hash of the settings that decide on rows: with other settings tables are read again."""
         limits = self.limits
         bounds = [limits.max_characters, limits.max_bytes, _FORMAT, self.encoding]
         columns = {
@@ -134,12 +135,12 @@ class Tables:
         return hashlib.sha256(json.dumps([columns, bounds]).encode()).hexdigest()[:16]
 
     def _records(self, key: str) -> Iterator[tuple[int, Mapping[str, Any] | Unread | str]]:
-        """The records of one table, from wherever they come."""
+        """Yield the records of one table."""
         columns = self.columns
         if self.dataset is not None:
             yield from self.dataset.records(columns.named(), caps=self._caps(), rows=self._rows_at_once())
         elif self.source is not None:
-            kind = table_kind(key) or ""
+            kind = table_mime(key) or ""
             if kind == PARQUET:
                 yield from self._parquet(ParquetFile(source=self.source, key=key, limits=self.limits))
                 return
@@ -153,35 +154,35 @@ class Tables:
             yield place + 1, row
 
     def _caps(self) -> dict[str, int]:
-        """Bytes that a cell may have, by column."""
+        """Return the largest size of a cell in bytes, by column."""
         limits = self.limits
         content = 4 * limits.max_characters if self.columns.bytes is None else limits.max_bytes + _AROUND
-        return {name: content if name in self.columns.content else _SAID for name in self.columns.named()}
+        return {name: content if name in self.columns.content else _CELL_BYTES for name in self.columns.named()}
 
-    def _changed(self, dataset: Rows, kept: Callable[[str, str], bool], taken: Names) -> Iterator[TableRow]:
-        """Rows that are not as they were, read; then the others, told by two columns."""
+    def _changed(self, dataset: Rows, is_unchanged: Callable[[str, str], bool], used: Names) -> Iterator[TableRow]:
+        """Yield the rows that changed, with their content; then the others, by id and `updated` alone."""
         columns = self.columns
         same: list[TableRow] = []
         others: deque[tuple[str | None, str]] = deque()
 
-        def wanted(record: Mapping[str, Any]) -> bool:
-            given, updated = given_id(record, columns), updated_of(record, columns)
-            name = unique(given, "", taken) if given else None
-            if name and updated and kept(name, updated):
+        def has_changed(record: Mapping[str, Any]) -> bool:
+            row_id, updated = id_of(record, columns), updated_of(record, columns)
+            name = unique(row_id, "", used) if row_id else None
+            if name and updated and is_unchanged(name, updated):
                 same.append(TableRow(id=name, content_hash=None, mime="", modality=None, updated=updated))
                 return False
             others.append((name, updated))
             return True
 
-        told = [each for each in (columns.id, columns.updated) if each]
+        filter_columns = [each for each in (columns.id, columns.updated) if each]
         bounds: dict[str, Any] = {"caps": self._caps(), "rows": self._rows_at_once()}
-        for number, record in dataset.picked(told, columns.named(), wanted, **bounds):
+        for number, record in dataset.scan_where(filter_columns, columns.named(), has_changed, **bounds):
             if isinstance(record, Unread):
-                others.clear()  # they are of this part: those of the parts before it were told
-                yield self._row("", number, record, taken)
+                others.clear()  # they are of this part: those of earlier parts were yielded
+                yield self._row("", number, record, used)
                 continue
             name, updated = others.popleft()
-            yield replace(self._row("", number, record, taken, name=name), updated=updated)
+            yield replace(self._row("", number, record, used, name=name), updated=updated)
         yield from same
 
     def _rows_at_once(self) -> int:
@@ -192,80 +193,64 @@ class Tables:
         key: str,
         number: int,
         record: Mapping[str, Any] | Unread | str,
-        taken: Names,
+        used: Names,
         *,
         name: str | None = None,
     ) -> TableRow:
-        kind = self.kind(key) or ""
+        kind = self.mime(key) or ""
         if isinstance(record, Unread):
-            return self._part(record, unique(record.name, "", taken), kind)
+            return self._part(record, unique(record.name, "", used), kind)
         if isinstance(record, str):
-            return _unusable(record, unique(f"line-{number}", "", taken), kind, Annotation())
+            return _unusable(record, unique(f"line-{number}", "", used), kind, Annotation())
         text, data, reason = content_of(record, self.columns, self.limits)
         digest = content_hash(data) if data else text_hash(text)
-        annotation, untold = said_of(record, self.columns)
-        reason = reason or untold
-        given = given_id(record, self.columns)
-        base = given or (digest[:16] if reason is None else f"row-{number}")
-        name = name or unique(base, digest[:8] if given else "", taken)
+        annotation, annotation_reason = annotation_of(record, self.columns)
+        reason = reason or annotation_reason
+        own_id = id_of(record, self.columns)
+        base = own_id or (digest[:16] if reason is None else f"row-{number}")
+        name = name or unique(base, digest[:8] if own_id else "", used)
         if reason is not None:
             return _unusable(reason, name, kind, annotation, modality="text" if self.columns.text else None)
         if not data:
             return TableRow(id=name, text=text, content_hash=digest, mime=kind, modality="text", annotation=annotation)
-        return self._media(name, data, kind.partition(_TABLE)[2], annotation)
+        return self._media(name, data, annotation)
 
     def _part(self, part: Unread, name: str, kind: str) -> TableRow:
-        """A part of the dataset that can't be read, as a row that is set aside."""
+        """Return an unreadable part of the dataset as a quarantined row."""
         if self.whole:
             raise SourceError(f"Part {part.name} of the table can't be read: {part.reason}. Replace it, or remove it.")
         return replace(_unusable(part.reason, name, kind, Annotation(), modality=None), hides=True)
 
-    def _media(self, name: str, data: bytes, table: str, annotation: Annotation) -> TableRow:
-        """A row whose bytes are looked at as a file's are."""
+    def _media(self, name: str, data: bytes, annotation: Annotation) -> TableRow:
+        """Return a row of bytes, inspected as those of a file."""
         try:
-            found = look_at(data, self.workers, encoding=self.encoding)
+            sniffed = look_at(data, self.workers, encoding=self.encoding)
         except MediaError as error:
-            return _unusable(error.reason, name, self.kind("") or "", annotation, modality=None)
-        mime, mark, more = found.mime.partition(";")
+            return _unusable(error.reason, name, self.mime("") or "", annotation, modality=None)
         return TableRow(
             id=name,
             data=data,
-            content_hash=media_hash(data, found.mime),
-            mime=f"{mime}{_TABLE}{table}{mark}{more}",
-            modality=found.modality,
-            reason=None if found.modality else unsupported(found.mime),
+            content_hash=media_hash(data, sniffed.read_as),
+            mime=sniffed.mime,
+            decoder=sniffed.decoder,
+            charset=sniffed.charset,
+            modality=sniffed.modality,
+            reason=None if sniffed.modality else unsupported(sniffed.mime),
             annotation=annotation,
         )
 
 
 def row_key(file_key: str, row_id: str) -> str:
-    """The key of a row: its file's, and its id behind the only `#` that is not escaped."""
+    """Return the key of a row: its file's, and its id behind the only `#` that is not escaped."""
     return f"{_escaped(file_key)}#{row_id}"
 
 
-def row_name(row: Mapping[str, Any], *, content: Sequence[str], id: str | None, taken: Names) -> str:
-    """A name that is not taken yet, and then is: by the id column, where a row has none by its content."""
-    values, given = [row.get(name) for name in content], spoken(row.get(id)) if id else None
+def row_name(row: Mapping[str, Any], *, content: Sequence[str], id: str | None, used: Names) -> str:
+    """Return an unused name, and mark it as used: by the id column, or by the content of a row without an id."""
+    values, own_id = [row.get(name) for name in content], as_text(row.get(id)) if id else None
     value = values[0] if len(values) == 1 else values
     digest = content_hash(value) if isinstance(value, bytes) else text_hash(repr(value))
-    return unique(given or digest[:16], digest[:8] if given else "", taken)
-
-
-def table_of(row: Mapping[str, Any]) -> str | None:
-    """The key of the table that a manifest row is a row of; None where it is a file."""
-    if row["mime"] not in _MIMES and _TABLE not in (row["mime"] or ""):
-        return None
-    return row["key"].partition("#")[0].replace("%23", "#").replace("%25", "%")
-
-
-def media_type(mime: str | None) -> str | None:
-    """The mime type of what a manifest row holds, without the word on the table that it is in."""
-    return None if mime is None else _IN_TABLE.sub("", mime)
-
-
-def row_id(key: str) -> str:
-    """What `row_key` was given as the row's id."""
-    return key.partition("#")[2]
+    return unique(own_id or digest[:16], digest[:8] if own_id else "", used)
 
 
 def _escaped(key: str) -> str:

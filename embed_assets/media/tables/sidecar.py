@@ -10,7 +10,7 @@ from embed_assets.media.files.redacted_uri import brief
 from embed_assets.media.files.source import is_local, open_source
 from embed_assets.media.files.unicode_names import ByName, composed, on_disk
 from embed_assets.media.media_types import Annotation
-from embed_assets.media.tables.sidecar_rows import Row, csv_rows, fail, jsonl_rows, parquet_rows
+from embed_assets.media.tables.sidecar_rows import KINDS, Row, fail, sidecar_rows
 
 _SHOWN = 200  # characters of a value or a name that a message has
 _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
@@ -19,23 +19,21 @@ _OWN_FIELDS = frozenset({"file", "caption", "label", "labels"})
 def load_sidecar(
     uri: str, *, storage_options: Mapping[str, Any] | None = None, encoding: str | None = None
 ) -> dict[str, Annotation]:
-    """Annotations by key, from the fields `file`, `caption`, `label` or `labels`; others become `extra`.
+    """Return annotations by key, from the fields `file`, `caption`, `label` or `labels`; others become `extra`.
 
     `file` is the key of a media item, its path below the source's folder. Labels are text, whole
     numbers or a list of them; in CSV a list is written as JSON. `encoding` is that of text which is not UTF-8.
-    Raises SourceError naming file, line and field: a row that is left out would be an item without its caption,
-    and nobody would notice.
+    Raises SourceError naming file, line and field: a skipped row would silently leave an item without its caption.
     """
     folder, _, name = (on_disk(uri) if is_local(uri) else uri).rpartition("/")
-    readers = {"jsonl": jsonl_rows, "csv": csv_rows, "parquet": parquet_rows}
-    kind = name.rpartition(".")[2].lower()
-    if kind not in readers:
+    kind = KINDS.get(f".{name.rpartition('.')[2].lower()}")
+    if kind is None:
         raise SourceError(f"Sidecar {brief(uri)!r}: expected a name that ends in .jsonl, .csv or .parquet.")
     root = folder or ("/" if uri.startswith("/") else ".")
-    source = open_source(root, storage_options, follow_links=True)  # it is named by the settings
+    source = open_source(root, storage_options, follow_links=True)  # the settings name it
     shown = source.uri_of(name)
     try:
-        return _annotations(shown, readers[kind](shown, source, name, encoding))
+        return _annotations(shown, sidecar_rows(shown, source, name, kind, encoding))
     except MediaError as error:
         raise SourceError(f"Sidecar {shown!r} can't be read: {error}. Check the path, and the file.") from error
 
@@ -44,36 +42,36 @@ _NOTHING = Annotation()
 
 
 class Annotations:
-    """What a sidecar, the folders' names and a table's own columns say of items."""
+    """Annotations of items from a sidecar, the folders' names and a table's own columns."""
 
-    def __init__(self, said: Mapping[str, Annotation], *, by_folder: bool) -> None:
-        self._said = ByName(said)
-        self._silent = not (said or by_folder)
+    def __init__(self, by_key: Mapping[str, Annotation], *, by_folder: bool) -> None:
+        self._by_key = ByName(by_key)
+        self._silent = not (by_key or by_folder)
         self._by_folder = by_folder
-        self._of_rows: dict[str, list[str]] = {}  # keys of table rows that the sidecar names, by what they begin with
-        for key in said:
+        self._of_rows: dict[str, list[str]] = {}  # keys of table rows in the sidecar, by their prefix
+        for key in by_key:
             table, mark, _ = key.partition("#")
             if mark:
                 self._of_rows.setdefault(composed(f"{table}#"), []).append(key)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is said of any file."""
+        """Whether no file has an annotation."""
         return self._silent
 
     def of(self, key: str) -> Annotation:
-        """Of a file."""
+        """Return a file's annotation."""
         if self.silent:
             return _NOTHING
-        known = self._said.get(key) or _NOTHING
-        labels = known.labels or (folder_labels(key) if self._by_folder else ())
-        return Annotation(caption=known.caption, labels=labels, extra=known.extra)
+        annotation = self._by_key.get(key) or _NOTHING
+        labels = annotation.labels or (folder_labels(key) if self._by_folder else ())
+        return Annotation(caption=annotation.caption, labels=labels, extra=annotation.extra)
 
     def of_row(self, file_key: str, key: str, own: Annotation) -> Annotation:
-        """Of a table's row: by its columns, else by the sidecar on the row, else on the table, else by folder."""
+        """Return the annotation of a table's row: by its columns, the sidecar's row, the table's row, its folder."""
         if self.silent:
             return own
-        row, table = self._said.get(key) or _NOTHING, self.of(file_key)
+        row, table = self._by_key.get(key) or _NOTHING, self.of(file_key)
         return Annotation(
             caption=own.caption or row.caption or table.caption,
             labels=own.labels or row.labels or table.labels,
@@ -81,23 +79,23 @@ class Annotations:
         )
 
     def fingerprint(self, file_key: str, prefix: str) -> str:
-        """Equal where nothing else is said of a table or of any row of it; their keys have the prefix."""
+        """Return a hash of the annotations of a table and of its rows, whose keys have the prefix."""
         keys = sorted(self._of_rows.get(composed(prefix), ()))
-        told = [repr(self.of(file_key)), *(f"{key} {self._said.get(key)!r}" for key in keys)]
-        return hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()[:16]
+        annotations = [repr(self.of(file_key)), *(f"{key} {self._by_key.get(key)!r}" for key in keys)]
+        return hashlib.sha256("\n".join(annotations).encode("utf-8", "replace")).hexdigest()[:16]
 
     @property
     def named(self) -> bool:
-        """Whether there is a sidecar that names something."""
-        return bool(self._said)
+        """Whether there is a sidecar with rows."""
+        return bool(self._by_key)
 
     def unknown(self, keys: Iterable[str]) -> list[str]:
-        """Names of the sidecar that are none of these keys, in its order."""
-        return self._said.unknown(keys)
+        """Return the names in the sidecar that are not among these keys, in its order."""
+        return self._by_key.unknown(keys)
 
 
 def folder_labels(key: str) -> tuple[str, ...]:
-    """The first folder of a key as its label; none for a file at the top."""
+    """Return the first folder of a key as its label; none for a file at the top."""
     folder, slash, _ = key.partition("/")
     return (folder,) if slash else ()
 
@@ -149,17 +147,17 @@ def _labels(row: Mapping[str, Any], uri: str, place: str) -> tuple[str, ...]:
                     place,
                     f"field {field!r} is {_shown(value)}; expected text, a whole number or a list of them",
                 )
-            if told := cell(label):
-                labels[told] = None
+            if text := cell(label):
+                labels[text] = None
     return tuple(labels)
 
 
 def _plain(value: Any, uri: str, place: str, field: str) -> Any:
-    if said := fault(value):
-        fail(uri, place, f"field {field[:_SHOWN]!r} can't be told: {said}; shorten, convert or drop it")
+    if reason := fault(value):
+        fail(uri, place, f"field {field[:_SHOWN]!r} is unreadable: {reason}; shorten, convert or drop it")
     return plain(value)
 
 
 def _shown(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,4 +1,4 @@
-"""Lines of a text file in the encoding that it is in, none much longer than a text may be."""
+"""Lines of a text file in its encoding, of bounded length."""
 
 import io
 import re
@@ -11,21 +11,21 @@ from embed_assets.media.text.decode_text import UNSURE
 from embed_assets.media.text.encodings import byte_order_mark, guess_utf16, needs_encoding
 from embed_assets.media.text.guess_encoding import guessed_codec
 
-_HEAD = 2**20  # bytes by which the encoding is told
+_HEAD = 2**20  # bytes by which the encoding is detected
 _PIECE = 2**20  # characters that are read at a time
-NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that do not decode
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # invalid bytes, as "surrogateescape" decodes them
 
 
 class Lines:
-    """Lines and what is wrong with each; one that is too long is empty.
+    """Lines and their faults; a line that is too long is empty.
 
-    A line may have four times the characters of a text if they are ASCII, one and a half times if not: such a one
-    takes four bytes of memory for each.
+    A line may have four times the characters of a text if they are ASCII, one and a half times if not: each of its
+    characters takes four bytes of memory.
     """
 
     def __init__(self, stream: BinaryIO, limits: Limits, *, ends: str, encoding: str | None = None) -> None:
-        """Raises MediaError "unknown encoding". `encoding` is what the settings say of files that are not UTF-8."""
-        codec = told_codec(stream, encoding)
+        """Detect the encoding; `encoding` is the setting for files that are not UTF-8. Raises MediaError."""
+        codec = detect_codec(stream, encoding)
         self._not_codec = "not UTF-8" if codec.startswith("utf-8") else f"not {codec}"
         self._text = io.TextIOWrapper(stream, codec, errors="surrogateescape", newline=ends)
         self._ends = ends or ("\n", "\r")
@@ -34,9 +34,9 @@ class Lines:
         self._fault = ""
 
     def fault(self) -> str:
-        """What is wrong with the lines since this was last asked: "not UTF-8", "line too long" or nothing."""
-        found, self._fault = self._fault, ""
-        return found
+        """Return the fault of the lines since the last call: "not UTF-8", "line too long" or nothing."""
+        fault, self._fault = self._fault, ""
+        return fault
 
     def __iter__(self) -> Iterator[str]:
         while line := self._line():
@@ -44,12 +44,12 @@ class Lines:
                 self._fault = self._not_codec
             if len(line) >= self._most(line):
                 self._fault = "line too long"
-                self._pass_over(line)
+                self._skip_rest(line)
                 line = "\n"
             yield line
 
     def _line(self) -> str:
-        """A line, or so much of it that it is too long."""
+        """Return a line, or its beginning where it is too long."""
         piece = self._text.readline(self._piece)
         if len(piece) < self._piece:
             return piece
@@ -63,14 +63,14 @@ class Lines:
     def _most(self, piece: str) -> int:
         return self._limit if piece.isascii() else max(self._limit * 3 // 8, self._piece)
 
-    def _pass_over(self, piece: str) -> None:
-        """Go to where the next line begins."""
+    def _skip_rest(self, piece: str) -> None:
+        """Skip to the next line."""
         while piece and not piece.endswith(self._ends):
             piece = self._text.readline(self._piece)
 
 
-def told_codec(stream: BinaryIO, encoding: str | None) -> str:
-    """As of a text, but told by the beginning, in which a few broken lines do not decide for all.
+def detect_codec(stream: BinaryIO, encoding: str | None) -> str:
+    """Detect the encoding by the beginning of a file, in which a few broken lines do not decide for all.
 
     Raises MediaError "unknown encoding".
     """

@@ -1,1 +1,1 @@
-"""Text: what a text, a web page, a PDF or a Word document says, and its chunks."""
+"""Text: the text of plain files, web pages, PDF and Word documents, and its chunks."""

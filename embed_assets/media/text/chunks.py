@@ -1,4 +1,4 @@
-"""chunk_text: a text as chunks that an encoder reads to the end, each an exact slice of the text."""
+"""chunk_text: cut a text to chunks that fit the encoder, each an exact slice of the text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BLOCK = 100_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """One slice: `text == source[start:end]`, counted in characters."""
+    """A slice: `text == source[start:end]`, counted in characters."""
 
     start: int
     end: int
@@ -26,12 +26,12 @@ class Chunk:
 def chunk_text(
     text: str, *, tokenizer: "Tokenizer | None", max_tokens: int | None, overlap: int = 0, max_characters: int
 ) -> list[Chunk]:
-    """Chunks of at most `max_tokens` tokens, special ones not counted, and `max_characters` characters.
+    """Return chunks of at most `max_tokens` tokens, special ones not counted, and `max_characters` characters.
 
-    Only white space is lost between chunks. Cuts fall between paragraphs or sentences where they can.
-    The limit in characters is needed as well: a WordPiece tokenizer makes one unknown token of a word
-    of any length. `overlap` is in tokens and repeats whole sentences only, so it is often less; it
-    does not reach over a cut that max_characters made. Without a tokenizer only characters count.
+    Only white space is lost between chunks. Cuts fall between paragraphs or sentences where possible. The limit in
+    characters is needed as well: to a WordPiece tokenizer a word of any length may be one unknown token. `overlap` is
+    in tokens and repeats whole sentences only, so that it is often less; a cut by max_characters has no overlap.
+    Without a tokenizer only characters count.
     May be called from several threads with the same tokenizer.
     """
     _check(tokenizer, max_tokens, overlap, max_characters)
@@ -67,7 +67,7 @@ def _by_characters(text: str, limit: int) -> Iterator[Chunk]:
 
 
 def _blocks(text: str, size: int) -> Iterator[Chunk]:
-    """Cuts a very long text at white space, so that the splitter's time grows with its length."""
+    """Cut a very long text at white space, so that the splitter's time grows with its length."""
     start = 0
     while start < len(text):
         end = start + size
@@ -79,11 +79,11 @@ def _blocks(text: str, size: int) -> Iterator[Chunk]:
 
 
 def _last_break(text: str, start: int, end: int) -> int:
-    """Behind the last line end of the window's second half, else behind its last space, else its end."""
+    """Return the place after the last line end in the window's second half, else after its last space, else its end."""
     half = (start + end) // 2
     for mark in ("\n", " "):
-        if (found := text.rfind(mark, half, end)) >= 0:
-            return found + 1
+        if (place := text.rfind(mark, half, end)) >= 0:
+            return place + 1
     return end
 
 
@@ -98,18 +98,18 @@ def _by_tokens(piece: Chunk, tokenizer: "Tokenizer", max_tokens: int, overlap: i
     if len(tokenizer.encode(piece.text, add_special_tokens=False).ids) <= max_tokens:
         yield piece
     else:
-        found = _token_splitter(tokenizer, max_tokens, overlap).chunk_indices(piece.text)
-        yield from _moved(piece.start, found)
+        slices = _token_splitter(tokenizer, max_tokens, overlap).chunk_indices(piece.text)
+        yield from _moved(piece.start, slices)
 
 
-def _moved(offset: int, found: list[tuple[int, str]]) -> Iterator[Chunk]:
-    for start, text in found:
+def _moved(offset: int, slices: list[tuple[int, str]]) -> Iterator[Chunk]:
+    for start, text in slices:
         yield Chunk(start=offset + start, end=offset + start + len(text), text=text)
 
 
 @lru_cache(maxsize=8)
 def _token_splitter(tokenizer: "Tokenizer", max_tokens: int, overlap: int) -> Any:
-    """One for all texts: it copies the tokenizer, 18 ms for MiniLM's, and is immutable from then on."""
+    """Return one splitter for all texts: it copies the tokenizer, 18 ms for MiniLM's, and does not change."""
     from semantic_text_splitter import TextSplitter
 
     return TextSplitter.from_huggingface_tokenizer(tokenizer, max_tokens, overlap=overlap)

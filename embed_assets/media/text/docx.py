@@ -15,13 +15,13 @@ MAIN = "word/document.xml"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
 _MARKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
-# Wrappers around text: fields, content controls, links, accepted changes. Deleted text is in others.
+# Elements around text: fields, content controls, links, accepted changes. Deleted text is in others.
 _AROUND = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
 _INSIDE = _AROUND | {"r", "hyperlink", "smartTag", "fldSimple", "dir", "bdo"}
 
 
 def docx_text(data: bytes, *, limits: Limits) -> Decoded:
-    """A line for each paragraph; a table's row is a line, its cells apart by tabs.
+    """Return a line for each paragraph; a table's row is a line, its cells apart by tabs.
 
     Headers, footers, notes, comments and text boxes are left out. Raises MediaError "broken document",
     "encrypted", "empty text" or "too large unpacked".
@@ -45,7 +45,7 @@ def _main_part(data: bytes, limits: Limits) -> ET.Element:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         info = archive.getinfo(MAIN)
         if info.flag_bits & 1:
-            raise MediaError("encrypted", f"{MAIN} asks for a password")
+            raise MediaError("encrypted", f"{MAIN} needs a password")
         # zipfile reads no more than the declared size. Markup is several times the text.
         limit = 8 * limits.max_characters
         if info.file_size > limit:
@@ -79,14 +79,14 @@ def _rows(table: ET.Element) -> Iterator[str]:
             yield text
 
 
-def _within(element: ET.Element, wanted: str) -> Iterator[ET.Element]:
-    """Rows of a table or cells of a row, also those inside content controls."""
+def _within(element: ET.Element, tag_name: str) -> Iterator[ET.Element]:
+    """Yield the rows of a table or the cells of a row, also those inside content controls."""
     for child in element:
         name = _name(child)
-        if name == wanted:
+        if name == tag_name:
             yield child
         elif name in _AROUND:
-            yield from _within(child, wanted)
+            yield from _within(child, tag_name)
 
 
 def _inline(element: ET.Element) -> str:
@@ -103,6 +103,6 @@ def _inline(element: ET.Element) -> str:
 
 
 def _name(element: ET.Element) -> str:
-    """The tag of Word's own vocabulary, in either of its namespaces; "" for any other."""
+    """Return the tag of Word's own vocabulary, in either of its namespaces; "" for any other."""
     tag = element.tag
     return next((tag[len(space) :] for space in (_W, _STRICT) if tag.startswith(space)), "")

@@ -1,4 +1,4 @@
-"""Encodings: what a text's first bytes, its NULs or its own declaration say of how its characters are written."""
+"""Encodings: a text's encoding by its first bytes, its NULs or its own declaration; codecs by name."""
 
 import codecs
 import difflib
@@ -13,10 +13,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CHARSET = "; charset="  # in the mime type
 _HEAD = 4096  # bytes in which a declaration stands
 
-# Standards, for which files use the supersets that systems really wrote; as browsers do (encoding.spec.whatwg.org).
+# Standards, in place of which files use the supersets of real systems; as in browsers (encoding.spec.whatwg.org).
 _WRITTEN_AS = {
     "iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
     "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
@@ -30,7 +29,7 @@ _LABELS = {
     "big5-hkscs": "big5hkscs", "iso-8859-8-i": "iso8859_8", "logical": "iso8859_8", "dos-866": "cp866",
     "x-cp1250": "cp1250", "x-cp1251": "cp1251", "x-cp1252": "cp1252",
 }  # fmt: skip
-# Codecs of seven bits, by what a text that needs one has in it: to all others it is ASCII, which is UTF-8 too.
+# Codecs of seven bits, by the mark of a text that needs one: any other text is ASCII, which is UTF-8 too.
 _SEVEN_BITS = (("iso2022", b"\x1b"), ("hz", b"~{"), ("utf-7", b"+"))
 
 _NO_TEXT = ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem", "charmap")
@@ -40,18 +39,18 @@ _NO_ORDER = ("utf-16", "utf-32")
 _XML = re.compile(rb"<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([\w.:-]{2,40})[\"']")
 _CSS = re.compile(rb"@charset \"([\w.:-]{2,40})\";")
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
-# The comment of PEP 263, which is Emacs' and Vim's as well; and the header of a gettext catalogue.
+# The comment of PEP 263, also of Emacs and Vim; and the header of a gettext catalogue.
 _COMMENT = re.compile(rb"(?:[^\n]*\n)?[ \t\f]*(?:#|//|;|%|--|\"|/\*)[^\n]*?(?:coding|encoding)[:=][ \t]*([-\w.]{2,40})")
 _CATALOGUE = re.compile(rb"\"Content-Type: text/plain; charset=([\w.:-]{2,40})\\n\"")
 
 
 def byte_order_mark(data: bytes) -> str | None:
-    """The codec that a byte order mark asks for, which also takes the mark off."""
+    """Return the codec of a byte order mark, which also removes the mark."""
     return next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
 
 
 def guess_utf16(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, by the NULs that Latin script leaves in the same bytes of its characters."""
+    """Return UTF-16 or UTF-32 without a mark, by the NULs in the same byte of all Latin characters."""
     head = data[:4096]
     if len(data) % 4 == 0 and (wide := _guess_utf32(head)):
         return wide
@@ -65,7 +64,7 @@ def guess_utf16(data: bytes) -> str | None:
 
 
 def _guess_utf32(head: bytes) -> str | None:
-    """Every fourth byte is NUL, since there are 17 planes, and nearly all of those beside it."""
+    """Return UTF-32 where every fourth byte is NUL, since there are 17 planes, and nearly all of those beside it."""
     size = len(head) // 4
     for codec, high, next_to_it in (("utf-32-le", 3, 2), ("utf-32-be", 0, 1)):
         if size and head[high::4].count(0) == size and head[next_to_it::4].count(0) * 10 >= size * 9:
@@ -73,38 +72,23 @@ def _guess_utf32(head: bytes) -> str | None:
     return None
 
 
-def with_encoding(mime: str, encoding: str) -> str:
-    """The mime type of a text that the source's setting `encoding` decides about."""
-    return f"{mime}{_CHARSET}{encoding}"
-
-
-def encoding_of(mime: str | None) -> str | None:
-    """The setting that a mime type names; None where the text tells by itself how it is to be read."""
-    return (mime or "").partition(_CHARSET)[2] or None
-
-
-def without_encoding(mime: str | None) -> str | None:
-    """The mime type alone."""
-    return None if mime is None else mime.partition(_CHARSET)[0]
-
-
 def declared_encoding(data: bytes, *, html: bool = False) -> str | None:
-    """The codec that a text without a mark says of itself: XML's, CSS's or a comment's word; in HTML its meta tag's.
+    """Return the codec that a text without a mark declares: in XML, CSS or a comment; in HTML in its meta tag.
 
-    None where it says none, one that Python does not have, or one that can't be true of text in which that can be read.
+    None where it declares none, one that Python does not have, or one in which the declaration could not be read.
     """
     head = data[:_HEAD]
-    found = _XML.match(head.lstrip()) or (_META.search(head) if html else _said_in_text(head))
-    codec = codec_named(found[1].decode("latin-1")) if found else None
+    declaration = _XML.match(head.lstrip()) or (_META.search(head) if html else _declared_in_text(head))
+    codec = codec_named(declaration[1].decode("latin-1")) if declaration else None
     return None if codec is None or codec.startswith(("utf-8", "utf-16", "utf-32", "utf-7")) else codec
 
 
-def _said_in_text(head: bytes) -> re.Match[bytes] | None:
+def _declared_in_text(head: bytes) -> re.Match[bytes] | None:
     return _CSS.match(head) or _COMMENT.match(head) or _CATALOGUE.search(head)
 
 
 def codec_named(label: str) -> str | None:
-    """Python's codec for the label of a declaration, the superset that is written under it; None for an unknown one."""
+    """Return Python's codec for the label of a declaration, or its usual superset; None for an unknown label."""
     label = label.strip().lower()
     try:
         name = codecs.lookup(_LABELS.get(label, label)).name
@@ -114,7 +98,7 @@ def codec_named(label: str) -> str | None:
 
 
 def is_of_text(name: str) -> bool:
-    """Whether Python's codec of this name makes text of bytes by a table of characters, rather than by an escape."""
+    """Return whether Python's codec of this name decodes bytes to text, and not escapes."""
     if codecs.lookup(name).name.replace("-", "_") in _NO_TEXT:
         return False
     try:
@@ -124,22 +108,22 @@ def is_of_text(name: str) -> bool:
 
 
 def checked_encoding(name: str) -> str:
-    """The name as Python writes it. Raises ValueError with the nearest name where it is none of a text's encoding."""
+    """Return the name as Python writes it. Raises ValueError with the nearest name for an unknown encoding."""
     try:
-        found = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
+        codec = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
     except (LookupError, ValueError):
-        found = ""
-    if found in _NO_ORDER:
-        raise ValueError(f"{found!r} does not say in which order bytes are; write '{found}-le' or '{found}-be'.")
-    if found and is_of_text(found):
-        return found
+        codec = ""
+    if codec in _NO_ORDER:
+        raise ValueError(f"{codec!r} does not say in which order bytes are; write '{codec}-le' or '{codec}-be'.")
+    if codec and is_of_text(codec):
+        return codec
     near = difflib.get_close_matches(name.lower().replace("-", "_"), _names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else " Examples: cp1251, gb18030, euc_kr, big5, iso8859_2."
-    raise ValueError(f"{name[:80]!r} is no encoding of text that Python knows.{hint}")
+    raise ValueError(f"{name[:80]!r} is no text encoding of Python.{hint}")
 
 
 def _names() -> list[str]:
-    """Python's names for encodings of text."""
+    """Return Python's names for encodings of text."""
     return sorted({name for pair in aliases.items() if _is_known(pair[1]) for name in pair})
 
 
@@ -151,9 +135,9 @@ def _is_known(name: str) -> bool:
 
 
 def needs_encoding(data: bytes, encoding: str) -> bool:
-    """Whether a source's `encoding` decides about a text: it has no mark, and is not UTF-8 as it stands.
+    """Return whether a text needs the source's `encoding`: it has no mark, and is not strict UTF-8.
 
-    An encoding of seven bits decides where the text has its escapes, one of two or four bytes where it has NULs.
+    An encoding of seven bits is needed where the text has its escapes, one of two or four bytes where it has NULs.
     """
     if not data or byte_order_mark(data):
         return False

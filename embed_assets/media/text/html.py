@@ -1,4 +1,4 @@
-"""html_text: what a page shows, a line for each block."""
+"""html_text: the visible text of a page, a line for each block."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ _INLINE = frozenset(
         "small span strike strong sub sup time tt u var wbr",
     )
 )
-# Tags that the parser closes by itself, and those that hold nothing: they don't nest.
+# Tags that the parser closes by itself, and those without content: they don't nest.
 _FLAT = frozenset(
     re.findall(
         r"\w+",
@@ -33,10 +33,10 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 
 
 def html_text(data: bytes, *, limits: Limits, encoding: str | None = None) -> Decoded:
-    """Text by blocks, tags that stand inside a line joined, white space as a browser shows it.
+    """Return the text by blocks, inline tags joined, white space as in a browser.
 
     Navigation and footers are part of the text. Raises MediaError "nested too deeply", "broken html",
-    or what decode_text raises.
+    or those of decode_text.
     """
     source = decode_text(data, limits=limits, encoding=encoding, html=True)
     return Decoded(checked_text(_extracted(source.text, len(data)), "empty text", limits), source.warning)
@@ -74,15 +74,15 @@ def _lines(root: Any) -> list[str]:
     return lines
 
 
-def _block_of(node: Any, known: dict[int, tuple[int, bool]]) -> tuple[int, bool]:
-    """The nearest element around a text that has lines of its own, and whether it keeps white space."""
+def _block_of(node: Any, blocks: dict[int, tuple[int, bool]]) -> tuple[int, bool]:
+    """Return the nearest block element around a text, and whether it keeps white space."""
     first = node.mem_id if node is not None else 0
-    if first not in known:
+    if first not in blocks:
         while node is not None and node.tag in _INLINE:
             node = node.parent
-        kept = node is not None and node.tag in ("pre", "textarea")
-        known[first] = (node.mem_id if node is not None else 0, kept)
-    return known[first]
+        keeps_space = node is not None and node.tag in ("pre", "textarea")
+        blocks[first] = (node.mem_id if node is not None else 0, keeps_space)
+    return blocks[first]
 
 
 def _end_line(lines: list[str], parts: list[str], block: tuple[int, bool] | None) -> None:
@@ -96,8 +96,8 @@ def _end_line(lines: list[str], parts: list[str], block: tuple[int, bool] | None
 def _check_depth(source: str) -> None:
     opened: Counter[str] = Counter()
     depth = 0
-    for found in _TAG.finditer(source):
-        close, tag = found[1], found[2].lower()
+    for match in _TAG.finditer(source):
+        close, tag = match[1], match[2].lower()
         if tag in _FLAT:
             continue
         if not close:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def is_late_pdf(data: bytes) -> bool:
-    """Whether a PDF begins behind other bytes: the header may stand within the first 1024 (PDF 1.7, appendix H).
+    """Return whether a PDF begins after other bytes: its header may be in the first 1024 (PDF 1.7, appendix H).
 
-    A text that shows a PDF is none: before the header there are blanks or lines of an HTTP or mail header alone, or
-    control characters somewhere, as compressed streams have.
+    A text that quotes a PDF is none: before the header are only blanks or lines of an HTTP or mail header, or there are
+    control characters, as in compressed streams.
     """
-    found = _HEADER.search(data, 1, 1024 + len(b"%PDF-1.7"))
-    if found is None or _OBJECT.search(data, found.end() - 1) is None:
+    header = _HEADER.search(data, 1, 1024 + len(b"%PDF-1.7"))
+    if header is None or _OBJECT.search(data, header.end() - 1) is None:
         return False
-    before = data[: found.start()]
+    before = data[: header.start()]
     return not before.strip(b"\xef\xbb\xbf \t\r\n\f\0") or bool(_FIELDS.fullmatch(before) or _CONTROL.search(data))
 
 
 def pdf_text(data: bytes, *, limits: Limits) -> Decoded:
-    """Text in the order that the file draws it, pages apart by an empty line.
+    """Return the text in the order in which the file draws it, with an empty line between pages.
 
     A file that opens without a password is read even if it is encrypted. Scanned pages have no text
     layer: they add nothing. Raises MediaError "encrypted", "no text layer", "broken pdf", "too many pages" or
@@ -42,13 +42,13 @@ def pdf_text(data: bytes, *, limits: Limits) -> Decoded:
 
 
 def _extracted(data: bytes, limits: Limits) -> str:
-    import pypdf  # 0.3 s, paid by those who have PDFs
+    import pypdf  # 0.3 s
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise MediaError("encrypted", "it asks for a password")
+            raise MediaError("encrypted", "it needs a password")
         return _pages(reader, limits)
     except MediaError:
         raise
@@ -58,7 +58,7 @@ def _extracted(data: bytes, limits: Limits) -> str:
         raise MediaError("encrypted", str(error)) from error
     except MemoryError as error:
         raise MediaError("out of memory", f"{len(data):,} bytes") from error
-    except Exception as error:  # on a malformed file the parser raises what it comes across
+    except Exception as error:  # on a malformed file the parser raises anything
         raise MediaError("broken pdf", f"{type(error).__name__}: {error}") from error
 
 

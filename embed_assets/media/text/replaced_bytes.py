@@ -1,4 +1,4 @@
-"""Replaced bytes: U+FFFD for bytes that are no character of the encoding, and the warning about them."""
+"""Replaced bytes: decoding with U+FFFD for a few invalid bytes, and the warning about them."""
 
 import codecs
 import re
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from embed_assets.media.media_types import TextWarning
 
-_PLACES = 3  # that are told
-_RARE = 1000  # bytes to one that may make no character, in an encoding that is known
-_LEFT = 3  # bytes of a character of UTF-8 that are left where one is lost
-_SURE = 4  # whole characters beyond ASCII, and as many for each fault, that no other encoding makes by chance
+_PLACES = 3  # in a warning
+_RARE = 1000  # bytes for each one that may be invalid, in a known encoding
+_LEFT = 3  # bytes that are left of a character of UTF-8 where one is lost
+_SURE = 4  # valid characters beyond ASCII, and as many for each fault, that no other encoding has by chance
 _PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 _HIGH = bytes(range(0x80, 0x100))
@@ -19,21 +19,21 @@ _noted = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A text, and what was replaced in it, if anything was."""
+    """A text, and the warning if bytes were replaced."""
 
     text: str
     warning: TextWarning | None = None
 
 
-def mended_utf8(data: bytes) -> Decoded | None:
-    """UTF-8 but for a few bytes; None where it may be another encoding.
+def decode_faulty_utf8(data: bytes) -> Decoded | None:
+    """Decode UTF-8 with a few invalid bytes; None where it may be another encoding.
 
-    For each fault there are several whole characters beyond ASCII, which chance hardly ever makes of another encoding.
-    Pairs of halves that stand for one character (CESU-8, of Java and of databases) are that character, and no fault.
+    Each fault must come with several valid characters beyond ASCII, which are very unlikely in another encoding.
+    Surrogate pairs (CESU-8, of Java and of databases) are decoded to their character, and are no fault.
     """
-    if _is_other(data) or (found := _decoded(data, "utf-8", most=len(data))) is None:
+    if _is_other(data) or (decoded := _decoded(data, "utf-8", most=len(data))) is None:
         return None
-    text, faults = found
+    text, faults = decoded
     whole = len(_BEYOND_ASCII.findall(text))
     needed = 2 if len(faults) == 1 else _SURE * len(faults)
     if whole >= (1 if _cut_short(data, faults) else needed):
@@ -42,7 +42,7 @@ def mended_utf8(data: bytes) -> Decoded | None:
 
 
 def _is_other(data: bytes) -> bool:
-    """Whether there are too many faults, by numbers alone: to find their places takes seconds of a large text."""
+    """Return whether there are too many faults, by numbers alone: their places take seconds in a large text."""
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd") - data.count("\ufffd".encode())
     whole = len(text) - broken - len(data.translate(None, _HIGH))
@@ -50,27 +50,27 @@ def _is_other(data: bytes) -> bool:
 
 
 def surely_utf8(data: bytes) -> Decoded | None:
-    """The same where another encoding is named: what is UTF-8 but for a fault, is read by it without a word."""
-    found = mended_utf8(data)
-    few = found is None or len(_BEYOND_ASCII.findall(found.text)) < _SURE
-    return None if few else found
+    """Decode the same against another encoding in the settings, which would decode faulty UTF-8 without an error."""
+    decoded = decode_faulty_utf8(data)
+    few = decoded is None or len(_BEYOND_ASCII.findall(decoded.text)) < _SURE
+    return None if few else decoded
 
 
-def mended(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
-    """The same of a text whose encoding is known; None where more bytes than one in a thousand make no character."""
-    found = _decoded(data, codec, most=max(1, len(data) // _RARE))
-    return None if found is None else Decoded(found[0], _warning(name or codec, found[1]))
+def decode_faulty(data: bytes, codec: str, *, name: str | None = None) -> Decoded | None:
+    """Decode a text of a known encoding; None where more than one byte in a thousand is invalid."""
+    decoded = _decoded(data, codec, most=max(1, len(data) // _RARE))
+    return None if decoded is None else Decoded(decoded[0], _warning(name or codec, decoded[1]))
 
 
-def mended_ascii(data: bytes) -> Decoded | None:
-    """ASCII with a byte in thousands that is none, too few to tell an encoding by; None for all else."""
+def decode_faulty_ascii(data: bytes) -> Decoded | None:
+    """Decode ASCII with very few other bytes, too few for a guess; None for any other text."""
     if len(data) < _RARE or b"\x1b$" in data or b"~{" in data:  # the escapes of ISO 2022 and HZ
         return None
-    return mended(data, "ascii", name="UTF-8")
+    return decode_faulty(data, "ascii", name="UTF-8")
 
 
 def without_nuls(text: Decoded) -> Decoded:
-    """Single NULs, which databases refuse, as U+FFFD."""
+    """Replace single NULs, which databases refuse, by U+FFFD."""
     count = text.text.count("\0")
     if not count:
         return text
@@ -91,7 +91,7 @@ def _times(count: int) -> str:
 
 
 def _cut_short(data: bytes, faults: list[int]) -> bool:
-    """Whether the one fault is the beginning of a last character."""
+    """Return whether the one fault is an incomplete last character."""
     if len(faults) != 1 or len(data) - faults[0] > 3:
         return False
     try:
@@ -102,7 +102,7 @@ def _cut_short(data: bytes, faults: list[int]) -> bool:
 
 
 def _decoded(data: bytes, codec: str, *, most: int) -> tuple[str, list[int]] | None:
-    """The text, and the places of what was replaced in it; None where these are more than `most`."""
+    """Return the text and the places of replaced bytes; None where these are more than `most`."""
     _noted.faults, _noted.end, _noted.run, _noted.most = [], None, 0, most
     try:
         return data.decode(codec, "embed_assets.replaced"), _noted.faults
@@ -115,10 +115,10 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
         raise error
     pair = _PAIR.match(error.object, error.start) if error.encoding == "utf-8" else None
     if pair is not None:
-        high, high_low, low, low_low = (found[0] for found in pair.groups())
+        high, high_low, low, low_low = (group[0] for group in pair.groups())
         point = 0x10000 + ((high & 15) << 16 | (high_low & 63) << 10 | (low & 15) << 6 | low_low & 63)
         return chr(point), pair.end()
-    # A byte that is lost leaves the others of its character alone: one place. More in a row are more places.
+    # The rest of a character that lost a byte counts as one place, a longer run as more.
     _noted.run = _noted.run + 1 if error.start == _noted.end else 0
     if _noted.run % _LEFT == 0:
         _noted.faults.append(error.start)

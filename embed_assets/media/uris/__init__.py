@@ -1,1 +1,1 @@
-"""URIs: files that the rows of a table name, read within what the settings allow."""
+"""URIs: files that are named in a table's rows, read as far as the settings allow."""

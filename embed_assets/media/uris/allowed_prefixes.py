@@ -1,4 +1,4 @@
-"""Allowed: what the rows of a table may name: what lies below their source, and the prefixes of table.allow."""
+"""Allowed: addresses that a table's rows may name: those below their source, and the prefixes of table.allow."""
 
 import ipaddress
 import os
@@ -14,7 +14,7 @@ OUTSIDE = "outside the source"  # reasons
 NO_ADDRESS = "no usable address"
 PRIVATE = "private address"
 
-_LONGEST = 4096  # characters of an address
+_LONGEST = 4096  # characters of an address at most
 _PORTS = {"http": 80, "https": 443, "ftp": 21}
 _BY_HOST = frozenset(("http", "https", "ftp", "ftps", "sftp", "ssh", "smb", "webdav", "webhdfs", "hdfs"))
 _ALIASES = {"s3a": "s3", "gcs": "gs", "abfss": "abfs"}
@@ -28,7 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True)
 class _Place:
-    """An address by its parts: a path is the scheme "file"; `chain` is what stands before the last `::`."""
+    """An address by its parts: a path has the scheme "file"; `chain` is the part before the last `::`."""
 
     chain: str
     scheme: str
@@ -36,21 +36,21 @@ class _Place:
     path: tuple[str, ...]
 
     def holds(self, other: "_Place") -> bool:
-        """Whether the other is this place or lies below it."""
+        """Return whether the other is this place or lies below it."""
         if (self.chain, self.scheme) != (other.chain, other.scheme):
             return False
-        if not self.authority and not self.path and self.scheme != "file":  # the protocol as a whole
+        if not self.authority and not self.path and self.scheme != "file":  # the whole protocol
             return True
         return self.authority == other.authority and other.path[: len(self.path)] == self.path
 
 
 class Allowed:
-    """What may be named. Raises ValueError for a prefix that is none."""
+    """Addresses that may be named. Raises ValueError for an invalid prefix."""
 
     def __init__(self, below: str | None, prefixes: Iterable[str] = ()) -> None:
-        given = [each for each in prefixes if _network(each) is None]
+        places = [each for each in prefixes if _network(each) is None]
         self._networks = [network for each in prefixes if (network := _network(each)) is not None]
-        self._places = [_prefix(each) for each in given]
+        self._places = [_prefix(each) for each in places]
         for place in self._places:
             self._networks += _named_networks(place)
         if below is not None:
@@ -62,7 +62,7 @@ class Allowed:
         return ["/" + "/".join(place.path) for place in self._places if place.scheme == "file" and not place.chain]
 
     def check(self, uri: str) -> None:
-        """Raises MediaError where an absolute address may not be read, or is none."""
+        """Raise MediaError where an absolute address may not be read, or is invalid."""
         check_form(uri)
         try:
             place = _place(uri)
@@ -72,16 +72,16 @@ class Allowed:
             raise MediaError(OUTSIDE, f"{brief(uri)} is below neither the source nor a prefix of table.allow")
 
     def check_address(self, address: str, host: str) -> None:
-        """Raises MediaError for an address of a private network, this machine's own among them, unless it is named."""
-        found = ipaddress.ip_address(address.partition("%")[0])
-        reached = _reached(found)
-        if _is_public(reached) or any(reached in network or found in network for network in self._networks):
+        """Raise MediaError for an address of a private network or of this machine, unless a prefix allows it."""
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        reached = _reached(ip)
+        if _is_public(reached) or any(reached in network or ip in network for network in self._networks):
             return
         raise MediaError(PRIVATE, f"{host} is {address}, of a private network; add {address} to table.allow to read it")
 
 
 def check_form(text: str) -> None:
-    """Raises MediaError for what no address can be, and what leads out of where it starts."""
+    """Raise MediaError for an invalid address, and for one that leads out of its folder."""
     if len(text) > _LONGEST:
         raise MediaError(NO_ADDRESS, f"{len(text):,} characters, at most {_LONGEST:,}")
     if not text.strip() or _CONTROL.search(text):
@@ -89,25 +89,25 @@ def check_form(text: str) -> None:
 
 
 def is_path(text: str) -> bool:
-    """Whether a prefix is a local path, rather than an address, a network or a chain."""
+    """Return whether a prefix is a local path, and no address, network or chain."""
     return isinstance(text, str) and "://" not in text and _network(text) is None
 
 
 def host_of(uri: str) -> str | None:
-    """The host that is asked for an address, where its protocol asks one by name."""
+    """Return the host of an address, where its protocol has one."""
     _, last = split_chain(uri)
     return urlsplit(last).hostname if last.partition("://")[0].lower() in _BY_HOST else None
 
 
 def is_local_file(uri: str) -> bool:
-    """Whether an absolute address is a path of this machine."""
+    """Return whether an absolute address is a path of this machine."""
     return "://" not in uri or uri.startswith("file://")
 
 
 def split_chain(uri: str) -> tuple[str, str]:
-    """What stands before the last part of fsspec's chained addresses, `simplecache::`, and that part.
+    """Split fsspec's chained addresses into the part up to the last `::`, and the rest.
 
-    Two colons of a name make no chain: `s3://bucket/a::b.txt`, `http://[::1]/`.
+    Two colons in a name are no chain: `s3://bucket/a::b.txt`, `http://[::1]/`.
     """
     before, _, after = uri.partition("://")
     if "::" not in uri or is_local_file(uri) or before.lower() in ("http", "https"):
@@ -119,7 +119,7 @@ def split_chain(uri: str) -> tuple[str, str]:
 
 
 def _prefix(text: str) -> _Place:
-    """A prefix of the settings. A path has to be absolute here: those of a file were made so."""
+    """Return the place of a prefix in the settings. A path must be absolute."""
     if is_path(text) and text.strip() and not text.startswith("/"):
         raise ValueError(f"allow names {text!r}; write an absolute path, or an address with its protocol")
     try:
@@ -130,7 +130,7 @@ def _prefix(text: str) -> _Place:
 
 
 def _place(uri: str) -> _Place:
-    """The parts of an absolute address. Raises ValueError where they can't be told, and for `..` in them."""
+    """Return the parts of an absolute address. Raises ValueError where they are ambiguous, and for `..` in them."""
     chain, last = split_chain(uri)
     if is_local_file(last):
         path = os.path.normpath(f"/{last.removeprefix('file://').lstrip('/')}")
@@ -146,9 +146,9 @@ def _place(uri: str) -> _Place:
 
 
 def _of_host(chain: str, scheme: str, uri: str) -> _Place:
-    if "\\" in uri:  # for some it ends the host, for others it is a letter of what stands before an @
+    if "\\" in uri:  # some parsers end the host at it, others take it for a part of the user
         raise ValueError("it has a backslash in it")
-    parts = urlsplit(uri)  # as Connection and fsspec do: what is looked at is what is connected to
+    parts = urlsplit(uri)  # as Connection and fsspec do: the checked host is the one that is connected to
     host = (parts.hostname or "").removesuffix(".").lower()
     port = parts.port or _PORTS.get(scheme)
     if not host and (parts.netloc or parts.path.strip("/")):
@@ -157,14 +157,14 @@ def _of_host(chain: str, scheme: str, uri: str) -> _Place:
 
 
 def _without_dots(path: str) -> tuple[str, ...]:
-    """Parts of a path, none of which is `..`; for some servers a part ends at a semicolon."""
+    """Return the parts of a path. Raises ValueError for `..`, also before a semicolon, as some servers split there."""
     if ".." in re.split(r"[/\\;]", path):
         raise ValueError("it has .. in it")
     return _parts(path)
 
 
 def _decoded(path: str) -> tuple[str, ...]:
-    """The same of a path that a host decodes, once or again: `%252e` counts as the dot that it may become."""
+    """Return the same for a path that a host may decode, once or twice: `%252e` counts as a dot."""
     once, further = unquote(path), unquote(unquote(unquote(path)))
     _without_dots(further)
     return _without_dots(once)
@@ -175,7 +175,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def _network(text: str) -> Network | None:
-    """An address or a network in a list of prefixes: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`."""
+    """Parse an address or a network in a list of prefixes: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`."""
     try:
         return ipaddress.ip_network(text, strict=False) if re.match(r"[0-9a-fA-F:.]+(/\d+)?$", text) else None
     except ValueError:
@@ -183,7 +183,7 @@ def _network(text: str) -> Network | None:
 
 
 def _named_networks(place: _Place) -> Sequence[Network]:
-    """The private addresses that a prefix names by itself: an address as host, or this machine."""
+    """Return the private addresses in a prefix: an address as host, or this machine."""
     host = place.authority.rpartition(":")[0] if place.scheme in _BY_HOST else ""
     if host == "localhost":
         return [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")]
@@ -192,7 +192,7 @@ def _named_networks(place: _Place) -> Sequence[Network]:
 
 
 def _reached(address: Address) -> Address:
-    """The address behind one that carries another: IPv4 within IPv6."""
+    """Return the IPv4 address that is embedded in an IPv6 address, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
@@ -201,5 +201,5 @@ def _reached(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local  # is_global tells nothing of it
+    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local  # is_global ignores it
     return address.is_global and not (address.is_multicast or address.is_reserved or site_local)

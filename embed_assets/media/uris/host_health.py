@@ -1,4 +1,4 @@
-"""Hosts: what is known of those that were asked: who has to wait how long, and who is not asked any more."""
+"""Hosts: the state of hosts that were requested: how long to wait for each, and which are given up."""
 
 import threading
 import time
@@ -10,27 +10,27 @@ from embed_assets.errors import MediaError
 from embed_assets.media.files.unreachable import UNREACHABLE
 
 _TRIES = 3
-_PAUSE = 0.3  # seconds before the second try; twice as long before each further one
-_SILENT = 5  # requests in a row to a host that does not answer at all: it is down
-_TROUBLED = 50  # requests in a row that a host has answered with trouble of its own
-_LONGEST_WAIT = 20.0  # seconds that a host may ask for at one time
-_MOST_WAITING = 60.0  # seconds that a host is waited for altogether
+_PAUSE = 0.3  # seconds before the second try, doubled before each further one
+_SILENT = 5  # requests in a row without an answer, after which a host is down
+_TROUBLED = 50  # requests in a row with errors of the host
+_LONGEST_WAIT = 20.0  # seconds that a host may request at one time
+_MOST_WAITING = 60.0  # seconds of waiting for a host in total
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Trouble(Exception):
-    """A request that failed, though the file may be there. `silent`: there was no answer at all."""
+    """A failed request for a file that may exist. `silent`: there was no answer at all."""
 
     def __init__(self, why: str, *, silent: bool = False, wait: float | None = None) -> None:
         super().__init__(why)
         self.why = why
         self.silent = silent
-        self.wait = wait  # seconds that the host asks for
+        self.wait = wait  # seconds that the host requests
 
 
 class Hosts:
-    """Asks hosts with patience, and none for ever. For as long as one listing, or one run's reading, takes."""
+    """Retries and limits for requests to hosts, during one listing or one run's reading."""
 
     def __init__(self, *, pause: float = _PAUSE) -> None:
         self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
@@ -39,13 +39,13 @@ class Hosts:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Nobody waits any more: who asks again is told that the host is unreachable."""
+        """Stop waiting: further requests raise "unreachable"."""
         self._stopped.set()
 
-    def patiently(self, place: str, ask: Callable[[], Found], *, tries: int = _TRIES) -> Found:
-        """What `ask` returns, tried again where it raises Trouble.
+    def patiently(self, place: str, request: Callable[[], Result], *, tries: int = _TRIES) -> Result:
+        """Return the result of `request`, which is tried again where it raises Trouble.
 
-        Raises MediaError "unreachable" where that does not help; of a host that was given up, without asking.
+        Raises MediaError "unreachable" after the last try, and without one for a host that was given up.
         """
         with self._lock:
             host = self._hosts[place]
@@ -53,7 +53,7 @@ class Hosts:
         while True:
             self._ready(host)
             try:
-                found = ask()
+                result = request()
             except Trouble as trouble:
                 tried += trouble.wait is None
                 host.failed(trouble, last=tried >= tries)
@@ -66,10 +66,10 @@ class Hosts:
                 raise
             else:
                 host.answered()
-                return found
+                return result
 
     def _ready(self, host: "_Host") -> None:
-        """Waits as long as the host asked for. Raises MediaError of one that was given up."""
+        """Wait as long as the host requested. Raises MediaError for a host that was given up."""
         while not self._stopped.is_set():
             if host.given_up:
                 raise MediaError(UNREACHABLE, host.given_up, again=True)
@@ -83,7 +83,7 @@ class Hosts:
 class _Host:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._in_row = 0  # requests that failed
+        self._in_row = 0  # failed requests
         self._waited = 0.0
         self.not_before = 0.0
         self.given_up = ""  # why
@@ -103,7 +103,7 @@ class _Host:
     def _wait(self, seconds: float, why: str) -> None:
         now = time.monotonic()
         until = now + max(seconds, 0.1)
-        self._waited += max(0.0, until - max(now, self.not_before))  # several threads wait for one thing
+        self._waited += max(0.0, until - max(now, self.not_before))  # several threads wait at the same time
         self.not_before = max(self.not_before, until)
         if seconds > _LONGEST_WAIT or self._waited > _MOST_WAITING:
             self.given_up = f"{why}, asks to wait {seconds:,.0f} s" if seconds > _LONGEST_WAIT else why

@@ -1,4 +1,4 @@
-"""Connections: to hosts whose addresses were looked up, looked at, and only then connected to."""
+"""Connections to hosts whose addresses are resolved and checked before connecting."""
 
 import contextlib
 import http.client
@@ -15,11 +15,11 @@ from embed_assets.media.uris.allowed_prefixes import NO_ADDRESS, Allowed
 from embed_assets.media.uris.host_health import Trouble
 
 _TIMEOUT = 10.0  # seconds without a connection, or without a byte
-_HEAD = 20.0  # seconds until all headers are there
+_HEAD = 20.0  # seconds until all headers are received
 
 
 class Connection(http.client.HTTPConnection):
-    """A connection to an address that was looked up, looked at, and only then connected to."""
+    """A connection to an address that is resolved and checked before connecting."""
 
     def __init__(self, uri: str, allowed: Allowed) -> None:
         parts = urlsplit(uri)
@@ -35,14 +35,14 @@ class Connection(http.client.HTTPConnection):
             self.sock = _context().wrap_socket(self.sock, server_hostname=self.host)
 
     def cut(self) -> None:
-        """End it from another thread: who reads from it gets no more."""
+        """Close the connection from another thread, which ends reading."""
         if self.sock is not None:
             with contextlib.suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
 
 
 def addresses(host: str, port: int, allowed: Allowed) -> list[str]:
-    """The addresses of a host that may be read from. Raises MediaError where there is none, OSError of the look-up."""
+    """Return the allowed addresses of a host. Raises MediaError where there are none, and OSError."""
     refused: MediaError | None = None
     found: list[str] = []
     for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -57,7 +57,7 @@ def addresses(host: str, port: int, allowed: Allowed) -> list[str]:
 
 
 def connected(host: str, port: int, allowed: Allowed) -> socket.socket:
-    """A connection to the first address that answers. Raises as `addresses`, and OSError."""
+    """Return a connection to the first address that answers. Raises as `addresses`, and OSError."""
     failure: OSError = ConnectionError("no address")
     for address in addresses(host, port, allowed):
         try:
@@ -67,8 +67,8 @@ def connected(host: str, port: int, allowed: Allowed) -> socket.socket:
     raise failure
 
 
-def asked(connection: Connection, method: str, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    """The answer to one request, its headers read. Raises MediaError, or Trouble."""
+def response(connection: Connection, method: str, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    """Send a request and return the response with its headers. Raises MediaError, or Trouble."""
     clock = threading.Timer(_HEAD, connection.cut)
     clock.daemon = True
     clock.start()
@@ -82,7 +82,7 @@ def asked(connection: Connection, method: str, target: str, headers: Mapping[str
 
 @contextmanager
 def troubles() -> Iterator[None]:
-    """What goes wrong between here and a host as Trouble."""
+    """Raise errors of the network as Trouble."""
     try:
         yield
     except UnicodeError as error:  # of a host's name

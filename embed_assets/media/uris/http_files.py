@@ -1,4 +1,4 @@
-"""Web: files of http and https addresses, asked with patience and within bounds; every hop is allowed, or refused."""
+"""Web: files of http and https addresses, with retries and limits; every redirect must be allowed."""
 
 import base64
 import contextlib
@@ -15,20 +15,20 @@ from embed_assets.media.files.redacted_uri import brief, place_of
 from embed_assets.media.media_types import ListedFile
 from embed_assets.media.uris.allowed_prefixes import NO_ADDRESS, OUTSIDE, Allowed
 from embed_assets.media.uris.host_health import UNREACHABLE, Hosts, Trouble
-from embed_assets.media.uris.http_connections import Connection, asked, troubles
+from embed_assets.media.uris.http_connections import Connection, response, troubles
 
 _HOPS = 5
-_PATIENCE = 60.0  # seconds that a file may take, and one more
-_BYTES_A_SECOND = 100_000  # for each of so many bytes
+_PATIENCE = 60.0  # seconds that a file may take, and one more for
+_BYTES_A_SECOND = 100_000  # bytes each
 _CHUNK = 2**16
 _REDIRECTS = (301, 302, 303, 307, 308)
-_ASK_ANOTHER_WAY = frozenset((400, 401, 403, 404, 405, 406, 410, 501))  # to HEAD: some servers know GET alone
+_RETRY_WITH_GET = frozenset((400, 401, 403, 404, 405, 406, 410, 501))  # answers to HEAD: some servers support GET alone
 _DENIED = frozenset((401, 402, 403, 407, 451))
-_SAFE = "/%:@!$&'()*+,;=-._~?#[]"  # of an address; what is encoded stays as it is
+_SAFE = "/%:@!$&'()*+,;=-._~?#[]"  # in an address; encoded characters stay as they are
 
 
 class Web:
-    """May be used from several threads. `headers` go to `origin` alone, or to every host where it is None."""
+    """Files on web servers. `headers` go to `origin` alone, or to every host where it is None. For several threads."""
 
     def __init__(
         self, allowed: Allowed, hosts: Hosts, *, headers: Mapping[str, str] | None = None, origin: str | None = None
@@ -39,15 +39,15 @@ class Web:
         self._origin = origin
 
     def find(self, uri: str) -> ListedFile:
-        """Size, time and etag by HEAD, else by GET without the body. Raises MediaError where it can't be had."""
+        """Return size, time and etag by HEAD, else by GET without the body. Raises MediaError where both fail."""
         for method in ("HEAD", "GET"):
-            with self._answer(uri, method, accept=_ASK_ANOTHER_WAY if method == "HEAD" else ()) as answer:
+            with self._answer(uri, method, accept=_RETRY_WITH_GET if method == "HEAD" else ()) as answer:
                 if answer.status < 300:
                     return _listed(uri, answer)
         raise AssertionError("GET raises")
 
     def read(self, uri: str, max_bytes: int) -> bytes:
-        """The bytes of a file; one more than `max_bytes` of a larger one."""
+        """Return the bytes of a file; one more than `max_bytes` of a larger one."""
 
         def fetched() -> bytes:
             with self._answer_once(uri, "GET") as answer:
@@ -66,12 +66,12 @@ class Web:
     def _answer_once(
         self, uri: str, method: str, *, accept: Collection[int] = ()
     ) -> Iterator[http.client.HTTPResponse]:
-        """The answer at the end of all redirects. Raises MediaError, or Trouble where asking again may help."""
+        """Provide the answer after all redirects. Raises MediaError, or Trouble where a retry may help."""
         for _ in range(_HOPS + 1):
             self._allowed.check(uri)
             connection = Connection(uri, self._allowed)
             try:
-                answer = asked(connection, method, _target(uri), self._headers_for(uri))
+                answer = response(connection, method, _target(uri), self._headers_for(uri))
                 target = answer.getheader("Location")
                 if answer.status not in _REDIRECTS or not target:
                     _judge(answer, accept)
@@ -88,18 +88,18 @@ class Web:
 
 
 def _redirected(uri: str, target: str) -> str:
-    """Where a redirect leads. Raises MediaError where that is no address of the web."""
+    """Return the target of a redirect. Raises MediaError where it is no web address."""
     try:
-        found = urljoin(uri, target)
+        location = urljoin(uri, target)
     except ValueError as error:
         raise MediaError(NO_ADDRESS, f"a redirect to no address: {error}") from error
-    if not found.lower().startswith(("http://", "https://")):
-        raise MediaError(OUTSIDE, f"a redirect to {brief(found)}")
-    return found
+    if not location.lower().startswith(("http://", "https://")):
+        raise MediaError(OUTSIDE, f"a redirect to {brief(location)}")
+    return location
 
 
 def _judge(answer: http.client.HTTPResponse, accept: Collection[int]) -> None:
-    """Raises MediaError, or Trouble, for an answer that is not the file."""
+    """Raise MediaError or Trouble for an answer other than the file."""
     status = answer.status
     why = f"HTTP {status}"
     if 200 <= status < 300 or status in accept:
@@ -114,13 +114,13 @@ def _judge(answer: http.client.HTTPResponse, accept: Collection[int]) -> None:
 
 
 def _wait(text: str | None) -> float | None:
-    """The seconds that Retry-After asks for; None where it asks for none, and a try counts as one."""
+    """Return the seconds of Retry-After; None where it has none, so that the retry counts."""
     seconds = _seconds(text)
     return seconds if seconds is not None and seconds >= 1 else None
 
 
 def _seconds(text: str | None) -> float | None:
-    """What Retry-After says: seconds, or a moment."""
+    """Parse Retry-After: seconds, or a date."""
     if not text:
         return None
     try:
@@ -130,7 +130,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _body(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
-    """The bytes, one more than `max_bytes` at most. Raises Trouble where they are cut off or come too slowly."""
+    """Return the bytes, at most one more than `max_bytes`. Raises Trouble where they are truncated or too slow."""
     started, data = time.monotonic(), bytearray()
     with troubles():
         while len(data) <= max_bytes and (chunk := answer.read1(min(_CHUNK, max_bytes + 1 - len(data)))):
@@ -139,7 +139,7 @@ def _body(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
                 raise MediaError(UNREACHABLE, "too slow", again=True)
     if len(data) <= max_bytes and answer.length:
         raise Trouble("cut off")
-    if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip"):  # though it was not asked for
+    if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip"):  # though it was not accepted
         return _unpacked(bytes(data), max_bytes)
     return bytes(data)
 
@@ -172,7 +172,7 @@ def _moment(text: str | None) -> float:
 
 
 def password_of(uri: str) -> dict[str, str]:
-    """The header that says what stands before the host."""
+    """Return the Authorization header for the credentials before the host."""
     user, mark, _ = urlsplit(uri).netloc.rpartition("@")
     if not mark:
         return {}

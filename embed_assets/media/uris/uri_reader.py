@@ -1,4 +1,4 @@
-"""Places: files by URI or path, each opened in the bucket, on the host or in the folder that it is in."""
+"""UriFiles: files by URI or path, read from their bucket, host or folder."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from embed_assets.errors import MediaError, SourceError
 from embed_assets.media.files.download_cache import MediaCache
 from embed_assets.media.files.listing import look_up
 from embed_assets.media.files.redacted_uri import brief, place_of
-from embed_assets.media.files.source import LINK_OUT, Source, is_below, is_local, open_source, unopened
+from embed_assets.media.files.source import LINK_OUT, Source, is_below, is_local, open_source, redacted_source
 from embed_assets.media.files.unicode_names import on_disk
 from embed_assets.media.media_types import ListedFile
 from embed_assets.media.uris.allowed_prefixes import OUTSIDE, Allowed, check_form, host_of, is_local_file, split_chain
@@ -21,15 +21,15 @@ from embed_assets.media.uris.host_health import UNREACHABLE, Hosts, Trouble
 if TYPE_CHECKING:  # definitions load no HTTP client
     from embed_assets.media.uris.http_files import Web
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-class Places:
-    """Files that may be named: below `below`, to which relative paths belong, and below the prefixes of `allow`.
+class UriFiles:
+    """Files below `below`, to which relative paths belong, and below the prefixes of `allow`.
 
-    May be used from several threads. What a host or bucket does is no fault of the source: all that is raised of it is
-    MediaError, "unreachable" where it can't be told whether a file is there. A host that is down is not asked again,
-    nor by others who are given the same `hosts`.
+    May be used from several threads. A host's or bucket's faults are not the source's: they raise MediaError,
+    "unreachable" where it is unknown whether a file exists. A host that is down gets no further requests, neither from
+    other objects with the same `hosts`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Places:
         hosts: Hosts | None = None,
     ) -> None:
         self._below = below = _absolute(below)
-        self._shown = unopened(below).uri if below else ""  # what goes into the manifest has no credentials
+        self._shown = redacted_source(below).uri if below else ""  # without credentials, for the manifest
         self._options = dict(storage_options or {})
         self._allowed = Allowed(self._shown if below else None, allow)
         self._folders = [os.path.realpath(folder) for folder in self._allowed.folders]
@@ -54,30 +54,30 @@ class Places:
         self._lock = threading.Lock()
 
     def absolute(self, place: str) -> str:
-        """The address of what a row names. Raises MediaError where that is none, or may not be read."""
+        """Return the absolute address of a row's file. Raises MediaError where it is invalid, or may not be read."""
         check_form(place)
         uri = place if "://" in place else self._path(place)
         self._allowed.check(uri)
         return uri
 
     def find(self, uri: str) -> ListedFile:
-        """Size, time and etag of a file. Raises MediaError where it is not there, or can't be asked for."""
+        """Return size, time and etag of a file. Raises MediaError where it is missing or unreachable."""
         if _is_web(uri):
             return self._web(uri).find(uri)
-        return self._asked(uri, look_up)
+        return self._request(uri, look_up)
 
     def read(self, uri: str, max_bytes: int, *, known_hash: str = "") -> bytes:
-        """Its bytes. Raises MediaError as `Source.read`, for all that concerns its host as well."""
+        """Return a file's bytes. Raises MediaError as `Source.read`, also for faults of its host."""
         self._allowed.check(uri)
         if not _is_web(uri):
-            return self._asked(uri, lambda source, key: source.read(key, max_bytes, known_hash=known_hash))
+            return self._request(uri, lambda source, key: source.read(key, max_bytes, known_hash=known_hash))
         data = self._fetched(uri, max_bytes, known_hash)
         if len(data) > max_bytes:
             raise MediaError("too large", f"more than {max_bytes:,} bytes, the limit max_bytes")
         return data
 
     def stop(self) -> None:
-        """Wait for no host any more."""
+        """Stop waiting for hosts."""
         self._hosts.stop()
 
     def _path(self, place: str) -> str:
@@ -96,7 +96,7 @@ class Places:
         return self._cache.through(lambda: web.read(uri, max_bytes), known_hash, max_bytes=max_bytes)
 
     def _web(self, uri: str) -> "Web":
-        """With the headers of the storage options, and for files below the source with the password of its uri."""
+        """Return a reader with the headers of the storage options, and below the source with its uri's password."""
         from embed_assets.media.uris.http_files import Web, password_of
 
         own = self._below is not None and uri.startswith(f"{self._shown}/")
@@ -107,28 +107,28 @@ class Places:
         origin = place_of(self._shown) if self._below is not None and _is_web(self._below) else None
         return Web(self._allowed, self._hosts, headers=headers, origin=origin)
 
-    def _asked(self, uri: str, ask: Callable[[Source, str], Found]) -> Found:
+    def _request(self, uri: str, operation: Callable[[Source, str], Result]) -> Result:
         if is_local_file(uri):
-            return ask(*self._local(uri))
+            return operation(*self._local(uri))
         place = place_of(uri)
 
-        def asked() -> Found:
+        def request() -> Result:
             try:
                 self._check_host(uri)
-                return ask(*self._remote(uri))
-            except SourceError as error:  # fsspec has tried more than once
-                told = brief(str(error))
-                raise Trouble(told, silent="Connect" in told or "Timeout" in told) from None
+                return operation(*self._remote(uri))
+            except SourceError as error:  # after fsspec's own retries
+                message = brief(str(error))
+                raise Trouble(message, silent="Connect" in message or "Timeout" in message) from None
             except MediaError as error:
                 if error.reason != "vanished" or not split_chain(uri)[0]:
                     raise
-                # fsspec says so of a host that is down, too.
-                raise MediaError(UNREACHABLE, "not there, or no answer", again=True) from None
+                # fsspec reports a host that is down in the same way.
+                raise MediaError(UNREACHABLE, "missing, or no answer", again=True) from None
 
-        return self._hosts.patiently(place, asked, tries=1)
+        return self._hosts.patiently(place, request, tries=1)
 
     def _local(self, uri: str) -> tuple[Source, str]:
-        """A local file where it really is. Raises MediaError where links lead to it that may not be followed."""
+        """Return a local file by its real path. Raises MediaError for links that may not be followed."""
         path = on_disk(f"/{uri.removeprefix('file://').lstrip('/')}")
         real = os.path.realpath(path)
         if self._follow_links:
@@ -138,7 +138,7 @@ class Places:
         return Source(uri="", root="", follow_links=True), real.lstrip("/")
 
     def _remote(self, uri: str) -> tuple[Source, str]:
-        """The bucket or file system that an address is in, opened once, and the key in it."""
+        """Return the bucket or file system of an address, opened once, and the key in it."""
         if self._below is not None and uri.startswith(f"{self._shown}/"):
             root, key = self._below, uri.removeprefix(f"{self._shown}/")
         elif split_chain(uri)[0]:
@@ -160,7 +160,7 @@ class Places:
         return replace(source, root=folder), key
 
     def _options_for(self, uri: str) -> dict[str, Any]:
-        """The storage options, which are those of the source's own protocol: no other gets its secrets."""
+        """Return the storage options for the source's own protocol: other protocols must not get its secrets."""
         own = self._below
         return self._options if own is None or is_local(own) or _scheme(own) == _scheme(uri) else {}
 
@@ -185,7 +185,7 @@ def _absolute(below: str | None) -> str | None:
 
 @lru_cache(maxsize=1)
 def _no_redirects() -> list[Any]:
-    """For aiohttp: a redirect within a chained address, whose target nobody looks at, is refused."""
+    """Return aiohttp's configuration that refuses redirects of chained addresses, whose target is not checked."""
     import aiohttp
 
     async def refuse(session: Any, context: Any, params: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from embed_assets.store.database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.upsert import one_of
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 TABLE = "releases"
 TAG = "release-"  # tags of table versions begin with it

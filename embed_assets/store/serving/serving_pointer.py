@@ -12,8 +12,8 @@ from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, St
 from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
-from embed_assets.store.upsert import ALL_ROWS, KEY, quoted
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.upsert import ALL_ROWS, KEY, add_missing_columns, quoted
+from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -217,17 +217,8 @@ class Serving:
         )
 
     def _table(self) -> "Table":
-        """The table, with the columns that a move writes."""
-        table = self._database.open_or_create(TABLE, SCHEMA)
-        if "held" in table.schema.names:
-            return table
-        try:
-            table.add_columns(SCHEMA.field("held"))
-        except (OSError, RuntimeError, ValueError):  # another process adds it at this moment
-            table = self._database.open(TABLE)
-            if "held" not in table.schema.names:
-                raise
-        return self._database.open(TABLE)
+        """Return the table, with the columns that a move writes."""
+        return add_missing_columns(self._database, TABLE, SCHEMA)
 
     def _pointers(self, where: str | None) -> list[Pointer]:
         table = self._database.open_or_none(TABLE)

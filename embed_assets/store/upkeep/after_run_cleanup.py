@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from embed_assets.settings import MaintenanceSettings
-from embed_assets.store.manifest import TABLE_MARKS
+from embed_assets.store.manifest import SOURCE_STATE, TABLE_MARKS
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import RECORD_TABLES, clean_releases
 from embed_assets.store.upsert import retried
 
-_RECORDS = (*RECORD_TABLES, TABLE_MARKS)
+_RECORDS = (*RECORD_TABLES, TABLE_MARKS, SOURCE_STATE)
 _IN_USE = timedelta(minutes=10)  # a reader of a version that is not tagged is done by then
 _SLACK = 1.25  # so many times more versions than are kept: then the oldest go, so that a run seldom pays for it
 

@@ -26,7 +26,7 @@ from embed_assets.store.serving.vector_index import MOST_SEGMENTS, refresh_index
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.retire_version import drop_leftovers
 from embed_assets.store.upsert import is_conflict, retried
-from embed_assets.store.version_id import VersionId
+from embed_assets.store.versions import VersionId
 
 RECORD_TABLES = tuple(module.TABLE for module in (manifest, quarantine, versions, releases, serving, history, canaries))
 _SMALL_ROWS = 100_000  # a fragment of fewer rows is small

@@ -13,8 +13,8 @@ from typing import Any
 from embed_assets.errors import StoreError, in_one_line
 from embed_assets.store.asset_value_tables import is_landed
 from embed_assets.store.database import Database, lance_options
+from embed_assets.store.manifest import SOURCE_STATE, TABLE_MARKS
 from embed_assets.store.manifest import TABLE as MANIFEST
-from embed_assets.store.manifest import TABLE_MARKS
 from embed_assets.store.serving.releases import TABLE as RELEASES
 from embed_assets.store.serving.releases import Releases
 
@@ -30,6 +30,7 @@ _ANEW = {
     "manifest_tables": "tables are read again",
     "quarantine": "what was set aside is tried again",
     "releases": "versions are indexed and checked again",
+    "source_state": "files that plugins or the setting `encoding` decide about are read again",
     "serving": "nothing serves until the next run has promoted",
 }
 _ANEW_LANDED = "once the source's asset is materialized again"
@@ -95,8 +96,9 @@ def _restore(database: Database, table: str, version: int, broken: list[int]) ->
     while (latest := _dataset(database, table)).version <= max(broken, default=0):
         latest.restore()
     _forget_releases(database, table, versions=broken)
-    if table == MANIFEST and database.open_or_none(TABLE_MARKS) is not None:
-        _rename(database, f"{TABLE_MARKS}.lance")  # newer marks would say that tables are as they were
+    for name in (TABLE_MARKS, SOURCE_STATE) if table == MANIFEST else ():
+        if database.open_or_none(name) is not None:  # a newer one would say that items are as they were
+            _rename(database, f"{name}.lance")
 
 
 def _forget_releases(database: Database, table: str, *, versions: Collection[int] | None = None) -> None:

@@ -7,8 +7,7 @@ from embed_assets.errors import StoreError
 from embed_assets.store.query_vectors import queries_table
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.store import Store
-from embed_assets.store.version_id import VersionId
-from embed_assets.store.versions import VersionRecord
+from embed_assets.store.versions import VersionId, VersionRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Decoders of installed packages: what they are asked, where they run, and what becomes of their files."""
+"""Decoders of installed packages: which files they get, where they run, and what becomes of their files."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from embed_assets.media.detect import refine
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.kinds.decoder import Decoder
-from embed_assets.media.kinds.decoder_plugins import decoded_by, decoder_plugins, media_hash
+from embed_assets.media.kinds.decoder_plugins import decoder_plugins, media_hash
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
@@ -114,8 +114,8 @@ def cut(data: bytes, decoders: Decoders | None, **given: Any) -> list[Segment]:
     found = refine(data, sniff(data))
     assert found.modality is not None, found
     options: dict[str, Any] = {"segmenting": Segmenting(), "limits": Limits(decode_seconds=1), **given}
-    about = {"modality": found.modality, "mime": found.mime, "media_hash": media_hash(data, found.mime)}
-    return segments_of(data, caption=None, tokenizer=None, max_tokens=None, decoders=decoders, **about, **options)
+    about = {"mime": found.mime, "decoder": found.decoder, "media_hash": media_hash(data, found.read_as)}
+    return segments_of(data, modality=found.modality, decoders=decoders, **about, **options)
 
 
 class TestTiles(MediaContract):
@@ -130,12 +130,14 @@ class TestTiles(MediaContract):
         return [b"TILE", tile(9)[:-1], tile(3) + b"\0"]
 
 
-def test_a_plugin_is_asked_where_nothing_built_in_decodes(installed: Path) -> None:
+def test_a_plugin_is_tried_where_nothing_built_in_decodes(installed: Path) -> None:
     found = refine(tile(4), sniff(tile(4)))
-    assert found.mime == "image/x-tile; decoder=tile-1"
+    assert found.mime == "image/x-tile"
+    assert found.decoder == "tile-1"
     assert found.modality == "image"
     text = refine(b"secret words", sniff(b"secret words"))
-    assert text.mime == "text/x-secret; decoder=secret-1"
+    assert text.mime == "text/x-secret"
+    assert text.decoder == "secret-1"
     assert text.modality == "text"
 
 
@@ -144,7 +146,7 @@ def test_a_plugin_takes_no_known_type(installed: Path) -> None:
     Image.new("RGB", (2, 2)).save(png, "PNG")
     for data in (png.getvalue(), b"%PDF-1.4\n", b"<html><body>words</body></html>", b'{"a": 1}', b""):
         found = refine(data, sniff(data))
-        assert decoded_by(found.mime) == ""
+        assert found.decoder == ""
         assert found == sniff(data)
 
 
@@ -162,10 +164,10 @@ def test_pictures_texts_and_sounds_become_segments(installed: Path, decoders: De
     (shown,) = cut(tile(8), decoders)
     assert shown.kind == "image"
     assert shown.payload.tobytes() == picture(8, 8, 1).tobytes()
-    assert shown.content_hash == media_hash(tile(8), "image/x-tile; decoder=tile-1") != content_hash(tile(8))
-    (said,) = cut(b"secret words", decoders)
-    assert said.kind == "chunk"
-    assert said.payload == "sdrow"
+    assert shown.content_hash == media_hash(tile(8), "tile-1") != content_hash(tile(8))
+    (segment,) = cut(b"secret words", decoders)
+    assert segment.kind == "chunk"
+    assert segment.payload == "sdrow"
     heard = cut(
         b"HUM\1" + struct.pack("<II", 8000, 24_000), decoders, sampling=Sampling(sample_rate=16_000, window_seconds=1)
     )
@@ -227,7 +229,7 @@ def test_a_broken_plugin_names_itself_and_breaks_nothing_else(
     assert "Plugin 'secret' of package bad-media 1.0 (bad_media:decoder) can't be loaded" in caplog.text
     with pytest.raises(SettingsError, match="package bad-media"):
         given: Any = {"modality": "text", "caption": None, "media_hash": "", "tokenizer": None, "max_tokens": None}
-        segments_of(b"x", **given, segmenting=Segmenting(), limits=Limits(), mime="text/x-secret; decoder=secret-1")
+        segments_of(b"x", **given, segmenting=Segmenting(), limits=Limits(), mime="text/x-secret", decoder="secret-1")
 
 
 def _files(folder: Path) -> Path:
@@ -312,7 +314,7 @@ def test_a_manifest_without_plugins_is_as_it_was(tmp_path: Path, words: list[Any
     rows = {row["key"]: row for row in steps.manifest.rows("notes")}
     assert rows["hidden.txt"]["content_hash"] == content_hash(b"secret words")
     assert rows["hidden.txt"]["mime"] == "text/plain"
-    assert "manifest_tables" not in steps.store.table_names()
+    assert not {"manifest_tables", "source_state"} & steps.store.table_names()
     assert "plugins" not in json.dumps(steps.resolve("words").record.segmenting)
 
 
@@ -320,14 +322,14 @@ def test_a_text_that_the_setting_encoding_reads_is_shown_to_a_plugin_that_comes_
     code = (
         "from embed_assets.media.kinds.decoder import Decoder\n"
         "odd = Decoder(name='odd', version='1', mime='text/x-odd', modality='text',\n"
-        "              detect=lambda head: head.startswith(b'ODD'), decode=lambda data, limits: 'told')\n"
+        "              detect=lambda head: head.startswith(b'ODD'), decode=lambda data, limits: 'text')\n"
     )
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.txt").write_bytes("ODD Привет, мир".encode("cp1251"))
     steps = pipeline(tmp_path, sources={"notes": {"uri": str(folder), "encoding": "cp1251"}})
     steps.refresh("notes")
-    assert [row["mime"] for row in steps.manifest.rows("notes")] == ["text/plain; charset=cp1251"]
+    assert [(row["mime"], row["charset"]) for row in steps.manifest.rows("notes")] == [("text/plain", "cp1251")]
     install(tmp_path / "site", "odd-plugin", code, {GROUP: {"odd": "odd_plugin:odd"}}, monkeypatch)
     steps.refresh("notes")
-    assert [row["mime"] for row in steps.manifest.rows("notes")] == ["text/x-odd; decoder=odd-1"]
+    assert [(row["mime"], row["decoder"]) for row in steps.manifest.rows("notes")] == [("text/x-odd", "odd-1")]

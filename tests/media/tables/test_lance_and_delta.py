@@ -13,11 +13,11 @@ from embed_assets.errors import MediaError, MissingExtraError, SourceError
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.tables.lance_and_delta import DatasetKind, Unread
-from embed_assets.media.tables.lance_row_lookup import Taken
+from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import Rows, open_dataset
-from embed_assets.media.tables.row_cache import Spool
-from embed_assets.media.tables.rows_as_items import Columns, Tables, media_type, table_of
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.tables.row_cache import RowCache
+from embed_assets.media.tables.rows_as_items import Columns, Tables
+from embed_assets.media.uris.uri_reader import UriFiles
 from tests.support import picture
 
 KINDS: list[DatasetKind] = ["lance", "parquet", "delta"]
@@ -50,15 +50,15 @@ def test_records_are_rows_in_order_with_the_named_columns(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_that_are_wanted_are_picked_by_few_columns(tmp_path: Path, kind: DatasetKind) -> None:
-    asked: list[dict[str, Any]] = []
+    filtered: list[dict[str, Any]] = []
 
     def wanted(record: Any) -> bool:
-        asked.append(record)
+        filtered.append(record)
         return record["n"] % 8 == 1
 
-    picked = list(dataset(tmp_path, numbers(20), kind).picked(["n"], ["n", "text"], wanted, rows=2))
-    assert picked == [(place + 1, {"n": n, "text": f"text {n}"}) for place, n in enumerate((1, 9, 17))]
-    assert asked == [{"n": n} for n in range(20)]
+    scan_where = list(dataset(tmp_path, numbers(20), kind).scan_where(["n"], ["n", "text"], wanted, rows=2))
+    assert scan_where == [(place + 1, {"n": n, "text": f"text {n}"}) for place, n in enumerate((1, 9, 17))]
+    assert filtered == [{"n": n} for n in range(20)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,11 +72,11 @@ def test_the_version_is_another_when_the_rows_are(tmp_path: Path, kind: DatasetK
 def test_what_can_not_be_opened_is_a_source_error_with_a_way_out(tmp_path: Path, kind: DatasetKind) -> None:
     with pytest.raises(SourceError, match=r"gone"):
         open_dataset(str(tmp_path / "gone"), kind, shown="gone").version()
-    with pytest.raises(SourceError, match=rf"t.{kind}: no column 'x'; it has n, text, unread. Correct the columns"):
+    with pytest.raises(SourceError, match=rf"t.{kind}: no column 'x'; it has n, text, unread. Fix the columns"):
         dataset(tmp_path, numbers(1), kind).require(["text", "x"])
 
 
-def test_a_folder_without_parquet_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_parquet_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n")
     with pytest.raises(SourceError, match=r"has no .parquet file"):
         open_dataset(str(tmp_path), "parquet", shown="t").version()
@@ -120,35 +120,27 @@ def test_bytes_of_single_rows_are_found_by_hash_in_any_order(tmp_path: Path, kin
     )
     found = list(tables.rows("t"))
     assert [row.id for row in found[:4]] == ["a", "b", "c", "twin"]
-    spool = Spool(tables)
+    spool = RowCache(tables)
     for row in found[::-1]:
         assert row.content_hash is not None
-        assert spool.data("t", row.content_hash, mime=media_type(row.mime)) == row.data
+        assert spool.data("t", row.content_hash, read_as=row.decoder) == row.data
 
 
 def test_a_row_of_a_lance_dataset_is_taken_where_it_is(tmp_path: Path) -> None:
     rows = dataset(tmp_path, pictures(), "lance")
-    taken = Taken(rows, id="doc", content="png")
-    assert taken.data("b", content_hash(picture(1)), mime="image/png") == picture(1)
-    assert taken.data("twin", content_hash(picture(3)), mime="image/png") == picture(3)
+    taken = RowLookup(rows, id="doc", content="png")
+    assert taken.data("b", content_hash(picture(1)), read_as="") == picture(1)
+    assert taken.data("twin", content_hash(picture(3)), read_as="") == picture(3)
     for name, number in (("twin~12345678", 4), (content_hash(picture(5))[:16], 5)):
-        assert taken.data(name, content_hash(picture(number)), mime="image/png") is None
+        assert taken.data(name, content_hash(picture(number)), read_as="") is None
     for name, number in (("b", 9), ("gone", 1)):
         with pytest.raises(MediaError, match="vanished"):
-            taken.data(name, content_hash(picture(number)), mime="image/png")
-
-
-def test_the_type_of_a_row_says_what_it_is_and_that_it_is_a_row() -> None:
-    row = {"mime": "model/x; table=lance; decoder=mesh-2", "key": "t.lance#a"}
-    assert table_of(row) == "t.lance"
-    assert media_type(row["mime"]) == "model/x; decoder=mesh-2"
-    assert table_of({"mime": "image/png", "key": "t.lance#a"}) is None
-    assert table_of({"mime": None, "key": "a"}) is None
+            taken.data(name, content_hash(picture(number)), read_as="")
 
 
 def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    places = Places(str(tmp_path), None)
+    places = UriFiles(str(tmp_path), None)
     for written in ("a.txt", "./a.txt", f"{tmp_path}/a.txt", f"file://{tmp_path}/a.txt"):
         uri = places.absolute(written)
         assert places.read(uri, 10) == b"x" and places.find(uri).size == 1, written
@@ -156,7 +148,7 @@ def test_a_place_is_a_path_a_uri_or_below_the_source(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=reason):
             places.find(places.absolute(written))
     with pytest.raises(MediaError, match="relative path"):
-        Places(None, None).absolute("a.txt")
+        UriFiles(None, None).absolute("a.txt")
 
 
 def bodies(rows: Rows) -> list[Any]:

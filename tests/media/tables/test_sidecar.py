@@ -72,8 +72,8 @@ def test_a_sidecar_is_read_from_s3(s3: S3Server, bucket: str) -> None:
     [
         ("s.jsonl", '{"file": "a"}\n{"caption": "x"}', "line 2: field 'file' is missing"),
         ("s.jsonl", '{"file": "a"}\n{"file": 3}', "line 2: field 'file' is 3; expected text"),
-        ("s.jsonl", '{"file": "a"}\nnot json', "line 2: is not JSON"),
-        ("s.jsonl", "[1]", "line 1: is a JSON list; expected an object"),
+        ("s.jsonl", '{"file": "a"}\nnot json', "line 2: not JSON; expected one JSON object per line"),
+        ("s.jsonl", "[1]", "line 1: not a JSON object; expected an object"),
         ("s.jsonl", '{"file": "a", "caption": 5}', "line 1: field 'caption' is 5; expected text"),
         ("s.jsonl", '{"file": "a", "label": {"x": 1}}', "line 1: field 'label' is"),
         (
@@ -81,12 +81,12 @@ def test_a_sidecar_is_read_from_s3(s3: S3Server, bucket: str) -> None:
             '{"file": "a"}\n{"file": "b"}\n{"file": "a"}',
             "line 3: field 'file' names 'a' again.*line 1",
         ),
-        ("s.jsonl", b'{"file": "a"}\n{"file": "\xe9"}', "line 2: is not UTF-8"),
-        ("s.csv", "name,caption\na,b", "line 1: has no column 'file'; found name, caption"),
-        ("s.csv", "", "line 1: has no column 'file'; found nothing"),
-        ("s.csv", "file,x,x\na,b,c", "line 1: names a column twice"),
-        ("s.csv", "file,caption\na,b\nc,d,e", "line 3: does not have the 2 fields"),
-        ("s.csv", "file,caption\na", "line 2: does not have the 2 fields"),
+        ("s.jsonl", b'{"file": "a"}\n{"file": "\xe9"}', "line 2: not UTF-8; save the file as UTF-8"),
+        ("s.csv", "name,caption\na,b", "can't be read: no column 'file'; it has name, caption"),
+        ("s.csv", "", "can't be read: no column 'file'; it has none"),
+        ("s.csv", "file,x,x\na,b,c", "can't be read: several columns 'x'"),
+        ("s.csv", "file,caption\na,b\nc,d,e", "line 3: not as many fields as the header has; quote commas in text"),
+        ("s.csv", "file,caption\na", "line 2: not as many fields as the header has"),
         ("s.csv", "file,labels\na,[x", "line 2: field 'labels' begins like a list"),
         ("s.parquet", "not parquet", "is not a Parquet file"),
         ("s.xlsx", "", "expected a name that ends in .jsonl, .csv or .parquet"),
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_named_by_file_line_and_field(
     assert uri in str(caught.value)
 
 
-def test_parquet_values_that_json_has_nothing_for_are_told_as_text(tmp_path: Path) -> None:
+def test_parquet_values_that_json_has_nothing_for_are_stored_as_text(tmp_path: Path) -> None:
     import pyarrow as pa
 
     columns = {
@@ -121,17 +121,17 @@ def test_parquet_values_that_json_has_nothing_for_are_told_as_text(tmp_path: Pat
     }
 
 
-def test_a_parquet_value_that_cannot_be_told_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_parquet_value_is_named(tmp_path: Path) -> None:
     import pyarrow as pa
 
     broken = pa.array([b"\xff"], pa.binary()).view(pa.string())
     uri = parquet(tmp_path, {"file": ["a"], "note": broken})
-    with pytest.raises(SourceError, match="row 1: field 'note' can't be told: not UTF-8; shorten, convert or drop it"):
+    with pytest.raises(SourceError, match="row 1: field 'note' is unreadable: not UTF-8; shorten, convert or drop it"):
         load_sidecar(uri)
 
 
 def test_a_sidecar_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"nothing\.csv' can't be read: .*not there"):
+    with pytest.raises(SourceError, match=r"nothing\.csv' can't be read: .*does not exist"):
         load_sidecar(f"{tmp_path}/nothing.csv")
 
 

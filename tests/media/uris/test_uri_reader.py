@@ -21,7 +21,7 @@ from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.rows_as_items import Columns, TableRow, Tables
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import AddressedFiles, Addresses, list_addressed
-from embed_assets.media.uris.uri_reader import Places
+from embed_assets.media.uris.uri_reader import UriFiles
 from tests.s3_server import S3Server
 from tests.web_server import Answer, WebServer, web_server
 
@@ -32,8 +32,8 @@ def server() -> Iterator[WebServer]:
         yield made
 
 
-def refused(places: Places, place: str) -> str:
-    """Why what a row names is set aside."""
+def refused(places: UriFiles, place: str) -> str:
+    """The reason for which a row's file is quarantined."""
     with pytest.raises(MediaError) as caught:
         places.read(places.absolute(place), 100)
     return caught.value.reason
@@ -43,7 +43,7 @@ def test_a_row_reads_below_its_source_and_where_it_is_allowed_alone(tmp_path: Pa
     for folder in ("in", "far", "out"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.txt").write_text(folder)
-    places = Places(f"{tmp_path}/in", allow=[f"{tmp_path}/far"])
+    places = UriFiles(f"{tmp_path}/in", allow=[f"{tmp_path}/far"])
     assert places.read(places.absolute("a.txt"), 10) == b"in"
     assert places.read(places.absolute(f"file://{tmp_path}/far/a.txt"), 10) == b"far"
     for place in (f"{tmp_path}/out/a.txt", "../out/a.txt", f"{tmp_path}/in/../out/a.txt", "/etc/hostname"):
@@ -56,7 +56,7 @@ def test_a_link_out_of_the_source_is_read_where_links_are_followed_alone(tmp_pat
     (tmp_path / "out" / "b.txt").write_text("b")
     (tmp_path / "in" / "file.txt").symlink_to(tmp_path / "out" / "b.txt")
     (tmp_path / "in" / "sub").symlink_to(tmp_path / "out")
-    places, following = Places(f"{tmp_path}/in"), Places(f"{tmp_path}/in", follow_links=True)
+    places, following = UriFiles(f"{tmp_path}/in"), UriFiles(f"{tmp_path}/in", follow_links=True)
     for place in ("file.txt", "sub/b.txt"):
         assert refused(places, place) == "link out of the source"
         assert following.read(following.absolute(place), 10) == b"b"
@@ -64,7 +64,7 @@ def test_a_link_out_of_the_source_is_read_where_links_are_followed_alone(tmp_pat
 
 def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    places = Places(str(tmp_path), allow=["/dev"])
+    places = UriFiles(str(tmp_path), allow=["/dev"])
     for place in ("pipe", "/dev/zero"):
         with pytest.raises(MediaError, match="vanished"):
             places.find(places.absolute(place))
@@ -72,8 +72,8 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
 
 def test_a_chain_is_read_where_it_is_named_and_follows_no_redirect(tmp_path: Path, server: WebServer) -> None:
     uri = f"simplecache::{server.put('/a.txt', 'amber')}"
-    assert refused(Places(str(tmp_path), allow=[server.url]), uri) == "outside the source"
-    places = Places(str(tmp_path), allow=[f"simplecache::{server.url}/"])
+    assert refused(UriFiles(str(tmp_path), allow=[server.url]), uri) == "outside the source"
+    places = UriFiles(str(tmp_path), allow=[f"simplecache::{server.url}/"])
     assert places.read(places.absolute(uri), 10) == b"amber"
     server.put("/b.txt", status=302, headers={"Location": "/a.txt"})
     with pytest.raises(MediaError):
@@ -82,17 +82,17 @@ def test_a_chain_is_read_where_it_is_named_and_follows_no_redirect(tmp_path: Pat
         places.read(f"simplecache::{server.put('/c.txt', status=500)}", 10)
 
 
-def test_a_protocol_that_is_allowed_and_not_installed_sets_its_rows_aside(tmp_path: Path) -> None:
-    places = Places(str(tmp_path), allow=["nosuchproto://x/", "gs://bucket/"])
-    for place, said in (("nosuchproto://x/y", "Protocol not known"), ("gs://bucket/y", "gcsfs")):
-        with pytest.raises(MediaError, match=said) as caught:
+def test_rows_of_a_protocol_that_is_allowed_and_not_installed_are_quarantined(tmp_path: Path) -> None:
+    places = UriFiles(str(tmp_path), allow=["nosuchproto://x/", "gs://bucket/"])
+    for place, message in (("nosuchproto://x/y", "Protocol not known"), ("gs://bucket/y", "gcsfs")):
+        with pytest.raises(MediaError, match=message) as caught:
             places.find(places.absolute(place))
         assert caught.value.reason == "unreachable"
 
 
 def test_the_password_of_the_source_reads_its_rows_and_is_in_no_address(server: WebServer) -> None:
     server.put("/in/a.txt", "amber")
-    places = Places(f"http://joe:PASSWORD@127.0.0.1:{server.port}/in", allow=["127.0.0.1"])
+    places = UriFiles(f"http://joe:PASSWORD@127.0.0.1:{server.port}/in", allow=["127.0.0.1"])
     uri = places.absolute("a.txt")
     assert uri == f"{server.url}/in/a.txt"
     assert places.read(uri, 10) == b"amber"
@@ -101,20 +101,20 @@ def test_the_password_of_the_source_reads_its_rows_and_is_in_no_address(server: 
 
 def test_secrets_of_one_protocol_reach_no_other(server: WebServer, s3: S3Server, bucket: str) -> None:
     s3.client().put_object(Bucket=bucket, Key="docs/a.txt", Body=b"amber")
-    places = Places(f"s3://{bucket}/docs", s3.storage_options, allow=[server.url])
+    places = UriFiles(f"s3://{bucket}/docs", s3.storage_options, allow=[server.url])
     assert places.read(places.absolute("a.txt"), 10) == b"amber"
     uri = server.put("/b.txt", "birch")
     assert places.read(uri, 10) == b"birch"
     options = {"headers": {"X-Key": "k"}}
     for below, sent in (("memory://x", False), ("/data", True), (None, True)):
-        assert Places(below, options, allow=[server.url]).read(uri, 10) == b"birch"
+        assert UriFiles(below, options, allow=[server.url]).read(uri, 10) == b"birch"
         assert ("X-Key" in server.headers["/b.txt"]) == sent
 
 
-def test_no_credential_of_a_row_is_in_what_is_told_of_it(tmp_path: Path, server: WebServer) -> None:
+def test_no_credential_of_a_row_is_in_a_message(tmp_path: Path, server: WebServer) -> None:
     server.put("/x?sig=SIGNED", status=500)
     port = server.port
-    places = Places(str(tmp_path), allow=[server.url, f"simplecache::{server.url}", "memory://"])
+    places = UriFiles(str(tmp_path), allow=[server.url, f"simplecache::{server.url}", "memory://"])
     for uri in (
         f"http://joe:PASSWORD@127.0.0.1:{port}/x?sig=SIGNED",
         f"simplecache::http://joe:PASSWORD@127.0.0.1:{port}/x?sig=SIGNED",
@@ -129,7 +129,7 @@ def test_no_credential_of_a_row_is_in_what_is_told_of_it(tmp_path: Path, server:
 
 def test_a_file_of_the_web_is_fetched_once_where_there_is_a_cache(tmp_path: Path, server: WebServer) -> None:
     uri = server.put("/a.txt", "amber")
-    places = Places(None, allow=[server.url], cache=MediaCache(tmp_path, max_bytes=1000))
+    places = UriFiles(None, allow=[server.url], cache=MediaCache(tmp_path, max_bytes=1000))
     for _ in range(3):
         assert places.read(uri, 10, known_hash=content_hash(b"amber")) == b"amber"
     assert server.asked["/a.txt"] == 1
@@ -141,11 +141,11 @@ def listed(folder: Path, rows: Sequence[str | None], *allow: str) -> AddressedFi
     pq.write_table(pa.table({"doc": [f"d{n:02d}" for n in range(len(rows))], "path": rows}), table / "rows.parquet")
     dataset = open_dataset(str(table), "parquet", shown="the table")
     tables = Tables(columns=Columns(text="path", id="doc"), limits=Limits(), dataset=dataset)
-    return list_addressed(tables, "t", Places(str(folder), allow=allow, hosts=Hosts(pause=0.01)))
+    return list_addressed(tables, "t", UriFiles(str(folder), allow=allow, hosts=Hosts(pause=0.01)))
 
 
 def read(found: AddressedFiles) -> dict[str, bytes | str]:
-    """What each row comes to: its bytes, or why it is set aside."""
+    """Each row's bytes, or the reason for which it is quarantined."""
     outcome: dict[str, bytes | str] = {}
     for file in found.files:
         try:
@@ -169,7 +169,7 @@ def test_rows_that_name_nothing_to_be_read_leave_the_others_alone(tmp_path: Path
     assert not server.asked
 
 
-def test_a_signed_address_is_listed_without_its_signature_and_signed_anew_it_is_unchanged(
+def test_a_signed_address_is_listed_without_its_signature_and_signed_again_it_is_unchanged(
     tmp_path: Path, server: WebServer
 ) -> None:
     for mark in ("aa", "bb"):
@@ -182,7 +182,7 @@ def test_a_signed_address_is_listed_without_its_signature_and_signed_anew_it_is_
     assert read(second) == {"d00": b"amber"}
 
 
-def test_what_can_not_be_reached_is_told_apart_from_what_is_gone(tmp_path: Path, server: WebServer) -> None:
+def test_unreachable_files_are_distinguished_from_deleted_ones(tmp_path: Path, server: WebServer) -> None:
     with web_server() as gone:
         down = gone.url
     for status in (403, 404, 410, 500):
