@@ -24,7 +24,7 @@ from embed_assets.versions.resolve_version import Resolved
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class IdentityChange:
     """A part of an encoder's identity that is another now."""
 
     part: str
@@ -93,7 +93,7 @@ class EncoderPlan:
     live: str | None  # what the space serves: encoder/version
     versions: tuple[VersionPlan, ...]
     against: str | None  # version that the difference is told against: the live one, else the one before
-    changes: tuple[Change, ...]
+    changes: tuple[IdentityChange, ...]
     same: tuple[str, ...]  # parts of the identity that stayed equal
     gate: GatePlan
 
@@ -241,7 +241,7 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
     )
 
 
-def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[IdentityChange, ...], tuple[str, ...]]:
     """What of the identity is another than in the version before, and what is equal."""
     if before is None or before.version == now.version:
         return (), ()
@@ -250,7 +250,7 @@ def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple
         old |= {f"file {name}": sha for name, sha in before.files.items()}
         new |= {f"file {name}": sha for name, sha in now.files.items()}
     names = sorted(old.keys() | new.keys())
-    changes = [Change(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
+    changes = [IdentityChange(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
     return tuple(changes), tuple(name for name in names if old.get(name) == new.get(name))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
-from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
+from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
 from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
@@ -88,7 +88,7 @@ class Status:
     unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
     unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
     unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
-    out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
+    out_of_reach: Mapping[str, tuple[UnreachableItems, ...]]  # source → what its latest refresh could not get at
     unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
 
     @property
@@ -134,9 +134,9 @@ def read_status(steps: Steps) -> Status:
     )
 
 
-def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
+def _out_of_reach(steps: Steps) -> dict[str, tuple[UnreachableItems, ...]]:
     states = {source: steps.manifest.state(source).unreachable for source in steps.settings.sources}
-    return {source: read_kept(state) for source, state in states.items() if state}
+    return {source: read_unreachable(state) for source, state in states.items() if state}
 
 
 def _unmatched(steps: Steps) -> dict[str, Unmatched]:
@@ -148,7 +148,7 @@ def _unusable(steps: Steps) -> dict[str, str]:
     """Files of no known kind belong to no encoder: their share of the source is told once, here."""
     most = steps.settings.checks.max_quarantined_share
     found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.told() for source, each in found.items() if not each.passed}
+    return {source: each.summary() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:

@@ -127,7 +127,7 @@ class Manifest:
             delete_where=one_of("id", gone) if gone else None,
         )
 
-    def look_again(self, source: str) -> int:
+    def retry_quarantined(self, source: str) -> int:
         """Make the next refresh read quarantined items, and tables with such rows; return how many items these are."""
         quarantined = [row for row in self.rows(source) if row["status"] == "quarantined"]
         self.write({**row, "size": None, "etag": None} for row in quarantined)
