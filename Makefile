@@ -36,11 +36,11 @@ ui: setup ## Open the Dagster UI on the demo's store (STORE=... for another)
 # A worker a core, and one thread of torch in each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-test: setup ## Run the tests
+test: setup ## Run the tests, but for the slow ones: minutes
 	@$(PYTEST)
 
-test-slow: setup ## Run the slow tests too
-	@$(PYTEST) -m "not hub and not gpu"
+test-slow: setup ## Run the slow tests: builds, hostile files, killed runs, models of true size, pages that run
+	@$(PYTEST) -m "slow and not hub and not gpu"
 
 check: setup ## Lint, format check, types
 	@$(BIN)/ruff check .

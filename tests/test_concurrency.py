@@ -11,6 +11,8 @@ import pytest
 from embed_assets.pipeline.steps import Steps
 from tests.support import note, pipeline, rewrite, run_all, write_notes
 
+pytestmark = pytest.mark.slow  # processes that race
+
 COMPUTE = {"device": "cpu", "offline": True, "batch_tokens": 16, "flush_rows": 5}
 
 

@@ -13,6 +13,7 @@ from tests.support import REPOSITORY
 DOCS = REPOSITORY / "docs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["re-embedding.md", "plugin.md"])
 @pytest.mark.timeout(600)
 def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from tests.host import build_sample
 from tests.installing import install
 from tests.support import REPOSITORY, pipeline, refresh_and_embed, rows_by_key, write_notes
 
+pytestmark = pytest.mark.slow  # builds and installs a package
+
 PAGE = (REPOSITORY / "docs" / "adding-an-encoder.md").read_text(encoding="utf-8")
 SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\n<b>The harbour froze</b>\n\n2\n00:00:03,000 --> 00:00:04,000\nin June.\n"
 ENCODERS = {"spelling": {"model": "ngrams"}}

@@ -13,6 +13,8 @@ import pytest
 from tests.host import build_sample
 from tests.support import REPOSITORY, note, write_notes
 
+pytestmark = pytest.mark.slow  # makes a project and runs two pipelines in it
+
 _SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\n<b>The harbour froze</b>\n"
 _TYPE = "embed_assets.component.EmbeddingPipeline"
 

@@ -13,6 +13,8 @@ from tests import hostile
 from tests.media.made import clip_file, sound_file, tone
 from tests.support import _plugin, picture
 
+pytestmark = pytest.mark.slow  # some 30 s of hostile files
+
 ALLOWED = 300  # megabytes
 
 _ENTRY = "[embed_assets.encoders]\nshades = tests.watched:SHADES\nlevels = tests.watched:LEVELS\n"

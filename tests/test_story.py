@@ -23,6 +23,8 @@ from embed_assets.versions import load_version as loading
 from tests.assets.running import Running
 from tests.support import REPOSITORY, note, rewrite, settings, write_notes
 
+pytestmark = pytest.mark.slow  # the whole story, with a killed run
+
 NOTES = 40
 _CHILD = """
 import json, sys

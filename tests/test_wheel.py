@@ -14,6 +14,8 @@ import pytest
 from tests.host import build
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.slow  # builds wheels and installs one
+
 OURS = {"resources", "jobs", "tests", "benchmarks", "examples"}  # top-level names of the repository alone
 
 

@@ -7,13 +7,15 @@ import pytest
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance of this test's own, on SQLite in a folder."""
+def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance of this test's own: in memory, on SQLite in a folder for what is marked `on_disk`."""
     home = tmp_path / "dagster"
     home.mkdir()
+    on_disk = request.node.get_closest_marker("on_disk") is not None
+    make = dg.DagsterInstance.local_temp if on_disk else dg.DagsterInstance.ephemeral  # half the time of one on disk
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with dg.DagsterInstance.local_temp(str(home)) as made:
+        with make(tempdir=str(home)) as made:
             yield made
 
 

@@ -135,6 +135,7 @@ def test_nothing_changed_requests_nothing(running: Running) -> None:
     assert isinstance(_tick(running, first.cursor), dg.SkipReason)
 
 
+@pytest.mark.on_disk
 def test_the_nightly_schedule_requests_all_shards_of_each_kept_version(changed: Running, served: Running) -> None:
     requests = _night(changed)
     assert len(requests) == len({request.run_key for request in requests}) == 2
@@ -142,12 +143,14 @@ def test_the_nightly_schedule_requests_all_shards_of_each_kept_version(changed: 
     assert set(changed.instance.get_dynamic_partitions("words_versions")) == set(_versions(requests))
 
 
+@pytest.mark.on_disk
 def test_a_version_that_dagster_lost_is_registered_again(served: Running, tmp_path: Path) -> None:
     served.instance.delete_dynamic_partition("words_versions", _version(served))
     assert _versions(_night(served)) == [_version(served)]
     assert served.instance.get_dynamic_partitions("words_versions") == [_version(served)]
 
 
+@pytest.mark.on_disk
 def test_the_first_night_resolves_the_encoder_alone(running: Running) -> None:
     (request,) = _night(running)
     assert request.asset_selection == [dg.AssetKey("words_encoder")]

@@ -97,6 +97,7 @@ def status(instance: dg.DagsterInstance, run: DagsterRun) -> dg.DagsterRunStatus
     return found.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["tagged", "of an earlier release"])
 def test_a_killed_run_is_ended_and_the_next_one_gets_its_slot(how: str, home: Path, instance: Any) -> None:
     killed(holder(home, how))
@@ -108,6 +109,7 @@ def test_a_killed_run_is_ended_and_the_next_one_gets_its_slot(how: str, home: Pa
     assert short_job.execute_in_process(instance=instance).success
 
 
+@pytest.mark.slow
 def test_of_an_instance_that_others_share_runs_without_tags_are_not_judged(home: Path, instance: Any) -> None:
     killed(holder(home, "of an earlier release"))
     assert end_dead_runs(instance) == []
@@ -123,6 +125,7 @@ def test_a_process_that_cant_be_looked_at_is_not_taken_for_dead(instance: Any) -
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_works_is_left_alone(home: Path, instance: Any) -> None:
     process = holder(home)
     try:

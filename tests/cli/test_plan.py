@@ -94,6 +94,7 @@ def test_yes_runs_what_was_planned(command: Command, pipeline_yaml: Settings, tm
     assert len(words) == 11
 
 
+@pytest.mark.slow
 def test_run_needs_no_settings_where_the_store_has_them(command: Command, built: Path, words: list) -> None:
     words.clear()
     (built / "added.txt").write_text("added")
@@ -121,6 +122,7 @@ def test_status_says_by_its_exit_code_whether_a_run_is_due(
     assert command("status", "--store", "store").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_reaches_its_budget_says_what_is_left_and_serves_nothing_half(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_budget_that_is_reached_is_in_the_document(
     assert "run again to go on" in document["run"]["stopped"]
 
 
+@pytest.mark.slow
 def test_what_serves_goes_on_serving_where_the_budget_ends(
     command: Command, pipeline_yaml: Settings, built: Path, words: list
 ) -> None:

@@ -64,6 +64,7 @@ def test_status_says_exactly_what_the_last_run_did(
     assert hits["words"][0]["key"] == "renamed.txt"
 
 
+@pytest.mark.slow
 def test_a_touched_file_is_read_and_not_encoded(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:
@@ -133,6 +134,7 @@ def test_help_names_every_command(command: Command) -> None:
         assert name in result.output
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_loads_neither_torch_nor_dagster(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for number in range(3):
@@ -188,6 +190,7 @@ def test_a_budget_of_the_settings_bounds_a_run_as_the_option_does(
     assert "Budget of 30 tokens reached" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_refused_run_leaves_the_settings_of_the_one_before(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:
@@ -206,6 +209,7 @@ def test_a_refused_run_leaves_the_settings_of_the_one_before(
     assert command("run", "--store", "store").stdout.startswith("Everything is fresh: 2 vectors")
 
 
+@pytest.mark.slow
 def test_what_was_accepted_once_is_not_accepted_again(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from embed_assets.errors import SettingsError
 from tests.assets.test_liveness import under_way
 from tests.support import REPOSITORY, settings, write_notes
 
+pytestmark = pytest.mark.slow  # processes that wait for each other
+
 _MAIN = "from embed_assets.cli.main import main; main()"
 _DEAF = """
 import signal, sys, time

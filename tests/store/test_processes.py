@@ -18,6 +18,8 @@ from embed_assets.store.upkeep.maintenance import maintain
 from tests.store.made import promote, register, release, upkeep
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.slow  # processes that are killed
+
 # Reads where the pointer stands, says so, and promotes what it is shown to: one line in, one line out.
 _RACER = """
 import json, sys

@@ -12,6 +12,8 @@ import pytest
 from tests.media import hostile_tables
 from tests.media.hostile_tables import MAKERS
 
+pytestmark = pytest.mark.slow  # up to 40 s a file
+
 MEGABYTES = 300
 
 FILES = {
