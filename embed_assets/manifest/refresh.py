@@ -75,7 +75,9 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
         missing.pop(key, None)  # a row of a table is in no listing
     for key in missing.keys() & (manifest.keys_since(listed.name, listed.listed_at) if missing else set()):
         del missing[key]  # another refresh has written it after this listing began
-    is_own = pc.and_(pc.equal(changes.rows["status"], "deleted"), pc.is_in(changes.rows["key"], pa.array(keys)))
+    is_own = pc.and_(
+        pc.equal(changes.rows["status"], "deleted"), pc.is_in(changes.rows["key"], pa.array(keys, pa.string()))
+    )
     deleted = by_key(changes.rows.filter(is_own)) if keys else {}
 
     writer = _RowChanges(listed, shards=shards, stored=changes.rows, missing=missing)

@@ -53,7 +53,7 @@ class VersionPlan:
         return total(self.forecasts)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "version": self.record.version,
             "role": self.role,
@@ -80,7 +80,7 @@ class GatePlan:
     judged: int  # labelled queries of the space
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"blocking": list(self.blocking)}
 
 
@@ -92,7 +92,7 @@ class EncoderPlan:
     space: str
     live: str | None  # what the space serves: encoder/version
     versions: tuple[VersionPlan, ...]
-    against: str | None  # version that the difference is told against: the live one, else the one before
+    against: str | None  # version that the changes are against: the live one, else the one before
     changes: tuple[IdentityChange, ...]
     same: tuple[str, ...]  # parts of the identity that stayed equal
     gate: GatePlan
@@ -103,7 +103,7 @@ class EncoderPlan:
         return all(version.fresh for version in self.versions)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "encoder": self.encoder,
             "space": self.space,
@@ -137,7 +137,7 @@ class PipelinePlan:
         return total([each for encoder in self.encoders for version in encoder.versions for each in version.forecasts])
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "store": self.store,
             "fresh": self.fresh,
@@ -184,7 +184,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
 
 
 def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
-    """The plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
+    """Return the plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
     items: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
     costs: list[dict[str, Any]] = []
@@ -242,11 +242,11 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
 
 
 def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[IdentityChange, ...], tuple[str, ...]]:
-    """What of the identity is another than in the version before, and what is equal."""
+    """Return changed and equal parts of the identity, against the version before."""
     if before is None or before.version == now.version:
         return (), ()
     old, new = _facts(before), _facts(now)
-    if before.files and now.files:  # hub models have none: their revision tells
+    if before.files and now.files:  # hub models have none, but a revision
         old |= {f"file {name}": sha for name, sha in before.files.items()}
         new |= {f"file {name}": sha for name, sha in now.files.items()}
     names = sorted(old.keys() | new.keys())
@@ -255,7 +255,7 @@ def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple
 
 
 def _facts(record: VersionRecord) -> dict[str, str]:
-    """Parts of the identity, and how media is cut, each setting under its own name."""
+    """Return the parts of the identity, and each setting of the cutting under its own name."""
     revision = {"revision": record.revision} if record.revision else {}
     cut = {
         f"{section}.{name}": "unset" if value is None else str(value)

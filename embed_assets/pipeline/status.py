@@ -100,12 +100,12 @@ class Status:
         return not self.unresolved and all(encoder.fresh for encoder in self.encoders)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"fresh": self.fresh}
 
 
 def read_status(steps: Steps) -> Status:
-    """The status of a pipeline's store; neither lists sources nor loads models."""
+    """Read the status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current_version(name))}
     events = steps.store.history.all("embed")
     releases = newest_releases(steps.store.releases.all())
@@ -145,14 +145,14 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 
 
 def _unusable(steps: Steps) -> dict[str, str]:
-    """Files of no known kind belong to no encoder: their share of the source is told once, here."""
+    """Return a line for sources with too many files of unknown kind: they belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
     found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
     return {source: each.summary() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Source → modality → items that no encoder takes, as `untaken` tells them."""
+    """Count items that no encoder takes (`untaken`) by source and modality."""
     found: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
     for row in untaken(table.to_pylist(), steps, records):
@@ -167,9 +167,9 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
+        counts = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **told, **counted))
+        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
     return found
 
 

@@ -17,7 +17,7 @@ from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 ROW_ID = "_landed_id"  # names the row, as its key in the manifest does
 _PREFIX = "landed_"
-_ROW_HASH = "_landed_hash"  # tells whether it is as it was
+_ROW_HASH = "_landed_hash"  # of an unchanged row it is equal
 
 _FLUSH = 256 * 2**20  # bytes of changed rows in memory
 _DELETED = 1000  # rows that one filter names
@@ -50,7 +50,7 @@ class Landed:
         return lance_options(self._database.storage_options)
 
     def exists(self) -> bool:
-        """Whether a value was ever landed."""
+        """Return whether a value was ever landed."""
         return self._database.open_or_none(self.name) is not None
 
     def write(
@@ -79,14 +79,14 @@ class Landed:
         return LandedReport(rows=len(taken), written=changed.rows, deleted=len(gone))
 
     def _schema_before(self, columns: Sequence[str]) -> pa.Schema:
-        """Of a value that has no row and no column: as it was, or texts."""
+        """Return the schema for a value without rows and columns: as before, or texts."""
         table = self._database.open_or_none(self.name)
         if table is not None and set(columns) <= set(table.schema.names):
             return pa.schema([table.schema.field(name) for name in columns])
         return pa.schema([pa.field(name, pa.string()) for name in columns])
 
     def _before(self, schema: pa.Schema) -> Mapping[str, str]:
-        """Hash by name of the rows that are there; none, and no table, where their columns were others."""
+        """Return the hashes of stored rows by name. Drops the table where its columns are others than the schema's."""
         table = self._database.open_or_none(self.name)
         if table is None:
             return {}
@@ -143,12 +143,12 @@ def _with_own(schema: pa.Schema) -> pa.Schema:
 def _hash(row: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for value in row.values():
-        told = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-        digest.update(f"{len(told)} ".encode() + told)
+        content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+        digest.update(f"{len(content)} ".encode() + content)
     return digest.hexdigest()[:32]
 
 
 def is_landed(database: Database, name: str) -> bool:
-    """Whether a table of the store was landed: an encoder's name, and its tables', may begin with the same word."""
+    """Return whether a table was landed: the names of an encoder's tables may begin with the same word."""
     table = database.open_or_none(name) if name.startswith(_PREFIX) else None
     return table is not None and ROW_ID in table.schema.names

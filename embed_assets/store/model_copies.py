@@ -30,7 +30,7 @@ class ModelCopies:
             self._keep(path, sha)
 
     def folder(self, files: Mapping[str, str]) -> Path | None:
-        """A folder with these files (name → sha256), made on first use; None where one is not kept.
+        """Return a folder with these files (name → sha256), made on first use; None where one is not kept.
 
         Links to the store's files where that is a folder of this machine, copies of a bucket's.
         """

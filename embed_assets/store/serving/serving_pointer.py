@@ -68,13 +68,13 @@ class Pointer:
 
 
 class Serving:
-    """Reads and moves the pointers of a store. Of two moves at once one wins; the other is told."""
+    """Reads and moves the pointers of a store. Of two moves at once one wins; the other raises MovedError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def pointer(self, space: str) -> Pointer:
-        """Where the space stands; generation 0 where nothing was ever promoted."""
+        """Return the pointer of a space; generation 0 where nothing was ever promoted."""
         found = self._pointers(f"space = {quoted(space)}")
         return found[0] if found else Pointer(space=space, generation=0, live=None)
 
@@ -88,11 +88,11 @@ class Serving:
         return release
 
     def pointers(self) -> list[Pointer]:
-        """Of all spaces that were set up, by name."""
+        """Return the pointers of all spaces that were set up, by name."""
         return self._pointers(None)
 
     def spaces(self) -> list[str]:
-        """Spaces that were set up."""
+        """Return the names of spaces that were set up."""
         return [pointer.space for pointer in self.pointers()]
 
     def set_up(self, space: str) -> None:
@@ -154,7 +154,7 @@ class Serving:
         return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
-        """Back to the previous release, or to the earlier one of version `to`; nothing is encoded or rebuilt.
+        """Return to the previous release, or to the roll-back target of version `to`; nothing is encoded or rebuilt.
 
         One write: what the pointer can go back to was tagged when it went live. The version that is left is
         held: only a promotion by hand makes it live again.
@@ -232,12 +232,12 @@ class Serving:
 
 
 def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
-    """Key → release, of all that pointers name: what no maintenance may touch."""
+    """Map keys to the releases that pointers name: maintenance must keep them."""
     return {release.key: release for pointer in pointers for release in pointer.releases}
 
 
 def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, Any]:
-    """The history event of a move: kind "promote", "roll back" or "renew". `release`: what it was about."""
+    """Return the history event of a move: kind "promote", "roll back" or "renew". `release`: the one renewed."""
     about = release or pointer.live
     checks = about.checks if about else ()
     return {
@@ -271,7 +271,7 @@ def _require(release: Release, required: frozenset[str]) -> None:
 
 
 def _earlier(now: Pointer, to: str | None) -> Release:
-    """The release to go back to."""
+    """Return the roll-back target of this version or key; the first without one."""
     if to is None:
         return now.earlier[0]
     found = [release for release in now.earlier if release.encoder_version.startswith(to) or release.key == to]

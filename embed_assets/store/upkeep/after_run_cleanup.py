@@ -59,7 +59,7 @@ def _has_many(store: Store, name: str, settings: MaintenanceSettings) -> bool:
 
 
 def _old(dataset: Any, in_use: timedelta) -> Iterator[int]:
-    before = datetime.now() - in_use  # as Lance tells times: local, without a zone
+    before = datetime.now() - in_use  # Lance gives local times without a zone
     tagged = {found["version"] for found in dataset.tags.list().values()}
     for version in dataset.versions():
         if version["timestamp"] < before and version["version"] not in {dataset.version, *tagged}:

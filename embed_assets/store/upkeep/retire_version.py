@@ -21,7 +21,7 @@ class Retired:
 
 
 def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
-    """Versions of an encoder that are neither current, nor live, nor to go back to; oldest first."""
+    """Return versions of an encoder that are neither current, nor live, nor roll-back targets; oldest first."""
     pointers = store.serving.pointers()
     return [
         record
