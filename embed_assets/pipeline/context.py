@@ -10,7 +10,7 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.files.download_cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation.decoder_pool import Decoders
-from embed_assets.quality.evaluation_queries import EvaluationQueries
+from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.promotion_gate import Gate
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.store import Store
@@ -41,9 +41,9 @@ class RunContext:
         return decoders_of(self.limits) if self.settings.compute.isolate_decoders else None
 
     @cached_property
-    def queries(self) -> EvaluationQueries:
+    def queries(self) -> Asked:
         """Query vectors that versions are measured with."""
-        return EvaluationQueries(
+        return Asked(
             self.settings,
             self.store,
             limits=self.limits,

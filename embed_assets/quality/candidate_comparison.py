@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, StoreError
-from embed_assets.quality.evaluation_queries import EvaluationQueries
+from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.labelled_queries import Judged
 from embed_assets.quality.labelled_retrieval import relevant_items
 from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
@@ -60,9 +60,7 @@ class _Answers:
     median_ms: float
 
 
-def compare(
-    record: VersionRecord, release: Release, live: Release, *, store: Store, asked: EvaluationQueries
-) -> Comparison:
+def compare(record: VersionRecord, release: Release, live: Release, *, store: Store, asked: Asked) -> Comparison:
     """Ask both. The judged queries where the space has them, else queries held out of both tables.
 
     Where the live version's encoder can't encode a query, the candidate is set against the figures that
@@ -134,7 +132,7 @@ def _record(store: Store, live: Release) -> VersionRecord:
 
 
 def _held_out(
-    asked: EvaluationQueries, own: tuple[VersionRecord, "Table"], live: tuple[VersionRecord, "Table"]
+    asked: Asked, own: tuple[VersionRecord, "Table"], live: tuple[VersionRecord, "Table"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of the same held-out queries by both versions: float32, (n, dim of each)."""
     ours, theirs = (asked.held_out_by_id(*side) for side in (own, live))

@@ -1,4 +1,4 @@
-"""EvaluationQueries: the queries that a version is measured with, encoded once: judged ones, and held-out ones."""
+"""Asked: the queries that a version is measured with, encoded once: judged ones, and held-out ones."""
 
 import hashlib
 import time
@@ -35,7 +35,7 @@ from embed_assets.versions.query_input import question_of
 _JUDGED, _HELD_OUT = "judged", "held out"
 
 
-class EvaluationQueries:
+class Asked:
     """Query vectors of a pipeline's encoder versions. `load` gives a version's encoder, when it is needed."""
 
     def __init__(

@@ -15,7 +15,7 @@ from embed_assets.quality.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, compare, lost_items
 from embed_assets.quality.collapsed_vectors import why_collapsed
 from embed_assets.quality.empty_index import why_empty
-from embed_assets.quality.evaluation_queries import EvaluationQueries
+from embed_assets.quality.evaluation_queries import Asked
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
@@ -43,7 +43,7 @@ def compared_with_another(release: Release, pointer: Pointer) -> bool:
 class Gate:
     """Measures candidates of a pipeline."""
 
-    def __init__(self, settings: PipelineSettings, store: Store, asked: EvaluationQueries) -> None:
+    def __init__(self, settings: PipelineSettings, store: Store, asked: Asked) -> None:
         self._settings = settings
         self._store = store
         self._asked = asked

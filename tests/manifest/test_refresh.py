@@ -259,9 +259,7 @@ def test_when_most_items_can_not_be_used_any_more_nothing_is_quarantined_before_
     for number in range(11):
         rewrite(folder / f"note-{number:03d}.txt", "")  # a copy that broke off
     before = version(steps)
-    with pytest.raises(
-        SourceError, match=r"11 of them can't be read or used any more: 55% would be deleted or quarantined"
-    ):
+    with pytest.raises(SourceError, match=r"11 of them can't be read or used any more: 55% would be deleted or qu"):
         steps.refresh("notes")
     assert version(steps) == before
 
