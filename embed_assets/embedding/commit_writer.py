@@ -31,7 +31,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An item to set aside."""
+    """An item to quarantine."""
 
     row: ManifestRow
     error: MediaError
@@ -72,12 +72,12 @@ class Writer:
         self._thread.start()
 
     def refusal(self, vectors: Sequence[np.ndarray]) -> MediaError | None:
-        """Why an item's vectors can't be written, or None."""
+        """Return why an item's vectors can't be written, or None."""
         reason = unstorable(vectors, self._schema.field("vector").type.value_type)
         return MediaError(reason) if reason else None
 
     def put(self, item: Done | Failed) -> None:
-        """Add one finished item; flushes when there are enough rows or enough time went by."""
+        """Add one finished item; flush when there are enough rows or enough time went by."""
         self._raise()
         self._pending.append(item)
         self._rows += len(item.segments) if isinstance(item, Done) else 0
@@ -116,15 +116,15 @@ class Writer:
         if failed:
             self._quarantine.add((item.row, item.error) for item in failed)
             lost = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
-            spoiled = [media_id for media_id in lost if media_id in self._replaced]
-            self._table.delete_items(spoiled)
+            incomplete = [media_id for media_id in lost if media_id in self._replaced]
+            self._table.delete_items(incomplete)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
             self._table.replace_items(self._arrow(done), replaced=replaced)
             self.commits += 1
 
     def _arrow(self, items: Sequence[Done]) -> pa.Table:
-        """Rows of the vector table for complete items."""
+        """Build rows of the vector table for complete items."""
         now = datetime.now(UTC)
         columns: dict[str, list[Any]] = {name: [] for name in self._schema.names if name != "vector"}
         vectors: list[np.ndarray] = []

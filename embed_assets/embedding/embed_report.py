@@ -8,12 +8,12 @@ from typing import Any
 from embed_assets.store.manifest_row import ManifestRow
 
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
-SHOWN = 5  # items of a source whose warnings are told with their places
+SHOWN = 5  # items of a source whose warnings are shown with their places
 
 
 @dataclass(kw_only=True)
 class Work:
-    """What items of one source and modality meant: the facts that forecasts are made from."""
+    """Work on items of one source and modality, from which forecasts are made."""
 
     items: int = 0
     bytes: int = 0  # of the media files
@@ -24,7 +24,7 @@ class Work:
     seconds: float = 0.0  # of the whole run, reading and writing included
 
     def add(self, other: "Work") -> None:
-        """Count `other` too."""
+        """Add `other`."""
         for name, value in asdict(other).items():
             setattr(self, name, getattr(self, name) + value)
 
@@ -64,7 +64,7 @@ class EmbedReport:
     commits: int = 0
 
     def count(self, outcome: str, source: str, shard: str | None, number: int = 1) -> None:
-        """Note `number` items of one outcome."""
+        """Count `number` items of one outcome."""
         self.items.setdefault(source, Counter())[outcome] += number
         if shard is not None:
             self.shards.setdefault(shard, Counter())[outcome] += number
@@ -74,14 +74,14 @@ class EmbedReport:
         self.reasons.setdefault(source, Counter())[reason] += number
 
     def warn(self, source: str, key: str, kind: str, where: str) -> None:
-        """Note that an item was embedded, but not all of it is what was written."""
+        """Note that an item was embedded with a warning."""
         self.warnings.setdefault(source, Counter())[kind] += 1
-        told = self.warned.setdefault(source, [])
-        if len(told) < SHOWN:
-            told.append(f"{key}: {kind}, {where}")
+        shown = self.warned.setdefault(source, [])
+        if len(shown) < SHOWN:
+            shown.append(f"{key}: {kind}, {where}")
 
     def work_of(self, source: str, modality: str) -> Work:
-        """What items of one source and modality meant, to add to."""
+        """Return the work on one source and modality, to add to."""
         return self.work.setdefault(source, {}).setdefault(modality, Work())
 
     def took(self, seconds: float) -> None:
@@ -98,7 +98,7 @@ class EmbedReport:
         self.left.update(row["shard"] for row in left)
 
     def total(self, outcome: str) -> int:
-        """Items of one outcome, over all sources."""
+        """Return the items of one outcome, over all sources."""
         return sum(counts[outcome] for counts in self.items.values())
 
     @property

@@ -170,9 +170,9 @@ class _Settling:
         self._since = self._clock()
 
     def settle(self, window: Sequence[_Part]) -> int:
-        """How many of the window's first parts were settled: all, unless the budget ends among them."""
+        """Encode the window; return how many of its first parts got vectors: all, unless the budget ends among them."""
         settled = 0
-        while settled < len(window):  # what a server bills may be less than was reckoned with, so ask again
+        while settled < len(window):  # a server may bill less than was estimated: try again
             fitting = self._settle(window[settled:])
             if not fitting:
                 break
@@ -202,7 +202,7 @@ class _Settling:
         return fitting
 
     def _fitting(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
-        """How many of the first parts the budget has remaining for, modality by modality."""
+        """Return how many of the first parts the budget can afford, modality by modality."""
         if self._budget is None:
             return len(window)
         fitting = len(window)
@@ -213,7 +213,7 @@ class _Settling:
         return fitting
 
     def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
-        """Encode what is missing into `vectors`; the tokens that a server billed for it, 0 where none counts."""
+        """Encode what is missing into `vectors`; return the tokens that a server billed, 0 where none counts."""
         if not missing:
             return 0
         report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
@@ -229,7 +229,7 @@ class _Settling:
         return getattr(self._encoder, "billed_tokens", 0) - billed
 
     def _account(self, window: Sequence[_Part], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
-        """Take note of what the window meant, by source and modality, and of what it spent."""
+        """Add the window's work to the report, by source and modality, and its cost to the budget."""
         now, total = self._clock(), sum(costs[: len(window)])
         elapsed, self._since = now - self._since, now
         encoded = Counter(first.values())
@@ -257,7 +257,7 @@ class _Settling:
 
 
 def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> None:
-    """Give an item what became of one of its parts. `encoded`: how many of the segments were new."""
+    """Add a part's segments and vectors to its item. `encoded`: how many of the segments were new."""
     item, found = part.item, [vectors[segment.content_hash] for segment in part.segments]
     item.segments += part.segments
     item.vectors += found
@@ -268,7 +268,7 @@ def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> Non
 
 
 def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
-    """Hand a complete item to the writer, or set it aside."""
+    """Hand a complete item to the writer, or quarantine it."""
     source, shard = item.row["source"], item.row["shard"]
     error = item.error or (writer.refusal(item.vectors) if writer is not None else None)
     if error is not None:
@@ -289,7 +289,7 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
 def _windows(
     reading: "_Readers", limits: BatchLimits, encoder: Encoder, budget: RunBudget | None
 ) -> Iterator[list[_Part]]:
-    """Parts as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
+    """Group parts as they come: many batches of texts (to sort by length), one batch of anything else.
 
     Fewer where an budget has to look at the clock between them.
     """
@@ -405,10 +405,10 @@ class _Readers:
         yield part
 
     def _prepared(self, modality: Any, segment: Segment) -> tuple[Segment, Prepared]:
-        """The segment without its payload, and what the encoder makes of that."""
+        """Prepare a segment for the encoder; return it without its payload."""
         return replace(segment, payload=None), self._encoder.prepare(modality, segment.payload)
 
 
 def _weight(prepared: Prepared) -> int:
-    """Bytes that a segment holds while it waits, roughly: float32 pixels of three channels, or token ids."""
+    """Estimate the bytes that a waiting segment holds: float32 pixels of three channels, or token ids."""
     return prepared.cost * (64 if prepared.modality == "text" else 12)

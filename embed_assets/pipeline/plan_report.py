@@ -92,7 +92,7 @@ class EncoderPlan:
     space: str
     live: str | None  # what the space serves: encoder/version
     versions: tuple[VersionPlan, ...]
-    against: str | None  # version that the difference is told against: the live one, else the one before
+    against: str | None  # version that the difference is shown against: the live one, else the one before
     changes: tuple[Change, ...]
     same: tuple[str, ...]  # parts of the identity that stayed equal
     gate: GatePlan
@@ -184,7 +184,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
 
 
 def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
-    """The plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
+    """Return the plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
     items: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
     costs: list[dict[str, Any]] = []
@@ -242,11 +242,11 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
 
 
 def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """What of the identity is another than in the version before, and what is equal."""
+    """Compare the identity with the version before: parts that changed, and parts that are equal."""
     if before is None or before.version == now.version:
         return (), ()
     old, new = _facts(before), _facts(now)
-    if before.files and now.files:  # hub models have none: their revision tells
+    if before.files and now.files:  # hub models have none: their revision says it
         old |= {f"file {name}": sha for name, sha in before.files.items()}
         new |= {f"file {name}": sha for name, sha in now.files.items()}
     names = sorted(old.keys() | new.keys())

@@ -1,4 +1,4 @@
-"""What is not in the index, item by item: set aside with a reason, or of a kind that no encoder takes."""
+"""Items that are not in the index: quarantined with a reason, or of a kind that no encoder takes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,10 +71,10 @@ def _not_taken(row: Mapping[str, Any]) -> Quarantined:
 
 
 def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
-    """What one encoder version could not decode or encode, as long as it is the same bytes."""
-    aside = steps.store.quarantine(record.table)
-    hashes = aside.hashes()
-    details = {row["media_id"]: row["detail"] for row in aside.rows(["media_id", "detail"])} if hashes else {}
+    """Return the items that one encoder version could not decode or encode, while their bytes are the same."""
+    quarantine = steps.store.quarantine(record.table)
+    hashes = quarantine.hashes()
+    details = {row["media_id"]: row["detail"] for row in quarantine.rows(["media_id", "detail"])} if hashes else {}
     read = set(steps.settings.sources_of(record.encoder))
     for row in rows:
         failed, reason = hashes.get(row["media_id"], ("", ""))

@@ -105,7 +105,7 @@ class Status:
 
 
 def read_status(steps: Steps) -> Status:
-    """The status of a pipeline's store; neither lists sources nor loads models."""
+    """Read the status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current_version(name))}
     events = steps.store.history.all("embed")
     releases = newest_releases(steps.store.releases.all())
@@ -145,14 +145,14 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 
 
 def _unusable(steps: Steps) -> dict[str, str]:
-    """Files of no known kind belong to no encoder: their share of the source is told once, here."""
+    """Return the unreadable share of each source: files of no known kind belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
     found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
     return {source: each.told() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Source → modality → items that no encoder takes, as `untaken` tells them."""
+    """Source → modality → items that no encoder takes, as in `untaken`."""
     found: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
     for row in untaken(table.to_pylist(), steps, records):
@@ -167,9 +167,9 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
+        figures = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **told, **counted))
+        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **figures, **counted))
     return found
 
 

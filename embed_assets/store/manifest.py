@@ -49,7 +49,7 @@ class Manifest:
         return self._database.version(TABLE) or 0
 
     def keys_since(self, source: str, version: int) -> set[str]:
-        """Keys of a source whose rows were written after that table version: by commits, as clocks may be set back."""
+        """Return the keys of rows that were written after a table version: by commits, as clocks may be set back."""
         table = self._database.open_or_none(TABLE)
         if table is None or table.version == version:
             return set()
@@ -158,7 +158,7 @@ class Manifest:
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:
-    """The manifest columns that an annotation fills; labels in NFC, in which they are asked for."""
+    """Return the manifest columns of an annotation; labels in NFC, as searches have them."""
     extra = json.dumps(annotation.extra, sort_keys=True, default=str) if annotation.extra else None
     labels = list(dict.fromkeys(map(composed, annotation.labels)))
     return {"caption": annotation.caption, "labels": labels, "extra": extra}

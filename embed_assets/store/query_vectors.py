@@ -11,12 +11,12 @@ from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 
 def queries_table(vectors: str) -> str:
-    """Name of the table of queries beside a vector table."""
+    """Return the name of the table of queries beside a vector table."""
     return f"{vectors}__queries"
 
 
 class QueryVectors:
-    """Vectors of the queries that checks ask one encoder version with."""
+    """Vectors of the checks' queries, by one encoder version."""
 
     def __init__(self, database: Database, vectors: str, *, dim: int) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class QueryVectors:
         )
 
     def get(self, kind: str) -> dict[str, tuple[str, np.ndarray]]:
-        """Query id → (modality, vector) of one kind."""
+        """Map query id to (modality, vector), of one kind."""
         table = self._database.open_or_none(self._name)
         if table is None:
             return {}
@@ -41,7 +41,7 @@ class QueryVectors:
         return dict(zip(names, zip(modalities, vectors, strict=True), strict=True))
 
     def put(self, kind: str, modality: str, ids: Sequence[str], vectors: np.ndarray) -> None:
-        """Insert or replace."""
+        """Insert or replace vectors."""
         rows = [
             {"query_id": query, "kind": kind, "modality": modality, "vector": vector}
             for query, vector in dict(zip(ids, vectors, strict=True)).items()

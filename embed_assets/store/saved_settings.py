@@ -32,18 +32,18 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
 
 
 def sources_stand(database: Database, settings: PipelineSettings) -> bool:
-    """Whether no source of the settings was kept otherwise: then they can't be refused for what they list."""
+    """Return whether the saved sources equal those of the settings."""
     kept = (_document(database) or {}).get("sources") or {}
     return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
 
 
 def is_saved(database: Database) -> bool:
-    """Whether a run has kept its settings in the store."""
+    """Return whether a run has saved its settings in the store."""
     return _read(database) is not None
 
 
 def saved_settings(database: Database) -> PipelineSettings | None:
-    """The settings of the latest run, EMBED_ASSETS_* laid over them, or None. Does not open LanceDB.
+    """Load the settings of the latest run, EMBED_ASSETS_* laid over them, or None; does not open LanceDB.
 
     Raises StoreError where the file is damaged.
     """

@@ -25,7 +25,7 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
 
     One commit, hence atomic: readers see all of it or nothing. `key` has to be unique within `rows`:
     LanceDB inserts doubles in silence. Two writers that insert one key at once make one row of it, if the
-    column is declared with KEY: the second is told, and does it again on what the first has written.
+    column is declared with KEY: the second gets a conflict, and repeats its write on that of the first.
     """
     if not rows.num_rows and delete_where is None:
         return
@@ -55,12 +55,12 @@ def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether Lance refused a commit because of another one."""
+    """Return whether Lance refused a commit because of another one."""
     return "conflict" in str(error).lower()
 
 
 def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
-    """Do it again where another process came between: a maintenance run may be at work on the same table."""
+    """Retry where another process committed in between: a maintenance run may be at work on the same table."""
     for attempt in range(1, attempts + 1):
         try:
             return action()
@@ -71,13 +71,13 @@ def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is
 
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:
-    """Columns of all rows that match `where`, as Arrow."""
+    """Read columns of all rows that match `where`, as Arrow."""
     dataset: Any = table.to_lance()  # a query of LanceDB's takes thrice the time
     return dataset.to_table(columns=list(columns), filter=where)
 
 
 def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
-    """Up to `count` rows, evenly spread over the table, in its order.
+    """Read up to `count` rows, evenly spread over the table, in its order.
 
     A scan takes a tenth of the time of as many single rows, until the table is very large.
     """
@@ -99,16 +99,16 @@ def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
 
 
 def first(table: "Table", *, where: str) -> Mapping[str, Any] | None:
-    """The first row that matches, or None."""
+    """Return the first row that matches, or None."""
     found = table.search().where(where).limit(1).to_list()
     return found[0] if found else None
 
 
 def quoted(value: str) -> str:
-    """`value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
+    """Quote `value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def one_of(column: str, values: Sequence[str]) -> str:
-    """The filter `column IN (...)`."""
+    """Build the filter `column IN (...)`."""
     return f"{column} IN ({', '.join(quoted(value) for value in values)})"

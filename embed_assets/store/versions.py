@@ -1,4 +1,4 @@
-"""Encoder versions that the store knows: what each was made of, so that it can be loaded and told apart."""
+"""Registered encoder versions: the identity of each, and the recipe that loads it again."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -69,7 +69,7 @@ class EncoderVersions:
         self._records = Records(database, TABLE)
 
     def add(self, record: VersionRecord) -> bool:
-        """Register, and make it the encoder's current version; True where this version was not known yet.
+        """Register a version and make it the encoder's current one; return whether it is new.
 
         Writes only where something is new: the version, its place (an older one came back), or its recipe
         (the model was renamed). The version that was current until now is stamped with that moment.
@@ -84,20 +84,20 @@ class EncoderVersions:
         return old is None
 
     def put(self, record: VersionRecord) -> None:
-        """Write the record, whatever was there; it becomes the encoder's current version."""
+        """Write a record, whatever was there; it becomes the encoder's current version."""
         document = {k: v for k, v in asdict(record).items() if k != "at"}
         self._records.put(str(record.id), record.encoder, document)
 
     def remove(self, version: VersionId) -> None:
-        """Forget a version."""
+        """Delete a version's record."""
         self._records.remove(str(version))
 
     def encoders(self) -> list[str]:
-        """Encoders that have versions."""
+        """Return the encoders that have versions."""
         return sorted({document["encoder"] for document in self._records.all()})
 
     def of(self, encoder: str) -> list[VersionRecord]:
-        """All versions of an encoder; the current one is the last."""
+        """Return all versions of an encoder; the current one is the last."""
         return [_record(document) for document in self._records.all(encoder)]
 
     def current(self, encoder: str) -> VersionRecord | None:
@@ -106,7 +106,7 @@ class EncoderVersions:
         return versions[-1] if versions else None
 
     def get(self, version: VersionId) -> VersionRecord | None:
-        """One version, or None."""
+        """Return one version, or None."""
         document = self._records.get(str(version))
         return None if document is None else _record(document)
 

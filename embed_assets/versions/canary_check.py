@@ -34,12 +34,12 @@ def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, l
     raise EncoderVersionError(
         f"Encoder {record.encoder!r}: the canary vectors of version {record.version} moved ({what}; allowed "
         f"{bound:.0e}) though its model is the same; {since}. Nothing was written. Go back to what it was, or raise "
-        f"encoders.{record.encoder}.generation by one: all its media is then embedded anew, as a candidate."
+        f"encoders.{record.encoder}.generation by one: all its media is then embedded again, as a candidate."
     )
 
 
 def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, canaries: CanaryVectors) -> bool:
-    """Whether the encoder's canary vectors are those of an older version, within the bound."""
+    """Return whether the encoder's canary vectors are those of an older version, within the bound."""
     stored = canaries.get(old.id)
     if stored is None:
         return False
@@ -48,7 +48,7 @@ def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, ca
 
 
 def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
-    """Whether two versions have the same files and recipe, and were made by other library versions."""
+    """Return whether two versions have the same files and recipe, and were made by other library versions."""
     same_files = old.files == new.files and (old.files or (old.revision and old.revision == new.revision))
     recipe = (old.segmenting, old.dtype, old.vector_dtype, _recipe(old.spec))
     return bool(
@@ -59,5 +59,5 @@ def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
 
 
 def _recipe(spec: EncoderSpec) -> EncoderSpec:
-    """The spec without what moves no vector."""
+    """Return the spec without options that move no vector."""
     return replace(spec, name="", model="", revision=None, space="", license="", download_mb=None, source="", tap="")

@@ -35,7 +35,7 @@ _PROTECT = "protect releases"
 
 @dataclass(kw_only=True)
 class MaintenanceReport:
-    """What a run did, by table, and what it left."""
+    """Outcome of a maintenance run, by table, and what it left."""
 
     compacted: dict[str, int] = field(default_factory=dict)  # fragments that were rewritten
     indexed: dict[str, int] = field(default_factory=dict)  # rows that an index lacked
@@ -75,7 +75,7 @@ def maintain(
     keep: timedelta | None = None,
     now: datetime | None = None,
 ) -> MaintenanceReport:
-    """Do what the tables' statistics ask for; after `seconds` nothing new is begun.
+    """Do what the tables' statistics call for; after `seconds` nothing new is begun.
 
     Table versions younger than `keep` stay (by default the settings' hours), and whatever the age those
     that a pointer names, that are the candidate of a registered version, or that a pointer named within
@@ -190,7 +190,7 @@ class _Maintenance:
             self.forget_releases(name)
 
     def forget_releases(self, name: str) -> None:
-        """Records of releases whose table version is gone; the history keeps their figures."""
+        """Delete records of releases whose table version is gone; the history keeps their figures."""
         recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
@@ -255,13 +255,13 @@ class _Maintenance:
                 self._report.untagged.append(key)
 
     def _mentioned(self) -> set[str]:
-        """Releases that a pointer came to name, or still named, within the time that is kept."""
+        """Return the releases that a pointer named within `keep_hours`."""
         moves = self._store.history.moves_since(self._cutoff)
         named = [key for move in moves for key in (move.get("release"), move.get("live"), *move.get("earlier", ()))]
         return {key for key in named if key}
 
     def _drop(self, name: str) -> None:
-        """A vector table that no registered version has: what a killed retirement left."""
+        """Drop a vector table that no registered version has: what a killed retirement left."""
         found = self._store.open(name).schema.metadata or {}
         version = VersionId(
             *(found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
@@ -272,7 +272,7 @@ class _Maintenance:
             self._report.dropped.append(name)
 
     def _tags(self, name: str) -> dict[str, Any]:
-        """Listing fails while another process removes a tag: then again."""
+        """List tags; retry where another process removes one meanwhile."""
         return retried(lambda: self._store.dataset(name).tags.list(), when=_is_gone)
 
     def _fragments(self, name: str) -> int:
