@@ -41,10 +41,10 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     """
     kind: Any = table.schema.field("vector").type
     rounded = pa.array([], kind.value_type).to_numpy().dtype  # before pyarrow 26 to_pandas_dtype asks for pandas
-    asked = queries.astype(rounded).astype(np.float32)
-    best = np.full((len(asked), k), np.inf, dtype=np.float32)
+    rounded_queries = queries.astype(rounded).astype(np.float32)
+    best = np.full((len(rounded_queries), k), np.inf, dtype=np.float32)
     for vectors in vector_batches(table):
-        found = distances(asked, vectors, distance)
+        found = distances(rounded_queries, vectors, distance)
         nearer = found < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
         for query in np.flatnonzero(nearer.any(axis=1)):
             near = found[query, nearer[query]]

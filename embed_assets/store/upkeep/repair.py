@@ -22,7 +22,7 @@ _LARGEST = 2**64 - 1  # version files are named by what is left to it, so that t
 _EARLIER = 50  # versions that are tried
 
 # What the next run does where a table is rebuilt, by name or by the part before its version.
-_ANEW = {
+_AFTER_REBUILD = {
     "canaries": "the canaries of versions are encoded again",
     "encoder_versions": "encoders are resolved again, to the same versions",
     "history": "events until now are lost",
@@ -33,12 +33,12 @@ _ANEW = {
     "source_state": "files that plugins or the setting `encoding` decide about are read again",
     "serving": "nothing serves until the next run has promoted",
 }
-_ANEW_LANDED = "once the source's asset is materialized again"
+_AFTER_REBUILD_OF_VALUE = "once the source's asset is materialized again"
 _NOT_THE_FILES = (
     *("permission denied", "operation not permitted", "too many open files", "no space", "not supported", "upgrade"),
     *("credential", "access denied", "forbidden", "timed out", "timeout", "connect", "dns"),
 )
-_ANEW_VECTORS = "its items are embedded again"
+_AFTER_REBUILD_OF_VECTORS = "its items are embedded again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,9 @@ def _repaired(database: Database, damage: Damage) -> Damage:
             broken.append(version)
     _rename(database, f"{table}.lance")
     _forget_releases(database, table)
-    what = _ANEW.get(table) or (_ANEW_LANDED if is_landed(database, table) else _ANEW_VECTORS)
+    what = _AFTER_REBUILD.get(table) or (
+        _AFTER_REBUILD_OF_VALUE if is_landed(database, table) else _AFTER_REBUILD_OF_VECTORS
+    )
     return Damage(table=table, what=damage.what, way=f"no version can be read, so the next run rebuilds it: {what}")
 
 
