@@ -63,9 +63,9 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
         context.log.info(_summary(report))
         for each in report.out_of_reach:
-            context.log.warning(each.told())
+            context.log.warning(each.summary())
         if report.unmatched:
-            context.log.warning(report.unmatched.told())
+            context.log.warning(report.unmatched.summary())
         metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.data_version),
@@ -82,7 +82,7 @@ def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
         check_name=_READABLE,
         passed=found.passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found.told(),
+        description=found.summary(),
         metadata={"share": round(found.share, 5), **counts({"unreadable": found.aside})},
     )
 
@@ -93,7 +93,7 @@ def _matched(report: RefreshReport) -> dg.AssetCheckResult:
         check_name=_MATCHED,
         passed=found is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found.told() if found else "every row of the sidecar names an item",
+        description=found.summary() if found else "every row of the sidecar names an item",
         metadata=counts({"unmatched": found.rows if found else 0}),
     )
 

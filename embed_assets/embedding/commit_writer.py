@@ -72,12 +72,12 @@ class Writer:
         self._thread.start()
 
     def refusal(self, vectors: Sequence[np.ndarray]) -> MediaError | None:
-        """Return why an item's vectors can't be written, or None."""
+        """Return the error of an item whose vectors can't be stored, or None."""
         reason = unstorable(vectors, self._schema.field("vector").type.value_type)
         return MediaError(reason) if reason else None
 
     def put(self, item: Done | Failed) -> None:
-        """Add one finished item; flush when there are enough rows or enough time went by."""
+        """Add one finished item; flushes when there are enough rows or enough time went by."""
         self._raise()
         self._pending.append(item)
         self._rows += len(item.segments) if isinstance(item, Done) else 0
@@ -115,16 +115,16 @@ class Writer:
         failed = [item for item in items if isinstance(item, Failed)]
         if failed:
             self._quarantine.add((item.row, item.error) for item in failed)
-            lost = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
-            incomplete = [media_id for media_id in lost if media_id in self._replaced]
-            self._table.delete_items(incomplete)
+            failed_ids = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
+            obsolete = [media_id for media_id in failed_ids if media_id in self._replaced]
+            self._table.delete_items(obsolete)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
             self._table.replace_items(self._arrow(done), replaced=replaced)
             self.commits += 1
 
     def _arrow(self, items: Sequence[Done]) -> pa.Table:
-        """Build rows of the vector table for complete items."""
+        """Return rows of the vector table for complete items."""
         now = datetime.now(UTC)
         columns: dict[str, list[Any]] = {name: [] for name in self._schema.names if name != "vector"}
         vectors: list[np.ndarray] = []

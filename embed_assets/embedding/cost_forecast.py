@@ -1,4 +1,4 @@
-"""Cost forecast: segments, cost, seconds and bytes of items to encode, estimated from earlier runs or a sample."""
+"""Forecast: the cost of encoding some items, estimated from the measurements of earlier runs or a sample."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ _NUMBER_BYTES = {"float16": 2, "float32": 4}
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Measured rate of one modality, and where it was measured."""
+    """What was measured of one modality, and where."""
 
     work: Work
     basis: str
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Estimated cost of some items. None: unknown."""
+    """What some items will mean. None: not known."""
 
     items: int
     segments: int | None
@@ -42,14 +42,14 @@ class Forecast:
     basis: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Convert to JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"basis": list(self.basis)}
 
 
 def forecast(
     rows: Iterable[ManifestRow], record: VersionRecord, rates: Mapping[str, Rate], *, row_bytes: float | None
 ) -> list[Forecast]:
-    """Forecast manifest rows to encode, by source and modality.
+    """Estimate the cost of manifest rows to encode: one forecast a source and modality.
 
     Texts, sounds and videos go by the bytes of their files, pictures by their number. `row_bytes`: of a
     row of this version's table.
@@ -89,7 +89,7 @@ def _forecast(
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:
-    """Add up forecasts: a figure that one of them lacks is unknown for the total."""
+    """Sum forecasts: a figure that one of them lacks is unknown for the whole."""
 
     def summed(name: str) -> Any:
         values = [getattr(each, name) for each in forecasts]
@@ -109,7 +109,7 @@ def total(forecasts: Sequence[Forecast]) -> Forecast:
 
 
 def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
-    """Return the rate of each modality, as a sample measured it."""
+    """Return the rates that a sample measured, by modality."""
     found: dict[str, Work] = {}
     for modalities in report.work.values():
         for modality, work in modalities.items():
@@ -124,7 +124,7 @@ def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
 def measured_rates(
     events: Sequence[Mapping[str, Any]], record: VersionRecord, others: Sequence[VersionRecord]
 ) -> dict[str, Rate]:
-    """Return the rate by modality from earlier embed events, oldest first: of this version, else of another one of
+    """Modality → rate from earlier embed events, oldest first: of this version, else of another version of
     the encoder, else of another encoder, by the sizes of the two models.
 
     `others` are the versions that the events may be of.
@@ -142,7 +142,7 @@ def measured_rates(
 
 
 def _of_latest(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rates of the version that was measured last."""
+    """Return the events of the version that was measured last."""
     latest = [_version_of(event) for event in events[-1:]]
     return [event for event in events if _version_of(event) in latest]
 
@@ -170,7 +170,7 @@ def _rate(
 
 
 def _work(event: Mapping[str, Any], modality: str) -> Work:
-    """Add up an event's work on a modality, over all sources."""
+    """Return an event's work on a modality, over all sources."""
     found = Work()
     for modalities in event.get("work", {}).values():
         if modality in modalities:
@@ -185,7 +185,7 @@ def _size_ratio(one: EncoderSpec, other: EncoderSpec | None) -> float:
 
 
 def row_size(record: VersionRecord, indexed: Mapping[str, Any] | None, *, dim: int | None = None) -> float:
-    """Return the bytes per row of a version's table. `indexed`: an index event of a table whose vectors have `dim`."""
+    """Return the bytes of a row of a version's table. `indexed`: an index event of a table of that `dim`."""
     number = _NUMBER_BYTES.get(record.vector_dtype, 4)
     if indexed is None or not indexed.get("rows") or not indexed.get("bytes"):
         return record.dim * number + _ROW_BYTES

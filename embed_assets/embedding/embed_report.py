@@ -13,7 +13,7 @@ SHOWN = 5  # items of a source whose warnings are shown with their places
 
 @dataclass(kw_only=True)
 class Work:
-    """Work on items of one source and modality, from which forecasts are made."""
+    """What items of one source and modality meant: the facts that forecasts are made from."""
 
     items: int = 0
     bytes: int = 0  # of the media files
@@ -24,12 +24,12 @@ class Work:
     seconds: float = 0.0  # of the whole run, reading and writing included
 
     def add(self, other: "Work") -> None:
-        """Add `other`."""
+        """Count `other` too."""
         for name, value in asdict(other).items():
             setattr(self, name, getattr(self, name) + value)
 
     def figures(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"billed": round(self.billed), "seconds": round(self.seconds, 3)}
 
 
@@ -64,7 +64,7 @@ class EmbedReport:
     commits: int = 0
 
     def count(self, outcome: str, source: str, shard: str | None, number: int = 1) -> None:
-        """Count `number` items of one outcome."""
+        """Note `number` items of one outcome."""
         self.items.setdefault(source, Counter())[outcome] += number
         if shard is not None:
             self.shards.setdefault(shard, Counter())[outcome] += number
@@ -74,11 +74,11 @@ class EmbedReport:
         self.reasons.setdefault(source, Counter())[reason] += number
 
     def warn(self, source: str, key: str, kind: str, where: str) -> None:
-        """Note that an item was embedded with a warning."""
+        """Note that an item was embedded, but not all of it is what was written."""
         self.warnings.setdefault(source, Counter())[kind] += 1
-        shown = self.warned.setdefault(source, [])
-        if len(shown) < SHOWN:
-            shown.append(f"{key}: {kind}, {where}")
+        warned = self.warned.setdefault(source, [])
+        if len(warned) < SHOWN:
+            warned.append(f"{key}: {kind}, {where}")
 
     def work_of(self, source: str, modality: str) -> Work:
         """Return the work on one source and modality, to add to."""
@@ -98,7 +98,7 @@ class EmbedReport:
         self.left.update(row["shard"] for row in left)
 
     def total(self, outcome: str) -> int:
-        """Return the items of one outcome, over all sources."""
+        """Count items of one outcome, over all sources."""
         return sum(counts[outcome] for counts in self.items.values())
 
     @property
@@ -128,7 +128,7 @@ class EmbedReport:
         return embedded / self.seconds if embedded and self.seconds else 0.0
 
     def figures(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "encoder": self.encoder,
             "version": self.version,

@@ -92,20 +92,20 @@ def embed(
     reading = _Readers(
         plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=budget is not None
     )
-    settling = _Settling(encoder, limits=limits, writer=writer, known=known, report=report, budget=budget)
-    total, seen = len(plan.encode), 0
-    settled = set[str]()
+    window_encoder = _WindowEncoder(encoder, limits=limits, writer=writer, known=known, report=report, budget=budget)
+    total, done_count = len(plan.encode), 0
+    done_ids = set[str]()
     try:
         for window in _windows(reading, limits, encoder, budget):
-            fitting = settling.settle(window)
+            fitting = window_encoder.encode(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
-            settled.update(done)
-            seen += len(done)
-            progress.report("encode", encoder.spec.name, seen, total)
+            done_ids.update(done)
+            done_count += len(done)
+            progress.report("encode", encoder.spec.name, done_count, total)
             if budget is not None:
                 budget.items += len(done)
             if budget is not None and fitting < len(window):
-                left = [row for row in plan.encode if row["media_id"] not in settled]
+                left = [row for row in plan.encode if row["media_id"] not in done_ids]
                 report.stop(budget.stop(len(left)), left)
                 break
     finally:
@@ -131,11 +131,11 @@ def sample(
     started = time.monotonic()
     report.device = encoder.device
     reading = _Readers(rows, encoder, segmenter, threads=readers, limit=buffer_bytes)
-    settling = _Settling(encoder, limits=limits, writer=None, known=None, report=report, budget=None)
+    window_encoder = _WindowEncoder(encoder, limits=limits, writer=None, known=None, report=report, budget=None)
     seen = 0
     try:
         for window in _windows(reading, limits, encoder, None):
-            seen += sum(part.last for part in window[: settling.settle(window)])
+            seen += sum(part.last for part in window[: window_encoder.encode(window)])
             progress.report("sample", encoder.spec.name, seen, len(rows))
     finally:
         reading.stop()
@@ -144,7 +144,7 @@ def sample(
     return report
 
 
-class _Settling:
+class _WindowEncoder:
     """Gives every segment of a window its vector: a known one of equal input, or a new one.
 
     Without a writer nothing is written, without known vectors all is encoded: a sample.
@@ -169,17 +169,17 @@ class _Settling:
         self._clock = time.monotonic if budget is None else budget.clock
         self._since = self._clock()
 
-    def settle(self, window: Sequence[_Part]) -> int:
-        """Encode the window; return how many of its first parts got vectors: all, unless the budget ends among them."""
+    def encode(self, window: Sequence[_Part]) -> int:
+        """Encode the window's first parts; return how many: all, unless the budget ends among them."""
         settled = 0
-        while settled < len(window):  # a server may bill less than was estimated: try again
-            fitting = self._settle(window[settled:])
+        while settled < len(window):  # a server may bill less than was estimated: check the budget again
+            fitting = self._encode_fitting(window[settled:])
             if not fitting:
                 break
             settled += fitting
         return settled
 
-    def _settle(self, window: Sequence[_Part]) -> int:
+    def _encode_fitting(self, window: Sequence[_Part]) -> int:
         hashes = {segment.content_hash for part in window for segment in part.segments}
         vectors = self._known.lookup(hashes) if self._known else {}
         missing: dict[str, Prepared] = {}
@@ -191,7 +191,7 @@ class _Settling:
                 if key not in vectors and key not in first:
                     first[key], missing[key] = place, prepared
                     costs[place] += prepared.cost
-        fitting = self._fitting(window, costs)
+        fitting = self._fits(window, costs)
         missing = {key: prepared for key, prepared in missing.items() if first[key] < fitting}
         billed = self._encode(missing, vectors)
         for place, part in enumerate(window[:fitting]):
@@ -201,8 +201,8 @@ class _Settling:
         self._account(window[:fitting], costs, first, billed)
         return fitting
 
-    def _fitting(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
-        """Return how many of the first parts the budget can afford, modality by modality."""
+    def _fits(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
+        """Return how many of the first parts the budget affords, modality by modality."""
         if self._budget is None:
             return len(window)
         fitting = len(window)
@@ -213,7 +213,7 @@ class _Settling:
         return fitting
 
     def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
-        """Encode what is missing into `vectors`; return the tokens that a server billed, 0 where none counts."""
+        """Encode what is missing into `vectors`; the tokens that a server billed for it, 0 where none counts."""
         if not missing:
             return 0
         report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
@@ -229,7 +229,7 @@ class _Settling:
         return getattr(self._encoder, "billed_tokens", 0) - billed
 
     def _account(self, window: Sequence[_Part], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
-        """Add the window's work to the report, by source and modality, and its cost to the budget."""
+        """Take note of what the window meant, by source and modality, and of what it spent."""
         now, total = self._clock(), sum(costs[: len(window)])
         elapsed, self._since = now - self._since, now
         encoded = Counter(first.values())
@@ -257,7 +257,7 @@ class _Settling:
 
 
 def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> None:
-    """Add a part's segments and vectors to its item. `encoded`: how many of the segments were new."""
+    """Give an item what became of one of its parts. `encoded`: how many of the segments were new."""
     item, found = part.item, [vectors[segment.content_hash] for segment in part.segments]
     item.segments += part.segments
     item.vectors += found
@@ -289,7 +289,7 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
 def _windows(
     reading: "_Readers", limits: BatchLimits, encoder: Encoder, budget: RunBudget | None
 ) -> Iterator[list[_Part]]:
-    """Group parts as they come: many batches of texts (to sort by length), one batch of anything else.
+    """Group parts in windows: many batches of texts (to sort by length), one batch of anything else.
 
     Fewer where an budget has to look at the clock between them.
     """
@@ -384,7 +384,7 @@ class _Readers:
             part = next(parts)
             with self._lock:
                 self.seconds += time.monotonic() - started
-            self._buffer.put(part, 1024 + sum(map(_weight, part.prepared)))
+            self._buffer.put(part, 1024 + sum(map(_estimated_bytes, part.prepared)))
             if part.last:
                 return
 
@@ -398,17 +398,17 @@ class _Readers:
                     part, weight = _Part(part.item, last=False), 0
                 part.segments.append(segment)
                 part.prepared.append(prepared)
-                weight += _weight(prepared)
+                weight += _estimated_bytes(prepared)
         except MediaError as error:
             part = _Part(part.item, error=error)
         part.last = True
         yield part
 
     def _prepared(self, modality: Any, segment: Segment) -> tuple[Segment, Prepared]:
-        """Prepare a segment for the encoder; return it without its payload."""
+        """Return the segment without its payload, and the payload as the encoder prepared it."""
         return replace(segment, payload=None), self._encoder.prepare(modality, segment.payload)
 
 
-def _weight(prepared: Prepared) -> int:
-    """Estimate the bytes that a waiting segment holds: float32 pixels of three channels, or token ids."""
+def _estimated_bytes(prepared: Prepared) -> int:
+    """Estimate the bytes of a waiting segment: float32 pixels of three channels, or token ids."""
     return prepared.cost * (64 if prepared.modality == "text" else 12)

@@ -1,4 +1,4 @@
-"""Run budget: what a run may spend, in seconds, tokens, pixels or money; checked before every window of work."""
+"""Run budget: a limit in seconds, tokens, pixels or money, checked before every window of work."""
 
 import re
 import time
@@ -75,7 +75,7 @@ class RunBudget:
         return self.unit == "seconds" or (self.unit == "tokens") == (modality == "text")
 
     def blocks(self, spec: EncoderSpec) -> bool:
-        """Return whether nothing more may be encoded by this encoder."""
+        """Return whether the encoder may encode no media any more."""
         return self.stopped and all(self.counts(spec, modality) for modality in spec.media)
 
     def remaining(self, spec: EncoderSpec, modality: str) -> float:
@@ -95,13 +95,13 @@ class RunBudget:
         return float("inf") if rate is None else seconds * rate  # the first window measures it
 
     def max_step(self, spec: EncoderSpec, modality: str) -> float:
-        """Return the maximum cost between two checks: little where the clock decides."""
+        """Return the maximum cost of a window: little where the clock decides, 0 before the first one."""
         if self.unit != "seconds":
             return float("inf")
         return _COURSE_SECONDS * (self._rate(spec, modality) or 0.0)
 
     def spend(self, spec: EncoderSpec, modality: str, cost: float, *, billed: float | None, seconds: float) -> None:
-        """Add spending: the cost, or in its place the tokens that a server billed."""
+        """Note what was spent: the cost, or in its place the tokens that a server billed."""
         before = self._measured.get((spec.name, modality), (0.0, 0.0))
         self._measured[spec.name, modality] = before[0] + cost, before[1] + seconds
         counted = cost if billed is None else billed
@@ -111,13 +111,13 @@ class RunBudget:
             self.spent += counted
 
     def stop(self, left: int) -> str:
-        """Note that items were left; return the message."""
+        """Take note that items were left; says so in words."""
         self.stopped = True
         self.left += left
         return f"budget of {self} reached"
 
     def exhausted_error(self) -> BudgetReached:
-        """Return the error that says how much is left."""
+        """Return the error that names how many items are left."""
         total = self.items + self.left
         if not self.items and not self.spent:
             return BudgetReached(
@@ -131,19 +131,19 @@ class RunBudget:
         return f"{self.limit:,.0f} {self.unit}" if self.limit >= 10 else f"{self.limit:g} {self.unit}"
 
     def _rate(self, spec: EncoderSpec, modality: str) -> float | None:
-        """Return the cost per second in this run so far."""
+        """Return the cost a second in this run so far."""
         cost, seconds = self._measured.get((spec.name, modality), (0.0, 0.0))
         return cost / seconds if cost and seconds else None
 
 
 def price_of(spec: EncoderSpec) -> float | None:
-    """Return US dollars per million tokens, where the spec has a price."""
+    """Return US dollars a million tokens, where the spec has a price."""
     price = spec.options.get("price_per_million_tokens")
     return float(price) if isinstance(price, (int, float)) and price > 0 else None
 
 
 def affordable_prefix(costs: Sequence[float], room: float) -> int:
-    """Return how many of the first items fit into the room together."""
+    """Return how many of the first items the remaining cost affords together."""
     for place, cost in enumerate(costs):
         room -= cost
         if room < 0:

@@ -26,7 +26,7 @@ class KnownVectors:
         self._written = np.sort(np.fromiter(map(_short, values), dtype=np.uint64, count=len(values)))
 
     def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
-        """Map content hash to float32 vector, for those that are known."""
+        """Map content hashes to float32 vectors, where they exist."""
         found = {key: self._recent[key] for key in hashes if key in self._recent}
         wanted = [key for key in hashes if key not in found]
         likely = [key for key, hit in zip(wanted, self._maybe(wanted), strict=True) if hit]

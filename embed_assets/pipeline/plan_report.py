@@ -24,7 +24,7 @@ from embed_assets.versions.resolve_version import Resolved
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class IdentityChange:
     """A part of an encoder's identity that is another now."""
 
     part: str
@@ -53,7 +53,7 @@ class VersionPlan:
         return total(self.forecasts)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "version": self.record.version,
             "role": self.role,
@@ -80,7 +80,7 @@ class GatePlan:
     judged: int  # labelled queries of the space
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"blocking": list(self.blocking)}
 
 
@@ -92,8 +92,8 @@ class EncoderPlan:
     space: str
     live: str | None  # what the space serves: encoder/version
     versions: tuple[VersionPlan, ...]
-    against: str | None  # version that the difference is shown against: the live one, else the one before
-    changes: tuple[Change, ...]
+    against: str | None  # version that the changes are against: the live one, else the one before
+    changes: tuple[IdentityChange, ...]
     same: tuple[str, ...]  # parts of the identity that stayed equal
     gate: GatePlan
 
@@ -103,7 +103,7 @@ class EncoderPlan:
         return all(version.fresh for version in self.versions)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "encoder": self.encoder,
             "space": self.space,
@@ -137,7 +137,7 @@ class PipelinePlan:
         return total([each for encoder in self.encoders for version in encoder.versions for each in version.forecasts])
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "store": self.store,
             "fresh": self.fresh,
@@ -241,21 +241,21 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
     )
 
 
-def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the identity with the version before: parts that changed, and parts that are equal."""
+def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[IdentityChange, ...], tuple[str, ...]]:
+    """Return changed and equal parts of the identity, against the version before."""
     if before is None or before.version == now.version:
         return (), ()
     old, new = _facts(before), _facts(now)
-    if before.files and now.files:  # hub models have none: their revision says it
+    if before.files and now.files:  # hub models have none, but a revision
         old |= {f"file {name}": sha for name, sha in before.files.items()}
         new |= {f"file {name}": sha for name, sha in now.files.items()}
     names = sorted(old.keys() | new.keys())
-    changes = [Change(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
+    changes = [IdentityChange(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
     return tuple(changes), tuple(name for name in names if old.get(name) == new.get(name))
 
 
 def _facts(record: VersionRecord) -> dict[str, str]:
-    """Parts of the identity, and how media is cut, each setting under its own name."""
+    """Return the parts of the identity, and each setting of the cutting under its own name."""
     revision = {"revision": record.revision} if record.revision else {}
     cut = {
         f"{section}.{name}": "unset" if value is None else str(value)

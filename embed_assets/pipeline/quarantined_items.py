@@ -1,4 +1,4 @@
-"""Items that are not in the index: quarantined with a reason, or of a kind that no encoder takes."""
+"""Quarantined items: those that are not in the index, with the reason, or of a kind that no encoder takes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Quarantined:
 
 
 def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantined]:
-    """By source and key, from the store alone: by the latest refresh, and the latest run of each current version."""
+    """List items without vectors by source and key, from the store alone: by the latest refresh and runs."""
     chosen = [name for name in steps.settings.sources if not sources or name in sources]
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
@@ -52,7 +52,7 @@ def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
 def untaken(
     rows: Iterable[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
 ) -> Iterator[Mapping[str, Any]]:
-    """Usable items (manifest rows) of kinds that no encoder of their source takes: neither lost nor searchable."""
+    """Yield usable items (manifest rows) of kinds that no encoder of their source takes."""
     fed: dict[str, set[str]] = {}
     # Of an encoder that has no version yet nothing is known: items of its sources wait for a run.
     unknown = set(steps.settings.encoders) - {record.encoder for record in records}
@@ -71,7 +71,7 @@ def _not_taken(row: Mapping[str, Any]) -> Quarantined:
 
 
 def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
-    """Return the items that one encoder version could not decode or encode, while their bytes are the same."""
+    """Yield items that one encoder version could not decode or encode, while their bytes are unchanged."""
     quarantine = steps.store.quarantine(record.table)
     hashes = quarantine.hashes()
     details = {row["media_id"]: row["detail"] for row in quarantine.rows(["media_id", "detail"])} if hashes else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
-from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
+from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
 from embed_assets.pipeline.quarantined_items import untaken
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
@@ -88,7 +88,7 @@ class Status:
     unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
     unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
     unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
-    out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
+    out_of_reach: Mapping[str, tuple[UnreachableItems, ...]]  # source → what its latest refresh could not get at
     unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
 
     @property
@@ -100,7 +100,7 @@ class Status:
         return not self.unresolved and all(encoder.fresh for encoder in self.encoders)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"fresh": self.fresh}
 
 
@@ -134,9 +134,9 @@ def read_status(steps: Steps) -> Status:
     )
 
 
-def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
+def _out_of_reach(steps: Steps) -> dict[str, tuple[UnreachableItems, ...]]:
     states = {source: steps.manifest.state(source).unreachable for source in steps.settings.sources}
-    return {source: read_kept(state) for source, state in states.items() if state}
+    return {source: read_unreachable(state) for source, state in states.items() if state}
 
 
 def _unmatched(steps: Steps) -> dict[str, Unmatched]:
@@ -145,14 +145,14 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 
 
 def _unusable(steps: Steps) -> dict[str, str]:
-    """Return the unreadable share of each source: files of no known kind belong to no encoder."""
+    """Return a line for sources with too many files of unknown kind: they belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
     found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.told() for source, each in found.items() if not each.passed}
+    return {source: each.summary() for source, each in found.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Source → modality → items that no encoder takes, as in `untaken`."""
+    """Count items that no encoder takes (`untaken`) by source and modality."""
     found: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
     for row in untaken(table.to_pylist(), steps, records):
@@ -167,9 +167,9 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        figures = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
+        counts = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **figures, **counted))
+        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
     return found
 
 

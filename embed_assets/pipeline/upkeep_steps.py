@@ -51,7 +51,7 @@ class UpkeepSteps:
 
         For items that a limit stopped that was raised since, or a decoder that was fixed.
         """
-        unread = sum(self._context.manifest.look_again(source) for source in self._settings.sources)
+        unread = sum(self._context.manifest.retry_quarantined(source) for source in self._settings.sources)
         return unread + sum(self._store.quarantine(record.table).clear() for record in self._active())
 
     def maintain(self, *, seconds: float | None = None, by: str) -> MaintenanceReport:

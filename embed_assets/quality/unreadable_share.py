@@ -25,7 +25,7 @@ class Unreadable:
         """Whether these are few enough."""
         return self.share <= self.most
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line: how many, and why."""
         why = ", ".join(f"{reason} {count}" for reason, count in Counter(self.reasons).most_common(5))
         told = f"{self.aside} of {self.items} items can't be read, or are of no known kind"

@@ -17,7 +17,7 @@ from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 ROW_ID = "_landed_id"  # names the row, as its key in the manifest does
 _PREFIX = "landed_"
-_ROW_HASH = "_landed_hash"  # equal hash, equal row
+_ROW_HASH = "_landed_hash"  # of an unchanged row it is equal
 
 _FLUSH = 256 * 2**20  # bytes of changed rows in memory
 _DELETED = 1000  # rows that one filter names
@@ -25,7 +25,7 @@ _DELETED = 1000  # rows that one filter names
 
 @dataclass(frozen=True, kw_only=True)
 class LandedReport:
-    """Counts of a landing."""
+    """What a landing found and wrote."""
 
     rows: int
     written: int
@@ -41,12 +41,12 @@ class Landed:
 
     @property
     def uri(self) -> str:
-        """Address of the table."""
+        """Where the table is."""
         return f"{self._database.uri.rstrip('/')}/{self.name}.lance"
 
     @property
     def options(self) -> dict[str, str]:
-        """Storage options of the store, under Lance's names."""
+        """Storage options of the store, in Lance's words."""
         return lance_options(self._database.storage_options)
 
     def exists(self) -> bool:
@@ -56,7 +56,7 @@ class Landed:
     def write(
         self, value: TableValue, *, columns: Sequence[str], content: Sequence[str], id: str | None
     ) -> LandedReport:
-        """Replace changed rows of the table, delete missing ones, leave equal ones.
+        """Make the table's rows those of the value: changed ones are replaced, gone ones deleted, equal ones left.
 
         Rows are known by the column `id`, or by that of their content. A landing that was killed is finished by
         the next one. Raises SourceError where the value lacks a column, or has one that can't be stored.
@@ -79,14 +79,14 @@ class Landed:
         return LandedReport(rows=len(taken), written=changed.rows, deleted=len(gone))
 
     def _schema_before(self, columns: Sequence[str]) -> pa.Schema:
-        """Return the schema for a value without rows and columns: the one before, or texts."""
+        """Return the schema for a value without rows and columns: as before, or texts."""
         table = self._database.open_or_none(self.name)
         if table is not None and set(columns) <= set(table.schema.names):
             return pa.schema([table.schema.field(name) for name in columns])
         return pa.schema([pa.field(name, pa.string()) for name in columns])
 
     def _before(self, schema: pa.Schema) -> Mapping[str, str]:
-        """Return the hash of each existing row by name; drop the table where its columns were others."""
+        """Return the hashes of stored rows by name. Drops the table where its columns are others than the schema's."""
         table = self._database.open_or_none(self.name)
         if table is None:
             return {}
@@ -121,7 +121,7 @@ class _Changed:
             self._write(None)
 
     def finish(self, gone: Sequence[str]) -> None:
-        """Write the remaining rows and delete rows, in one commit where these are few."""
+        """Write what is left, and delete rows: in one commit where these are few."""
         self._write(one_of(ROW_ID, gone[:_DELETED]) if gone else None)
         for start in range(_DELETED, len(gone), _DELETED):
             self._write(one_of(ROW_ID, gone[start : start + _DELETED]))
@@ -149,6 +149,6 @@ def _hash(row: Mapping[str, Any]) -> str:
 
 
 def is_landed(database: Database, name: str) -> bool:
-    """Return whether a table holds an asset's value: an encoder's tables may begin with the same word."""
+    """Return whether a table was landed: the names of an encoder's tables may begin with the same word."""
     table = database.open_or_none(name) if name.startswith(_PREFIX) else None
     return table is not None and ROW_ID in table.schema.names

@@ -14,7 +14,7 @@ KINDS = ("refresh", "embed", "index", "check", *MOVES, "retire", "maintain")
 
 
 class History:
-    """Events of a store, oldest first."""
+    """What happened in a store, oldest first."""
 
     def __init__(self, database: Database) -> None:
         self._records = Records(database, TABLE)
@@ -33,7 +33,7 @@ class History:
         return [event | {"kind": each} for each, event in self._records.by_kind() if kind in (None, each)]
 
     def moves_since(self, moment: datetime) -> list[dict[str, Any]]:
-        """Return the moves of serving pointers at this moment or later, oldest first."""
+        """Return moves of serving pointers at this moment or later, oldest first."""
         moves = [event for kind in MOVES for event in self.all(kind)]
         return [event for event in moves if datetime.fromisoformat(event["at"]) >= moment]
 

@@ -49,7 +49,7 @@ class Manifest:
         return self._database.version(TABLE) or 0
 
     def keys_since(self, source: str, version: int) -> set[str]:
-        """Return the keys of rows that were written after a table version: by commits, as clocks may be set back."""
+        """Return keys of a source whose rows were written after that table version: clocks may be set back."""
         table = self._database.open_or_none(TABLE)
         if table is None or table.version == version:
             return set()
@@ -127,7 +127,7 @@ class Manifest:
             delete_where=one_of("id", gone) if gone else None,
         )
 
-    def look_again(self, source: str) -> int:
+    def retry_quarantined(self, source: str) -> int:
         """Make the next refresh read quarantined items, and tables with such rows; return how many items these are."""
         quarantined = [row for row in self.rows(source) if row["status"] == "quarantined"]
         self.write({**row, "size": None, "etag": None} for row in quarantined)
@@ -158,7 +158,7 @@ class Manifest:
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:
-    """Return the manifest columns of an annotation; labels in NFC, as searches have them."""
+    """Return the manifest columns of an annotation; labels in NFC, the form of queries."""
     extra = json.dumps(annotation.extra, sort_keys=True, default=str) if annotation.extra else None
     labels = list(dict.fromkeys(map(composed, annotation.labels)))
     return {"caption": annotation.caption, "labels": labels, "extra": extra}

@@ -30,7 +30,7 @@ class ModelCopies:
             self._keep(path, sha)
 
     def folder(self, files: Mapping[str, str]) -> Path | None:
-        """Return a folder with these files (name → sha256), made on first use; None where one is missing.
+        """Return a folder with these files (name → sha256), made on first use; None where one is not kept.
 
         Links to the store's files where that is a folder of this machine, copies of a bucket's.
         """
@@ -53,7 +53,7 @@ class ModelCopies:
         return target
 
     def clean(self, wanted: Collection[str], *, before: datetime) -> int:
-        """Remove older files whose sha256 is not in `keep`; return how many bytes that frees.
+        """Remove older files whose sha256 is not wanted; returns how many bytes that frees.
 
         A younger one may be of a version that is being registered at this moment.
         """

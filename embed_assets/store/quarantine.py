@@ -33,7 +33,7 @@ _AGAIN = "again:"  # before the hash of bytes that could not be read
 
 
 class Quarantine:
-    """Quarantined items of one vector table.
+    """Items that were quarantined while encoding into one vector table.
 
     An item is retried when its bytes change; one that could not be read, at every run.
     """
@@ -43,7 +43,7 @@ class Quarantine:
         self._vectors = vectors
 
     def hashes(self, *, again: bool = False) -> dict[str, tuple[str, str]]:
-        """Map media id to (content hash that failed, reason); `again` leaves out those to be retried."""
+        """Map media ids to (content hash that failed, reason); `again` leaves out items to be retried."""
         rows = self.rows(["media_id", "content_hash", "reason"])
         return {
             row["media_id"]: (row["content_hash"].removeprefix(_AGAIN), row["reason"])
@@ -75,7 +75,7 @@ class Quarantine:
             upsert(self._database.open_or_create(TABLE, SCHEMA), pa.Table.from_pylist(rows, schema=SCHEMA), key="id")
 
     def clear(self) -> int:
-        """Clear the quarantine, so that the next run tries all again; return how many items."""
+        """Retry all on the next run; returns how many."""
         table = self._database.open_or_none(TABLE)
         if table is None:
             return 0

@@ -16,7 +16,7 @@ def queries_table(vectors: str) -> str:
 
 
 class QueryVectors:
-    """Vectors of the checks' queries, by one encoder version."""
+    """Vectors of the queries that checks ask one encoder version with."""
 
     def __init__(self, database: Database, vectors: str, *, dim: int) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class QueryVectors:
         )
 
     def get(self, kind: str) -> dict[str, tuple[str, np.ndarray]]:
-        """Map query id to (modality, vector), of one kind."""
+        """Map query ids to (modality, vector), of one kind."""
         table = self._database.open_or_none(self._name)
         if table is None:
             return {}
@@ -41,7 +41,7 @@ class QueryVectors:
         return dict(zip(names, zip(modalities, vectors, strict=True), strict=True))
 
     def put(self, kind: str, modality: str, ids: Sequence[str], vectors: np.ndarray) -> None:
-        """Insert or replace vectors."""
+        """Insert or replace."""
         rows = [
             {"query_id": query, "kind": kind, "modality": modality, "vector": vector}
             for query, vector in dict(zip(ids, vectors, strict=True)).items()

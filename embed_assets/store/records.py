@@ -61,7 +61,7 @@ class Records:
         return [_document(row) for row in self._ordered(where)]
 
     def _ordered(self, where: str | None) -> list[dict[str, Any]]:
-        """Order rows by the table version that wrote them last: a clock may be set back."""
+        """Read rows in the order of the table versions that wrote them: a clock may be set back."""
         table = self._database.open_or_none(self._table)
         if table is None:
             return []

@@ -32,7 +32,7 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
 
 
 def sources_stand(database: Database, settings: PipelineSettings) -> bool:
-    """Return whether the saved sources equal those of the settings."""
+    """Return whether every source is saved as in the settings: then none can be refused for its new listing."""
     kept = (_document(database) or {}).get("sources") or {}
     return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
 
@@ -43,7 +43,7 @@ def is_saved(database: Database) -> bool:
 
 
 def saved_settings(database: Database) -> PipelineSettings | None:
-    """Load the settings of the latest run, EMBED_ASSETS_* laid over them, or None; does not open LanceDB.
+    """Return the settings of the latest run, overridden by EMBED_ASSETS_*, or None. Does not open LanceDB.
 
     Raises StoreError where the file is damaged.
     """

@@ -25,7 +25,7 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
 
     One commit, hence atomic: readers see all of it or nothing. `key` has to be unique within `rows`:
     LanceDB inserts doubles in silence. Two writers that insert one key at once make one row of it, if the
-    column is declared with KEY: the second gets a conflict, and repeats its write on that of the first.
+    column is declared with KEY: the second gets a conflict, and writes again on top of the first.
     """
     if not rows.num_rows and delete_where is None:
         return
@@ -60,7 +60,7 @@ def is_conflict(error: Exception) -> bool:
 
 
 def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
-    """Retry where another process committed in between: a maintenance run may be at work on the same table."""
+    """Do it again where another process came between: a maintenance run may be at work on the same table."""
     for attempt in range(1, attempts + 1):
         try:
             return action()
@@ -77,7 +77,7 @@ def read(table: "Table", columns: Sequence[str], *, where: str | None = None) ->
 
 
 def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
-    """Read up to `count` rows, evenly spread over the table, in its order.
+    """Return up to `count` rows, evenly spread over the table, in its order.
 
     A scan takes a tenth of the time of as many single rows, until the table is very large.
     """
@@ -105,10 +105,10 @@ def first(table: "Table", *, where: str) -> Mapping[str, Any] | None:
 
 
 def quoted(value: str) -> str:
-    """Quote `value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
+    """Return `value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def one_of(column: str, values: Sequence[str]) -> str:
-    """Build the filter `column IN (...)`."""
+    """Return the filter `column IN (...)`."""
     return f"{column} IN ({', '.join(quoted(value) for value in values)})"

@@ -36,7 +36,7 @@ COLUMNS = {
     "vector": "The vector.",
 }
 
-# Why an encoder's vector can't be stored: reasons that its item is quarantined for.
+# Reasons why an encoder's vector can't be stored and its item is quarantined.
 NOT_FINITE = "vector not finite"
 BEYOND_FLOAT16 = "vector beyond float16: set index.vector_dtype to float32"
 _MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
@@ -45,7 +45,7 @@ _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
 
 def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) -> pa.Schema:
-    """Build the schema of a vector table; `dtype` is float16 or float32. The metadata names the encoder version."""
+    """Return the schema of a vector table; `dtype` is float16 or float32. The metadata names the version."""
     number = pa.float16() if dtype == "float16" else pa.float32()
     metadata = {
         "embed_assets/encoder": version.encoder,
@@ -81,7 +81,7 @@ def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) ->
 
 
 def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
-    """Return why vectors, (dim,) each, can't be stored as this dtype; "" where they can.
+    """Return the reason why vectors, (dim,) each, can't be stored as numbers of this kind; "" where they can.
 
     float16 ends at 65,504, and what is below 3e-8 is zero in it. Encoders whose vectors have no unit length give such.
     """
@@ -135,7 +135,7 @@ class VectorTable:
         upsert(table, rows, key="segment_id", delete_where=where)
 
     def delete_items(self, media_ids: Sequence[str]) -> int:
-        """Delete all rows of items; return how many rows."""
+        """Remove all rows of items; returns how many rows went."""
         if not media_ids:
             return 0
         table = self.database.open(self.name)

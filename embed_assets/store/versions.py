@@ -1,4 +1,4 @@
-"""Registered encoder versions: the identity of each, and the recipe that loads it again."""
+"""Encoder versions of the store: their identity by part, and the recipe that loads them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -84,12 +84,12 @@ class EncoderVersions:
         return old is None
 
     def put(self, record: VersionRecord) -> None:
-        """Write a record, whatever was there; it becomes the encoder's current version."""
+        """Write the record, whatever was there; it becomes the encoder's current version."""
         document = {k: v for k, v in asdict(record).items() if k != "at"}
         self._records.put(str(record.id), record.encoder, document)
 
     def remove(self, version: VersionId) -> None:
-        """Delete a version's record."""
+        """Forget a version."""
         self._records.remove(str(version))
 
     def encoders(self) -> list[str]:

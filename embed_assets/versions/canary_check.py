@@ -48,7 +48,7 @@ def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, ca
 
 
 def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
-    """Return whether two versions have the same files and recipe, and were made by other library versions."""
+    """Return whether two versions have the same files and recipe, but other library versions."""
     same_files = old.files == new.files and (old.files or (old.revision and old.revision == new.revision))
     recipe = (old.segmenting, old.dtype, old.vector_dtype, _recipe(old.spec))
     return bool(
@@ -59,5 +59,5 @@ def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
 
 
 def _recipe(spec: EncoderSpec) -> EncoderSpec:
-    """Return the spec without options that move no vector."""
+    """Return the spec without the fields that change no vector."""
     return replace(spec, name="", model="", revision=None, space="", license="", download_mb=None, source="", tap="")

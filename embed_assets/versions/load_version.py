@@ -50,7 +50,7 @@ def forget_models() -> None:
 
 
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
-    """Return the spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, SettingsError.
+    """Return the spec of an encoder's settings. Raises UnknownEncoderError, WeightsError, SettingsError.
 
     What an extra lacks is no error here, so that definitions load: `lacking` says it, and so does who loads the model.
     """
@@ -120,7 +120,7 @@ def make_version(
 
 
 def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
-    """Load the encoder of a version; a second call in this process returns the loaded one.
+    """Load the encoder of this very version; one that this process has loaded is reused.
 
     Where the model's files have become another version since, or can't be loaded, whatever the fault, the
     store's kept copy is loaded. Where equal files hash otherwise since libraries were upgraded, the canaries that
@@ -148,7 +148,7 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
 
 
 def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None) -> Encoder | str:
-    """Load a version's encoder from one place, or return what makes another version of the files there."""
+    """Load a version from one place; return the difference where another version is there."""
     resolved = resolve_model(_located(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     if identity.version(record.segmenting) in (record.version, *record.aliases):
@@ -171,7 +171,7 @@ def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
 
 
 def _places(record: VersionRecord, kept: ModelCopies | None) -> Iterator[EncoderSpec]:
-    """Return where a version's model may be: where the settings had it, then the store's copy."""
+    """Yield the places of a version's model: that of its settings, then the store's copy."""
     spec = replace(record.spec, revision=record.revision or record.spec.revision)
     yield spec
     folder = kept.folder(record.files) if kept is not None else None
@@ -180,7 +180,7 @@ def _places(record: VersionRecord, kept: ModelCopies | None) -> Iterator[Encoder
 
 
 def local_files(record: VersionRecord, *, offline: bool = False) -> dict[str, tuple[Path, str]]:
-    """Return the files of a version's local model: name → (path, sha256); none for a hub's or this package's models."""
+    """Map the files of a version's local model to (path, sha256); none for models of a hub or of this package."""
     if record.revision or record.spec.model.startswith((EMBEDDED, TORCHVISION, *FILELESS)):
         return {}
     resolved = resolve_model(_located(record.spec), offline=offline)
@@ -226,7 +226,7 @@ def _located(spec: EncoderSpec) -> EncoderSpec:
 
 
 def lacking(spec: EncoderSpec) -> str:
-    """Return which extra has to be installed before the encoder can run, with its command; "" where none."""
+    """Return the message on what to install before the encoder can run; "" where nothing is missing."""
     module = _EXTRA_MODULES.get(spec.extra or "")
     try:
         found = module is None or find_spec(module) is not None
@@ -236,7 +236,7 @@ def lacking(spec: EncoderSpec) -> str:
 
 
 def _described(model: str) -> str:
-    """Return where a model's spec is read: its folder, or the catalog where its package is missing."""
+    """Return the model that a spec is read from: its folder, or the catalog's name where its package is missing."""
     try:
         return _local(model)
     except MissingExtraError:
@@ -261,7 +261,7 @@ def _local(model: str) -> str:
 
 
 def _embedded_facts(model: str) -> dict[str, Any]:
-    """Return facts of an embedded model that its files lack: its frames' vectors are one video's."""
+    """Return facts that an embedded model's files lack: its frames' vectors are one video's."""
     if model != f"{EMBEDDED}clip-frames":
         return {}
     from embed_assets.encoders.families.video_frames import FAMILY as VIDEO_FRAMES  # imports Pillow
@@ -271,7 +271,7 @@ def _embedded_facts(model: str) -> dict[str, Any]:
 
 
 def installed_libraries() -> dict[str, str]:
-    """Return the versions of the libraries that can move a vector."""
+    """Return the versions of the libraries that can change a vector."""
     return {library: found for library in _LIBRARIES if (found := _installed(library))}
 
 

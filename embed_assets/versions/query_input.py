@@ -16,7 +16,7 @@ from embed_assets.media.segments import CuttingRecipe, each_segment
 def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
     """Return modality and payload of a query: a str, a file's bytes, or a decoded picture.
 
-    A sound or video longer than the encoder's window counts by its first segment. A file is decoded
+    Of a sound or video longer than the encoder's window the first segment is the query. A file is decoded
     as media is: in a process of its own where there are `decoders`, and within the limits. Raises
     SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
     """
@@ -35,7 +35,7 @@ def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Deco
 
 
 def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
-    """Return the modality of a query file: its own, or "audio" for a video where only sounds are taken."""
+    """Return a query file's modality: its own, or audio for a video where only sounds are encoded."""
     if found.modality is None:
         raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
     if found.modality == "video" and "video" not in spec.modalities:
@@ -46,7 +46,7 @@ def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
 def _taken(modality: Modality, spec: EncoderSpec) -> Modality:
     if modality not in spec.modalities:
         raise SettingsError(
-            f"Space {spec.space!r} takes no {modality} queries: its encoder {spec.name!r} takes "
+            f"Space {spec.space!r} can't be searched with {modality}: its encoder {spec.name!r} takes "
             f"{', '.join(spec.modalities)}."
         )
     return modality

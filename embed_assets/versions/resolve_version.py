@@ -1,4 +1,4 @@
-"""Resolve: from an encoder's settings to its encoder version, compared with those that the store has."""
+"""Resolve: from an encoder's settings to its encoder version, compared with those of the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from embed_assets.versions.load_version import load_version, local_files, make_v
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A resolved encoder version, and how it differs from the one before."""
+    """An encoder version as it was found, and how it differs from the one before."""
 
     record: VersionRecord
     is_new: bool
@@ -64,7 +64,7 @@ def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
 
 
 def _as_before(found: VersionRecord, old: VersionRecord) -> VersionRecord:
-    """Return the known version with today's recipe: its model may have another name now."""
+    """Return the known version, with today's recipe: its model may have another name now."""
     others = [found.version] if found.version not in (old.version, *old.aliases) else []
     return replace(found, version=old.version, parts=old.parts, files=old.files, aliases=(*old.aliases, *others))
 
@@ -97,7 +97,7 @@ def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Flatten settings to name → text: "segment.max_tokens" and so on, in whatever order they were kept."""
+    """Flatten settings to name → text, as "segment.max_tokens", whatever their order."""
     found: dict[str, str] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping):

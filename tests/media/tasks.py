@@ -1,4 +1,4 @@
-"""What workers are asked to do in tests; by name, since they import it anew."""
+"""Tasks for workers in tests; by name, since workers import them."""
 
 import io
 import os

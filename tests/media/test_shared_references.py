@@ -74,8 +74,8 @@ def outcome(data: bytes, decoders: Decoders) -> str:
 def test_what_the_reference_decodes_is_decoded(name: str, shared_data: Path, decoders: Decoders) -> None:
     refused: dict[str, str] = {}
     for key, entry in entries(shared_data / name).items():
-        said = entry.get("reference_decode", {})
-        if not any(verdict[0] == "ok" for verdict in said.values()):
+        verdicts = entry.get("reference_decode", {})
+        if not any(verdict[0] == "ok" for verdict in verdicts.values()):
             continue
         seen = outcome((shared_data / name / key).read_bytes(), decoders)
         if seen not in ("image", "audio", "video"):

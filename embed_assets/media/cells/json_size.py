@@ -11,8 +11,8 @@ def too_many_values(text: str) -> bool:
     if text.count(",") + text.count("[") + text.count("{") <= _VALUES:
         return False
     count, inside = 0, False
-    for found in _MARKS.finditer(text):
-        mark = found[0]
+    for match in _MARKS.finditer(text):
+        mark = match[0]
         inside ^= mark == '"'
         count += not inside and mark in ",[{"
         if count > _VALUES:

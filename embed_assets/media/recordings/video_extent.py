@@ -79,8 +79,8 @@ def video_stream(container: "InputContainer", limits: Limits) -> "VideoStream":
     """Return the best video stream. Raises MediaError "no picture" or "too many pixels"."""
     stream = picture_stream(container)
     if stream is None:
-        held = ", ".join(sorted({each.type for each in container.streams}))
-        raise MediaError("no picture", f"of {container.format.long_name}, with nothing in it but {held}")
+        kinds = ", ".join(sorted({each.type for each in container.streams}))
+        raise MediaError("no picture", f"of {container.format.long_name}, with nothing in it but {kinds}")
     check_size(stream.codec_context.width, stream.codec_context.height, limits)
     return stream
 

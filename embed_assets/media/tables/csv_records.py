@@ -25,17 +25,17 @@ def separated(
     """
     csv.field_size_limit(max(csv.field_size_limit(), limits.max_characters))  # of the process; 131,072 at first
     names, mark = _header(lines, required, tabs=tabs, distinct=distinct)
-    held = _Held(lines, width=len(names), mark=mark, most=_RECORD * limits.max_characters)
-    rows = csv.reader(held, delimiter=mark, strict=True)
+    record_lines = _RecordLines(lines, width=len(names), mark=mark, most=_RECORD * limits.max_characters)
+    rows = csv.reader(record_lines, delimiter=mark, strict=True)
     while True:
-        row, fault = _next(rows, held)
+        row, fault = _next(rows, record_lines)
         if row is None:
             return
         fault = lines.fault() or fault
         if row and not fault and len(row) != len(names):
             fault = "not as many fields as the header has"
         if row or fault:
-            yield held.number, fault or dict(zip(names, row, strict=True))
+            yield record_lines.number, fault or dict(zip(names, row, strict=True))
 
 
 def _header(lines: Lines, required: Collection[str], *, tabs: bool, distinct: bool) -> tuple[list[str], str]:
@@ -51,19 +51,19 @@ def _header(lines: Lines, required: Collection[str], *, tabs: bool, distinct: bo
     return split[mark], mark
 
 
-def _next(rows: Iterator[list[str]], held: "_Held") -> tuple[list[str] | None, str]:
+def _next(rows: Iterator[list[str]], record_lines: "_RecordLines") -> tuple[list[str] | None, str]:
     """Return the fields of the next record, None at the end, and the reason where it is broken."""
-    held.begin()
+    record_lines.begin()
     try:
         return next(rows), ""
     except StopIteration:
         return None, ""
     except _Literal:
-        return held.literal(), ""
+        return record_lines.literal(), ""
     except _TooLarge as error:
         return [], str(error)
     except csv.Error as error:
-        literal = held.literal()
+        literal = record_lines.literal()
         if literal is not None:
             return literal, ""
         return [], "too many characters" if "field limit" in str(error) else "not CSV"
@@ -77,7 +77,7 @@ class _TooLarge(Exception):
     """A record has more characters or fields than one may have."""
 
 
-class _Held:
+class _RecordLines:
     """The lines of one record, which may have to be read again without quotes."""
 
     def __init__(self, lines: Lines, *, width: int, mark: str, most: int) -> None:

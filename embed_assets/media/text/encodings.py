@@ -78,8 +78,8 @@ def declared_encoding(data: bytes, *, html: bool = False) -> str | None:
     None where it declares none, one that Python does not have, or one in which the declaration could not be read.
     """
     head = data[:_HEAD]
-    found = _XML.match(head.lstrip()) or (_META.search(head) if html else _declared_in_text(head))
-    codec = codec_named(found[1].decode("latin-1")) if found else None
+    declaration = _XML.match(head.lstrip()) or (_META.search(head) if html else _declared_in_text(head))
+    codec = codec_named(declaration[1].decode("latin-1")) if declaration else None
     return None if codec is None or codec.startswith(("utf-8", "utf-16", "utf-32", "utf-7")) else codec
 
 
@@ -110,13 +110,13 @@ def is_of_text(name: str) -> bool:
 def checked_encoding(name: str) -> str:
     """Return the name as Python writes it. Raises ValueError with the nearest name for an unknown encoding."""
     try:
-        found = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
+        codec = codecs.lookup(name).name if name.isascii() and name.isprintable() else ""
     except (LookupError, ValueError):
-        found = ""
-    if found in _NO_ORDER:
-        raise ValueError(f"{found!r} does not say in which order bytes are; write '{found}-le' or '{found}-be'.")
-    if found and is_of_text(found):
-        return found
+        codec = ""
+    if codec in _NO_ORDER:
+        raise ValueError(f"{codec!r} does not say in which order bytes are; write '{codec}-le' or '{codec}-be'.")
+    if codec and is_of_text(codec):
+        return codec
     near = difflib.get_close_matches(name.lower().replace("-", "_"), _names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else " Examples: cp1251, gb18030, euc_kr, big5, iso8859_2."
     raise ValueError(f"{name[:80]!r} is no text encoding of Python.{hint}")

@@ -90,12 +90,12 @@ class Web:
 def _redirected(uri: str, target: str) -> str:
     """Return the target of a redirect. Raises MediaError where it is no web address."""
     try:
-        found = urljoin(uri, target)
+        location = urljoin(uri, target)
     except ValueError as error:
         raise MediaError(NO_ADDRESS, f"a redirect to no address: {error}") from error
-    if not found.lower().startswith(("http://", "https://")):
-        raise MediaError(OUTSIDE, f"a redirect to {brief(found)}")
-    return found
+    if not location.lower().startswith(("http://", "https://")):
+        raise MediaError(OUTSIDE, f"a redirect to {brief(location)}")
+    return location
 
 
 def _judge(answer: http.client.HTTPResponse, accept: Collection[int]) -> None:

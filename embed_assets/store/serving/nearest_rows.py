@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
 _MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
 
-# Queries of one batch: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
+# Queries of one search: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
 _BATCH = 50
 
 
 def open_release(database: Database, release: Release) -> "Table":
-    """Open a release's table at its very version. Raises StoreError where a clean-up has removed it."""
+    """Open the release's table at its very version. Raises StoreError where a clean-up has removed it."""
     table = database.open(release.table)
     try:
         table.checkout(release.table_version)
@@ -40,7 +40,7 @@ def exact(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[pa.Table]:
-    """Search the k nearest rows of each query without the ANN index: the ground truth."""
+    """Return the k nearest rows of each query, without the ANN index: the ground truth."""
     found: list[pa.Table] = []
     for batch in _batches(queries):
         query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
@@ -61,7 +61,7 @@ def approximate(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[pa.Table]:
-    """Search the k nearest rows of each query by the ANN index; distances are exact.
+    """Return the k nearest rows of each query by the ANN index, distances exact.
 
     At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
     result short.
@@ -85,7 +85,7 @@ def nearest(
     columns: Sequence[str],
     where: str | None = None,
 ) -> pa.Table:
-    """Search the k nearest rows of a release, with the search parameters that it was checked with."""
+    """Return the k nearest rows of a release, searched with the effort that was checked."""
     if not release.ann:
         return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
     found = approximate(
@@ -110,10 +110,10 @@ def nearest_items(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Search the best row of each of the k nearest items, nearest first; fewer where there are no more.
+    """Return the best row of each of the k nearest items, nearest first; fewer where there are no more.
 
     `columns` include media_id. A long document may fill all rows that are fetched: the items that were found are
-    then left out, and more rows requested. Every fetch finds another item, so there are at most k.
+    then left out, and more rows are fetched. Every fetch finds another item, so there are at most k.
     """
     best: dict[str, dict[str, Any]] = {}
     rows = k * SEGMENTS_PER_ITEM
@@ -128,7 +128,7 @@ def nearest_items(
 
 
 def _but(items: Iterable[str], where: str | None) -> str | None:
-    """Add to the filter that a row is of none of the items."""
+    """Return the filter, without rows of the items."""
     listed = list(items)
     if not listed:
         return where
@@ -143,7 +143,7 @@ def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _by_query(rows: pa.Table, count: int) -> list[pa.Table]:
-    """Group the rows of a batch by query, nearest first."""
+    """Split the rows of a batch by query, nearest first."""
     if "query_index" not in rows.column_names:
         return [rows]
     index = np.asarray(rows.column("query_index"))

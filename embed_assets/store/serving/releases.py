@@ -1,4 +1,4 @@
-"""Releases: a Lance version of a vector table that may become live, with search parameters and check verdicts."""
+"""Releases: a Lance version of a vector table that may become live, with its search effort and checks."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,7 +26,7 @@ class CheckVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """Everything a reader needs, in one record: which rows, whose vectors, search parameters."""
+    """Everything a reader needs, in one record: which rows, whose vectors, how to ask."""
 
     space: str
     encoder: str
@@ -61,13 +61,13 @@ class Release:
         return self.key, self.indexed_by, self.checked_by
 
     def failures(self, required: frozenset[str]) -> list[str]:
-        """Return why it may not become live: failed blocking checks, and required ones without a verdict."""
+        """Return the reasons against promotion: failed blocking checks, and required ones without a verdict."""
         seen = {check.name for check in self.checks}
         failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
         return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - seen)]
 
     def document(self) -> dict[str, Any]:
-        """Convert to JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self)
 
 
@@ -79,12 +79,12 @@ class Releases:
         self._records = Records(database, TABLE)
 
     def put(self, release: Release) -> None:
-        """Record a release, or replace the record of the same table version."""
+        """Record it, or replace the record of the same table version."""
         document = {k: v for k, v in release.document().items() if k != "at"}
         self._records.put(release.key, release.space, document)
 
     def get(self, key: str) -> Release | None:
-        """Return a release by `table@version`, or None."""
+        """Return the release of a key, `table@version`, or None."""
         document = self._records.get(key)
         return None if document is None else from_document(document)
 
@@ -93,7 +93,7 @@ class Releases:
         return [from_document(document) for document in self._records.all()]
 
     def remove(self, keys: Collection[str]) -> None:
-        """Delete releases, in one commit."""
+        """Forget releases, in one commit."""
         table = self._database.open_or_none(TABLE)
         if keys and table is not None:
             table.delete(one_of("key", list(keys)))
@@ -112,11 +112,11 @@ def newest(releases: Iterable[Release]) -> dict[VersionId, Release]:
 
 
 def release_tag(release: Release) -> str:
-    """Return the tag that protects the release's table version from clean-ups."""
+    """Return the tag that keeps the release's table version from clean-ups."""
     return f"{TAG}{release.space}-{release.table_version}"
 
 
 def from_document(document: Mapping[str, Any]) -> Release:
-    """Build a release from `Release.document`."""
+    """Return the release of a document, as `Release.document` made it."""
     checks = tuple(CheckVerdict(**check) for check in document["checks"])
     return Release(**{**document, "checks": checks})

@@ -55,7 +55,7 @@ class Pointer:
 
     @property
     def releases(self) -> tuple[Release, ...]:
-        """Releases that the pointer names, the live one first."""
+        """All that it names, the live one first."""
         return self.earlier if self.live is None else (self.live, *self.earlier)
 
     def serves(self, version: VersionId) -> bool:
@@ -68,7 +68,7 @@ class Pointer:
 
 
 class Serving:
-    """Reads and moves the pointers of a store. Of two moves at once one wins; the other raises PromotionError."""
+    """Reads and moves the pointers of a store. Of two moves at once one wins; the other raises MovedError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -88,15 +88,15 @@ class Serving:
         return release
 
     def pointers(self) -> list[Pointer]:
-        """Return the pointers of all spaces, by name."""
+        """Return the pointers of all spaces that were set up, by name."""
         return self._pointers(None)
 
     def spaces(self) -> list[str]:
-        """Return the spaces that were set up."""
+        """Return the names of spaces that were set up."""
         return [pointer.space for pointer in self.pointers()]
 
     def set_up(self, space: str) -> None:
-        """Create the row that later moves compare against; a second call changes nothing.
+        """Make the row that later moves compare against; a second call changes nothing.
 
         The first insert of a key is not protected by the condition on `generation`, so it happens here.
         """
@@ -126,7 +126,7 @@ class Serving:
         return self._protected_move(now, replace(now, live=release, earlier=earlier, held=held), release, by=by)
 
     def renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
-        """Replace the release of an encoder version, live or earlier, by a newer one; the order stays.
+        """Put a newer release in the place of the one of its encoder version, live or earlier; the order stays.
 
         Where another move comes first it tries again: renewals of two versions do not contradict each other.
         Raises PromotionError as `promote`, and where the pointer names no release of this version.
@@ -154,7 +154,7 @@ class Serving:
         return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
-        """Return to the previous release, or to the earlier one of version `to`; nothing is encoded or rebuilt.
+        """Return to the previous release, or to the roll-back target of version `to`; nothing is encoded or rebuilt.
 
         One write: what the pointer can go back to was tagged when it went live. The version that is left is
         held: only a promotion by hand makes it live again.
@@ -170,7 +170,7 @@ class Serving:
         return self._move(now, replace(now, live=chosen, earlier=earlier, held=tuple(held)), by=by)
 
     def _protected_move(self, now: Pointer, then: Pointer, release: Release, *, by: str) -> Pointer:
-        """Tag a release, move the pointer to it in one conditional write, and verify that it is still whole.
+        """Move to a release that is tagged before, and still whole after, in one conditional write.
 
         A retirement or a clean-up that had decided on the release before it was tagged shows after the
         write; then the pointer goes back to where it was.
@@ -232,12 +232,12 @@ class Serving:
 
 
 def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
-    """Map key to release, of all that pointers name: maintenance leaves them alone."""
+    """Map keys to the releases that pointers name: maintenance must keep them."""
     return {release.key: release for pointer in pointers for release in pointer.releases}
 
 
 def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, Any]:
-    """Build the history event of a move: kind "promote", "roll back" or "renew". `release`: its subject."""
+    """Return the history event of a move: kind "promote", "roll back" or "renew". `release`: the one renewed."""
     about = release or pointer.live
     checks = about.checks if about else ()
     return {
@@ -271,7 +271,7 @@ def _require(release: Release, required: frozenset[str]) -> None:
 
 
 def _earlier(now: Pointer, to: str | None) -> Release:
-    """Return the release that a roll-back goes to."""
+    """Return the roll-back target of this version or key; the first without one."""
     if to is None:
         return now.earlier[0]
     found = [release for release in now.earlier if release.encoder_version.startswith(to) or release.key == to]

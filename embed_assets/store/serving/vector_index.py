@@ -19,7 +19,7 @@ _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels
 
 @dataclass(frozen=True, kw_only=True)
 class IndexReport:
-    """Rows, indices and bytes of a table after indexing."""
+    """What the table looks like after indexing."""
 
     rows: int
     table_version: int
@@ -56,7 +56,7 @@ def build_indices(
 
 
 def refresh_index(database: Database, name: str, index: str) -> None:
-    """Add missing rows to an index: as a segment of their own, or where it has many, all folded into one.
+    """Bring rows that an index lacks into it: as a segment of their own, or where it has many, all folded into one.
 
     A segment costs as much as the new rows; folding a full-text index costs as much as the whole.
     """
@@ -67,7 +67,7 @@ def refresh_index(database: Database, name: str, index: str) -> None:
 
 
 def report(database: Database, name: str) -> IndexReport:
-    """Measure rows, indices and bytes of a table."""
+    """Report rows, indices and bytes of a table."""
     table = database.open(name)
     table.checkout(table.version)  # others may write on
     rows = table.count_rows()
@@ -85,7 +85,7 @@ def report(database: Database, name: str) -> IndexReport:
 
 
 def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSettings) -> None:
-    """Build IVF with RaBitQ codes where the dim allows them, else with a byte per number.
+    """Build IVF with RaBitQ codes where the dim allows them, else with a byte a number.
 
     Lance's codes want a dim that 8 divides. At the other dims scalar quantisation reached recall@10 1.000 in
     0.2 s where product quantisation took 125 s (benchmarks/indices.py).

@@ -15,25 +15,25 @@ _BATCH = 16_384  # vectors looked at together
 
 
 def vector_batches(table: "Table") -> Iterable[np.ndarray]:
-    """Read all vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
+    """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
     dataset: Any = table.to_lance()
     for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
         yield matrix(batch.column("vector"))
 
 
 def sample_vectors(table: "Table", count: int) -> np.ndarray:
-    """Read up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
+    """Return up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
     return matrix(spread(table, ["vector"], count).column("vector").combine_chunks())
 
 
 def matrix(vectors: Any) -> np.ndarray:
-    """Convert a column of vectors to float32, (n, dim)."""
+    """Return a column of vectors as float32, (n, dim)."""
     dim = vectors.type.list_size
     return np.asarray(vectors.flatten()).astype(np.float32).reshape(-1, dim)
 
 
 def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> np.ndarray:
-    """Measure the distance of each query's k-th nearest row: float32, (len(queries),); inf where there are fewer rows.
+    """Return the distance of each query's k-th nearest row: float32, (len(queries),); inf where there are fewer.
 
     One scan for all queries, a twentieth of the time of LanceDB's exact search for each; equal to that
     within 1e-6, since the queries are rounded to the column's numbers as LanceDB rounds them. Rows of
@@ -54,7 +54,7 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
 
 
 def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
-    """Compute LanceDB's distances: float32, (queries, vectors); infinite where there is none. One array, in place."""
+    """Return LanceDB's distances: float32, (queries, vectors); infinite where there is none. One array, in place."""
     found = queries @ vectors.T
     if distance == "cosine":
         with np.errstate(divide="ignore", invalid="ignore"):  # a vector of zeros has no direction
@@ -72,10 +72,10 @@ def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.nda
 
 
 def norms(vectors: np.ndarray) -> np.ndarray:
-    """Compute L2 norms of rows: float32, (n,)."""
+    """Return the L2 norms of rows: float32, (n,)."""
     return np.sqrt(squares(vectors))
 
 
 def squares(vectors: np.ndarray) -> np.ndarray:
-    """Compute squared L2 norms of rows: float32, (n,); without the copy that numpy's own norm makes."""
+    """Return the squared L2 norms of rows: float32, (n,); without the copy that numpy's own norm makes."""
     return np.einsum("ij,ij->i", vectors, vectors)

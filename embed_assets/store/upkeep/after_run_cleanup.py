@@ -1,4 +1,4 @@
-"""Cleanup after a run: bounds the small files and versions that its writes left, at a cost spread over many runs.
+"""Cleanup after a run: what its small writes left in a store is bounded, at a cost spread over many runs.
 
 Maintenance does the same by age, thoroughly and for as long as it may take; this bounds what piles up between.
 """
@@ -59,7 +59,7 @@ def _has_many(store: Store, name: str, settings: MaintenanceSettings) -> bool:
 
 
 def _old(dataset: Any, in_use: timedelta) -> Iterator[int]:
-    before = datetime.now() - in_use  # Lance's times are local, without a zone
+    before = datetime.now() - in_use  # Lance gives local times without a zone
     tagged = {found["version"] for found in dataset.tags.list().values()}
     for version in dataset.versions():
         if version["timestamp"] < before and version["version"] not in {dataset.version, *tagged}:

@@ -35,7 +35,7 @@ _PROTECT = "protect releases"
 
 @dataclass(kw_only=True)
 class MaintenanceReport:
-    """Outcome of a maintenance run, by table, and what it left."""
+    """What a run did, by table, and what it left."""
 
     compacted: dict[str, int] = field(default_factory=dict)  # fragments that were rewritten
     indexed: dict[str, int] = field(default_factory=dict)  # rows that an index lacked
@@ -61,7 +61,7 @@ class MaintenanceReport:
         return sorted((set(self.compacted) | set(self.indexed)) & self.vector_tables)
 
     def figures(self) -> dict[str, Any]:
-        """For the history and for metadata."""
+        """Return the report for the history and for metadata."""
         figures = {name: value for name, value in asdict(self).items() if name != "vector_tables"}
         figures["retired"] = [(one.encoder, one.version) for one in self.retired]
         return figures | {"changed": self.changed, "versions_removed": sum(self.cleaned.values())}
@@ -75,7 +75,7 @@ def maintain(
     keep: timedelta | None = None,
     now: datetime | None = None,
 ) -> MaintenanceReport:
-    """Do what the tables' statistics call for; after `seconds` nothing new is begun.
+    """Do what the tables' statistics ask for; after `seconds` nothing new is begun.
 
     Table versions younger than `keep` stay (by default the settings' hours), and whatever the age those
     that a pointer names, that are the candidate of a registered version, or that a pointer named within
@@ -159,7 +159,7 @@ class _Maintenance:
         return time.monotonic() >= self._deadline
 
     def _needed(self) -> dict[str, Release]:
-        """Releases that pointers name, and the candidates of registered versions."""
+        """Return releases that pointers name, and the candidates of registered versions."""
         candidates = newest(self._store.releases.all())
         named = releases_named(self._store.serving.pointers())
         return named | {one.key: one for of, one in candidates.items() if of in self._registered}
@@ -190,7 +190,7 @@ class _Maintenance:
             self.forget_releases(name)
 
     def forget_releases(self, name: str) -> None:
-        """Delete records of releases whose table version is gone; the history keeps their figures."""
+        """Remove records of releases whose table version is gone; the history keeps their figures."""
         recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
@@ -209,7 +209,7 @@ class _Maintenance:
             self._report.compacted[name] = rewritten
 
     def _compacted(self, name: str) -> int:
-        """How many fragments were rewritten. Group by group, in one commit: what the time suffices for."""
+        """Rewrite fragments group by group while there is time, in one commit; return their number."""
         from lance.optimize import Compaction
 
         dataset = self._store.dataset(name)
@@ -255,13 +255,13 @@ class _Maintenance:
                 self._report.untagged.append(key)
 
     def _mentioned(self) -> set[str]:
-        """Return the releases that a pointer named within `keep_hours`."""
+        """Return releases that a pointer named within the time that is kept."""
         moves = self._store.history.moves_since(self._cutoff)
         named = [key for move in moves for key in (move.get("release"), move.get("live"), *move.get("earlier", ()))]
         return {key for key in named if key}
 
     def _drop(self, name: str) -> None:
-        """Drop a vector table that no registered version has: what a killed retirement left."""
+        """Drop a vector table without a registered version: the rest of a killed retirement."""
         found = self._store.open(name).schema.metadata or {}
         version = VersionId(
             *(found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
@@ -272,7 +272,7 @@ class _Maintenance:
             self._report.dropped.append(name)
 
     def _tags(self, name: str) -> dict[str, Any]:
-        """List tags; retry where another process removes one meanwhile."""
+        """List tags; repeated where another process removes one meanwhile."""
         return retried(lambda: self._store.dataset(name).tags.list(), when=_is_gone)
 
     def _fragments(self, name: str) -> int:
@@ -287,5 +287,5 @@ def _time(at: str) -> datetime:
 
 
 def _is_gone(error: Exception) -> bool:
-    """Whether a table was dropped meanwhile."""
+    """Return whether a table was dropped meanwhile."""
     return any(words in str(error).lower() for words in ("not found", "no table", "does not exist"))

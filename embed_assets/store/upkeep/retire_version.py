@@ -12,7 +12,7 @@ from embed_assets.store.versions import VersionId, VersionRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Retired:
-    """Counts of a retirement."""
+    """What went."""
 
     encoder: str
     version: str
@@ -21,7 +21,7 @@ class Retired:
 
 
 def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
-    """Return the versions of an encoder that are neither current, live nor a roll-back target; oldest first."""
+    """Return versions of an encoder that are neither current, nor live, nor roll-back targets; oldest first."""
     pointers = store.serving.pointers()
     return [
         record
@@ -61,7 +61,7 @@ def retire(store: Store, version: VersionId, *, current: str | None) -> Retired:
 
 
 def forget(store: Store, version: VersionId, *, releases: Iterable[Release]) -> None:
-    """Delete the record and the releases: from here on the version can be neither loaded nor promoted."""
+    """Remove the record and the releases: from here on the version can be neither loaded nor promoted."""
     store.versions.remove(version)
     store.releases.remove([release.key for release in releases])
 
@@ -81,7 +81,7 @@ def _releases(store: Store, table: str) -> list[Release]:
 
 
 def _remember(store: Store, record: VersionRecord | None, releases: Iterable[Release]) -> None:
-    """Undo `forget`. The version returns as the encoder's latest: the next run corrects which is current."""
+    """Undo `forget`. The version comes back as the encoder's latest: the next run sets right what is current."""
     if record is not None:
         store.versions.put(record)
     for release in releases:

@@ -132,13 +132,13 @@ def test_an_unreadable_folder_is_named_and_its_neighbours_are_listed(unprivilege
     [{"pattern": "b/**"}, {"pattern": "*"}, {"pattern": "[ab]/*.txt"}, {"exclude": ["locked"]},
      {"exclude": ["**/locked/**"]}, {"exclude": ["lock*"]}],
 )  # fmt: skip
-def test_a_folder_that_is_not_asked_for_is_not_entered(unprivileged: Path, chosen: dict[str, Any]) -> None:
+def test_a_folder_that_is_not_selected_is_not_entered(unprivileged: Path, chosen: dict[str, Any]) -> None:
     uri = make(unprivileged, "a.txt", "b/c.txt", "locked/d.txt")
     (unprivileged / "locked").chmod(0)
     assert list_readable(uri, **chosen).unread == {}
 
 
-def test_a_folder_whose_files_may_not_be_asked_for_lists_them_and_reading_tells(unprivileged: Path) -> None:
+def test_a_folder_whose_files_have_no_stat_lists_them_and_reading_fails(unprivileged: Path) -> None:
     uri = make(unprivileged, "named/a.txt")
     (unprivileged / "named").chmod(0o600)
     (file,) = list_source(uri)
@@ -210,7 +210,7 @@ _ENDS = st.sampled_from([b".", b"..", b"/etc/hostname", b"nowhere", b"x" * 300, 
 
 @given(st.dictionaries(_NAME, st.one_of(st.just(None), _NAME, _ENDS), max_size=8))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_names_and_links_are_listed_and_each_is_read_or_set_aside(tmp_path: Path, entries: Any) -> None:
+def test_any_names_and_links_are_listed_and_each_is_read_or_quarantined(tmp_path: Path, entries: Any) -> None:
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     for name, target in entries.items():
         path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118

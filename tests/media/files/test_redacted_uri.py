@@ -18,7 +18,7 @@ from embed_assets.media.files.redacted_uri import (
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "expected"),
     [
         ("http://joe:PASSWORD@host/a.txt", "http://***@host/a.txt"),
         ("https://ghp_TOKEN@host/a.txt", "https://***@host/a.txt"),
@@ -38,13 +38,13 @@ from embed_assets.media.files.redacted_uri import (
         ("https://h/x?page=2&size=10", "https://h/x?page=2&size=10"),
     ],
 )
-def test_credentials_of_an_address_are_hidden_and_all_else_is_told(uri: str, told: str) -> None:
-    assert shown(uri) == told
-    assert has_hidden(told) == (told != uri)
-    assert shown(told) == told
+def test_credentials_of_an_address_are_hidden_and_all_else_is_shown(uri: str, expected: str) -> None:
+    assert shown(uri) == expected
+    assert has_hidden(expected) == (expected != uri)
+    assert shown(expected) == expected
 
 
-def test_an_address_signed_anew_names_the_same_file_and_another_page_does_not() -> None:
+def test_an_address_signed_again_names_the_same_file_and_another_page_does_not() -> None:
     first = "https://h/x?id=1&X-Amz-Date=1&X-Amz-Signature=aa"
     assert identity(first) == identity("https://h/x?id=1&X-Amz-Date=2&X-Amz-Signature=bb")
     assert identity(first) == identity("https://joe:other@h/x?id=1&X-Amz-Date=2&X-Amz-Signature=bb")
@@ -57,7 +57,7 @@ def test_a_message_has_an_address_on_one_line_and_not_all_of_a_long_one() -> Non
     assert len(brief("x" * 5000)) == 501
 
 
-def test_a_text_of_a_million_letters_is_no_address_and_told_at_once() -> None:
+def test_a_text_of_a_million_letters_is_no_address_and_shown_at_once() -> None:
     assert len(brief("a" * 10**6)) == 501  # in hours, if each letter were looked at again for each before it
 
 

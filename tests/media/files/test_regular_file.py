@@ -37,7 +37,7 @@ def test_a_folder_in_the_place_of_a_file_has_vanished_as_a_file(tmp_path: Path) 
     assert caught.value.reason == "vanished"
 
 
-def test_no_more_of_a_file_is_read_than_asked_for_and_one(tmp_path: Path) -> None:
+def test_one_byte_more_of_a_file_is_read_than_requested(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"abcdef")
     assert read_regular(tmp_path / "a.txt", 3) == b"abcd"
     assert read_regular(tmp_path / "a.txt", 30) == b"abcdef"

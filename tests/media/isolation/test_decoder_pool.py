@@ -246,7 +246,7 @@ def test_an_errors_message_has_a_length_that_it_may_have(decoders: Decoders) -> 
     assert len(str(caught.value)) < 5000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process has mapped")
 def test_a_worker_that_keeps_memory_is_replaced() -> None:
     with Decoders(megabytes=256) as decoders:
         first = decoders.run(tasks.kept, b"", megabytes=50)

@@ -1,4 +1,4 @@
-"""Decoders of installed packages: what they are asked, where they run, and what becomes of their files."""
+"""Decoders of installed packages: which files they get, where they run, and what becomes of their files."""
 
 import io
 import json
@@ -130,7 +130,7 @@ class TestTiles(MediaContract):
         return [b"TILE", tile(9)[:-1], tile(3) + b"\0"]
 
 
-def test_a_plugin_is_asked_where_nothing_built_in_decodes(installed: Path) -> None:
+def test_a_plugin_is_tried_where_nothing_built_in_decodes(installed: Path) -> None:
     found = refine(tile(4), sniff(tile(4)))
     assert found.mime == "image/x-tile"
     assert found.decoder == "tile-1"
@@ -165,9 +165,9 @@ def test_pictures_texts_and_sounds_become_segments(installed: Path, decoders: De
     assert shown.kind == "image"
     assert shown.payload.tobytes() == picture(8, 8, 1).tobytes()
     assert shown.content_hash == media_hash(tile(8), "tile-1") != content_hash(tile(8))
-    (said,) = cut(b"secret words", decoders)
-    assert said.kind == "chunk"
-    assert said.payload == "sdrow"
+    (segment,) = cut(b"secret words", decoders)
+    assert segment.kind == "chunk"
+    assert segment.payload == "sdrow"
     heard = cut(
         b"HUM\1" + struct.pack("<II", 8000, 24_000), decoders, sampling=Sampling(sample_rate=16_000, window_seconds=1)
     )
@@ -322,7 +322,7 @@ def test_a_text_that_the_setting_encoding_reads_is_shown_to_a_plugin_that_comes_
     code = (
         "from embed_assets.media.kinds.decoder import Decoder\n"
         "odd = Decoder(name='odd', version='1', mime='text/x-odd', modality='text',\n"
-        "              detect=lambda head: head.startswith(b'ODD'), decode=lambda data, limits: 'told')\n"
+        "              detect=lambda head: head.startswith(b'ODD'), decode=lambda data, limits: 'text')\n"
     )
     folder = tmp_path / "notes"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Files of every kind that the dependencies can write: right, or set aside with a reason that says what to do."""
+"""Files of every kind that the dependencies can write: decoded, or quarantined with a reason and a way out."""
 
 import io
 import struct
@@ -282,7 +282,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "description"),
     [
         (zipped("[Content_Types].xml", "a/b.xml", "c/d.xml", "xl/workbook.xml"), "an Excel workbook (.xlsx): save"),
         (zipped("[Content_Types].xml", "a/b.xml", "c/d.xml", "ppt/presentation.xml"), "a PowerPoint presentation"),
@@ -304,14 +304,14 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016)
         (b"\x7fELF\x02\x01\x01" + bytes(100), "a program"),
     ],
 )
-def test_what_nothing_decodes_is_named_with_a_way_out(data: bytes, said: str) -> None:
+def test_what_nothing_decodes_is_named_with_a_way_out(data: bytes, description: str) -> None:
     found, _ = refine_with_warnings(data)
     assert found.modality is None
     assert unsupported(found.mime).startswith(f"unsupported type: {found.mime} (")
-    assert said in unsupported(found.mime)
+    assert description in unsupported(found.mime)
 
 
-def test_what_nobody_knows_is_told_by_its_type() -> None:
+def test_an_unknown_file_is_named_by_its_type() -> None:
     assert unsupported("application/x-new") == "unsupported type: application/x-new"
     assert unsupported("application/octet-stream").endswith("(of no kind that is known here: save it as a common one)")
 
@@ -322,8 +322,8 @@ def test_reasons_say_what_and_what_to_do() -> None:
     assert "save it as PNG" in reason(jpeg.getvalue()[:700])
     webm = video_file([level_frame(9)] * 9, range(0, 900, 100), kind="webm", codec="libvpx-vp9")
     assert "ffmpeg -i IN OUT.mp4" in reason(webm[:200])
-    for said in (reason(webm[:200]), reason(jpeg.getvalue()[:700])):
-        assert "Errno" not in said and "<none>" not in said and "0x" not in said
+    for description in (reason(webm[:200]), reason(jpeg.getvalue()[:700])):
+        assert "Errno" not in description and "<none>" not in description and "0x" not in description
 
 
 def test_kinds_that_lead_elsewhere_are_never_opened() -> None:

@@ -52,7 +52,7 @@ def decoders() -> Iterator[Decoders]:
 
 @pytest.fixture
 def nobody() -> Decoders:
-    """Decoders that can't be asked."""
+    """Decoders that are closed."""
     made = Decoders()
     made.close()
     return made
@@ -72,7 +72,7 @@ def test_texts_and_documents_are_known_without_a_worker(data: bytes, nobody: Dec
     assert look_at(data, nobody) == sniff(data)
 
 
-def test_what_only_a_decoder_can_tell_is_told_by_a_worker(decoders: Decoders, nobody: Decoders) -> None:
+def test_what_only_a_decoder_detects_is_detected_in_a_worker(decoders: Decoders, nobody: Decoders) -> None:
     targa, netpbm = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (40, 40)).save(targa, "TGA")
     Image.new("RGB", (40, 40)).save(netpbm, "PPM")
@@ -94,7 +94,7 @@ def test_what_only_a_decoder_can_tell_is_told_by_a_worker(decoders: Decoders, no
     ("data", "reason"),
     [(b"crash", "decoder crashed"), (b"hang", "decoder timed out"), (b"hog", None), (b"fail", None), (b"words", None)],
 )
-def test_a_plugin_that_is_asked_what_a_file_is_costs_that_file_alone(
+def test_a_plugin_that_fails_to_detect_costs_that_file_alone(
     data: bytes, reason: str | None, odd: None, decoders: Decoders
 ) -> None:
     try:
@@ -112,7 +112,7 @@ def test_plugins_look_in_a_worker(tmp_path: Path, odd: None, decoders: Decoders)
     assert int((tmp_path / "pid").read_text()) != os.getpid()
 
 
-def test_a_plugins_failure_is_told_by_the_program_that_asks(
+def test_a_plugins_failure_is_logged_by_the_parent_process(
     odd: None, decoders: Decoders, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugins, "_logged_warnings", set())  # a warning is given once a process

@@ -84,7 +84,7 @@ def test_sound_in_forms_without_a_known_signature_is_heard(kind: str) -> None:
     assert refine(data, sniff(data)).modality == "audio"
 
 
-def test_text_is_told_without_pillow_or_ffmpeg() -> None:
+def test_text_is_detected_without_pillow_or_ffmpeg() -> None:
     code = (
         "import sys; from embed_assets.media.detect import refine; from embed_assets.media.kinds.sniff import sniff; "
         "[refine(d, sniff(d)) for d in (b'words', '\u65e5\u672c'.encode(), b'{\"a\": 1}')]; "
@@ -164,7 +164,7 @@ def test_sound_and_video_are_named(data: bytes, modality: str) -> None:
     assert sniff(data).modality == modality
 
 
-def test_sound_video_and_image_sets_are_told_apart(shared_data: Path) -> None:
+def test_sound_video_and_image_sets_are_distinguished(shared_data: Path) -> None:
     sets = {"audio_fsdd": "audio", "video_intel": "video", "image_grocery": "image"}
     for name, modality in sets.items():
         files = [p for p in (shared_data / name).rglob("*") if p.suffix in (".wav", ".mkv", ".mp4", ".jpg")]

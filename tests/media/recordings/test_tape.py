@@ -8,7 +8,7 @@ def blocks(*sizes: int) -> Tape:
     return Tape(iter(np.split(numbers, np.cumsum(sizes)[:-1])))
 
 
-def test_parts_are_those_that_were_asked_for() -> None:
+def test_parts_are_the_requested_ones() -> None:
     tape = blocks(3, 0, 5, 2)
     assert list(tape.between(1, 4)) == [1, 2, 3]
     assert list(tape.between(2, 9)) == [2, 3, 4, 5, 6, 7, 8]
@@ -17,7 +17,7 @@ def test_parts_are_those_that_were_asked_for() -> None:
     assert tape.end == 10
 
 
-def test_no_more_is_read_than_asked_for() -> None:
+def test_no_more_is_read_than_requested() -> None:
     read = []
 
     def source():
@@ -44,7 +44,7 @@ def test_what_lies_before_is_forgotten() -> None:
     assert tape._held.nbytes < 20_000_000
 
 
-def test_what_nobody_asked_for_may_still_be_wrong() -> None:
+def test_the_unrequested_rest_may_still_be_wrong() -> None:
     def source():
         yield np.zeros(10, np.float32)
         raise ValueError("half of it is missing")

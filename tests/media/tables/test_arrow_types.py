@@ -1,4 +1,4 @@
-"""Every type of Arrow in every role of a column and every format: told, or its row set aside and the others read."""
+"""Every type of Arrow in every role of a column and every format: read, or its row quarantined and the others read."""
 
 import json
 from collections.abc import Callable
@@ -86,15 +86,15 @@ def read(tables: Tables, role: str) -> list[TableRow]:
 
 def says(row: TableRow, role: str) -> bool:
     """Whether the row has its value in that role."""
-    said = row.annotation
+    annotation = row.annotation
     named = {"id": row.id != text_hash(row.text)[:16], "text": bool(row.text), "bytes": bool(row.data)}
-    beside = {"caption": bool(said.caption), "labels": bool(said.labels), "extra": "c" in said.extra}
+    beside = {"caption": bool(annotation.caption), "labels": bool(annotation.labels), "extra": "c" in annotation.extra}
     return {**named, **beside, "updated": bool(row.updated)}[role]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", TYPES)
-def test_a_value_of_every_type_is_told_or_its_row_is_set_aside(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_value_of_every_type_is_read_or_its_row_is_quarantined(tmp_path: Path, name: str, kind: str) -> None:
     table = pa.table({"text": TEXTS, "c": TYPES[name]})
     try:
         opened = FORMATS[kind](tmp_path, table)
@@ -113,7 +113,7 @@ def test_a_value_of_every_type_is_told_or_its_row_is_set_aside(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_a_value_of_every_type_in_a_sidecar_is_told_or_named(tmp_path: Path, name: str) -> None:
+def test_a_value_of_every_type_in_a_sidecar_is_read_or_named(tmp_path: Path, name: str) -> None:
     column = TYPES[name]
     for role, field in (("extra", "c"), ("caption", "caption"), ("labels", "labels")):
         try:
@@ -132,7 +132,7 @@ def test_a_value_of_every_type_in_a_sidecar_is_told_or_named(tmp_path: Path, nam
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
 @pytest.mark.parametrize("name", TYPES)
-def test_a_value_of_every_type_written_as_text_is_told_or_its_row_is_set_aside(
+def test_a_value_of_every_type_written_as_text_is_read_or_its_row_is_quarantined(
     tmp_path: Path, name: str, kind: str
 ) -> None:
     values = [None if isinstance(value, UnreadableCell) else plain(value) for value in to_python(TYPES[name])]
@@ -147,7 +147,7 @@ def test_a_value_of_every_type_written_as_text_is_told_or_its_row_is_set_aside(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "texts"),
     [
         ("timestamp[ns]", ["1970-01-01 00:00:00", "1970-01-01 00:00:01", None]),
         ("timestamp[ns, Mars/Base]", ["1970-01-01 00:00:00+00:00", "1970-01-01 00:00:01+00:00", None]),
@@ -167,11 +167,11 @@ def test_a_value_of_every_type_written_as_text_is_told_or_its_row_is_set_aside(
         ("union", ["1", "b", None]),
     ],
 )
-def test_what_is_told_of_a_value(name: str, said: list[str | None]) -> None:
-    assert [as_text(value) for value in to_python(TYPES[name])] == said
+def test_values_as_text(name: str, texts: list[str | None]) -> None:
+    assert [as_text(value) for value in to_python(TYPES[name])] == texts
 
 
-def test_what_cannot_be_told_costs_itself_alone() -> None:
+def test_an_unreadable_value_costs_itself_alone() -> None:
     assert to_python(TYPES["not UTF-8"]) == [UnreadableCell("not UTF-8"), "fine", None]
     assert to_python(TYPES["not UTF-8 in a list"]) == [UnreadableCell("not UTF-8"), ["fine"], None]
     assert to_python(TYPES["no time"])[0] == UnreadableCell("a value out of range")

@@ -39,7 +39,7 @@ plain = st.recursive(
 
 
 def rows(data: bytes, kind: str, bounds: Limits, columns: Columns = COLUMNS) -> list[TableRow]:
-    """The rows of a table of these bytes; none where it is set aside as a file."""
+    """The rows of a table of these bytes; none where the file is quarantined."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / f"t.{kind}").write_bytes(data)
         tables = Tables(source=open_source(folder), columns=columns, limits=bounds)
@@ -67,7 +67,7 @@ def check(found: list[TableRow]) -> None:
 
 @fuzzed()
 @given(data=contents, kind=st.sampled_from(["csv", "tsv", "jsonl", "ndjson"]), bounds=limits)
-def test_rows_of_any_bytes_are_told_or_set_aside(data: bytes, kind: str, bounds: Limits) -> None:
+def test_rows_of_any_bytes_are_read_or_quarantined(data: bytes, kind: str, bounds: Limits) -> None:
     rows(data, kind, bounds)
 
 
@@ -86,7 +86,7 @@ def test_a_broken_json_line_costs_no_neighbour(values: list[tuple[Any, Any, Any]
     good = [json.dumps({"text": "word", "id": id, "topic": topic, "meta": meta}) for id, topic, meta in values]
     data = line.join(f"{each}\n".encode() for each in good)
     found = rows(data, "jsonl", Limits())
-    if found and b"\0" not in data:  # what has NULs in it may be told as UTF-16
+    if found and b"\0" not in data:  # what has NULs in it may be read as UTF-16
         assert sum(row.reason is None for row in found) >= len(good)
 
 
@@ -104,7 +104,7 @@ def test_a_sidecar_of_any_values_is_read_or_a_source_error_that_names_it(lines: 
 
 @fuzzed(40)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 40))
-def test_a_spoilt_parquet_file_is_told_or_set_aside(seed: int, count: int) -> None:
+def test_a_damaged_parquet_file_is_read_or_quarantined(seed: int, count: int) -> None:
     draw = random.Random(seed)
     data = bytearray(_PARQUET)
     for _ in range(count):

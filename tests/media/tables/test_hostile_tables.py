@@ -47,13 +47,13 @@ def test_the_process_that_reads_stays_within_its_bounds(tmp_path: Path, name: st
     maker = multiprocessing.get_context("spawn").Process(target=MAKERS[name], args=(tmp_path,))
     maker.start()
     maker.join()
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, hostile_tables.__file__, str(tmp_path), name],
         check=True, capture_output=True, text=True, timeout=200, cwd=Path.cwd(),
     ).stdout  # fmt: skip
-    megabytes, _, reasons = told.partition(" ")
+    megabytes, _, reasons = output.partition(" ")
     found: dict[str | None, Any] = ast.literal_eval(reasons)
-    print(name, told)
+    print(name, output)
     assert int(megabytes) < MEGABYTES
     if name in FILES:
         assert f"file: {FILES[name]}" in found

@@ -1,4 +1,4 @@
-"""Columns that are joined to one text: each in a line, one that has none left out, one that is no text told."""
+"""Columns that are joined to one text: a line each, empty ones left out, unreadable ones a reason."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_of_datasets_too(tmp_path: Path) -> None:
         ({"title": {"a": 1}, "body": "b"}, "", "not text in column 'title'"),
     ],
 )
-def test_a_column_that_is_no_text_spoils_its_row_alone(
+def test_a_column_that_is_no_text_quarantines_its_row_alone(
     tmp_path: Path, row: dict[str, Any], text: str, reason: str | None
 ) -> None:
     (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(each) for each in [{"title": "x", "body": "y"}, row]))

@@ -50,15 +50,15 @@ def test_records_are_rows_in_order_with_the_named_columns(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_that_are_wanted_are_picked_by_few_columns(tmp_path: Path, kind: DatasetKind) -> None:
-    asked: list[dict[str, Any]] = []
+    filtered: list[dict[str, Any]] = []
 
     def wanted(record: Any) -> bool:
-        asked.append(record)
+        filtered.append(record)
         return record["n"] % 8 == 1
 
     scan_where = list(dataset(tmp_path, numbers(20), kind).scan_where(["n"], ["n", "text"], wanted, rows=2))
     assert scan_where == [(place + 1, {"n": n, "text": f"text {n}"}) for place, n in enumerate((1, 9, 17))]
-    assert asked == [{"n": n} for n in range(20)]
+    assert filtered == [{"n": n} for n in range(20)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,7 +76,7 @@ def test_what_can_not_be_opened_is_a_source_error_with_a_way_out(tmp_path: Path,
         dataset(tmp_path, numbers(1), kind).require(["text", "x"])
 
 
-def test_a_folder_without_parquet_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_parquet_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n")
     with pytest.raises(SourceError, match=r"has no .parquet file"):
         open_dataset(str(tmp_path), "parquet", shown="t").version()

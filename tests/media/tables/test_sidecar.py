@@ -101,7 +101,7 @@ def test_what_is_wrong_is_named_by_file_line_and_field(
     assert uri in str(caught.value)
 
 
-def test_parquet_values_that_json_has_nothing_for_are_told_as_text(tmp_path: Path) -> None:
+def test_parquet_values_that_json_has_nothing_for_are_stored_as_text(tmp_path: Path) -> None:
     import pyarrow as pa
 
     columns = {
@@ -121,7 +121,7 @@ def test_parquet_values_that_json_has_nothing_for_are_told_as_text(tmp_path: Pat
     }
 
 
-def test_a_parquet_value_that_cannot_be_told_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_parquet_value_is_named(tmp_path: Path) -> None:
     import pyarrow as pa
 
     broken = pa.array([b"\xff"], pa.binary()).view(pa.string())

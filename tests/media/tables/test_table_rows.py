@@ -42,8 +42,8 @@ def test_a_quote_in_a_tsv_that_is_never_closed_is_a_character(tmp_path: Path) ->
 
 
 def test_a_field_of_a_tsv_that_is_quoted_as_in_csv_is_unquoted(tmp_path: Path) -> None:
-    found = tsv(tmp_path, '1\t"with ""quotes"" and\na second line"', '2\t"alone"', '3\t"spoilt"quote')
-    assert found == [("1", 'with "quotes" and\na second line'), ("2", "alone"), ("3", '"spoilt"quote')]
+    found = tsv(tmp_path, '1\t"with ""quotes"" and\na second line"', '2\t"alone"', '3\t"damaged"quote')
+    assert found == [("1", 'with "quotes" and\na second line'), ("2", "alone"), ("3", '"damaged"quote')]
 
 
 def test_the_line_of_a_broken_row_is_right_behind_quotes_that_were_read_again(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_line_of_a_broken_row_is_right_behind_quotes_that_were_read_again(tm
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
-def test_two_columns_of_one_name_are_told(tmp_path: Path, kind: str) -> None:
+def test_two_columns_of_one_name_are_an_error(tmp_path: Path, kind: str) -> None:
     if kind == "parquet":
         pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["body", "x", "body"]), tmp_path / "t.parquet")
     else:
@@ -62,7 +62,7 @@ def test_two_columns_of_one_name_are_told(tmp_path: Path, kind: str) -> None:
     assert [row.text for row in rows(tmp_path, f"t.{kind}", text="x")] == ["a" if kind == "parquet" else "b"]
 
 
-def test_a_header_that_is_no_header_is_told(tmp_path: Path) -> None:
+def test_a_header_that_is_no_header_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f"body{'a' * 12_000_000}\n2\n")
     with pytest.raises(MediaError, match="header too long"):
         rows(tmp_path, "t.csv")
@@ -116,7 +116,7 @@ def test_a_cell_beside_the_text_is_not_longer_than_memory_has_for_all(tmp_path: 
     assert reasons(found) == {"row-1": "too many characters in column 'c'"}
 
 
-def test_an_id_is_told_whatever_it_is(tmp_path: Path) -> None:
+def test_an_id_of_any_type_is_text(tmp_path: Path) -> None:
     key = jsonl(tmp_path, {"body": "one", "c": {"$oid": "5f"}}, {"body": "two", "c": [1, "é"]})
     assert [row.id for row in rows(tmp_path, key, id="c")] == ['{"$oid": "5f"}', '[1, "é"]']
     table = pa.table({"body": ["x", "y"], "c": [b"\xff\x00", b"plain"]})
@@ -152,22 +152,20 @@ def test_rows_of_many_row_groups_are_read_in_order_and_from_any_place(tmp_path: 
     assert [place for place, _ in file.rows([], caps={}, rows=10)] == list(range(1000))
 
 
-def test_a_file_of_several_answers_is_told_by_one_process(tmp_path: Path) -> None:
+def test_a_file_of_several_answers_is_read_by_one_process(tmp_path: Path) -> None:
     pq.write_table(pa.table({"body": [f"t{n}" for n in range(5000)]}), tmp_path / "t.parquet")
     at, found = 0, 0
     with Decoders(megabytes=2048) as decoders:
         while at is not None:
-            told = decoders.run(answer, b"", at=at, only=None, **_reading(tmp_path))
-            at, found = told.next, found + len(told.places)
+            part = decoders.run(answer, b"", at=at, only=None, **_reading(tmp_path))
+            at, found = part.next, found + len(part.places)
         assert found == 5000
         assert decoders.restarts == 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the platform does not tell what is open")
 @pytest.mark.parametrize(("only", "until"), [(None, None), ([0, 2], 3)])
-def test_a_file_that_was_told_to_its_end_is_open_no_more(
-    tmp_path: Path, only: list[int] | None, until: int | None
-) -> None:
+def test_a_file_that_was_read_to_its_end_is_closed(tmp_path: Path, only: list[int] | None, until: int | None) -> None:
     pq.write_table(pa.table({"body": ["a", "b", "c"]}), tmp_path / "t.parquet")
     with Decoders() as decoders:
         at = 0

@@ -159,7 +159,7 @@ def test_a_broken_line_is_one_item_with_its_number_and_the_rest_is_read(tmp_path
 
 
 def test_a_broken_csv_row_is_one_item_with_its_line_and_the_rest_is_read(tmp_path: Path) -> None:
-    text = 'doc,body\n1,"two\nlines"\n2\n3,"spoilt"quote\n4,a,b\n\n5,good\n'
+    text = 'doc,body\n1,"two\nlines"\n2\n3,"damaged"quote\n4,a,b\n\n5,good\n'
     (tmp_path / "t.csv").write_text(text)
     found = rows(tmp_path, "t.csv", id="doc")
     assert reasons(found) == {
@@ -191,7 +191,7 @@ def test_the_delimiter_is_the_one_that_makes_the_header_hold_the_columns(tmp_pat
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
-def test_the_encoding_is_told_as_of_a_text(tmp_path: Path, codec: str) -> None:
+def test_the_encoding_is_detected_as_of_a_text(tmp_path: Path, codec: str) -> None:
     text = "Die Größe des Käfigs ist für Vögel nicht ausreichend und sagte die Prüferin später."
     (tmp_path / "t.csv").write_bytes(f"doc,body\r\n1,{text}\r\n".encode(codec))
     (tmp_path / "t.jsonl").write_bytes((json.dumps({"body": text}, ensure_ascii=False) + "\n").encode(codec))
@@ -215,15 +215,15 @@ def test_a_broken_file_is_a_media_error(tmp_path: Path, name: str, data: bytes, 
     assert caught.value.reason.startswith((reason, "unknown encoding"))
 
 
-def test_a_parquet_file_cut_short_or_spoilt_is_a_media_error(tmp_path: Path) -> None:
+def test_a_truncated_or_damaged_parquet_file_is_a_media_error(tmp_path: Path) -> None:
     draw = random.Random(0)
     given = [{"body": "".join(draw.choices(string.printable, k=200))} for _ in range(500)]
     data = (tmp_path / write(tmp_path, "parquet", given)).read_bytes()
     (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])
-    spoilt = bytearray(data)
-    spoilt[100:4000] = bytes(3900)
-    (tmp_path / "spoilt.parquet").write_bytes(spoilt)
-    for name in ("cut.parquet", "spoilt.parquet"):
+    damaged = bytearray(data)
+    damaged[100:4000] = bytes(3900)
+    (tmp_path / "damaged.parquet").write_bytes(damaged)
+    for name in ("cut.parquet", "damaged.parquet"):
         with pytest.raises(MediaError, match="broken parquet"):
             rows(tmp_path, name)
 

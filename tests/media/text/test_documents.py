@@ -165,7 +165,7 @@ def test_a_pdf_with_a_password_is_encrypted_and_one_without_is_read(algorithm: s
     assert text_of(encrypted(data, user="", algorithm=algorithm)) == "secret words"
 
 
-def test_broken_pdfs_are_told_whatever_the_parser_raises() -> None:
+def test_broken_pdfs_have_a_reason_whatever_the_parser_raises() -> None:
     whole = minimal_pdf(b"BT /F 12 Tf 10 100 Td (Plain words) Tj ET")
     assert reason(b"%PDF-1.7", PDF) == "broken pdf"
     assert reason(b"%PDF-1.4\n" + bytes(range(256)) * 10, PDF) == "broken pdf"
@@ -243,7 +243,7 @@ def test_what_stands_in_a_paragraph_is_read_and_what_was_deleted_is_not(body: st
     assert text_of(word_xml(body, space="http://purl.oclc.org/ooxml/wordprocessingml/main")) == text
 
 
-def test_broken_word_documents_are_told() -> None:
+def test_broken_word_documents_have_a_reason() -> None:
     data = word_xml("<w:p><w:r><w:t>words</w:t></w:r></w:p>" * 50)
     for end in range(0, len(data) - 1, 9):
         assert reason(data[:end], DOCX) == "broken document"

@@ -1,4 +1,4 @@
-"""Texts are what was written: their encoding told, declared, set or sure; what was replaced is told; else set aside."""
+"""Texts in their encoding: marked, declared, set or certain; replaced bytes give a warning; others are quarantined."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_no_text_of_the_corpus_is_silently_wrong() -> None:
 
 
 @pytest.mark.parametrize("tail", [b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98"])
-def test_a_cut_last_character_is_replaced_and_told(tail: bytes) -> None:
+def test_a_cut_last_character_is_replaced_with_a_warning(tail: bytes) -> None:
     data = (FRENCH * 20).encode() + tail
     found = decoded(data)
     assert found.text.startswith(FRENCH * 20)
@@ -68,13 +68,13 @@ def test_a_cut_last_character_is_replaced_and_told(tail: bytes) -> None:
 
 
 @pytest.mark.parametrize("fault", [b"\xff", b"\xfe", b"\x80", b"\xc0", b"\xe9 "])
-def test_one_bad_byte_in_utf8_is_replaced_and_told(fault: bytes) -> None:
+def test_one_bad_byte_in_utf8_is_replaced_with_a_warning(fault: bytes) -> None:
     found = decoded(FRENCH.encode() + fault + FRENCH.encode())
     assert found.text.replace("\ufffd", "").replace(" ", "") == (FRENCH * 2).replace(" ", "")
     assert found.warning is not None and f"at byte {len(FRENCH.encode())}" in found.warning.where
 
 
-def test_three_places_are_told_of_many() -> None:
+def test_a_warning_has_three_of_many_places() -> None:
     found = decoded(b"\xff".join([FRENCH.encode()] * 6))
     assert found.warning is not None and found.warning.where == "5 times, at byte 65, 131, 197, …"
 
@@ -86,11 +86,11 @@ def test_pairs_of_surrogates_are_the_character_that_they_stand_for() -> None:
     assert decoded(FRENCH.encode() + b"\xed\xa0\xbd").warning is not None
 
 
-def test_half_a_text_in_another_encoding_is_not_mended() -> None:
+def test_half_a_text_in_another_encoding_is_not_repaired() -> None:
     assert refused(FRENCH.encode() + FRENCH.encode("cp1252")).reason == "unknown encoding"
 
 
-def test_a_nul_is_replaced_and_told_and_many_are_no_text() -> None:
+def test_a_nul_is_replaced_with_a_warning_and_many_are_no_text() -> None:
     found = decoded(b"some words\x00and more words")
     assert found.text == "some words\ufffdand more words"
     assert found.warning is not None
@@ -105,7 +105,7 @@ def test_a_mark_decides_though_a_byte_is_broken(data: bytes) -> None:
     assert found.text.startswith("a") and found.warning is not None
 
 
-def test_a_long_english_text_with_one_odd_byte_is_told() -> None:
+def test_a_long_english_text_with_one_odd_byte_has_a_warning() -> None:
     text = b"Nothing happened in that town for a very long time. " * 40
     found = decoded(text + b"\x8d" + text)
     assert found.warning is not None and found.text.count("\ufffd") == 1
@@ -147,9 +147,9 @@ def test_a_text_that_says_its_encoding_is_read_in_it(text: str) -> None:
     assert RUSSIAN in read(data)
 
 
-@pytest.mark.parametrize("said", ["utf-8", "utf-16", "no-such", "hex", "base64", "idna", "punycode", "undefined"])
-def test_a_declaration_that_can_not_be_true_is_none(said: str) -> None:
-    data = f'<?xml version="1.0" encoding="{said}"?><a>{GERMAN}</a>'.encode("cp1252")
+@pytest.mark.parametrize("declared", ["utf-8", "utf-16", "no-such", "hex", "base64", "idna", "punycode", "undefined"])
+def test_a_declaration_that_can_not_be_true_is_none(declared: str) -> None:
+    data = f'<?xml version="1.0" encoding="{declared}"?><a>{GERMAN}</a>'.encode("cp1252")
     assert GERMAN in read(data)
 
 
@@ -173,7 +173,7 @@ def test_a_short_text_is_read_in_the_encoding_that_the_settings_name(encoding: s
     data = text.encode(encoding)
     found = look_at(data, None, encoding=encoding)
     assert found.modality == "text"
-    assert document_text(data, found.mime, limits=LIMITS).text == text
+    assert document_text(data, found.mime, limits=LIMITS, charset=found.charset).text == text
 
 
 def test_a_setting_changes_nothing_that_is_utf8_or_no_text() -> None:
@@ -206,13 +206,13 @@ def test_an_encoding_that_is_none_is_refused_with_a_near_name(name: str, near: s
 
 
 @pytest.mark.parametrize("data", ["Müller café".encode("cp1252"), RUSSIAN[:6].encode("cp866"), KOREAN.encode("euc-kr")])
-def test_a_few_words_without_a_sign_are_set_aside_with_the_setting_to_use(data: bytes) -> None:
+def test_a_few_words_without_a_sign_are_quarantined_with_the_setting_to_use(data: bytes) -> None:
     assert "sources.NAME.encoding" in str(refused(data))
 
 
 def test_quotation_marks_of_windows_are_no_letters() -> None:
-    said = "It\u2019s a fact that we don\u2019t know. \u201cWe\u2019re sorry,\u201d they said \u2013 and left\u2026 "
-    assert decoded((said * 3).encode("cp1252")).text == said * 3
+    text = "It\u2019s a fact that we don\u2019t know. \u201cWe\u2019re sorry,\u201d they said \u2013 and left\u2026 "
+    assert decoded((text * 3).encode("cp1252")).text == text * 3
     assert guessed_codec(b"caf\x92x " * 30) is None
 
 
@@ -247,7 +247,7 @@ def test_texts_full_of_control_characters_are_texts() -> None:
         b"a\n" + bytes(9000),
     ],
 )
-def test_texts_with_many_nuls_are_set_aside_for_their_nuls(data: bytes) -> None:
+def test_texts_with_many_nuls_are_quarantined_for_their_nuls(data: bytes) -> None:
     found = sniff(data)
     assert found.modality is None
     assert unsupported(found.mime).endswith("(a text with NULs in it: save it without them)")

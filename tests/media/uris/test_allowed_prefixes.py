@@ -131,7 +131,7 @@ def test_a_host_is_one_for_whoever_reads_the_address(scheme: str, rest: str) -> 
         Allowed(None, [f"{scheme}://good.example"]).check(f"{scheme}://{rest}")
 
 
-def test_hosts_are_those_that_are_asked_by_name() -> None:
+def test_hosts_are_those_of_protocols_with_host_names() -> None:
     assert host_of("http://joe:pw@Host:80/x") == "host"
     assert host_of("simplecache::ftp://host/x") == "host"
     assert host_of("s3://bucket/x") is None

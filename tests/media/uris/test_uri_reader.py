@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
 
 
 def refused(places: UriFiles, place: str) -> str:
-    """Why what a row names is set aside."""
+    """The reason for which a row's file is quarantined."""
     with pytest.raises(MediaError) as caught:
         places.read(places.absolute(place), 100)
     return caught.value.reason
@@ -82,10 +82,10 @@ def test_a_chain_is_read_where_it_is_named_and_follows_no_redirect(tmp_path: Pat
         places.read(f"simplecache::{server.put('/c.txt', status=500)}", 10)
 
 
-def test_a_protocol_that_is_allowed_and_not_installed_sets_its_rows_aside(tmp_path: Path) -> None:
+def test_rows_of_a_protocol_that_is_allowed_and_not_installed_are_quarantined(tmp_path: Path) -> None:
     places = UriFiles(str(tmp_path), allow=["nosuchproto://x/", "gs://bucket/"])
-    for place, said in (("nosuchproto://x/y", "Protocol not known"), ("gs://bucket/y", "gcsfs")):
-        with pytest.raises(MediaError, match=said) as caught:
+    for place, message in (("nosuchproto://x/y", "Protocol not known"), ("gs://bucket/y", "gcsfs")):
+        with pytest.raises(MediaError, match=message) as caught:
             places.find(places.absolute(place))
         assert caught.value.reason == "unreachable"
 
@@ -111,7 +111,7 @@ def test_secrets_of_one_protocol_reach_no_other(server: WebServer, s3: S3Server,
         assert ("X-Key" in server.headers["/b.txt"]) == sent
 
 
-def test_no_credential_of_a_row_is_in_what_is_told_of_it(tmp_path: Path, server: WebServer) -> None:
+def test_no_credential_of_a_row_is_in_a_message(tmp_path: Path, server: WebServer) -> None:
     server.put("/x?sig=SIGNED", status=500)
     port = server.port
     places = UriFiles(str(tmp_path), allow=[server.url, f"simplecache::{server.url}", "memory://"])
@@ -145,7 +145,7 @@ def listed(folder: Path, rows: Sequence[str | None], *allow: str) -> AddressedFi
 
 
 def read(found: AddressedFiles) -> dict[str, bytes | str]:
-    """What each row comes to: its bytes, or why it is set aside."""
+    """Each row's bytes, or the reason for which it is quarantined."""
     outcome: dict[str, bytes | str] = {}
     for file in found.files:
         try:
@@ -169,7 +169,7 @@ def test_rows_that_name_nothing_to_be_read_leave_the_others_alone(tmp_path: Path
     assert not server.asked
 
 
-def test_a_signed_address_is_listed_without_its_signature_and_signed_anew_it_is_unchanged(
+def test_a_signed_address_is_listed_without_its_signature_and_signed_again_it_is_unchanged(
     tmp_path: Path, server: WebServer
 ) -> None:
     for mark in ("aa", "bb"):
@@ -182,7 +182,7 @@ def test_a_signed_address_is_listed_without_its_signature_and_signed_anew_it_is_
     assert read(second) == {"d00": b"amber"}
 
 
-def test_what_can_not_be_reached_is_told_apart_from_what_is_gone(tmp_path: Path, server: WebServer) -> None:
+def test_unreachable_files_are_distinguished_from_deleted_ones(tmp_path: Path, server: WebServer) -> None:
     with web_server() as gone:
         down = gone.url
     for status in (403, 404, 410, 500):

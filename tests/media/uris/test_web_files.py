@@ -31,7 +31,7 @@ def reason(found: pytest.ExceptionInfo[MediaError]) -> str:
     return found.value.reason
 
 
-def test_size_time_and_etag_are_asked_without_the_body(server: WebServer) -> None:
+def test_size_time_and_etag_are_requested_without_the_body(server: WebServer) -> None:
     uri = server.put("/a.txt", "amber", headers={"ETag": '"e1"', "Last-Modified": formatdate(1000, usegmt=True)})
     found = web(server).find(uri)
     assert found.size == 5
@@ -40,7 +40,7 @@ def test_size_time_and_etag_are_asked_without_the_body(server: WebServer) -> Non
     assert web(server).read(uri, 10) == b"amber"
 
 
-def test_a_server_that_knows_get_alone_is_asked_so(server: WebServer) -> None:
+def test_a_server_that_supports_get_alone_gets_a_get(server: WebServer) -> None:
     def answer(headers: object) -> Answer:
         return Answer(b"amber") if server.asked["/a.txt"] % 2 == 0 else Answer(status=403)
 
@@ -49,16 +49,18 @@ def test_a_server_that_knows_get_alone_is_asked_so(server: WebServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [(404, "vanished"), (410, "vanished"), (401, "access denied"), (403, "access denied"), (451, "access denied"),
      (400, "unreachable"), (418, "unreachable"), (429, "unreachable"), (500, "unreachable"), (503, "unreachable")],
 )  # fmt: skip
-def test_a_status_says_whether_a_file_is_gone_denied_or_out_of_reach(server: WebServer, status: int, told: str) -> None:
+def test_a_status_says_whether_a_file_is_gone_denied_or_out_of_reach(
+    server: WebServer, status: int, expected: str
+) -> None:
     uri = server.put("/a.txt", "x", status=status)
     for ask in (lambda: web(server).find(uri), lambda: web(server).read(uri, 10)):
         with pytest.raises(MediaError, match=f"HTTP {status}") as caught:
             ask()
-        assert reason(caught) == told
+        assert reason(caught) == expected
         assert caught.value.again
 
 
@@ -71,26 +73,28 @@ def test_trouble_that_passes_is_waited_for(server: WebServer) -> None:
 
 
 def test_a_wait_that_a_host_asks_for_is_no_try() -> None:
-    asked = []
+    requests = []
 
     def ask() -> str:
-        asked.append(1)
-        if len(asked) < 6:
+        requests.append(1)
+        if len(requests) < 6:
             raise Trouble("HTTP 503", wait=0.1)
         return "amber"
 
     assert Hosts().patiently("https://host", ask) == "amber"
 
 
-@pytest.mark.parametrize("said", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "-5", "\u00b2", "soon"])
-def test_a_host_that_asks_for_no_wait_is_tried_as_often_as_one_that_says_nothing(server: WebServer, said: str) -> None:
-    uri = server.put("/a.txt", status=429, headers={"Retry-After": said.encode().decode("latin-1")})
+@pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "-5", "\u00b2", "soon"])
+def test_a_host_that_asks_for_no_wait_is_tried_as_often_as_one_that_says_nothing(
+    server: WebServer, retry_after: str
+) -> None:
+    uri = server.put("/a.txt", status=429, headers={"Retry-After": retry_after.encode().decode("latin-1")})
     with pytest.raises(MediaError, match="HTTP 429"):
         web(server).read(uri, 10)
     assert server.asked["/a.txt"] == 3
 
 
-def test_a_host_that_asks_for_an_hour_is_not_waited_for_and_not_asked_again(server: WebServer) -> None:
+def test_a_host_that_requests_an_hour_is_not_waited_for_and_gets_no_more_requests(server: WebServer) -> None:
     uri = server.put("/a.txt", status=429, headers={"Retry-After": "3600"})
     asking = web(server)
     for _ in range(3):
@@ -100,7 +104,7 @@ def test_a_host_that_asks_for_an_hour_is_not_waited_for_and_not_asked_again(serv
     assert server.asked["/a.txt"] == 1
 
 
-def test_a_dead_host_is_asked_a_few_times_however_many_files_it_has() -> None:
+def test_a_dead_host_gets_a_few_requests_however_many_files_it_has() -> None:
     with web_server() as gone:
         uri = gone.url
     hosts = Hosts(pause=0.01)
@@ -110,7 +114,7 @@ def test_a_dead_host_is_asked_a_few_times_however_many_files_it_has() -> None:
         with pytest.raises(MediaError, match="connection refused") as caught:
             asking.find(f"{uri}/{number}.txt")
         assert reason(caught) == "unreachable"
-        tried += caught.value.__cause__ is not None  # what was asked, rather than known
+        tried += caught.value.__cause__ is not None  # by a request, rather than known before
     assert tried == 5
 
 
@@ -143,7 +147,7 @@ def test_a_redirect_is_followed_where_its_target_is_allowed(server: WebServer) -
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "expected"),
     [
         ("http://127.0.0.1:9/x", "outside the source"),
         ("file:///etc/hostname", "outside the source"),
@@ -153,12 +157,12 @@ def test_a_redirect_is_followed_where_its_target_is_allowed(server: WebServer) -
         ("/a.txt", "unreachable"),  # in a circle
     ],
 )
-def test_every_hop_is_looked_at(server: WebServer, target: str, told: str) -> None:
+def test_every_redirect_is_checked(server: WebServer, target: str, expected: str) -> None:
     uri = server.put("/a.txt", status=301, headers={"Location": target})
     for ask in (web(server).find, lambda uri: web(server).read(uri, 10)):
         with pytest.raises(MediaError) as caught:
             ask(uri)
-        assert reason(caught) == told
+        assert reason(caught) == expected
 
 
 def test_a_name_of_this_machine_is_refused_where_only_the_name_is_allowed(server: WebServer) -> None:
@@ -217,9 +221,9 @@ ODD += [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
 ODD += [b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999999999999999\r\nETag: " + b"e" * 9999 + b"\r\n\r\nx"]
 
 
-@pytest.mark.parametrize("said", ODD)
-def test_an_odd_answer_is_told_of_the_file(said: bytes) -> None:
-    with saying(said) as url:
+@pytest.mark.parametrize("raw", ODD)
+def test_an_odd_answer_is_the_files_reason(raw: bytes) -> None:
+    with saying(raw) as url:
         for ask in ("find", "read"):
             asking = Web(Allowed(None, [url]), Hosts(pause=0.0))
             with contextlib.suppress(MediaError):
@@ -242,7 +246,7 @@ def test_who_was_stopped_waits_no_longer(server: WebServer) -> None:
 
 
 @contextlib.contextmanager
-def saying(said: bytes) -> Iterator[str]:
+def saying(raw: bytes) -> Iterator[str]:
     """A server that answers every connection with the same bytes; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -252,7 +256,7 @@ def saying(said: bytes) -> Iterator[str]:
                     taken, _ = listening.accept()
                     with taken:
                         taken.recv(65536)
-                        taken.sendall(said)
+                        taken.sendall(raw)
 
         threading.Thread(target=run, daemon=True).start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
