@@ -15,6 +15,7 @@ from tests.web_server import web_server
 Settings = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_down_is_a_warning_of_run_plan_and_status(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:
