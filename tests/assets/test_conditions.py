@@ -143,7 +143,9 @@ def test_the_same_manifest_and_the_same_version_again_ask_for_no_vectors(settled
     assert settled.look() == {}
 
 
-@pytest.mark.parametrize("change", ["new", "edited", "deleted"])
+@pytest.mark.parametrize(
+    "change", ["new", *(pytest.param(one, marks=pytest.mark.slow) for one in ("edited", "deleted"))]
+)
 def test_other_media_requests_vectors_then_for_the_index_then_for_the_pointer(
     settled: Automation, change: str, tmp_path: Path, words: list
 ) -> None:

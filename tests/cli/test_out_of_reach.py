@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from embed_assets.cli.shared.chosen_settings import folder_settings
 from tests.cli.conftest import Command
