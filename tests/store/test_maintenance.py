@@ -424,7 +424,7 @@ def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_lo
                 store.serving.renew(newer, required=REQUIRED, by="test")
             back = store.serving.roll_back("words", by="test")
             store.history.add("roll back", move_event(back))
-            promote(store, back.earlier[0])
+            promote(store, back.rollback_targets[0])
     assert errors == []
     assert len(set(asked)) > 3
     assert all(readable(store, one) for one in store.serving.pointer("words").releases)
