@@ -87,6 +87,6 @@ class PromotionSteps:
         self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str
     ) -> Pointer:
         """Add the move to the history, if this process made one."""
-        if after.generation != before.generation and after.by == by:
+        if after.generation != before.generation and after.moved_by == by:
             self._store.history.add(kind, move_event(after, release))
         return after

@@ -32,5 +32,5 @@ class CanaryVectors:
         return vectors, document["libraries"]
 
     def remove(self, version: VersionId) -> None:
-        """Forget a version's."""
+        """Delete a version's canary vectors."""
         self._records.remove(str(version))

@@ -1,7 +1,9 @@
 """Write rows idempotently: an upsert by key that is one commit, and none where there is nothing."""
 
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -11,10 +13,17 @@ if TYPE_CHECKING:
     from embed_assets.store.database import Database
 
 
+Result = TypeVar("Result")
+
 # Of a key's field: two inserts of the same key at once conflict, where they would make two rows without it.
 KEY = {"lance-schema:unenforced-primary-key": "true"}
 
 COMMITTED = "_row_last_updated_at_version"  # a column of Lance's: the table version that wrote a row last
+
+_FIRST_WAIT, _LONGEST_WAIT = (
+    0.01,
+    0.5,
+)  # seconds; a commit takes milliseconds on a disk
 
 _SCANNED = 1_000_000  # rows; in a larger table single ones are taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
@@ -59,15 +68,18 @@ def is_conflict(error: Exception) -> bool:
     return "conflict" in str(error).lower()
 
 
-def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
-    """Do it again where another process came between: a maintenance run may be at work on the same table."""
-    for attempt in range(1, attempts + 1):
+def retried(
+    action: Callable[[], Result], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5
+) -> Result:
+    """Repeat an action that another process's commit preempted, after a random wait that doubles each time."""
+    for attempt in range(1, attempts):
         try:
             return action()
-        except (OSError, RuntimeError, ValueError) as error:
-            if attempt == attempts or not when(error):
+        except Exception as error:
+            if not when(error):
                 raise
-    return None
+        time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))
+    return action()
 
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:

@@ -390,6 +390,7 @@ def looped(*actions: Callable[[], None]) -> Iterator[list[BaseException]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_loops(store):
     keep = timedelta(seconds=2)
     for version in ("v1", "v2"):
@@ -423,12 +424,13 @@ def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_lo
                 store.serving.renew(newer, required=REQUIRED, by="test")
             back = store.serving.roll_back("words", by="test")
             store.history.add("roll back", move_event(back))
-            promote(store, back.earlier[0])
+            promote(store, back.rollback_targets[0])
     assert errors == []
     assert len(set(asked)) > 3
     assert all(readable(store, one) for one in store.serving.pointer("words").releases)
 
 
+@pytest.mark.slow
 def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
     notes = write_notes(tmp_path / "notes", 120)
     index = {"min_rows": 50, "rows_per_partition": 20}
