@@ -27,12 +27,12 @@ class KnownVectors:
 
     def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
         """Map content hashes to float32 vectors, where they exist."""
-        found = {key: self._recent[key] for key in hashes if key in self._recent}
-        wanted = [key for key in hashes if key not in found]
-        likely = [key for key, hit in zip(wanted, self._maybe(wanted), strict=True) if hit]
+        vectors = {key: self._recent[key] for key in hashes if key in self._recent}
+        missing = [key for key in hashes if key not in vectors]
+        likely = [key for key, hit in zip(missing, self._maybe(missing), strict=True) if hit]
         for start in range(0, len(likely), _CHUNK):
-            found |= self._from_table(likely[start : start + _CHUNK])
-        return found
+            vectors |= self._from_table(likely[start : start + _CHUNK])
+        return vectors
 
     def remember(self, vectors: Mapping[str, np.ndarray]) -> None:
         """Keep what was just encoded; the oldest go first, to be encoded again at worst."""

@@ -160,16 +160,17 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
-    found = resolved or steps.resolve(encoder, register=False)
-    record, pointers = found.record, steps.store.serving.pointers()
+    resolution = resolved or steps.resolve(encoder, register=False)
+    record, pointers = resolution.record, steps.store.serving.pointers()
     pointer = steps.store.serving.pointer(record.spec.space)
-    named = [kept for kept in steps.active_versions(encoder) if any(each.names(kept.id) for each in pointers)]
-    kept = [record, *(each for each in named if each.version != record.version)]
+    named = [active for active in steps.active_versions(encoder) if any(each.names(active.id) for each in pointers)]
+    active = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
-        _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
+        _version(steps, each, is_new=resolution.is_new and each is record, pointer=pointer, sample=sample)
+        for each in active
     )
     live = pointer.live
-    before = next((each for each in kept[1:] if live and live.encoder_version == each.version), found.before)
+    before = next((each for each in active[1:] if live and live.encoder_version == each.version), resolution.before)
     changes, same = _difference(before, record)
     return EncoderPlan(
         encoder=encoder,

@@ -147,21 +147,21 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 def _unusable(steps: Steps) -> dict[str, str]:
     """Return a line for sources with too many files of unknown kind: they belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
-    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.summary() for source, each in found.items() if not each.passed}
+    shares = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.summary() for source, each in shares.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
     """Count items that no encoder takes (`untaken`) by source and modality."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
     for row in untaken(table.to_pylist(), steps, records):
-        found.setdefault(row["source"], Counter())[row["modality"]] += 1
-    return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
+        counts.setdefault(row["source"], Counter())[row["modality"]] += 1
+    return {source: dict(kinds) for source, kinds in counts.items()}  # asdict makes pairs of a Counter's keys
 
 
 def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:
-    found = []
+    statuses = []
     for source in names:
         items = event.get("items", {}).get(source, {})
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
@@ -169,8 +169,8 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
             continue
         counts = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
-    return found
+        statuses.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
+    return statuses
 
 
 def _encoder(
