@@ -19,7 +19,7 @@ _NUMBER_BYTES = {"float16": 2, "float32": 4}
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """What was measured of one modality, and where."""
+    """Measured work on one modality, and its source."""
 
     work: Work
     basis: str
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What some items will mean. None: not known."""
+    """Estimated cost of some items. None: unknown."""
 
     items: int
     segments: int | None
@@ -124,8 +124,8 @@ def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
 def measured_rates(
     events: Sequence[Mapping[str, Any]], record: VersionRecord, others: Sequence[VersionRecord]
 ) -> dict[str, Rate]:
-    """Modality → rate from earlier embed events, oldest first: of this version, else of another version of
-    the encoder, else of another encoder, by the sizes of the two models.
+    """Return rates by modality from earlier embed events, oldest first: of this version, else of another version of
+    the encoder, else of another encoder, scaled by the sizes of the two models.
 
     `others` are the versions that the events may be of.
     """

@@ -18,10 +18,10 @@ import numpy as np
 from embed_assets import progress
 from embed_assets.embedding.batching import BatchLimits, encode
 from embed_assets.embedding.bounded_queue import Buffer, Closed
-from embed_assets.embedding.commit_writer import Done, Failed, Writer
+from embed_assets.embedding.commit_writer import EncodedItem, FailedItem, Writer
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, affordable_prefix
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
 from embed_assets.manifest.pending_items import Plan
@@ -72,7 +72,7 @@ def embed(
     encoder: Encoder,
     segmenter: Segmenter,
     writer: Writer,
-    known: KnownVectors,
+    known: EqualInputVectors,
     limits: BatchLimits,
     readers: int,
     buffer_bytes: int,
@@ -156,7 +156,7 @@ class _WindowEncoder:
         *,
         limits: BatchLimits,
         writer: Writer | None,
-        known: KnownVectors | None,
+        known: EqualInputVectors | None,
         report: EmbedReport,
         budget: RunBudget | None,
     ) -> None:
@@ -275,7 +275,7 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
         report.count("quarantined", source, shard)
         report.reason(source, error.reason)
         if writer is not None:
-            writer.put(Failed(item.row, error))
+            writer.put(FailedItem(item.row, error))
         return
     report.count("embedded" if item.encoded else "reused", source, shard)
     report.segments_reused += len(item.segments) - item.encoded
@@ -283,7 +283,7 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
     for warning in (segment.warning for segment in item.segments if segment.warning is not None):
         report.warn(source, item.row["key"], warning.kind, warning.where)
     if writer is not None:
-        writer.put(Done(item.row, item.segments, item.vectors))
+        writer.put(EncodedItem(item.row, item.segments, item.vectors))
 
 
 def _windows(

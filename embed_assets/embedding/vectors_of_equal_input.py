@@ -1,4 +1,4 @@
-"""KnownVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
+"""EqualInputVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
 
 from collections.abc import Collection, Mapping
 
@@ -10,7 +10,7 @@ from embed_assets.store.vectors import VectorTable
 _CHUNK = 1000  # hashes in one filter
 
 
-class KnownVectors:
+class EqualInputVectors:
     """Vectors that exist already, in the table or in this run's unwritten rows.
 
     Holds eight bytes a known hash, and the vectors of the latest `remembered` segments: what is older

@@ -8,7 +8,7 @@ from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import Segmenter, embed, sample
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder
 from embed_assets.manifest.open_sources import segmenter
 from embed_assets.manifest.pending_items import Plan, make_plan
@@ -23,7 +23,7 @@ from embed_assets.versions.cutting_recipe import recipe_of
 
 
 class EmbeddingSteps:
-    """What is done for the vectors of one encoder version."""
+    """Plan, embedding and cost samples of one encoder version."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
@@ -127,7 +127,7 @@ class EmbeddingSteps:
                 encoder=encoder,
                 segmenter=self._segmenter(record, encoder, decoders),
                 writer=writer,
-                known=KnownVectors(vectors),
+                known=EqualInputVectors(vectors),
                 limits=self._context.batch_limits(encoder),
                 readers=compute.readers,
                 buffer_bytes=compute.buffer_mb * 1024 * 1024,

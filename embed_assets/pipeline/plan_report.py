@@ -49,7 +49,7 @@ class VersionPlan:
 
     @property
     def total(self) -> Forecast:
-        """What all its sources mean together."""
+        """Sum over all its sources."""
         return total(self.forecasts)
 
     def document(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class VersionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class GatePlan:
-    """What stands between a candidate and serving."""
+    """Checks and settings that gate a candidate."""
 
     promotion: str  # automatic, manual
     by_hand: str  # why it is manual; "" where it is not
@@ -120,7 +120,7 @@ class EncoderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelinePlan:
-    """What the next run of a pipeline will do."""
+    """Work of the next run of a pipeline."""
 
     store: str
     refreshed: tuple[RefreshReport, ...]
@@ -133,7 +133,7 @@ class PipelinePlan:
 
     @property
     def total(self) -> Forecast:
-        """What all encoders mean together."""
+        """Sum over all encoders."""
         return total([each for encoder in self.encoders for version in encoder.versions for each in version.forecasts])
 
     def document(self) -> dict[str, Any]:

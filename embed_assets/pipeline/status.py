@@ -39,7 +39,7 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptStatus:
+class ActiveVersionStatus:
     """A version that is kept fresh beside the current one: live, or one to go back to."""
 
     version: str
@@ -68,7 +68,7 @@ class EncoderStatus:
     notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
-    kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
+    kept: tuple[ActiveVersionStatus, ...] = ()  # other versions that new media reaches
     held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
     settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
 
@@ -212,9 +212,11 @@ def _encoder(
     )
 
 
-def _kept(steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]) -> KeptStatus:
+def _kept(
+    steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]
+) -> ActiveVersionStatus:
     release = releases.get(record.id)
-    return KeptStatus(
+    return ActiveVersionStatus(
         version=record.version,
         state="live" if pointer.serves(record.id) else "previous",
         vectors=release.rows if release else 0,

@@ -25,7 +25,7 @@ _DELETED = 1000  # rows that one filter names
 
 @dataclass(frozen=True, kw_only=True)
 class LandedReport:
-    """What a landing found and wrote."""
+    """Counts of a landing."""
 
     rows: int
     written: int
@@ -41,7 +41,7 @@ class Landed:
 
     @property
     def uri(self) -> str:
-        """Where the table is."""
+        """Address of the table."""
         return f"{self._database.uri.rstrip('/')}/{self.name}.lance"
 
     @property

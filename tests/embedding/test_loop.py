@@ -16,7 +16,7 @@ from embed_assets.embedding.commit_writer import Writer
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import embed
 from embed_assets.embedding.run_budget import RunBudget
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SourceError
@@ -65,7 +65,7 @@ class Loop:
             encoder=self.encoder,
             segmenter=self.segments,
             writer=writer,
-            known=KnownVectors(self.table),
+            known=EqualInputVectors(self.table),
             limits=BatchLimits(tokens=tokens, pixels=4096),
             readers=readers,
             buffer_bytes=buffer_bytes,

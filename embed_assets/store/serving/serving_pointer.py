@@ -38,7 +38,7 @@ _ATTEMPTS = 5  # of a renewal
 
 @dataclass(frozen=True, kw_only=True)
 class Pointer:
-    """What a space serves. `generation` counts the moves; 0 is before the first."""
+    """Live release and roll-back targets of a space. `generation` counts the moves; 0 is before the first."""
 
     space: str
     generation: int

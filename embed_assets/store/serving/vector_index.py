@@ -19,7 +19,7 @@ _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels
 
 @dataclass(frozen=True, kw_only=True)
 class IndexReport:
-    """What the table looks like after indexing."""
+    """Rows, indices and size of a table after indexing."""
 
     rows: int
     table_version: int

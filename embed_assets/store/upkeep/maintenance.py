@@ -35,7 +35,7 @@ _PROTECT = "protect releases"
 
 @dataclass(kw_only=True)
 class MaintenanceReport:
-    """What a run did, by table, and what it left."""
+    """Work of a maintenance run by table, and the work left."""
 
     compacted: dict[str, int] = field(default_factory=dict)  # fragments that were rewritten
     indexed: dict[str, int] = field(default_factory=dict)  # rows that an index lacked
@@ -139,8 +139,9 @@ class _Maintenance:
         return self._report
 
     def _units(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """In their order. What is needed is tagged before anything goes; tags go last, so that between a
-        tag's removal and its version's there is a whole run, which tags again what a pointer then names.
+        """Yield units of work in order.
+
+        Needed versions are tagged before anything is removed; tags are removed last, so that a whole run lies between the removal of a tag and of its version, and tags again what a pointer names.
         """
         yield _PROTECT, self.protect
         for name in self._others:

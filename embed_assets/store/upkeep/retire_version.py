@@ -12,7 +12,7 @@ from embed_assets.store.versions import VersionId, VersionRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Retired:
-    """What went."""
+    """Counts of a retirement."""
 
     encoder: str
     version: str
