@@ -206,13 +206,13 @@ def _encoder(
         notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
         live=str(live.version_id) if live else None,
-        kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
+        kept=tuple(_active(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.is_up_to_date(each) for each in kept),
     )
 
 
-def _kept(
+def _active(
     steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]
 ) -> ActiveVersionStatus:
     release = releases.get(record.id)

@@ -141,7 +141,8 @@ class _Maintenance:
     def _units(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Yield units of work in order.
 
-        Needed versions are tagged before anything is removed; tags are removed last, so that a whole run lies between the removal of a tag and of its version, and tags again what a pointer names.
+        Needed versions are tagged before anything is removed; tags are removed last, so that a whole run lies between
+        the removal of a tag and of its version, and tags again what a pointer names.
         """
         yield _PROTECT, self.protect
         for name in self._others:
