@@ -119,12 +119,12 @@ class Manifest:
             for key, mark in marks.items()
             if before.get(key) != mark
         ]
-        gone = [f"{source}/{key}" for key in before if key not in marks]
+        obsolete = [f"{source}/{key}" for key in before if key not in marks]
         upsert(
             self._database.open_or_create(TABLE_MARKS, _MARKS),
             pa.Table.from_pylist(rows, schema=_MARKS),
             key="id",
-            delete_where=one_of("id", gone) if gone else None,
+            delete_where=one_of("id", obsolete) if obsolete else None,
         )
 
     def retry_quarantined(self, source: str) -> int:
