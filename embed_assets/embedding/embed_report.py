@@ -13,7 +13,7 @@ SHOWN = 5  # items of a source whose warnings are shown with their places
 
 @dataclass(kw_only=True)
 class Work:
-    """What items of one source and modality meant: the facts that forecasts are made from."""
+    """Work on the items of one source and modality: forecasts are estimated from it."""
 
     items: int = 0
     bytes: int = 0  # of the media files
@@ -103,7 +103,7 @@ class EmbedReport:
 
     @property
     def spent(self) -> dict[str, float]:
-        """What was spent on encoding: tokens of texts, pixels of everything else, usd where there is a price."""
+        """Cost of encoding: tokens of texts, pixels of everything else, usd where there is a price."""
         spent = Counter[str]()
         for modality, work in self._parts:
             spent["tokens" if modality == "text" else "pixels"] += work.cost

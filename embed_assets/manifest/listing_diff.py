@@ -68,12 +68,12 @@ class ListingDiff:
         caption, labels, extra = (pc.fill_null(each, "") for each in self._metadata(rows))
         if self._annotations.silent:
             return _all(uri, pc.equal(caption, ""), pc.equal(labels, ""), pc.equal(extra, ""))
-        found = [annotated(self._annotations.of(file.key)) for file in files]
+        annotations = [annotated(self._annotations.of(file.key)) for file in files]
         return _all(
             uri,
-            _equal(caption, pa.array([each["caption"] or "" for each in found], pa.string())),
-            _equal(labels, pa.array([_BETWEEN.join(each["labels"]) for each in found], pa.string())),
-            _equal(extra, pa.array([each["extra"] or "" for each in found], pa.string())),
+            _equal(caption, pa.array([each["caption"] or "" for each in annotations], pa.string())),
+            _equal(labels, pa.array([_BETWEEN.join(each["labels"]) for each in annotations], pa.string())),
+            _equal(extra, pa.array([each["extra"] or "" for each in annotations], pa.string())),
         )
 
     def _metadata(self, rows: pa.Table) -> tuple[Any, Any, Any]:

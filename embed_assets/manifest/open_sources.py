@@ -49,10 +49,10 @@ def listed(
 ) -> ListedSource:
     """List a source: its files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
-        found = _listed_dataset(
+        table = _listed_dataset(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
-        return replace(found, workers=decoders, encoding=settings.encoding)
+        return replace(table, workers=decoders, encoding=settings.encoding)
     listed_at, uri = store.manifest.version, _address(name, settings)
     source = _opened(name, settings, cache)
     listing = list_readable(

@@ -63,10 +63,10 @@ class Plan:
 
     def by_source(self) -> dict[str, Counter[str]]:
         """Map each source to its number of items by class; each item is of one class."""
-        found: dict[str, Counter[str]] = {}
+        by_source: dict[str, Counter[str]] = {}
         for (source, _), counts in self.classes.items():
-            found.setdefault(source, Counter()).update(counts)
-        return found
+            by_source.setdefault(source, Counter()).update(counts)
+        return by_source
 
 
 def make_plan(
@@ -125,7 +125,9 @@ class _ItemMasks:
         self._own = own
         place = pc.index_in(own["media_id"], value_set=existing["media_id"].combine_chunks())
         failed = pc.index_in(own["media_id"], value_set=pa.array(list(quarantined), pa.string()))
-        hashes, reasons = (pa.array([found[part] for found in quarantined.values()], pa.string()) for part in (0, 1))
+        hashes, reasons = (
+            pa.array([failure[part] for failure in quarantined.values()], pa.string()) for part in (0, 1)
+        )
         self._reasons = reasons.take(failed.combine_chunks())
         self.has_rows = pc.is_valid(place)
         incomplete = pc.is_in(own["media_id"], value_set=_incomplete_items(existing))
@@ -145,12 +147,12 @@ class _ItemMasks:
 
     def quarantined(self) -> dict[str, Counter[str]]:
         """Count quarantined items by source and reason: those that could not be read, or not be encoded."""
-        found: dict[str, Counter[str]] = {}
+        by_source: dict[str, Counter[str]] = {}
         encoded = self._own.set_column(self._own.schema.get_field_index("reason"), "reason", self._reasons)
         for table in (self._own.filter(self.unreadable), encoded.filter(self.failed)):
             for (source, reason), count in _counts(table, "source", "reason"):
-                found.setdefault(source, Counter())[reason] += count
-        return found
+                by_source.setdefault(source, Counter())[reason] += count
+        return by_source
 
 
 def _equal(left: Any, right: Any, place: Any) -> Any:
@@ -210,23 +212,23 @@ def _obsolete(existing: pa.Table, *, keep: Any, unusable: Any) -> dict[str, Obso
 
 def _unknown(rows: pa.Table) -> dict[str, Counter[str]]:
     """Count items of unknown kind by source and reason: they belong to no encoder."""
-    found: dict[str, Counter[str]] = {}
+    by_source: dict[str, Counter[str]] = {}
     nameless = rows.filter(pc.and_(pc.is_null(rows["modality"]), pc.equal(rows["status"], "quarantined")))
     for (source, reason), count in _counts(nameless, "source", "reason"):
-        found.setdefault(source, Counter())[reason] += count
-    return found
+        by_source.setdefault(source, Counter())[reason] += count
+    return by_source
 
 
 def _classes(tables: Mapping[str, pa.Table], obsolete: Iterable[ObsoleteItem]) -> dict[tuple[str, str], Counter[str]]:
     """Count items by source, shard and class."""
-    found: dict[tuple[str, str], Counter[str]] = {}
+    by_shard: dict[tuple[str, str], Counter[str]] = {}
     for name, table in tables.items():
         for (source, shard), count in _counts(table, "source", "shard"):
-            found.setdefault((source, shard), Counter())[name] += count
+            by_shard.setdefault((source, shard), Counter())[name] += count
     for each in obsolete:
         if each.deleted:
-            found.setdefault((each.source, each.shard), Counter())["deleted"] += 1
-    return dict(sorted(found.items()))
+            by_shard.setdefault((each.source, each.shard), Counter())["deleted"] += 1
+    return dict(sorted(by_shard.items()))
 
 
 def _counts(table: pa.Table, *names: str) -> list[tuple[tuple[str, ...], int]]:

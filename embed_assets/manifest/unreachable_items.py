@@ -44,12 +44,12 @@ def unreachable_by_reading(
 
     `still` is what was unreadable before, and is now.
     """
-    found = [
+    aways = [
         Away(place_of(entry.file.uri), entry.probe.reason or "")
         for entry in entries
         if entry.probe is not None and entry.probe.reason in KEPT and entry.file.key not in listed_away
     ]
-    return _by_place([*still, *found])
+    return _by_place([*still, *aways])
 
 
 def still_unreadable(listed: ListedSource, files: Iterable[ListedFile], previous: str) -> dict[str, Away]:

@@ -49,7 +49,7 @@ class VersionPlan:
 
     @property
     def total(self) -> Forecast:
-        """What all its sources mean together."""
+        """Sum over all its sources."""
         return total(self.forecasts)
 
     def document(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class VersionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class GatePlan:
-    """What stands between a candidate and serving."""
+    """Checks and settings that gate a candidate."""
 
     promotion: str  # automatic, manual
     by_hand: str  # why it is manual; "" where it is not
@@ -120,7 +120,7 @@ class EncoderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelinePlan:
-    """What the next run of a pipeline will do."""
+    """Work of the next run of a pipeline."""
 
     store: str
     refreshed: tuple[RefreshReport, ...]
@@ -133,7 +133,7 @@ class PipelinePlan:
 
     @property
     def total(self) -> Forecast:
-        """What all encoders mean together."""
+        """Sum over all encoders."""
         return total([each for encoder in self.encoders for version in encoder.versions for each in version.forecasts])
 
     def document(self) -> dict[str, Any]:
@@ -160,16 +160,17 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
-    found = resolved or steps.resolve(encoder, register=False)
-    record, pointers = found.record, steps.store.serving.pointers()
+    resolution = resolved or steps.resolve(encoder, register=False)
+    record, pointers = resolution.record, steps.store.serving.pointers()
     pointer = steps.store.serving.pointer(record.spec.space)
-    named = [kept for kept in steps.active_versions(encoder) if any(each.names(kept.id) for each in pointers)]
-    kept = [record, *(each for each in named if each.version != record.version)]
+    named = [active for active in steps.active_versions(encoder) if any(each.names(active.id) for each in pointers)]
+    active = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
-        _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
+        _version(steps, each, is_new=resolution.is_new and each is record, pointer=pointer, sample=sample)
+        for each in active
     )
     live = pointer.live
-    before = next((each for each in kept[1:] if live and live.encoder_version == each.version), found.before)
+    before = next((each for each in active[1:] if live and live.encoder_version == each.version), resolution.before)
     changes, same = _difference(before, record)
     return EncoderPlan(
         encoder=encoder,

@@ -11,7 +11,7 @@ from embed_assets.store.versions import VersionRecord
 
 
 class PromotionSteps:
-    """What moves the serving pointers."""
+    """Promotion, renewal and roll-back."""
 
     def __init__(self, context: RunContext, releases: ReleaseSteps) -> None:
         self._context = context

@@ -36,10 +36,10 @@ def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantine
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current_version(name))]
-    found = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
+    items = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
     for record in records:
-        found += _failed(rows, steps, record)
-    return sorted(found, key=lambda each: (each.source, each.key, each.encoder))
+        items += _failed(rows, steps, record)
+    return sorted(items, key=lambda each: (each.source, each.key, each.encoder))
 
 
 def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
@@ -61,8 +61,8 @@ def untaken(
         for source in steps.settings.sources_of(record.encoder):
             fed.setdefault(source, set()).update(record.spec.media)
     for row in rows:
-        taken = row["source"] in waiting or row["modality"] in fed.get(row["source"], ())
-        if row["status"] == "ok" and not taken:
+        is_taken = row["source"] in waiting or row["modality"] in fed.get(row["source"], ())
+        if row["status"] == "ok" and not is_taken:
             yield row
 
 

@@ -16,7 +16,7 @@ from embed_assets.store.saved_settings import saved_settings
 
 
 class SourceSteps:
-    """What is done for one source."""
+    """Listing, refresh and landing of one source."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context

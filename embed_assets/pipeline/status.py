@@ -39,7 +39,7 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptStatus:
+class ActiveVersionStatus:
     """A version that is kept fresh beside the current one: live, or one to go back to."""
 
     version: str
@@ -68,7 +68,7 @@ class EncoderStatus:
     notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
-    kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
+    kept: tuple[ActiveVersionStatus, ...] = ()  # other versions that new media reaches
     held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
     settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
 
@@ -147,21 +147,21 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 def _unusable(steps: Steps) -> dict[str, str]:
     """Return a line for sources with too many files of unknown kind: they belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
-    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.summary() for source, each in found.items() if not each.passed}
+    shares = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.summary() for source, each in shares.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
     """Count items that no encoder takes (`untaken`) by source and modality."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
     for row in untaken(table.to_pylist(), steps, records):
-        found.setdefault(row["source"], Counter())[row["modality"]] += 1
-    return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
+        counts.setdefault(row["source"], Counter())[row["modality"]] += 1
+    return {source: dict(kinds) for source, kinds in counts.items()}  # asdict makes pairs of a Counter's keys
 
 
 def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:
-    found = []
+    statuses = []
     for source in names:
         items = event.get("items", {}).get(source, {})
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
@@ -169,8 +169,8 @@ def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[S
             continue
         counts = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
-    return found
+        statuses.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
+    return statuses
 
 
 def _encoder(
@@ -206,15 +206,17 @@ def _encoder(
         notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
         live=str(live.version_id) if live else None,
-        kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
+        kept=tuple(_active(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.is_up_to_date(each) for each in kept),
     )
 
 
-def _kept(steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]) -> KeptStatus:
+def _active(
+    steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]
+) -> ActiveVersionStatus:
     release = releases.get(record.id)
-    return KeptStatus(
+    return ActiveVersionStatus(
         version=record.version,
         state="live" if pointer.serves(record.id) else "previous",
         vectors=release.rows if release else 0,

@@ -17,7 +17,7 @@ from embed_assets.store.versions import VersionId, VersionRecord
 
 
 class UpkeepSteps:
-    """What keeps a store small and its versions few."""
+    """Retirement, retries, maintenance and clean-up."""
 
     def __init__(
         self,

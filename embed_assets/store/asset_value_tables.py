@@ -25,7 +25,7 @@ _DELETED = 1000  # rows that one filter names
 
 @dataclass(frozen=True, kw_only=True)
 class LandedReport:
-    """What a landing found and wrote."""
+    """Counts of a landing."""
 
     rows: int
     written: int
@@ -41,7 +41,7 @@ class Landed:
 
     @property
     def uri(self) -> str:
-        """Where the table is."""
+        """Address of the table."""
         return f"{self._database.uri.rstrip('/')}/{self.name}.lance"
 
     @property
@@ -64,19 +64,19 @@ class Landed:
         schema = value.schema() or self._schema_before(columns)
         before = self._before(schema)
         changed = _Changed(self._database, self.name, schema)
-        taken = Names()
+        names_used = Names()
         for batch in value.batches(schema):
             names, hashes = [], []
             for row in rows_of(batch, {}):
-                names.append(row_name(row, content=content, id=id, used=taken))
+                names.append(row_name(row, content=content, id=id, used=names_used))
                 hashes.append(_hash(row))
             places = [n for n, name in enumerate(names) if before.get(name) != hashes[n]]
             changed.add(
                 batch.take(pa.array(places, pa.int64())), [names[n] for n in places], [hashes[n] for n in places]
             )
-        gone = [name for name in before if name not in taken]
-        changed.finish(gone)
-        return LandedReport(rows=len(taken), written=changed.rows, deleted=len(gone))
+        deleted = [name for name in before if name not in names_used]
+        changed.finish(deleted)
+        return LandedReport(rows=len(names_used), written=changed.rows, deleted=len(deleted))
 
     def _schema_before(self, columns: Sequence[str]) -> pa.Schema:
         """Return the schema for a value without rows and columns: as before, or texts."""
@@ -93,8 +93,8 @@ class Landed:
         if not table.schema.equals(_with_own(schema)):
             self._database.drop(self.name)
             return {}
-        found = read(table, [ROW_ID, _ROW_HASH])
-        return dict(zip(found[ROW_ID].to_pylist(), found[_ROW_HASH].to_pylist(), strict=True))
+        rows = read(table, [ROW_ID, _ROW_HASH])
+        return dict(zip(rows[ROW_ID].to_pylist(), rows[_ROW_HASH].to_pylist(), strict=True))
 
 
 class _Changed:
@@ -120,11 +120,11 @@ class _Changed:
         if self._bytes >= _FLUSH:
             self._write(None)
 
-    def finish(self, gone: Sequence[str]) -> None:
+    def finish(self, deleted: Sequence[str]) -> None:
         """Write what is left, and delete rows: in one commit where these are few."""
-        self._write(one_of(ROW_ID, gone[:_DELETED]) if gone else None)
-        for start in range(_DELETED, len(gone), _DELETED):
-            self._write(one_of(ROW_ID, gone[start : start + _DELETED]))
+        self._write(one_of(ROW_ID, deleted[:_DELETED]) if deleted else None)
+        for start in range(_DELETED, len(deleted), _DELETED):
+            self._write(one_of(ROW_ID, deleted[start : start + _DELETED]))
 
     def _write(self, delete_where: str | None) -> None:
         rows = pa.Table.from_batches(self._batches, schema=self._schema)

@@ -123,7 +123,7 @@ class Database:
 
     @property
     def writable(self) -> bool:
-        """Whether a local store's folder may be written; True of buckets, which tell when they are."""
+        """Whether a local store's folder may be written; True for buckets, whose writes fail by themselves."""
         folder = Path(self.uri)
         return "://" in self.uri or not folder.exists() or os.access(folder, os.W_OK, effective_ids=True)
 

@@ -14,7 +14,7 @@ KINDS = ("refresh", "embed", "index", "check", *MOVES, "retire", "maintain")
 
 
 class History:
-    """What happened in a store, oldest first."""
+    """Events of a store, oldest first."""
 
     def __init__(self, database: Database) -> None:
         self._records = Records(database, TABLE)

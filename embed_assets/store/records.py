@@ -46,8 +46,8 @@ class Records:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the document of a key, or None."""
-        found = self._rows(f"key = {quoted(key)}")
-        return found[0] if found else None
+        documents = self._rows(f"key = {quoted(key)}")
+        return documents[0] if documents else None
 
     def all(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return all documents, of one kind if given, in the order of their commits; `at` is added as an ISO time."""

@@ -22,8 +22,8 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
     Of a source that is not among `refreshed` (unset: all are) what was kept stays as it was: a run that is refused
     because another address would drop its items leaves the old one.
     """
-    document, kept = _plain(settings), _document(database) or {}
-    sources = kept.get("sources") or {}
+    document, saved = _plain(settings), _document(database) or {}
+    sources = saved.get("sources") or {}
     if refreshed is not None:
         document["sources"] |= {name: sources[name] for name in document["sources"] if name in sources} | {
             name: document["sources"][name] for name in refreshed
@@ -33,8 +33,8 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
 
 def sources_stand(database: Database, settings: PipelineSettings) -> bool:
     """Return whether every source is saved as in the settings: then none can be refused for its new listing."""
-    kept = (_document(database) or {}).get("sources") or {}
-    return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
+    saved = (_document(database) or {}).get("sources") or {}
+    return all(saved.get(name, source) == source for name, source in _plain(settings)["sources"].items())
 
 
 def is_saved(database: Database) -> bool:

@@ -112,8 +112,8 @@ def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
 
 def first(table: "Table", *, where: str) -> Mapping[str, Any] | None:
     """Return the first row that matches, or None."""
-    found = table.search().where(where).limit(1).to_list()
-    return found[0] if found else None
+    rows = table.search().where(where).limit(1).to_list()
+    return rows[0] if rows else None
 
 
 def quoted(value: str) -> str:

@@ -85,16 +85,16 @@ def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
 
     float16 ends at 65,504, and what is below 3e-8 is zero in it. Encoders whose vectors have no unit length give such.
     """
-    found = np.stack(vectors) if len(vectors) else np.zeros((0, 1), np.float32)
-    if not np.isfinite(found).all():
+    stacked = np.stack(vectors) if len(vectors) else np.zeros((0, 1), np.float32)
+    if not np.isfinite(stacked).all():
         return NOT_FINITE
     if kind != pa.float16():
         return ""
     with np.errstate(over="ignore"):
-        rounded = found.astype(np.float16).astype(found.dtype)
+        rounded = stacked.astype(np.float16).astype(stacked.dtype)
     if not np.isfinite(rounded).all():
         return BEYOND_FLOAT16
-    exact = found.astype(np.float64)  # the square of a small number is none in float32
+    exact = stacked.astype(np.float64)  # the square of a small number is none in float32
     lost = np.linalg.norm(rounded - exact, axis=1) > _MOST_LOST * np.linalg.norm(exact, axis=1)
     return BEYOND_FLOAT16 if lost.any() else ""
 

@@ -74,12 +74,12 @@ class EncoderVersions:
         Writes only where something is new: the version, its place (an older one came back), or its recipe
         (the model was renamed). The version that was current until now is stamped with that moment.
         """
-        known = self.of(record.encoder)
-        old = next((version for version in known if version.version == record.version), None)
+        versions = self.of(record.encoder)
+        old = next((version for version in versions if version.version == record.version), None)
         same = old is not None and replace(record, at=old.at, libraries=old.libraries) == old
-        if known and known[-1].version != record.version:
-            self.put(known[-1])
-        if not same or known[-1].version != record.version:
+        if versions and versions[-1].version != record.version:
+            self.put(versions[-1])
+        if not same or versions[-1].version != record.version:
             self.put(record)
         return old is None
 

@@ -16,14 +16,14 @@ def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, l
     `libraries` are those installed now. Raises EncoderVersionError where a vector moved by more than the
     bound of its precision: equal files then make other vectors, and the two must not meet in a table.
     """
-    found = canary_vectors(encoder)
+    current = canary_vectors(encoder)
     stored = canaries.get(record.id)
     if stored is None:
-        canaries.put(record.id, found, libraries)
+        canaries.put(record.id, current, libraries)
         return
     vectors, before = stored
     bound = bound_of(record.spec, record.dtype)
-    moved = {modality: size for modality, size in movement(vectors, found).items() if not size <= bound}
+    moved = {modality: size for modality, size in movement(vectors, current).items() if not size <= bound}
     if not moved:
         return
     what = ", ".join(f"{modality} by {size:.1e}" for modality, size in moved.items())

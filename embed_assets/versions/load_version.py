@@ -127,18 +127,18 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
     the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
     neither in a table nor between a query and a table.
     """
-    kept = store.model_copies if store is not None else None
+    copies = store.model_copies if store is not None else None
     compute = compute.model_copy(update={"dtype": record.dtype})
     missed, fault = "", None  # of the first place, which has a name; of the last
-    for spec in _places(record, kept):
+    for spec in _places(record, copies):
         fault = None
         try:
-            found = _loaded(record, spec, compute, store)
+            loaded = _loaded(record, spec, compute, store)
         except (*_FAULTS, OSError) as error:
-            found, fault = str(error), error
-        if isinstance(found, Encoder):
-            return found
-        missed = missed or found
+            loaded, fault = str(error), error
+        if isinstance(loaded, Encoder):
+            return loaded
+        missed = missed or loaded
     if fault is not None and not isinstance(fault, WeightsError):
         raise fault  # of the machine, or of the server that has the model
     raise EncoderVersionError(
@@ -170,11 +170,11 @@ def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
     return bool(files) and files == set(record.files.values())
 
 
-def _places(record: VersionRecord, kept: ModelCopies | None) -> Iterator[EncoderSpec]:
+def _places(record: VersionRecord, copies: ModelCopies | None) -> Iterator[EncoderSpec]:
     """Yield the places of a version's model: that of its settings, then the store's copy."""
     spec = replace(record.spec, revision=record.revision or record.spec.revision)
     yield spec
-    folder = kept.folder(record.files) if kept is not None else None
+    folder = copies.folder(record.files) if copies is not None else None
     if folder is not None:
         yield replace(spec, model=str(folder / next(iter(record.files)) if _single(record) else folder))
 
@@ -229,10 +229,10 @@ def lacking(spec: EncoderSpec) -> str:
     """Return the message on what to install before the encoder can run; "" where nothing is missing."""
     module = _EXTRA_MODULES.get(spec.extra or "")
     try:
-        found = module is None or find_spec(module) is not None
+        is_installed = module is None or find_spec(module) is not None
     except ValueError:  # how a module that is blocked in sys.modules answers
-        found = False
-    return "" if found else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
+        is_installed = False
+    return "" if is_installed else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
 
 
 def _described(model: str) -> str:

@@ -26,21 +26,21 @@ def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Deco
         return _taken("image", spec), query
     if len(query) > limits.max_bytes:
         raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
-    found = look_at(query, decoders)
-    modality = _kind_of(found, spec)
-    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=found.mime, decoder=found.decoder)
+    sniffed = look_at(query, decoders)
+    modality = _kind_of(sniffed, spec)
+    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=sniffed.mime, decoder=sniffed.decoder)
     recipe = CuttingRecipe(limits=limits, sampling=sampling_of(spec, by_scene=False))
     segments = each_segment(query, item, recipe, decoders=decoders)
     return modality, next(segments).payload
 
 
-def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
+def _kind_of(sniffed: Sniffed, spec: EncoderSpec) -> Modality:
     """Return a query file's modality: its own, or audio for a video where only sounds are encoded."""
-    if found.modality is None:
-        raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
-    if found.modality == "video" and "video" not in spec.modalities:
+    if sniffed.modality is None:
+        raise SettingsError(f"The query file is {sniffed.mime}, which no encoder takes.")
+    if sniffed.modality == "video" and "video" not in spec.modalities:
         return _taken("audio", spec)
-    return _taken(found.modality, spec)
+    return _taken(sniffed.modality, spec)
 
 
 def _taken(modality: Modality, spec: EncoderSpec) -> Modality:

@@ -41,13 +41,13 @@ def exact(
     where: str | None = None,
 ) -> list[pa.Table]:
     """Return the k nearest rows of each query, without the ANN index: the ground truth."""
-    found: list[pa.Table] = []
+    results: list[pa.Table] = []
     for batch in _batches(queries):
         query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         query = query.bypass_vector_index().select([*columns, "_distance"]).limit(k)
         rows = (query.where(where) if where else query).to_arrow()
-        found.extend(_by_query(rows, len(batch)))
-    return found
+        results.extend(_by_query(rows, len(batch)))
+    return results
 
 
 def approximate(
@@ -66,14 +66,14 @@ def approximate(
     At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
     result short.
     """
-    found: list[pa.Table] = []
+    results: list[pa.Table] = []
     for batch in _batches(queries):
         search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
         search = search.select([*columns, "_distance"]).limit(k)
         rows = (search.where(where) if where else search).to_arrow()
-        found.extend(_by_query(rows, len(batch)))
-    return found
+        results.extend(_by_query(rows, len(batch)))
+    return results
 
 
 def nearest(
@@ -88,7 +88,7 @@ def nearest(
     """Return the k nearest rows of a release, searched with the effort that was checked."""
     if not release.ann:
         return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
-    found = approximate(
+    results = approximate(
         table,
         query[None, :],
         k=k,
@@ -98,7 +98,7 @@ def nearest(
         columns=columns,
         where=where,
     )
-    return found[0]
+    return results[0]
 
 
 def nearest_items(
@@ -118,10 +118,10 @@ def nearest_items(
     best: dict[str, dict[str, Any]] = {}
     rows = k * SEGMENTS_PER_ITEM
     while len(best) < k:
-        found = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
-        for row in found.to_pylist():
+        fetched = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
+        for row in fetched.to_pylist():
             best.setdefault(row["media_id"], row)
-        if len(found) < rows:
+        if len(fetched) < rows:
             break
         rows = max(rows, min(4 * rows, _MOST_ROWS))
     return sorted(best.values(), key=lambda row: row["_distance"])[:k]

@@ -62,9 +62,9 @@ class Release:
 
     def failures(self, required: frozenset[str]) -> list[str]:
         """Return the reasons against promotion: failed blocking checks, and required ones without a verdict."""
-        seen = {check.name for check in self.checks}
+        names = {check.name for check in self.checks}
         failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
-        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - seen)]
+        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - names)]
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON-able values."""
@@ -105,10 +105,10 @@ class Releases:
 
 def newest(releases: Iterable[Release]) -> dict[VersionId, Release]:
     """Map each encoder version to its newest release: the candidate."""
-    found: dict[VersionId, Release] = {}
+    latest: dict[VersionId, Release] = {}
     for release in sorted(releases, key=lambda release: release.table_version):
-        found[release.version_id] = release
-    return found
+        latest[release.version_id] = release
+    return latest
 
 
 def release_tag(release: Release) -> str:

@@ -38,7 +38,7 @@ _ATTEMPTS = 5  # of a renewal
 
 @dataclass(frozen=True, kw_only=True)
 class Pointer:
-    """What a space serves. `generation` counts the moves; 0 is before the first."""
+    """Live release and roll-back targets of a space. `generation` counts the moves; 0 is before the first."""
 
     space: str
     generation: int
@@ -75,8 +75,8 @@ class Serving:
 
     def pointer(self, space: str) -> Pointer:
         """Return the pointer of a space; generation 0 where nothing was ever promoted."""
-        found = self._pointers(f"space = {quoted(space)}")
-        return found[0] if found else Pointer(space=space, generation=0, live=None)
+        pointers = self._pointers(f"space = {quoted(space)}")
+        return pointers[0] if pointers else Pointer(space=space, generation=0, live=None)
 
     def live_release(self, space: str) -> Release:
         """Return the release that search reads. Raises StoreError where nothing was promoted yet."""
@@ -272,11 +272,13 @@ def _rollback_target(now: Pointer, to: str | None) -> Release:
     """Return the roll-back target of this version or key; the first without one."""
     if to is None:
         return now.rollback_targets[0]
-    found = [release for release in now.rollback_targets if release.encoder_version.startswith(to) or release.key == to]
-    if len(found) == 1:
-        return found[0]
-    known = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.rollback_targets)
-    raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {known}.")
+    matches = [
+        release for release in now.rollback_targets if release.encoder_version.startswith(to) or release.key == to
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    targets = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.rollback_targets)
+    raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {targets}.")
 
 
 def _row(pointer: Pointer) -> pa.Table:

@@ -19,7 +19,7 @@ _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels
 
 @dataclass(frozen=True, kw_only=True)
 class IndexReport:
-    """What the table looks like after indexing."""
+    """Rows, indices and size of a table after indexing."""
 
     rows: int
     table_version: int
@@ -93,12 +93,12 @@ def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSetti
     from lancedb.index import IvfRq, IvfSq
 
     kind: Any = table.schema.field("vector").type
-    wanted: dict[str, Any] = {
+    options: dict[str, Any] = {
         "distance_type": distance,
         "num_partitions": max(1, math.ceil(rows / settings.rows_per_partition)),
     }
     coded = kind.list_size % _CODED == 0
-    config = IvfRq(num_bits=settings.num_bits, **wanted) if coded else IvfSq(**wanted)
+    config = IvfRq(num_bits=settings.num_bits, **options) if coded else IvfSq(**options)
     table.create_index("vector", config=config, name=ANN, replace=True)
 
 

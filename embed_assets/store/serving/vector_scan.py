@@ -44,10 +44,10 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     rounded_queries = queries.astype(rounded).astype(np.float32)
     best = np.full((len(rounded_queries), k), np.inf, dtype=np.float32)
     for vectors in vector_batches(table):
-        found = distances(rounded_queries, vectors, distance)
-        nearer = found < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
+        batch_distances = distances(rounded_queries, vectors, distance)
+        nearer = batch_distances < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
         for query in np.flatnonzero(nearer.any(axis=1)):
-            near = found[query, nearer[query]]
+            near = batch_distances[query, nearer[query]]
             near = np.partition(near, k - 1)[:k] if len(near) > k else near
             best[query] = np.sort(np.concatenate([best[query], near]))[:k]
     return best[:, k - 1]
@@ -55,20 +55,20 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
 
 def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:
     """Return LanceDB's distances: float32, (queries, vectors); infinite where there is none. One array, in place."""
-    found = queries @ vectors.T
+    result = queries @ vectors.T
     if distance == "cosine":
         with np.errstate(divide="ignore", invalid="ignore"):  # a vector of zeros has no direction
-            found /= norms(queries)[:, None]
-            found /= norms(vectors)[None, :]
+            result /= norms(queries)[:, None]
+            result /= norms(vectors)[None, :]
     if distance in ("cosine", "dot"):
-        np.subtract(1, found, out=found)
+        np.subtract(1, result, out=result)
     else:
-        found *= -2
-        found += squares(queries)[:, None]
-        found += squares(vectors)[None, :]
-        np.maximum(found, 0, out=found)
-    found[~np.isfinite(found)] = np.inf
-    return found
+        result *= -2
+        result += squares(queries)[:, None]
+        result += squares(vectors)[None, :]
+        np.maximum(result, 0, out=result)
+    result[~np.isfinite(result)] = np.inf
+    return result
 
 
 def norms(vectors: np.ndarray) -> np.ndarray:

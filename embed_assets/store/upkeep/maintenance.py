@@ -35,7 +35,7 @@ _PROTECT = "protect releases"
 
 @dataclass(kw_only=True)
 class MaintenanceReport:
-    """What a run did, by table, and what it left."""
+    """Work of a maintenance run by table, and the work left."""
 
     compacted: dict[str, int] = field(default_factory=dict)  # fragments that were rewritten
     indexed: dict[str, int] = field(default_factory=dict)  # rows that an index lacked
@@ -110,14 +110,14 @@ class _Maintenance:
         self._keep = keep
         self._cutoff = (now or datetime.now(UTC)) - keep
         present = store.table_names()  # before the versions are read: a table without one is not about to get one
-        known = [VersionId(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
-        self._registered = frozenset(known)
-        vectors = {version.table for version in known}
+        registered = [VersionId(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
+        self._registered = frozenset(registered)
+        vectors = {version.table for version in registered}
         self._vectors = sorted(vectors & present)
         of_sources = {name for name in present - vectors if is_landed(store, name)}
         own = {*RECORD_TABLES, *vectors, *map(queries_table, vectors), *of_sources}
         self._tables = sorted(own & present)
-        self._others = sorted(present - own) if known else []
+        self._others = sorted(present - own) if registered else []
         self._report = MaintenanceReport(vector_tables=frozenset(self._vectors))
         self.unprotected = set[str]()  # tables that must not be cleaned
         self._deadline = 0.0
@@ -139,8 +139,10 @@ class _Maintenance:
         return self._report
 
     def _units(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """In their order. What is needed is tagged before anything goes; tags go last, so that between a
-        tag's removal and its version's there is a whole run, which tags again what a pointer then names.
+        """Yield units of work in order.
+
+        Needed versions are tagged before anything is removed; tags are removed last, so that a whole run lies between
+        the removal of a tag and of its version, and tags again what a pointer names.
         """
         yield _PROTECT, self.protect
         for name in self._others:
@@ -194,8 +196,8 @@ class _Maintenance:
         recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
-        gone = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
-        self._store.releases.remove(gone)
+        removed = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
+        self._store.releases.remove(removed)
 
     def _compact(self, name: str) -> None:
         fragments = self._store.dataset(name).get_fragments()
@@ -244,13 +246,13 @@ class _Maintenance:
     def untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""
         recorded = {release.key: release for release in self._store.releases.all()}
-        kept = set(self._needed()) | self._mentioned()
+        protected = set(self._needed()) | self._mentioned()
         tags = self._tags(name)
-        for tag, found in tags.items():
-            key = f"{name}@{found['version']}"
+        for tag, metadata in tags.items():
+            key = f"{name}@{metadata['version']}"
             release = recorded.get(key)
-            young = found["updated_at"] >= self._cutoff or (release and _time(release.at) >= self._cutoff)
-            if tag.startswith(TAG) and key not in kept and not young:
+            young = metadata["updated_at"] >= self._cutoff or (release and _time(release.at) >= self._cutoff)
+            if tag.startswith(TAG) and key not in protected and not young:
                 self._store.dataset(name).tags.delete(tag)
                 self._report.untagged.append(key)
 
@@ -262,9 +264,9 @@ class _Maintenance:
 
     def _drop(self, name: str) -> None:
         """Drop a vector table without a registered version: the rest of a killed retirement."""
-        found = self._store.open(name).schema.metadata or {}
+        metadata = self._store.open(name).schema.metadata or {}
         version = VersionId(
-            *(found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
+            *(metadata.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
         )
         named = {release.table for release in releases_named(self._store.serving.pointers()).values()}
         if name == version.table and name not in named:

@@ -64,13 +64,13 @@ def repair(database: Database) -> list[Damage]:
     Nothing is deleted: what can't be read stays beside, under a name that ends in "damaged". Not for a store that
     a run is at work on. Raises StoreError as `find_damage`, and where no table at all can be read.
     """
-    found = sorted(find_damage(database), key=lambda damage: damage.table != RELEASES)  # the others look into it
-    if found and len(found) == len(_tables(database)):
+    damages = sorted(find_damage(database), key=lambda damage: damage.table != RELEASES)  # the others look into it
+    if damages and len(damages) == len(_tables(database)):
         raise StoreError(
-            f"No table of store {database.uri!r} can be read ({found[0].table}: {found[0].what}). That is hardly "
+            f"No table of store {database.uri!r} can be read ({damages[0].table}: {damages[0].what}). That is hardly "
             "damage: check the installed lancedb and the address. Nothing was changed."
         )
-    return [_repaired(database, damage) for damage in found]
+    return [_repaired(database, damage) for damage in damages]
 
 
 def _repaired(database: Database, damage: Damage) -> Damage:

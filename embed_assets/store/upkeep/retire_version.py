@@ -12,7 +12,7 @@ from embed_assets.store.versions import VersionId, VersionRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Retired:
-    """What went."""
+    """Counts of a retirement."""
 
     encoder: str
     version: str
@@ -39,8 +39,8 @@ def retire(store: Store, version: VersionId, *, current: str | None) -> Retired:
     """
     record, table = store.versions.get(version), version.table
     if record is None and table not in store.table_names():
-        known = ", ".join(known.version for known in store.versions.of(version.encoder)) or "none"
-        raise StoreError(f"Encoder {version.encoder!r} has no version {version.version!r}. Its versions: {known}.")
+        others = ", ".join(others.version for others in store.versions.of(version.encoder)) or "none"
+        raise StoreError(f"Encoder {version.encoder!r} has no version {version.version!r}. Its versions: {others}.")
     if version.version == current:
         raise StoreError(
             f"Version {version.version} of encoder {version.encoder!r} is what its settings mean now: the next "
