@@ -15,7 +15,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix
-from embed_assets.store.upsert import spread
+from embed_assets.store.upsert import evenly_spread
 from embed_assets.store.versions import VersionId
 
 _POINTS = 5000
@@ -73,7 +73,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
 
 def _projection(table: Any) -> dict[str, Any]:
     """Plot the vectors' projection, coloured by source or label."""
-    sample = spread(table, ["vector", "source", "labels"], _POINTS)
+    sample = evenly_spread(table, ["vector", "source", "labels"], _POINTS)
     vectors = matrix(sample.column("vector").combine_chunks())
     taken = sample.select(["source", "labels"]).to_pylist()
     labels = {row["labels"][0] for row in taken if row["labels"]}

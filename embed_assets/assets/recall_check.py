@@ -12,7 +12,7 @@ from embed_assets import constants
 from embed_assets.quality.ranking_metrics import lower_bound
 from embed_assets.store.serving.vector_scan import distances, matrix
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import spread
+from embed_assets.store.upsert import evenly_spread
 
 _TIE = 1e-3  # relative: rows at equal distance are equally right
 
@@ -68,7 +68,7 @@ class _Index:
 
     def queries(self, count: int) -> list[np.ndarray]:
         """Return points halfway between rows that are evenly spread over the table, and their k-th nearest distance."""
-        rows = self._vectors(spread(self.table, [self.column], count))
+        rows = self._vectors(evenly_spread(self.table, [self.column], count))
         return [(row + self._vectors(self._exact(row))[-1]) / 2 for row in rows]
 
     def recall(self, query: np.ndarray) -> float:

@@ -84,8 +84,8 @@ class EmbedReport:
         """Return the work on one source and modality, to add to."""
         return self.work.setdefault(source, {}).setdefault(modality, Work())
 
-    def took(self, seconds: float) -> None:
-        """Note the run's seconds, and share them out among its work by the time that each part took."""
+    def add_seconds(self, seconds: float) -> None:
+        """Note the run's seconds, and share them out among its work by the time that each part add_seconds."""
         self.seconds += seconds
         parts = [work for _, work in self._parts]
         measured = sum(work.seconds for work in parts)

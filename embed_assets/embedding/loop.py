@@ -122,7 +122,7 @@ def embed(
         report.read_seconds += reading.seconds
         report.write_seconds += writer.seconds
         report.commits += writer.commits
-        report.took(time.monotonic() - started)
+        report.add_seconds(time.monotonic() - started)
 
 
 def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport) -> EmbedReport:
@@ -139,7 +139,7 @@ def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedRepo
     finally:
         reading.stop()
         report.read_seconds += reading.seconds
-        report.took(time.monotonic() - started)
+        report.add_seconds(time.monotonic() - started)
     return report
 
 

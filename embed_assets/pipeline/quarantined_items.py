@@ -36,20 +36,20 @@ def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantine
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current_version(name))]
-    items = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
+    items = [*_unreadable_items(rows), *map(_unencoded, unencoded_items(rows, steps, records))]
     for record in records:
-        items += _failed(rows, steps, record)
+        items += _failed_items(rows, steps, record)
     return sorted(items, key=lambda each: (each.source, each.key, each.encoder))
 
 
-def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
+def _unreadable_items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
     for row in rows:
         if row["status"] == "quarantined":
             way_out = _WAYS_OUT.get(row["reason"], "")
             yield _item(row, reason=row["reason"] or "", detail=way_out.format(brief(row["uri"] or "")))
 
 
-def untaken(
+def unencoded_items(
     rows: Iterable[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield usable items (manifest rows) of kinds that no encoder of their source takes."""
@@ -66,11 +66,11 @@ def untaken(
             yield row
 
 
-def _not_taken(row: Mapping[str, Any]) -> Quarantined:
+def _unencoded(row: Mapping[str, Any]) -> Quarantined:
     return _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
 
 
-def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
+def _failed_items(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
     """Yield items that one encoder version could not decode or encode, while their bytes are unchanged."""
     quarantine = steps.store.quarantine(record.table)
     hashes = quarantine.hashes()

@@ -8,7 +8,7 @@ from typing import Any
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
 from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
-from embed_assets.pipeline.quarantined_items import untaken
+from embed_assets.pipeline.quarantined_items import unencoded_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.serving.releases import Release
@@ -152,10 +152,10 @@ def _unusable(steps: Steps) -> dict[str, str]:
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Count items that no encoder takes (`untaken`) by source and modality."""
+    """Count items that no encoder takes (`unencoded_items`) by source and modality."""
     counts: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
-    for row in untaken(table.to_pylist(), steps, records):
+    for row in unencoded_items(table.to_pylist(), steps, records):
         counts.setdefault(row["source"], Counter())[row["modality"]] += 1
     return {source: dict(kinds) for source, kinds in counts.items()}  # asdict makes pairs of a Counter's keys
 

@@ -12,7 +12,7 @@ from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.pipeline.version_steps import VersionSteps
 from embed_assets.store.upkeep.after_run_cleanup import tidy
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
-from embed_assets.store.upkeep.retire_version import Retired, retirable, retire
+from embed_assets.store.upkeep.retire_version import Retired, retire, unused_versions
 from embed_assets.store.versions import VersionId, VersionRecord
 
 
@@ -44,7 +44,7 @@ class UpkeepSteps:
 
     def unused(self, encoder: str) -> list[VersionRecord]:
         """Return versions that nothing needs: neither current, nor live, nor a roll-back target."""
-        return retirable(self._store, encoder, current=self._current(encoder))
+        return unused_versions(self._store, encoder, current=self._current(encoder))
 
     def retry(self) -> int:
         """Have the next run try all quarantined items, though their bytes did not change; how many, by version.

@@ -30,7 +30,7 @@ from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
-from embed_assets.versions.query_input import question_of
+from embed_assets.versions.query_input import query_payload
 
 _JUDGED, _HELD_OUT = "judged", "held out"
 
@@ -109,7 +109,7 @@ class Asked:
 
     def _question(self, query: Judged, record: VersionRecord) -> tuple[Modality, Any]:
         limits = recipe_of(record, self._limits).limits
-        return question_of(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
+        return query_payload(_asked_with(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
     def _kept(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)

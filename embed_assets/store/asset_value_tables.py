@@ -32,7 +32,7 @@ class LandedReport:
     deleted: int
 
 
-class Landed:
+class LandedTable:
     """The landed table of one source."""
 
     def __init__(self, database: Database, source: str) -> None:

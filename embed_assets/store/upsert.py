@@ -88,7 +88,7 @@ def read(table: "Table", columns: Sequence[str], *, where: str | None = None) ->
     return dataset.to_table(columns=list(columns), filter=where)
 
 
-def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
+def evenly_spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
     """Return up to `count` rows, evenly spread over the table, in its order.
 
     A scan takes a tenth of the time of as many single rows, until the table is very large.

@@ -10,7 +10,9 @@ from embed_assets.store.canary_vectors import CanaryVectors
 from embed_assets.store.versions import VersionRecord
 
 
-def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, libraries: dict[str, str]) -> None:
+def check_canaries(
+    record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, libraries: dict[str, str]
+) -> None:
     """Compare the encoder's canary vectors with the version's; the first time, store them.
 
     `libraries` are those installed now. Raises EncoderVersionError where a vector moved by more than the

@@ -30,14 +30,14 @@ def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register:
     Where other library versions hash the same files otherwise, canary vectors decide: if they did not
     move, it is the old version under an alias, and nothing is encoded again.
     """
-    current = _made(settings, encoder)
+    current = _record_of_settings(settings, encoder)
     versions = store.versions
     registered = versions.of(encoder)
     old = next((v for v in registered if current.version in (v.version, *v.aliases)), None)
     if old is None and registered:
-        current = replace(current, files=_hashes(settings, current))
+        current = replace(current, files=_file_hashes(settings, current))
         old = _under_other_libraries(settings, store, current, registered)
-    record = _as_before(current, old) if old else current
+    record = _with_old_identity(current, old) if old else current
     if register:
         record = record if old else _with_kept_files(settings, store, record)
         versions.add(record)
@@ -51,7 +51,7 @@ def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register:
     )
 
 
-def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
+def _record_of_settings(settings: PipelineSettings, encoder: str) -> VersionRecord:
     chosen = settings.encoders[encoder]
     return make_version(
         encoder,
@@ -63,7 +63,7 @@ def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
     )
 
 
-def _as_before(current: VersionRecord, old: VersionRecord) -> VersionRecord:
+def _with_old_identity(current: VersionRecord, old: VersionRecord) -> VersionRecord:
     """Return the known version, with today's recipe: its model may have another name now."""
     others = [current.version] if current.version not in (old.version, *old.aliases) else []
     return replace(current, version=old.version, parts=old.parts, files=old.files, aliases=(*old.aliases, *others))
@@ -80,7 +80,7 @@ def _under_other_libraries(
     return next((old for old in likely if same_vectors(current, old, encoder, canaries)), None)
 
 
-def _hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]:
+def _file_hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]:
     files = local_files(record, offline=settings.compute.offline)
     return {name: sha for name, (_, sha) in files.items()}
 
@@ -93,15 +93,15 @@ def _with_kept_files(settings: PipelineSettings, store: Store, record: VersionRe
 
 
 def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
-    return difference({**before.parts, **_flat(before.segmenting)}, {**now.parts, **_flat(now.segmenting)})
+    return difference({**before.parts, **_flattened(before.segmenting)}, {**now.parts, **_flattened(now.segmenting)})
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Flatten settings to name → text, as "segment.max_tokens", whatever their order."""
     texts: dict[str, str] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping):
-            texts |= _flat(value, f"{prefix}{name}.")
+            texts |= _flattened(value, f"{prefix}{name}.")
         else:
             texts[prefix + name] = str(list(value) if isinstance(value, tuple) else value)
     return texts

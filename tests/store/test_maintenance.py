@@ -22,7 +22,7 @@ from embed_assets.store.serving.serving_pointer import Pointer, Serving, move_ev
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
-from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
+from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retire, unused_versions
 from embed_assets.store.versions import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
@@ -241,7 +241,7 @@ def traces(store: Store, version: str) -> list[str]:
 def test_a_retired_version_leaves_nothing_and_the_others_stay(store):
     with_everything(store, "v1")
     promote(store, with_everything(store, "v2"))
-    assert [record.version for record in retirable(store, "words", current="v2")] == ["v1"]
+    assert [record.version for record in unused_versions(store, "words", current="v2")] == ["v1"]
     gone = retire(store, VersionId("words", "v1"), current="v2")
     assert gone.rows == 3
     assert gone.releases == 1
@@ -255,12 +255,12 @@ def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
     for version in ("v1", "v2"):
         promote(store, candidate(store, version))
     candidate(store, "v3")
-    assert retirable(store, "words", current="v3") == []
+    assert unused_versions(store, "words", current="v3") == []
     for version, shown in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
         with pytest.raises(StoreError, match=shown):
             retire(store, VersionId("words", version), current="v3")
         assert "record" in traces(store, version)
-    assert [record.version for record in retirable(store, "words", current=None)] == ["v3"]
+    assert [record.version for record in unused_versions(store, "words", current=None)] == ["v3"]
 
 
 def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):

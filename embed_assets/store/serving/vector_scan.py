@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.upsert import spread
+from embed_assets.store.upsert import evenly_spread
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -23,7 +23,7 @@ def vector_batches(table: "Table") -> Iterable[np.ndarray]:
 
 def sample_vectors(table: "Table", count: int) -> np.ndarray:
     """Return up to `count` vectors, evenly spread over the table: float32, (n, dim)."""
-    return matrix(spread(table, ["vector"], count).column("vector").combine_chunks())
+    return matrix(evenly_spread(table, ["vector"], count).column("vector").combine_chunks())
 
 
 def matrix(vectors: Any) -> np.ndarray:

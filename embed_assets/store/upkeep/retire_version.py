@@ -20,7 +20,7 @@ class Retired:
     releases: int
 
 
-def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
+def unused_versions(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
     """Return versions of an encoder that are neither current, nor live, nor roll-back targets; oldest first."""
     pointers = store.serving.pointers()
     return [
