@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
@@ -57,7 +57,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "dagster/size_bytes": report.bytes,
         "dagster/table_name": release.table,
         "dagster/uri": steps.store.uri,
-        constants.ENCODER_VERSION: release.encoder_version,
+        metadata_keys.ENCODER_VERSION: release.encoder_version,
         "candidate": release.key,
         "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",
         "rows not indexed": report.rows_not_indexed,
@@ -65,7 +65,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "refine factor": release.refine_factor if release.ann else 0,
     }
     if release.recall_at_10 is not None:
-        metadata[constants.RECALL_AT_10] = release.recall_at_10
+        metadata[metadata_keys.RECALL_AT_10] = release.recall_at_10
     if report.rows:
         metadata |= _projection(table)
     return metadata

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
@@ -66,7 +66,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
             context.log.warning(each.summary())
         if report.unmatched:
             context.log.warning(report.unmatched.summary())
-        metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
+        metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.data_version),
             metadata=metadata,
@@ -130,8 +130,8 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     metadata: dict[str, Any] = {
         "dagster/row_count": report.items,
         "dagster/column_schema": column_schema(SCHEMA),
-        constants.ITEMS: report.items,
-        constants.READ_SECONDS: round(report.seconds, 3),
+        metadata_keys.ITEMS: report.items,
+        metadata_keys.READ_SECONDS: round(report.seconds, 3),
         **counts(numbers),
     }
     if report.quarantined:

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.quality.ranking_metrics import lower_bound
 from embed_assets.store.serving.vector_scan import distances, matrix
 from embed_assets.store.store import Store
@@ -45,7 +45,7 @@ def build_recall_check(
         index = _Index(opened, vector_column, distance, k, nprobes, refine_factor)
         hits = [index.recall(query) for query in index.queries(queries)]
         recall = float(np.mean(hits)) if hits else 1.0
-        metadata = {constants.RECALL_AT_10 if k == 10 else f"recall_at_{k}": recall, "queries": len(hits)}
+        metadata = {metadata_keys.RECALL_AT_10 if k == 10 else f"recall_at_{k}": recall, "queries": len(hits)}
         return dg.AssetCheckResult(
             passed=recall >= min_recall,
             metadata={**metadata, "lower bound": lower_bound(hits), "wanted": min_recall},
