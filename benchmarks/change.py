@@ -94,7 +94,7 @@ def write_media(folder: Path, *, texts: int, limit: int | None) -> int:
 
 
 def short_text(number: int, edition: int = 0) -> str:
-    """A sentence of its own for every number and edition."""
+    """Return a sentence of its own for every number and edition."""
     words = random.Random(number * 1000 + edition).choices(_WORDS.split(), k=8)
     return f"Entry {number}: {' '.join(words)}."
 

@@ -114,7 +114,7 @@ def fill(folder: Path, dataset: str, plan: Plan) -> tuple[dict[str, str | None],
 
 
 def run(dataset: str, plan: Plan) -> list[Outcome]:
-    """The set through each of its encoders."""
+    """Run the set through each of its encoders."""
     with tempfile.TemporaryDirectory() as work:
         labels, of = fill(Path(work) / "media", dataset, plan)
         steps = Steps(make_settings(settings_of(Path(work), plan)))
@@ -163,7 +163,7 @@ def _embedded(
 
 
 def vectors_of(steps: Steps, record: VersionRecord) -> dict[str, np.ndarray]:
-    """A vector of unit length for each file: its segments' mean."""
+    """Return a vector of unit length for each file: its segments' mean."""
     rows = steps.vectors(record).read(["key", "vector"])
     found: dict[str, list[np.ndarray]] = {}
     for row in rows.to_pylist() if rows is not None else ():
@@ -175,7 +175,7 @@ def vectors_of(steps: Steps, record: VersionRecord) -> dict[str, np.ndarray]:
 def retrieval(
     vectors: Mapping[str, np.ndarray], labels: Mapping[str, str | None]
 ) -> tuple[int, float | None, float | None]:
-    """Queries that have something to find, and their mean recall@10 and nDCG@10; None without labels."""
+    """Return the number of queries with labels, and their mean recall@10 and nDCG@10; None without labels."""
     keys = [key for key in vectors if labels.get(key) is not None]
     if not keys:
         return 0, None, None
@@ -206,7 +206,7 @@ def show(outcome: Outcome) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Every shared set through the pipeline that fits it.")
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(PLANS)}; none: all")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead")

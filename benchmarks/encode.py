@@ -88,7 +88,7 @@ class RecordedRun(RunContext):
     recorder: Recorder
 
     def encoder(self, record: VersionRecord) -> Encoder:
-        """The version's encoder, behind a recorder."""
+        """Return the version's encoder, behind a recorder."""
         self.recorder = Recorder(super().encoder(record))
         return self.recorder
 
@@ -139,7 +139,7 @@ def settings_of(folder: Path, store: Path, model: str, compute: Mapping[str, Any
 
 
 def recorded_batches(settings: dict[str, Any]) -> Batches:
-    """The batches that the pipeline forms; the run warms model, files and libraries up as well."""
+    """Record the batches that the pipeline forms; the run warms model, files and libraries up as well."""
     run = RecordedRun(make_settings(settings))
     steps = Steps(run.settings, context=run)
     steps.refresh("media")
@@ -179,7 +179,7 @@ def run_pipeline(settings: dict[str, Any]) -> Side:
 
 
 def measure(settings: dict[str, Any], *, rounds: int) -> tuple[list[Round], Batches]:
-    """Rounds of bare and pipeline, which goes first alternating."""
+    """Run rounds of bare and pipeline; which goes first alternates."""
     batches = recorded_batches(settings)
     steps = Steps(make_settings(settings))
     encoder = steps.encoder(steps.resolve("encoder").record)
@@ -234,7 +234,7 @@ def _share(each: Round, stage: str) -> float:
 
 
 def save_resnet(file: Path) -> None:
-    """A ResNet-50 of seeded random weights, as safetensors: the architecture decides the speed."""
+    """Save a ResNet-50 of seeded random weights, as safetensors: the architecture decides the speed."""
     import torch
     import torchvision
     from safetensors.torch import save_file
@@ -244,7 +244,7 @@ def save_resnet(file: Path) -> None:
 
 
 def text_settings(work: Path, count: int, compute: Mapping[str, Any]) -> dict[str, Any]:
-    """The first `count` abstracts, a file each, and MiniLM."""
+    """Write the first `count` abstracts, a file each, for MiniLM."""
     write_texts(work / "texts", dict(list(abstracts().items())[:count]))
     return settings_of(work / "texts", work / "store", "embedded:minilm", compute)
 
@@ -281,7 +281,7 @@ def show(name: str, found: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Describe the machine and versions that the figures depend on."""
     import torch
 
     return {
@@ -293,7 +293,7 @@ def machine() -> dict[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Pipeline speed over the bare model's, on equal batches.")
     parser.add_argument("--texts", type=int, default=600, metavar="N", help="abstracts; 0: no texts (default 600)")
     parser.add_argument("--pictures", type=int, default=240, metavar="N", help="photos; 0: none (default 240)")
@@ -307,7 +307,7 @@ def arguments() -> argparse.Namespace:
 
 
 def compute_of(wanted: argparse.Namespace) -> dict[str, Any]:
-    """The settings' compute section; what was not asked for keeps its default."""
+    """Build the settings' compute section; what was not requested keeps its default."""
     pixels = wanted.batch_pictures * 224 * 224 if wanted.batch_pictures else None
     chosen = {
         "device": wanted.device,

@@ -88,7 +88,7 @@ class Inputs:
         return cls(files=files, words=[word for word, _ in counts.most_common(WORDS)])
 
     def put(self, kind: str, count: int, folder: Path) -> None:
-        """Copies of `count` files, spread over all that there are."""
+        """Copy `count` files, spread over all that there are."""
         found = self.files[kind]
         folder.mkdir()
         for place in np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)):
@@ -106,7 +106,7 @@ class Models:
         self.words = words
 
     def build(self, spec: EncoderSpec, folder: Path) -> str:
-        """What the declaration's `model` is to be; a builtin one stays as it is."""
+        """Return the declaration's `model`; a builtin one stays as it is."""
         if spec.model.startswith("builtin/"):
             return spec.model
         folder.mkdir()
@@ -199,7 +199,7 @@ class Models:
         return BertTokenizer(vocab=self._vocabulary(), model_max_length=limit)
 
     def _unigrams(self, limit: int) -> Any:
-        """The kind of XLM-RoBERTa; a word as a whole is likelier than any two of its letters."""
+        """Make a tokenizer of XLM-RoBERTa's kind; a word as a whole is likelier than any two of its letters."""
         from transformers import XLMRobertaTokenizer
 
         specials = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
@@ -223,7 +223,7 @@ def _saved(model: Any, folder: Path, *parts: Any) -> Path:
 
 
 def _sentence(folder: Path, *, width: int, limit: int) -> Path:
-    """The files of sentence-transformers around a model whose tokens are averaged."""
+    """Write the files of sentence-transformers around a model whose tokens are averaged."""
     kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
@@ -306,7 +306,7 @@ def _cnn(folder: Path, architecture: str) -> Path:
 
 
 def _whisper(folder: Path, width: int, layers: int, heads: int, bands: int) -> Path:
-    """The true encoder; of the decoder, which is never loaded, as little as can be."""
+    """Make the true encoder; of the decoder, which is never loaded, as little as can be."""
     from transformers import WhisperConfig, WhisperFeatureExtractor
 
     config = WhisperConfig(
@@ -367,7 +367,7 @@ def _videomae(folder: Path) -> Path:
 
 
 def _vjepa2(folder: Path) -> Path:
-    """The true encoder; of the predictor, which is never loaded, as little as can be."""
+    """Make the true encoder; of the predictor, which is never loaded, as little as can be."""
     from transformers import VJEPA2Config, VJEPA2VideoProcessor
 
     little: dict[str, Any] = {"pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1}
@@ -461,7 +461,7 @@ HEAD = (
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """A row of the table in Markdown."""
+    """Format a row of the table in Markdown."""
     start = f"| {row['encoder']} | {row['media']} |"
     if why := row.get("error") or row.get("skipped"):
         return f"{start} {'error' if 'error' in row else 'not run'}: {why} | | | | | | | |"
@@ -484,7 +484,7 @@ def reason_to_skip(spec: EncoderSpec, wanted: argparse.Namespace) -> str | None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     names = list(builtin_specs())
     parser = argparse.ArgumentParser(description="Size, work and speed of the catalog's encoders, random weights.")
     parser.add_argument("names", nargs="*", metavar="NAMES", help="encoders of the catalog (default all)")

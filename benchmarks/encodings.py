@@ -41,7 +41,7 @@ _RUN = re.compile("[^\x00-\x7f]*")
 
 
 def written(language: str, encoding: str) -> str | None:
-    """A language's text as the encoding can write it; None where it can't, or where that is ASCII alone."""
+    """Return a language's text as the encoding can write it; None where it can't, or where that is ASCII alone."""
     text = (TEXTS / f"{language}.txt").read_text(encoding="utf-8")
     for each in (text, text.translate(_PLAIN)):
         try:
@@ -111,7 +111,7 @@ def cases(number: int, *, seed: int = 0) -> Iterator[tuple[str, str, str, str, b
 
 
 def main() -> int:
-    """Prints the table; 1 where a text is silently wrong."""
+    """Print the table; return 1 where a text is silently wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sentences", type=int, default=10, help="of each language and encoding")
     parser.add_argument("--seed", type=int, default=0)

@@ -45,7 +45,7 @@ def vectors(count: int, dim: int) -> np.ndarray:
 
 
 def configs(dim: int, rows: int) -> dict[str, Any]:
-    """The kinds that Lance has for IVF; product quantisation with a code for four numbers or fewer."""
+    """Return the kinds that Lance has for IVF; product quantisation with a code for four numbers or fewer."""
     from lancedb.index import IvfFlat, IvfPq, IvfRq, IvfSq
 
     wanted: dict[str, Any] = {"distance_type": "cosine", "num_partitions": -(-rows // CELL)}
@@ -89,7 +89,7 @@ def size_of(folder: str) -> int:
 
 
 def shown(one: dict[str, Any]) -> str:
-    """A line."""
+    """Format a line."""
     head = f"dim {one['dim']:>4}  {one['kind']:<8}"
     if "fails" in one:
         return f"{head} fails: {one['fails']}"

@@ -76,7 +76,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def measured(folder: Path, rows: int, queries: int, k: int) -> dict[str, Any]:
-    """Searches of one table for k items."""
+    """Time searches of one table for k items."""
     table, release = served(folder, rows)
     draw = np.random.default_rng(1)
     vectors, _ = corpus(rows)
@@ -106,7 +106,7 @@ def measured(folder: Path, rows: int, queries: int, k: int) -> dict[str, Any]:
 
 
 def served(folder: Path, rows: int) -> tuple[Any, Release]:
-    """The table of so many rows, made and indexed once."""
+    """Return the table of so many rows, made and indexed once."""
     store = Store(str(folder / str(rows)))
     made = store.vectors(VersionId("words", "v1"))
     if made.open() is None:
@@ -131,7 +131,7 @@ def served(folder: Path, rows: int) -> tuple[Any, Release]:
 
 
 def shown(found: list[dict[str, Any]]) -> str:
-    """A table."""
+    """Print a table."""
     lines = [
         f"{'rows':>8} {'search':<6} {'k':>3} {'short':>6} {'fetches':>8} {'most':>5} {'one':>8} {'more':>9} {'p95':>9}"
     ]

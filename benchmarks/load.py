@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def project(root: Path, *, component: bool = False) -> Path:
-    """A project with one asset, and a component beside it; the folder that is loaded."""
+    """Make a project with one asset, and a component beside it; return the folder that is loaded."""
     package = root / "src" / "shop"
     (package / "defs").mkdir(parents=True)
     (root / "pyproject.toml").write_text(_PROJECT)
@@ -88,7 +88,7 @@ def project(root: Path, *, component: bool = False) -> Path:
 
 
 def measured(places: dict[str, Path], runs: int) -> dict[str, list[dict[str, Any]]]:
-    """The loads of each case, taken in turn, after one of each that warms the disk's cache."""
+    """Time the loads of each case in turn, after one of each that warms the disk's cache."""
     loads: dict[str, list[dict[str, Any]]] = {case: [] for case in places}
     for turn in range(runs + 1):
         for case, package in places.items():
@@ -131,7 +131,7 @@ def summary(loads: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def shown(found: dict[str, Any]) -> str:
-    """A table, and the modules."""
+    """Print a table, and the modules."""
     lines = [f"{'project':<10} {'assets':>6} {'CPU s':>6} {'range':>12} {'more':>6} {'ratio':>6} {'modules':>8}"]
     for case, one in found["cases"].items():
         span = "{}-{}".format(*one["range"])

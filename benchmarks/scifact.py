@@ -89,13 +89,13 @@ def chosen(limit: int | None) -> tuple[dict[str, str], list[Question]]:
 
 
 def write_queries(file: Path, asked: list[Question]) -> None:
-    """The judgements as the pipeline takes them: keys of the relevant files."""
+    """Write the judgements as the pipeline takes them: keys of the relevant files."""
     rows = [{"query": each.text, "relevant": [f"{name}.txt" for name in each.relevant]} for each in asked]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def steps_of(work: Path, mode: str, device: str) -> Steps:
-    """A pipeline of one source and MiniLM, with an ANN index however few the rows."""
+    """Make a pipeline of one source and MiniLM, with an ANN index however few the rows."""
     values = {
         "store": str(work / f"store-{mode}"),
         "sources": {"scifact": {"uri": str(work / "abstracts")}},
@@ -160,7 +160,7 @@ def bounds(outcome: Outcome) -> dict[str, bool]:
 
 
 def _check_cut(record: VersionRecord) -> None:
-    """The published figure is of texts cut at 256 tokens; of another cut it says nothing."""
+    """Compare with the published figure, which is of texts cut at 256 tokens."""
     found = record.parts.get("truncation")
     if found != PUBLISHED_CUT:
         raise SystemExit(f"MiniLM cuts at {found} tokens, the published evaluation at {PUBLISHED_CUT}.")
@@ -181,7 +181,7 @@ def show(outcome: Outcome) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="SciFact through the pipeline, beside the published figure.")
     parser.add_argument("--limit", type=int, metavar="N", help="a trial run on N abstracts: no bound is applied")
     parser.add_argument("--chunks", action="store_true", help="also cut abstracts into chunks")

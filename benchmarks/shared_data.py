@@ -42,7 +42,7 @@ def questions() -> list[Question]:
 
 
 def pictures() -> list[Path]:
-    """The photos and product pictures of the grocery set, in a fixed order."""
+    """List the photos and product pictures of the grocery set, in a fixed order."""
     return sorted(GROCERY.rglob("*.jpg"))
 
 

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from embed_assets.constants import POOL
 from embed_assets.media.files.redacted_uri import shown
 from embed_assets.media.media_types import Modality
 from embed_assets.media.text.encodings import checked_encoding
 from embed_assets.media.uris.allowed_prefixes import Allowed
 
+POOL = "gpu"  # Dagster's pool of embedding steps: one encoder at a time, unless its limit says otherwise
 ANIMATED_FRAMES = "animated_frames"  # an encoder's setting and, in what is kept of its version, an option
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -5,5 +5,5 @@ from embed_assets.settings import PipelineSettings
 
 
 def encoder_resource(settings: PipelineSettings) -> EncoderResource:
-    """The device and batch budget of the settings; EMBED_ASSETS_COMPUTE__DEVICE=cuda:1 overrides."""
+    """Build the encoders' resource from the settings; EMBED_ASSETS_COMPUTE__DEVICE=cuda:1 overrides."""
     return EncoderResource.from_settings(settings.compute)

@@ -5,5 +5,5 @@ from embed_assets.settings import PipelineSettings
 
 
 def store_resource(settings: PipelineSettings) -> StoreResource:
-    """The store of the settings; credentials come from the environment."""
+    """Build the store resource from the settings; credentials come from the environment."""
     return StoreResource.from_settings(settings)

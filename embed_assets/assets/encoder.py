@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
@@ -92,8 +92,8 @@ def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
     parts = [{"part": name, "identity": value} for name, value in sorted(record.parts.items())]
     libraries = [{"library": name, "version": found} for name, found in sorted(record.libraries.items())]
     metadata = {
-        constants.ENCODER_VERSION: dg.MetadataValue.text(record.version),
-        constants.DIM: dg.MetadataValue.int(record.dim),
+        metadata_keys.ENCODER_VERSION: dg.MetadataValue.text(record.version),
+        metadata_keys.DIM: dg.MetadataValue.int(record.dim),
         "new version": dg.MetadataValue.bool(resolved.is_new),
         "facts": preview([{"fact": key, "value": value} for key, value in facts.items()], ("fact", "value")),
         "identity": preview(parts, ("part", "identity")),

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
@@ -15,7 +15,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix
-from embed_assets.store.upsert import spread
+from embed_assets.store.upsert import evenly_spread
 from embed_assets.store.versions import VersionId
 
 _POINTS = 5000
@@ -57,7 +57,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "dagster/size_bytes": report.bytes,
         "dagster/table_name": release.table,
         "dagster/uri": steps.store.uri,
-        constants.ENCODER_VERSION: release.encoder_version,
+        metadata_keys.ENCODER_VERSION: release.encoder_version,
         "candidate": release.key,
         "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",
         "rows not indexed": report.rows_not_indexed,
@@ -65,7 +65,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
         "refine factor": release.refine_factor if release.ann else 0,
     }
     if release.recall_at_10 is not None:
-        metadata[constants.RECALL_AT_10] = release.recall_at_10
+        metadata[metadata_keys.RECALL_AT_10] = release.recall_at_10
     if report.rows:
         metadata |= _projection(table)
     return metadata
@@ -73,7 +73,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
 
 def _projection(table: Any) -> dict[str, Any]:
     """Plot the vectors' projection, coloured by source or label."""
-    sample = spread(table, ["vector", "source", "labels"], _POINTS)
+    sample = evenly_spread(table, ["vector", "source", "labels"], _POINTS)
     vectors = matrix(sample.column("vector").combine_chunks())
     taken = sample.select(["source", "labels"]).to_pylist()
     labels = {row["labels"][0] for row in taken if row["labels"]}

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
@@ -63,10 +63,10 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
         context.log.info(_summary(report))
         for each in report.out_of_reach:
-            context.log.warning(each.told())
+            context.log.warning(each.summary())
         if report.unmatched:
-            context.log.warning(report.unmatched.told())
-        metadata = _metadata(steps, source, report) | ({constants.UPSTREAM: made} if made else {})
+            context.log.warning(report.unmatched.summary())
+        metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.data_version),
             metadata=metadata,
@@ -93,7 +93,7 @@ def _matched(report: RefreshReport) -> dg.AssetCheckResult:
         check_name=_MATCHED,
         passed=found is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found.told() if found else "every row of the sidecar names an item",
+        description=found.summary() if found else "every row of the sidecar names an item",
         metadata=counts({"unmatched": found.rows if found else 0}),
     )
 
@@ -130,8 +130,8 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     metadata: dict[str, Any] = {
         "dagster/row_count": report.items,
         "dagster/column_schema": column_schema(SCHEMA),
-        constants.ITEMS: report.items,
-        constants.READ_SECONDS: round(report.seconds, 3),
+        metadata_keys.ITEMS: report.items,
+        metadata_keys.READ_SECONDS: round(report.seconds, 3),
         **counts(numbers),
     }
     if report.quarantined:

@@ -26,7 +26,7 @@ from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.plugins import warn_once
 from embed_assets.settings import PipelineSettings
-from embed_assets.versions.load_version import lacking, spec_of
+from embed_assets.versions.load_version import missing_extra_message, spec_of
 
 Until = Literal["vectors", "index", "serving"]
 
@@ -94,7 +94,7 @@ def build_resources(
 def build_names(settings: PipelineSettings) -> tuple[Names, dict[str, EncoderSpec]]:
     """Build names and encoder specs. Reads model configs, never weights; warns of missing extras."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
-    for message in filter(None, map(lacking, specs.values())):
+    for message in filter(None, map(missing_extra_message, specs.values())):
         warn_once(f"{message}. Its assets load without it, its runs need it.")
     return Names(settings, {name: spec.space for name, spec in specs.items()}), specs
 

@@ -8,11 +8,11 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.quality.ranking_metrics import lower_bound
 from embed_assets.store.serving.vector_scan import distances, matrix
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import spread
+from embed_assets.store.upsert import evenly_spread
 
 _TIE = 1e-3  # relative: rows at equal distance are equally right
 
@@ -45,7 +45,7 @@ def build_recall_check(
         index = _Index(opened, vector_column, distance, k, nprobes, refine_factor)
         hits = [index.recall(query) for query in index.queries(queries)]
         recall = float(np.mean(hits)) if hits else 1.0
-        metadata = {constants.RECALL_AT_10 if k == 10 else f"recall_at_{k}": recall, "queries": len(hits)}
+        metadata = {metadata_keys.RECALL_AT_10 if k == 10 else f"recall_at_{k}": recall, "queries": len(hits)}
         return dg.AssetCheckResult(
             passed=recall >= min_recall,
             metadata={**metadata, "lower bound": lower_bound(hits), "wanted": min_recall},
@@ -68,7 +68,7 @@ class _Index:
 
     def queries(self, count: int) -> list[np.ndarray]:
         """Return points halfway between rows that are evenly spread over the table, and their k-th nearest distance."""
-        rows = self._vectors(spread(self.table, [self.column], count))
+        rows = self._vectors(evenly_spread(self.table, [self.column], count))
         return [(row + self._vectors(self._exact(row))[-1]) / 2 for row in rows]
 
     def recall(self, query: np.ndarray) -> float:

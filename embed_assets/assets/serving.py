@@ -79,11 +79,11 @@ def _serves(pointer: Pointer) -> str:
 def _metadata(pointer: Pointer) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "live": pointer.live.key if pointer.live else "none",
-        "previous": pointer.earlier[0].key if pointer.earlier else "none",
+        "previous": pointer.rollback_targets[0].key if pointer.rollback_targets else "none",
         "held": ", ".join(pointer.held) or "none",
         "generation": pointer.generation,
-        "moved by": pointer.by,
-        "moved at": pointer.at,
+        "moved by": pointer.moved_by,
+        "moved at": pointer.moved_at,
     }
     if live := pointer.live:
         rows = [

@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
+from embed_assets.assets.metadata_keys import UPSTREAM
 from embed_assets.assets.names import Names
-from embed_assets.constants import UPSTREAM
 from embed_assets.errors import SourceError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings, SourceSettings

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from embed_assets import constants
+from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
@@ -101,11 +101,11 @@ def _shared_metadata(steps: Steps, record: VersionRecord, report: EmbedReport) -
         "dagster/table_name": steps.vectors(record).name,
         "dagster/uri": steps.store.uri,
         "dagster/column_schema": column_schema(table.schema, COLUMNS),
-        constants.ENCODER_VERSION: record.version,
-        constants.ITEMS_PER_SECOND: figures["items_per_second"],
-        constants.READ_SECONDS: figures["read_seconds"],
-        constants.ENCODE_SECONDS: figures["encode_seconds"],
-        constants.WRITE_SECONDS: figures["write_seconds"],
+        metadata_keys.ENCODER_VERSION: record.version,
+        metadata_keys.ITEMS_PER_SECOND: figures["items_per_second"],
+        metadata_keys.READ_SECONDS: figures["read_seconds"],
+        metadata_keys.ENCODE_SECONDS: figures["encode_seconds"],
+        metadata_keys.WRITE_SECONDS: figures["write_seconds"],
         **{f"run {name.replace('_', ' ')}": figures[name] for name in names},
         **{f"run {unit}": amount for unit, amount in report.spent.items()},
         **{f"run {name}": report.total(name) for name in ("embedded", "unchanged", "quarantined", "deleted")},

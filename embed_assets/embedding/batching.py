@@ -24,7 +24,7 @@ class BatchLimits:
 
     @classmethod
     def for_device(cls, device: str, *, tokens: int | None, pixels: int | None) -> "BatchLimits":
-        """What was set, else what suits the device."""
+        """Return the limits of the settings, else what suits the device."""
         kind = device.partition(":")[0]
         return cls(tokens=tokens or _TOKENS.get(kind, 8192), pixels=pixels or _PIXELS.get(kind, 32 * 224 * 224))
 
@@ -34,7 +34,7 @@ class BatchLimits:
 
 
 def batches(costs: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Indices of `costs`, longest first, in batches whose longest times count stays within the limit.
+    """Yield indices of `costs`, longest first, in batches whose longest times count stays within the limit.
 
     An input over the limit gets a batch of its own. Neighbours in a batch have like lengths, so that
     padding is small: 2 % on texts of 6 to 256 tokens, where arrival order pads 50 %.
@@ -52,7 +52,7 @@ def batches(costs: Sequence[int], limit: int) -> Iterator[list[int]]:
 
 
 def encode(encoder: Encoder, prepared: Sequence[Prepared], *, limits: BatchLimits) -> np.ndarray:
-    """Vectors of segments of any length and modality, in their order: float32, (len(prepared), dim).
+    """Return vectors of segments of any length and modality, in their order: float32, (len(prepared), dim).
 
     A vector may hold values that are not finite: the caller quarantines that segment's item. Raises
     EncoderOutputError where the encoder returns another shape.
@@ -68,7 +68,7 @@ def encode(encoder: Encoder, prepared: Sequence[Prepared], *, limits: BatchLimit
 
 
 def encode_batch(encoder: Encoder, batch: Sequence[Prepared]) -> np.ndarray:
-    """One batch; where memory runs out it is halved, down to single segments, and goes on."""
+    """Encode one batch; where memory runs out it is halved, down to single segments, and goes on."""
     try:
         vectors = encoder.encode(batch)
     except Exception as error:
@@ -82,7 +82,7 @@ def encode_batch(encoder: Encoder, batch: Sequence[Prepared]) -> np.ndarray:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may help: CUDA's, MPS's and the CPU allocator's words for it."""
+    """Return whether a smaller batch may help, by the messages of CUDA, MPS and the CPU's allocator."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 

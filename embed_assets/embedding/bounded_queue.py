@@ -25,7 +25,7 @@ class Buffer(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item, weight: int) -> None:
-        """Raises Closed after `close`."""
+        """Add an item, waiting for room. Raises Closed after `close`."""
         with self._changed:
             while self._items and self._weight + weight > self._limit and not self._closed:
                 self._changed.wait()
@@ -36,7 +36,7 @@ class Buffer(Generic[Item]):
             self._changed.notify_all()
 
     def get(self) -> Item:
-        """Raises Closed when closed and empty."""
+        """Return the next item, waiting for one. Raises Closed when closed and empty."""
         with self._changed:
             while not self._items and not self._closed:
                 self._changed.wait()
@@ -48,7 +48,7 @@ class Buffer(Generic[Item]):
             return item
 
     def close(self) -> None:
-        """No more items; those inside can still be taken."""
+        """Refuse further items; those inside can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -21,7 +21,7 @@ from embed_assets.store.vectors import VectorTable, unstorable
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class EncodedItem:
     """An item with a vector for every segment."""
 
     row: ManifestRow
@@ -30,8 +30,8 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """An item to set aside."""
+class FailedItem:
+    """An item to quarantine."""
 
     row: ManifestRow
     error: MediaError
@@ -61,10 +61,10 @@ class Writer:
         self._flush_rows = flush_rows
         self._flush_seconds = flush_seconds
         self._quarantine = Quarantine(table.database, table.name)
-        self._pending: list[Done | Failed] = []
+        self._pending: list[EncodedItem | FailedItem] = []
         self._rows = 0
         self._since = time.monotonic()
-        self._queue: queue.Queue[list[Done | Failed] | None] = queue.Queue(maxsize=1)
+        self._queue: queue.Queue[list[EncodedItem | FailedItem] | None] = queue.Queue(maxsize=1)
         self._error: BaseException | None = None
         self.seconds = 0.0
         self.commits = 0
@@ -72,15 +72,15 @@ class Writer:
         self._thread.start()
 
     def refusal(self, vectors: Sequence[np.ndarray]) -> MediaError | None:
-        """Why an item's vectors can't be written, or None."""
+        """Return the error of an item whose vectors can't be stored, or None."""
         reason = unstorable(vectors, self._schema.field("vector").type.value_type)
         return MediaError(reason) if reason else None
 
-    def put(self, item: Done | Failed) -> None:
+    def put(self, item: EncodedItem | FailedItem) -> None:
         """Add one finished item; flushes when there are enough rows or enough time went by."""
         self._raise()
         self._pending.append(item)
-        self._rows += len(item.segments) if isinstance(item, Done) else 0
+        self._rows += len(item.segments) if isinstance(item, EncodedItem) else 0
         if self._rows >= self._flush_rows or time.monotonic() - self._since >= self._flush_seconds:
             self._flush()
 
@@ -110,21 +110,21 @@ class Writer:
                     self._error = error
                 self.seconds += time.monotonic() - started
 
-    def _write(self, items: Sequence[Done | Failed]) -> None:
-        done = [item for item in items if isinstance(item, Done)]
-        failed = [item for item in items if isinstance(item, Failed)]
+    def _write(self, items: Sequence[EncodedItem | FailedItem]) -> None:
+        done = [item for item in items if isinstance(item, EncodedItem)]
+        failed = [item for item in items if isinstance(item, FailedItem)]
         if failed:
             self._quarantine.add((item.row, item.error) for item in failed)
-            lost = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
-            spoiled = [media_id for media_id in lost if media_id in self._replaced]
-            self._table.delete_items(spoiled)
+            failed_ids = [item.row["media_id"] for item in failed if item.error.reason not in KEPT]
+            obsolete = [media_id for media_id in failed_ids if media_id in self._replaced]
+            self._table.delete_items(obsolete)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
             self._table.replace_items(self._arrow(done), replaced=replaced)
             self.commits += 1
 
-    def _arrow(self, items: Sequence[Done]) -> pa.Table:
-        """Rows of the vector table for complete items."""
+    def _arrow(self, items: Sequence[EncodedItem]) -> pa.Table:
+        """Return rows of the vector table for complete items."""
         now = datetime.now(UTC)
         columns: dict[str, list[Any]] = {name: [] for name in self._schema.names if name != "vector"}
         vectors: list[np.ndarray] = []
@@ -140,7 +140,7 @@ class Writer:
         ]
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
-    def _values(self, item: Done, segment: Segment) -> dict[str, Any]:
+    def _values(self, item: EncodedItem, segment: Segment) -> dict[str, Any]:
         row = item.row
         start = "" if segment.start is None else f":{segment.start}"
         return {

@@ -1,4 +1,4 @@
-"""Forecast: what encoding some items will mean, reckoned from what earlier runs or a sample measured."""
+"""Forecast: the cost of encoding some items, estimated from the measurements of earlier runs or a sample."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ _NUMBER_BYTES = {"float16": 2, "float32": 4}
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """What was measured of one modality, and where."""
+    """Measured work on one modality, and its source."""
 
     work: Work
     basis: str
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What some items will mean. None: not known."""
+    """Estimated cost of some items. None: unknown."""
 
     items: int
     segments: int | None
@@ -42,54 +42,54 @@ class Forecast:
     basis: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"basis": list(self.basis)}
 
 
 def forecast(
     rows: Iterable[ManifestRow], record: VersionRecord, rates: Mapping[str, Rate], *, row_bytes: float | None
 ) -> list[Forecast]:
-    """For manifest rows to encode: one forecast a source and modality.
+    """Estimate the cost of manifest rows to encode: one forecast a source and modality.
 
     Texts, sounds and videos go by the bytes of their files, pictures by their number. `row_bytes`: of a
     row of this version's table.
     """
-    wanted: dict[tuple[str, str], Work] = {}
+    works: dict[tuple[str, str], Work] = {}
     for row in rows:
-        work = wanted.setdefault((row["source"], row["modality"] or ""), Work())
+        work = works.setdefault((row["source"], row["modality"] or ""), Work())
         work.items += 1
         work.bytes += row["size"] or 0
     return [
         _forecast(source, modality, work, record, rates.get(modality), row_bytes)
-        for (source, modality), work in wanted.items()
+        for (source, modality), work in works.items()
     ]
 
 
 def _forecast(
-    source: str, modality: str, wanted: Work, record: VersionRecord, rate: Rate | None, row_bytes: float | None
+    source: str, modality: str, work: Work, record: VersionRecord, rate: Rate | None, row_bytes: float | None
 ) -> Forecast:
     unit = "tokens" if modality == "text" else "pixels"
-    found: dict[str, Any] = dict.fromkeys(("segments", "cost", "seconds", "bytes", "usd"))
+    figures: dict[str, Any] = dict.fromkeys(("segments", "cost", "seconds", "bytes", "usd"))
     if rate is not None:
-        known = rate.work
-        by_bytes = modality != "image" and known.bytes and wanted.bytes
-        factor = wanted.bytes / known.bytes if by_bytes else wanted.items / known.items
-        segments = max(wanted.items, round(known.segments * factor))
-        tokens = (known.billed or known.cost) * factor  # a server's count is what is billed
+        measured = rate.work
+        by_bytes = modality != "image" and measured.bytes and work.bytes
+        factor = work.bytes / measured.bytes if by_bytes else work.items / measured.items
+        segments = max(work.items, round(measured.segments * factor))
+        tokens = (measured.billed or measured.cost) * factor  # a server's count is what is billed
         price = price_of(record.spec)
-        found = {
+        figures = {
             "segments": segments,
             "cost": round(tokens),
-            "seconds": round(known.seconds * factor * rate.scale, 3),
+            "seconds": round(measured.seconds * factor * rate.scale, 3),
             "bytes": round(segments * (row_bytes or row_size(record, None))),
             "usd": None if price is None else round(tokens * price / 1e6, 6),
         }
     basis = rate.basis if rate else UNKNOWN
-    return Forecast(source=source, modality=modality, items=wanted.items, unit=unit, basis=(basis,), **found)
+    return Forecast(source=source, modality=modality, items=work.items, unit=unit, basis=(basis,), **figures)
 
 
 def total(forecasts: Sequence[Forecast]) -> Forecast:
-    """All together: a figure that one of them lacks is not known of the whole."""
+    """Sum forecasts: a figure that one of them lacks is unknown for the whole."""
 
     def summed(name: str) -> Any:
         values = [getattr(each, name) for each in forecasts]
@@ -109,14 +109,14 @@ def total(forecasts: Sequence[Forecast]) -> Forecast:
 
 
 def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
-    """Modality → rate, as a sample measured it."""
-    found: dict[str, Work] = {}
+    """Return the rates that a sample measured, by modality."""
+    works: dict[str, Work] = {}
     for modalities in report.work.values():
         for modality, work in modalities.items():
-            found.setdefault(modality, Work()).add(work)
+            works.setdefault(modality, Work()).add(work)
     return {
         modality: Rate(work=work, basis=f"sampled: {work.items:,} items on {report.device}")
-        for modality, work in found.items()
+        for modality, work in works.items()
         if work.items and work.seconds
     }
 
@@ -124,25 +124,25 @@ def rates_of_sample(report: EmbedReport) -> dict[str, Rate]:
 def measured_rates(
     events: Sequence[Mapping[str, Any]], record: VersionRecord, others: Sequence[VersionRecord]
 ) -> dict[str, Rate]:
-    """Modality → rate from earlier embed events, oldest first: of this version, else of another version of
-    the encoder, else of another encoder, by the sizes of the two models.
+    """Return rates by modality from earlier embed events, oldest first: of this version, else of another version of
+    the encoder, else of another encoder, scaled by the sizes of the two models.
 
     `others` are the versions that the events may be of.
     """
     records = {each.id: each for each in others}
-    found: dict[str, Rate] = {}
+    rates: dict[str, Rate] = {}
     for modality in record.spec.media:
         measured = [event for event in events if _work(event, modality).seconds and _work(event, modality).encoded]
         own = [event for event in measured if event["encoder"] == record.encoder]
         same = [event for event in own if event["version"] == record.version]
         if best := same or _of_latest(own) or _of_latest(measured):
             other = records.get(_version_of(best[-1]))
-            found[modality] = _rate(best, modality, record, other)
-    return found
+            rates[modality] = _rate(best, modality, record, other)
+    return rates
 
 
 def _of_latest(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of the version that was measured last."""
+    """Return the events of the version that was measured last."""
     latest = [_version_of(event) for event in events[-1:]]
     return [event for event in events if _version_of(event) in latest]
 
@@ -170,12 +170,12 @@ def _rate(
 
 
 def _work(event: Mapping[str, Any], modality: str) -> Work:
-    """What an event says of a modality, over all sources."""
-    found = Work()
+    """Return an event's work on a modality, over all sources."""
+    total_work = Work()
     for modalities in event.get("work", {}).values():
         if modality in modalities:
-            found.add(Work(**modalities[modality]))
-    return found
+            total_work.add(Work(**modalities[modality]))
+    return total_work
 
 
 def _size_ratio(one: EncoderSpec, other: EncoderSpec | None) -> float:
@@ -185,7 +185,7 @@ def _size_ratio(one: EncoderSpec, other: EncoderSpec | None) -> float:
 
 
 def row_size(record: VersionRecord, indexed: Mapping[str, Any] | None, *, dim: int | None = None) -> float:
-    """Bytes of a row of a version's table. `indexed`: an index event of a table whose vectors have `dim` numbers."""
+    """Return the bytes of a row of a version's table. `indexed`: an index event of a table of that `dim`."""
     number = _NUMBER_BYTES.get(record.vector_dtype, 4)
     if indexed is None or not indexed.get("rows") or not indexed.get("bytes"):
         return record.dim * number + _ROW_BYTES

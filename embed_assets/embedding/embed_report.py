@@ -8,12 +8,12 @@ from typing import Any
 from embed_assets.store.manifest_row import ManifestRow
 
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
-SHOWN = 5  # items of a source whose warnings are told with their places
+SHOWN = 5  # items of a source whose warnings are shown with their places
 
 
 @dataclass(kw_only=True)
 class Work:
-    """What items of one source and modality meant: the facts that forecasts are made from."""
+    """Work on the items of one source and modality: forecasts are estimated from it."""
 
     items: int = 0
     bytes: int = 0  # of the media files
@@ -29,7 +29,7 @@ class Work:
             setattr(self, name, getattr(self, name) + value)
 
     def figures(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"billed": round(self.billed), "seconds": round(self.seconds, 3)}
 
 
@@ -76,16 +76,16 @@ class EmbedReport:
     def warn(self, source: str, key: str, kind: str, where: str) -> None:
         """Note that an item was embedded, but not all of it is what was written."""
         self.warnings.setdefault(source, Counter())[kind] += 1
-        told = self.warned.setdefault(source, [])
-        if len(told) < SHOWN:
-            told.append(f"{key}: {kind}, {where}")
+        warned = self.warned.setdefault(source, [])
+        if len(warned) < SHOWN:
+            warned.append(f"{key}: {kind}, {where}")
 
     def work_of(self, source: str, modality: str) -> Work:
-        """What items of one source and modality meant, to add to."""
+        """Return the work on one source and modality, to add to."""
         return self.work.setdefault(source, {}).setdefault(modality, Work())
 
-    def took(self, seconds: float) -> None:
-        """Note the run's seconds, and share them out among its work by the time that each part took."""
+    def add_seconds(self, seconds: float) -> None:
+        """Note the run's seconds, and share them out among its work by the time that each part add_seconds."""
         self.seconds += seconds
         parts = [work for _, work in self._parts]
         measured = sum(work.seconds for work in parts)
@@ -98,12 +98,12 @@ class EmbedReport:
         self.left.update(row["shard"] for row in left)
 
     def total(self, outcome: str) -> int:
-        """Items of one outcome, over all sources."""
+        """Count items of one outcome, over all sources."""
         return sum(counts[outcome] for counts in self.items.values())
 
     @property
     def spent(self) -> dict[str, float]:
-        """What was spent on encoding: tokens of texts, pixels of everything else, usd where there is a price."""
+        """Cost of encoding: tokens of texts, pixels of everything else, usd where there is a price."""
         spent = Counter[str]()
         for modality, work in self._parts:
             spent["tokens" if modality == "text" else "pixels"] += work.cost
@@ -128,7 +128,7 @@ class EmbedReport:
         return embedded / self.seconds if embedded and self.seconds else 0.0
 
     def figures(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "encoder": self.encoder,
             "version": self.version,

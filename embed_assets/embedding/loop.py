@@ -18,10 +18,10 @@ import numpy as np
 from embed_assets import progress
 from embed_assets.embedding.batching import BatchLimits, encode
 from embed_assets.embedding.bounded_queue import Buffer, Closed
-from embed_assets.embedding.commit_writer import Done, Failed, Writer
+from embed_assets.embedding.commit_writer import EncodedItem, FailedItem, Writer
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, affordable_prefix
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
 from embed_assets.manifest.pending_items import Plan
@@ -66,46 +66,54 @@ class _Part:
         return self.item.row["modality"] or ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoding:
+    """An encoder, and how its items are read, cut and batched.
+
+    `segmenter` reads one manifest row's media and cuts it; it raises MediaError, behind some segments too, where the
+    item is to be quarantined.
+    """
+
+    encoder: Encoder
+    segmenter: Segmenter
+    limits: BatchLimits
+    readers: int  # threads
+    buffer_bytes: int  # that readers prepare ahead
+
+
 def embed(
     plan: Plan,
+    encoding: Encoding,
     *,
-    encoder: Encoder,
-    segmenter: Segmenter,
     writer: Writer,
-    known: KnownVectors,
-    limits: BatchLimits,
-    readers: int,
-    buffer_bytes: int,
+    known: EqualInputVectors,
     report: EmbedReport,
     budget: RunBudget | None = None,
 ) -> None:
-    """Encode what the plan says is missing; counts and seconds go into `report`.
+    """Encode the missing items of a plan; counts and seconds go into `report`.
 
-    `segmenter` reads one manifest row's media and cuts it, raising MediaError, behind some segments too:
-    the item is then quarantined and the others go on. On any other error, Ctrl-C included, what is complete is written
-    before the error goes up, so that a rerun continues from there. The same where the next item would
-    cost more than `budget` has left: nothing is raised, and `report.stopped` says so.
+    A quarantined item does not stop the others. On any error, Ctrl-C included, complete items are written before the
+    error is raised, so that a rerun continues from there. The same where the next item would cost more than `budget`
+    has left: nothing is raised, and `report.stopped` says so.
     """
-    started = time.monotonic()
+    started, encoder = time.monotonic(), encoding.encoder
     report.device = encoder.device
     # Half a text is money lost where the budget ends in it: of APIs, which take texts, it is not begun.
-    reading = _Readers(
-        plan.encode, encoder, segmenter, threads=readers, limit=buffer_bytes, whole_texts=budget is not None
-    )
-    settling = _Settling(encoder, limits=limits, writer=writer, known=known, report=report, budget=budget)
-    total, seen = len(plan.encode), 0
-    settled = set[str]()
+    reading = _Readers(plan.encode, encoding, whole_texts=budget is not None)
+    window_encoder = _WindowEncoder(encoding, writer=writer, known=known, report=report, budget=budget)
+    total, done_count = len(plan.encode), 0
+    done_ids = set[str]()
     try:
-        for window in _windows(reading, limits, encoder, budget):
-            fitting = settling.settle(window)
+        for window in _windows(reading, encoding, budget):
+            fitting = window_encoder.encode(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
-            settled.update(done)
-            seen += len(done)
-            progress.report("encode", encoder.spec.name, seen, total)
+            done_ids.update(done)
+            done_count += len(done)
+            progress.report("encode", encoder.spec.name, done_count, total)
             if budget is not None:
                 budget.items += len(done)
             if budget is not None and fitting < len(window):
-                left = [row for row in plan.encode if row["media_id"] not in settled]
+                left = [row for row in plan.encode if row["media_id"] not in done_ids]
                 report.stop(budget.stop(len(left)), left)
                 break
     finally:
@@ -114,54 +122,44 @@ def embed(
         report.read_seconds += reading.seconds
         report.write_seconds += writer.seconds
         report.commits += writer.commits
-        report.took(time.monotonic() - started)
+        report.add_seconds(time.monotonic() - started)
 
 
-def sample(
-    rows: Sequence[ManifestRow],
-    *,
-    encoder: Encoder,
-    segmenter: Segmenter,
-    limits: BatchLimits,
-    readers: int,
-    buffer_bytes: int,
-    report: EmbedReport,
-) -> EmbedReport:
-    """Read, cut and encode rows in memory: what they cost and how long they take goes into `report`."""
-    started = time.monotonic()
+def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport) -> EmbedReport:
+    """Read, cut and encode rows in memory; their cost and seconds go into `report`."""
+    started, encoder = time.monotonic(), encoding.encoder
     report.device = encoder.device
-    reading = _Readers(rows, encoder, segmenter, threads=readers, limit=buffer_bytes)
-    settling = _Settling(encoder, limits=limits, writer=None, known=None, report=report, budget=None)
-    seen = 0
+    reading = _Readers(rows, encoding)
+    window_encoder = _WindowEncoder(encoding, writer=None, known=None, report=report, budget=None)
+    done_count = 0
     try:
-        for window in _windows(reading, limits, encoder, None):
-            seen += sum(part.last for part in window[: settling.settle(window)])
-            progress.report("sample", encoder.spec.name, seen, len(rows))
+        for window in _windows(reading, encoding, None):
+            done_count += sum(part.last for part in window[: window_encoder.encode(window)])
+            progress.report("sample", encoder.spec.name, done_count, len(rows))
     finally:
         reading.stop()
         report.read_seconds += reading.seconds
-        report.took(time.monotonic() - started)
+        report.add_seconds(time.monotonic() - started)
     return report
 
 
-class _Settling:
-    """Gives every segment of a window its vector: a known one of equal input, or a new one.
+class _WindowEncoder:
+    """Vectors for every segment of a window: existing ones of equal input, or new ones.
 
-    Without a writer nothing is written, without known vectors all is encoded: a sample.
+    Without a writer nothing is written, without existing vectors all is encoded: a sample.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoding: Encoding,
         *,
-        limits: BatchLimits,
         writer: Writer | None,
-        known: KnownVectors | None,
+        known: EqualInputVectors | None,
         report: EmbedReport,
         budget: RunBudget | None,
     ) -> None:
-        self._encoder = encoder
-        self._limits = limits
+        self._encoder = encoding.encoder
+        self._limits = encoding.limits
         self._writer = writer
         self._known = known
         self._report = report
@@ -169,17 +167,17 @@ class _Settling:
         self._clock = time.monotonic if budget is None else budget.clock
         self._since = self._clock()
 
-    def settle(self, window: Sequence[_Part]) -> int:
-        """How many of the window's first parts were settled: all, unless the budget ends among them."""
-        settled = 0
-        while settled < len(window):  # what a server bills may be less than was reckoned with, so ask again
-            fitting = self._settle(window[settled:])
+    def encode(self, window: Sequence[_Part]) -> int:
+        """Encode the window's first parts; return how many: all, unless the budget ends among them."""
+        encoded = 0
+        while encoded < len(window):  # a server may bill less than was estimated: check the budget again
+            fitting = self._encode_fitting(window[encoded:])
             if not fitting:
                 break
-            settled += fitting
-        return settled
+            encoded += fitting
+        return encoded
 
-    def _settle(self, window: Sequence[_Part]) -> int:
+    def _encode_fitting(self, window: Sequence[_Part]) -> int:
         hashes = {segment.content_hash for part in window for segment in part.segments}
         vectors = self._known.lookup(hashes) if self._known else {}
         missing: dict[str, Prepared] = {}
@@ -191,7 +189,7 @@ class _Settling:
                 if key not in vectors and key not in first:
                     first[key], missing[key] = place, prepared
                     costs[place] += prepared.cost
-        fitting = self._fitting(window, costs)
+        fitting = self._fits(window, costs)
         missing = {key: prepared for key, prepared in missing.items() if first[key] < fitting}
         billed = self._encode(missing, vectors)
         for place, part in enumerate(window[:fitting]):
@@ -201,8 +199,8 @@ class _Settling:
         self._account(window[:fitting], costs, first, billed)
         return fitting
 
-    def _fitting(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
-        """How many of the first parts the budget has remaining for, modality by modality."""
+    def _fits(self, window: Sequence[_Part], costs: Sequence[int]) -> int:
+        """Return how many of the first parts the budget affords, modality by modality."""
         if self._budget is None:
             return len(window)
         fitting = len(window)
@@ -213,7 +211,7 @@ class _Settling:
         return fitting
 
     def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
-        """Encode what is missing into `vectors`; the tokens that a server billed for it, 0 where none counts."""
+        """Encode missing segments into `vectors`; return the tokens that a server billed, 0 where none counts."""
         if not missing:
             return 0
         report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
@@ -222,14 +220,14 @@ class _Settling:
         report.encode_seconds += time.monotonic() - started
         report.cost += sum(prepared.cost for prepared in missing.values())
         report.segments_encoded += len(missing)
-        fresh = dict(zip(missing, encoded, strict=True))
+        new_vectors = dict(zip(missing, encoded, strict=True))
         if self._known:
-            self._known.remember({key: vector for key, vector in fresh.items() if np.isfinite(vector).all()})
-        vectors |= fresh
+            self._known.remember({key: vector for key, vector in new_vectors.items() if np.isfinite(vector).all()})
+        vectors |= new_vectors
         return getattr(self._encoder, "billed_tokens", 0) - billed
 
     def _account(self, window: Sequence[_Part], costs: Sequence[int], first: Mapping[str, int], billed: int) -> None:
-        """Take note of what the window meant, by source and modality, and of what it spent."""
+        """Add the work of the window to the report, by source and modality, and its cost to the budget."""
         now, total = self._clock(), sum(costs[: len(window)])
         elapsed, self._since = now - self._since, now
         encoded = Counter(first.values())
@@ -257,7 +255,7 @@ class _Settling:
 
 
 def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> None:
-    """Give an item what became of one of its parts. `encoded`: how many of the segments were new."""
+    """Add a part's segments and vectors to its item. `encoded`: how many of the segments were new."""
     item, found = part.item, [vectors[segment.content_hash] for segment in part.segments]
     item.segments += part.segments
     item.vectors += found
@@ -268,14 +266,14 @@ def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> Non
 
 
 def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
-    """Hand a complete item to the writer, or set it aside."""
+    """Hand a complete item to the writer, or quarantine it."""
     source, shard = item.row["source"], item.row["shard"]
     error = item.error or (writer.refusal(item.vectors) if writer is not None else None)
     if error is not None:
         report.count("quarantined", source, shard)
         report.reason(source, error.reason)
         if writer is not None:
-            writer.put(Failed(item.row, error))
+            writer.put(FailedItem(item.row, error))
         return
     report.count("embedded" if item.encoded else "reused", source, shard)
     report.segments_reused += len(item.segments) - item.encoded
@@ -283,32 +281,30 @@ def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
     for warning in (segment.warning for segment in item.segments if segment.warning is not None):
         report.warn(source, item.row["key"], warning.kind, warning.where)
     if writer is not None:
-        writer.put(Done(item.row, item.segments, item.vectors))
+        writer.put(EncodedItem(item.row, item.segments, item.vectors))
 
 
-def _windows(
-    reading: "_Readers", limits: BatchLimits, encoder: Encoder, budget: RunBudget | None
-) -> Iterator[list[_Part]]:
-    """Parts as they come, grouped: many batches of texts (to sort by length), one batch of anything else.
+def _windows(reading: "_Readers", encoding: Encoding, budget: RunBudget | None) -> Iterator[list[_Part]]:
+    """Group parts in windows: many batches of texts (to sort by length), one batch of anything else.
 
-    Fewer where an budget has to look at the clock between them.
+    Fewer where a budget has to look at the clock between them.
     """
-    window: list[_Part] = []
-    remaining = 0
+    limits, window = encoding.limits, list[_Part]()
+    cost = 0
     for part in reading:
         window.append(part)
         if part.prepared:
             modality = part.prepared[0].modality
             most = limits.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
             if budget is not None:
-                most = min(most, max(limits.of(modality), budget.max_step(encoder.spec, modality)))
-            remaining += part.cost
-            if remaining >= most:
+                most = min(most, max(limits.of(modality), budget.max_step(encoding.encoder.spec, modality)))
+            cost += part.cost
+            if cost >= most:
                 yield window
-                window, remaining = [], 0
+                window, cost = [], 0
         elif len(window) >= 1024:
             yield window
-            window, remaining = [], 0
+            window, cost = [], 0
     if window:
         yield window
 
@@ -319,22 +315,19 @@ class _Readers:
     def __init__(
         self,
         rows: Sequence[ManifestRow],
-        encoder: Encoder,
-        segmenter: Segmenter,
+        encoding: Encoding,
         *,
-        threads: int,
-        limit: int,
         whole_texts: bool = False,
     ) -> None:
         self._rows = iter(rows)
         self._whole_texts = whole_texts
-        self._encoder = encoder
-        self._segmenter = segmenter
-        self._buffer: Buffer[_Part | BaseException] = Buffer(limit)
+        self._encoder = encoding.encoder
+        self._segmenter = encoding.segmenter
+        self._buffer: Buffer[_Part | BaseException] = Buffer(encoding.buffer_bytes)
         self._lock = threading.Lock()
-        self._running = threads
+        self._running = encoding.readers
         self.seconds = 0.0
-        for number in range(threads):
+        for number in range(encoding.readers):
             threading.Thread(target=self._run, name=f"reader-{number}", daemon=True).start()
 
     def __iter__(self) -> Iterator[_Part]:
@@ -384,7 +377,7 @@ class _Readers:
             part = next(parts)
             with self._lock:
                 self.seconds += time.monotonic() - started
-            self._buffer.put(part, 1024 + sum(map(_weight, part.prepared)))
+            self._buffer.put(part, 1024 + sum(map(_estimated_bytes, part.prepared)))
             if part.last:
                 return
 
@@ -398,17 +391,17 @@ class _Readers:
                     part, weight = _Part(part.item, last=False), 0
                 part.segments.append(segment)
                 part.prepared.append(prepared)
-                weight += _weight(prepared)
+                weight += _estimated_bytes(prepared)
         except MediaError as error:
             part = _Part(part.item, error=error)
         part.last = True
         yield part
 
     def _prepared(self, modality: Any, segment: Segment) -> tuple[Segment, Prepared]:
-        """The segment without its payload, and what the encoder makes of that."""
+        """Return the segment without its payload, and the payload as the encoder prepared it."""
         return replace(segment, payload=None), self._encoder.prepare(modality, segment.payload)
 
 
-def _weight(prepared: Prepared) -> int:
-    """Bytes that a segment holds while it waits, roughly: float32 pixels of three channels, or token ids."""
+def _estimated_bytes(prepared: Prepared) -> int:
+    """Estimate the bytes of a waiting segment: float32 pixels of three channels, or token ids."""
     return prepared.cost * (64 if prepared.modality == "text" else 12)

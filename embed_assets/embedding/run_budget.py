@@ -1,4 +1,4 @@
-"""Run budget: what a run may spend, in seconds, tokens, pixels or money; asked before every window of work."""
+"""Run budget: a limit in seconds, tokens, pixels or money, checked before every window of work."""
 
 import re
 import time
@@ -52,7 +52,7 @@ class RunBudget:
 
     @classmethod
     def parse(cls, text: str, *, clock: Callable[[], float] = time.monotonic) -> "RunBudget":
-        """From "90s", "10m", "2h", "1500000tokens", "1.5Mtokens", "2Gpixels" or "2.50usd"."""
+        """Parse "90s", "10m", "2h", "1500000tokens", "1.5Mtokens", "2Gpixels" or "2.50usd"."""
         if found := _COUNTED.fullmatch(text.strip()):
             number, prefix, word = found.groups()
         elif found := _PLAIN.fullmatch(text.strip()):
@@ -69,17 +69,17 @@ class RunBudget:
         return cls(limit, unit, clock=clock)
 
     def counts(self, spec: EncoderSpec, modality: str) -> bool:
-        """Whether work of an encoder on a modality is bounded by this limit."""
+        """Return whether work of an encoder on a modality is bounded by this limit."""
         if self.unit == "usd":
             return price_of(spec) is not None
         return self.unit == "seconds" or (self.unit == "tokens") == (modality == "text")
 
     def blocks(self, spec: EncoderSpec) -> bool:
-        """Whether nothing that this encoder is fed may be encoded any more."""
+        """Return whether the encoder may encode no media any more."""
         return self.stopped and all(self.counts(spec, modality) for modality in spec.media)
 
     def remaining(self, spec: EncoderSpec, modality: str) -> float:
-        """The cost (tokens or pixels) that may still be spent; below 0: not even work that costs nothing."""
+        """Return the cost (tokens or pixels) that may still be spent; below 0: not even work that costs nothing."""
         if not self.counts(spec, modality):
             return float("inf")
         if self.stopped:
@@ -95,7 +95,7 @@ class RunBudget:
         return float("inf") if rate is None else seconds * rate  # the first window measures it
 
     def max_step(self, spec: EncoderSpec, modality: str) -> float:
-        """The most cost between two looks: little where the clock decides, none known before the first window."""
+        """Return the maximum cost of a window: little where the clock decides, 0 before the first one."""
         if self.unit != "seconds":
             return float("inf")
         return _COURSE_SECONDS * (self._rate(spec, modality) or 0.0)
@@ -117,7 +117,7 @@ class RunBudget:
         return f"budget of {self} reached"
 
     def exhausted_error(self) -> BudgetReached:
-        """The error that tells how much is left."""
+        """Return the error that names how many items are left."""
         total = self.items + self.left
         if not self.items and not self.spent:
             return BudgetReached(
@@ -131,19 +131,19 @@ class RunBudget:
         return f"{self.limit:,.0f} {self.unit}" if self.limit >= 10 else f"{self.limit:g} {self.unit}"
 
     def _rate(self, spec: EncoderSpec, modality: str) -> float | None:
-        """Cost a second in this run so far."""
+        """Return the cost a second in this run so far."""
         cost, seconds = self._measured.get((spec.name, modality), (0.0, 0.0))
         return cost / seconds if cost and seconds else None
 
 
 def price_of(spec: EncoderSpec) -> float | None:
-    """US dollars a million tokens, where the spec has a price."""
+    """Return US dollars a million tokens, where the spec has a price."""
     price = spec.options.get("price_per_million_tokens")
     return float(price) if isinstance(price, (int, float)) and price > 0 else None
 
 
 def affordable_prefix(costs: Sequence[float], room: float) -> int:
-    """How many of the first items fit into the room, together."""
+    """Return how many of the first items the remaining cost affords together."""
     for place, cost in enumerate(costs):
         room -= cost
         if room < 0:

@@ -1,4 +1,4 @@
-"""KnownVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
+"""EqualInputVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
 
 from collections.abc import Collection, Mapping
 
@@ -10,7 +10,7 @@ from embed_assets.store.vectors import VectorTable
 _CHUNK = 1000  # hashes in one filter
 
 
-class KnownVectors:
+class EqualInputVectors:
     """Vectors that exist already, in the table or in this run's unwritten rows.
 
     Holds eight bytes a known hash, and the vectors of the latest `remembered` segments: what is older
@@ -26,13 +26,13 @@ class KnownVectors:
         self._written = np.sort(np.fromiter(map(_short, values), dtype=np.uint64, count=len(values)))
 
     def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
-        """Content hash → float32 vector, for those that are known."""
-        found = {key: self._recent[key] for key in hashes if key in self._recent}
-        wanted = [key for key in hashes if key not in found]
-        likely = [key for key, hit in zip(wanted, self._maybe(wanted), strict=True) if hit]
+        """Map content hashes to float32 vectors, where they exist."""
+        vectors = {key: self._recent[key] for key in hashes if key in self._recent}
+        missing = [key for key in hashes if key not in vectors]
+        likely = [key for key, hit in zip(missing, self._maybe(missing), strict=True) if hit]
         for start in range(0, len(likely), _CHUNK):
-            found |= self._from_table(likely[start : start + _CHUNK])
-        return found
+            vectors |= self._from_table(likely[start : start + _CHUNK])
+        return vectors
 
     def remember(self, vectors: Mapping[str, np.ndarray]) -> None:
         """Keep what was just encoded; the oldest go first, to be encoded again at worst."""

@@ -1,4 +1,4 @@
-"""Look: what a listing's files and tables hold, read where they changed."""
+"""Inspect files: the items of a listing, its files and rows of tables, read where they changed."""
 
 import hashlib
 import json
@@ -25,10 +25,10 @@ from embed_assets.store.manifest_row import ManifestRow
 
 @dataclass(frozen=True, kw_only=True)
 class ListedSource:
-    """A source at this moment: its files, what is said of them, and how to read one."""
+    """A source at this moment: its files, their annotations, and a function that reads one."""
 
     name: str
-    at: int  # the manifest's table version as the listing began: what was written to it since is newer
+    listed_at: int  # the manifest's table version as the listing began: later versions hold newer rows
     files: Sequence[ListedFile]
     annotations: Annotations
     read: Callable[[str], bytes]  # by key; raises MediaError
@@ -36,21 +36,21 @@ class ListedSource:
     max_deleted_share: float
     readers: int
     encoding: str | None = None  # of texts that are not UTF-8, by the settings
-    decoders: str = ""  # plugins that media is shown to
-    workers: Decoders | None = None  # in which decoders look at files; None: in this process
-    unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by their path
-    away: Mapping[str, Away] = field(default_factory=dict)  # files that could not be asked for, by key
+    decoders: str = ""  # installed decoder plugins
+    workers: Decoders | None = None  # worker processes that inspect files; None: this process
+    unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by path
+    away: Mapping[str, Away] = field(default_factory=dict)  # files whose stat could not be read, by key
 
     def is_table(self, file: ListedFile) -> bool:
-        """Whether the file's rows are the items."""
+        """Return whether the file's rows are the items."""
         return self.tables is not None and self.tables.kind(file.key) is not None
 
     def table_kind(self, key: str) -> str | None:
-        """Return what kind of table a key is: csv, lance; None for a file."""
+        """Return the kind of a table: csv, lance; None for a file."""
         return self.tables.kind(key) if self.tables is not None else None
 
     def fault(self, file: ListedFile) -> str | None:
-        """Why a file can't be read, by a try; of a table its first byte."""
+        """Try to read a file, of a table its first byte; return the reason where that fails."""
         try:
             if self.is_table(file) and self.tables is not None and self.tables.source is not None:
                 with self.tables.source.stream(file.key) as stream:
@@ -63,160 +63,167 @@ class ListedSource:
         return None
 
     def faults(self, files: Sequence[ListedFile]) -> list[str | None]:
-        """The same of several, on threads."""
+        """Return the `fault` of each file, tried on threads."""
         with ThreadPoolExecutor(max_workers=max(2, self.readers)) as pool:
             return list(pool.map(self.fault, files)) if files else []
 
     def mark(self, file: ListedFile) -> str:
-        """What an unchanged table has unchanged: size, time, etag, and all that is said of it and its rows."""
-        told = [file.size, file.mtime, file.etag, file.uri, *self.said_of(file)]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+        """Return a hash by which a table is known to be unchanged: of its stat, settings and annotations."""
+        parts = [file.size, file.mtime, file.etag, file.uri, *self.fingerprints(file)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
-    def said_of(self, file: ListedFile) -> list[str]:
-        """What settings, sidecar, folder and plugins say of a table, whatever is in it."""
+    def fingerprints(self, file: ListedFile) -> list[str]:
+        """Return the fingerprints of the settings, sidecar and plugins that decide on a table's items."""
         settings = self.tables.fingerprint() if self.tables else ""
-        told = [settings, self.annotations.fingerprint(file.key, row_key(file.key, ""))]
-        return [*told, self.decoders] if self.tables and self.tables.columns.bytes else told
+        parts = [settings, self.annotations.fingerprint(file.key, row_key(file.key, ""))]
+        return [*parts, self.decoders] if self.tables and self.tables.columns.bytes else parts
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What reading an item told."""
+class FileProbe:
+    """Facts from reading an item's bytes; `reason` is why the item can't be used."""
 
     content_hash: str
     mime: str | None
     modality: str | None
     reason: str | None
-    decoder: str = ""  # as of Sniffed
+    decoder: str = ""  # as in Sniffed
     charset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item of the listing. `look` is None where its file was not read, `said` the manifest's columns of its kind."""
+    """An item of the listing. `probe` is None where it was not read."""
 
     file: ListedFile
-    look: Look | None
-    said: Mapping[str, Any]
-    table: str | None = None  # the key of the table that it is a row of
-    row_stamp: str | None = None  # its etag is the row's own, rather than that of its table, and the row was read so
+    probe: FileProbe | None
+    annotation: Mapping[str, Any]  # columns of the manifest
+    table_key: str | None = None  # of a table's row
+    row_stamp: str | None = None  # of a row with an etag of its own, in place of the table's
 
 
 def entries(
-    listed: ListedSource, files: Sequence[ListedFile], *, fresh: Collection[str], live: Mapping[str, ManifestRow]
+    listed: ListedSource, files: Sequence[ListedFile], *, to_read: Collection[str], rows: Mapping[str, ManifestRow]
 ) -> list[Entry]:
-    """The items of these files; those in `fresh` are read, on threads. `live` are the manifest's rows by key."""
+    """Return the items of these files; those in `to_read` are read, on threads. `rows` are the manifest's by key."""
 
     def read(file: ListedFile) -> list[Entry]:
         if listed.is_table(file):
-            return _rows(listed, file, live)
-        return [Entry(file, _look(listed, file), annotated(listed.annotations.of(file.key)))]
+            return _table_entries(listed, file, rows)
+        return [_file_entry(listed, file, _probe(listed, file))]
 
-    chosen = [file for file in files if file.key in fresh]
-    found: dict[str, list[Entry]] = {}
+    chosen = [file for file in files if file.key in to_read]
+    by_key: dict[str, list[Entry]] = {}
     with ThreadPoolExecutor(max_workers=max(2, listed.readers)) as pool:
-        for file, seen in zip(chosen, pool.map(read, chosen), strict=True):
-            found[file.key] = seen
-            if len(found) % 200 == 0 or len(found) == len(chosen):
-                progress.report("list", listed.name, len(found), len(chosen))
-    made: list[Entry] = []
+        for file, items in zip(chosen, pool.map(read, chosen), strict=True):
+            by_key[file.key] = items
+            if len(by_key) % 200 == 0 or len(by_key) == len(chosen):
+                progress.report("list", listed.name, len(by_key), len(chosen))
+    result: list[Entry] = []
     for file in files:
-        seen = found.get(file.key)
-        made.extend([Entry(file, None, annotated(listed.annotations.of(file.key)))] if seen is None else seen)
-    return made
+        result.extend(by_key[file.key] if file.key in by_key else [_file_entry(listed, file, None)])
+    return result
 
 
-def _look(listed: ListedSource, file: ListedFile) -> Look:
-    """Hash and sniff a file; one that can't be used gets a reason."""
+def _file_entry(listed: ListedSource, file: ListedFile, probe: FileProbe | None) -> Entry:
+    return Entry(file, probe, annotated(listed.annotations.of(file.key)))
+
+
+def _probe(listed: ListedSource, file: ListedFile) -> FileProbe:
+    """Hash and sniff a file; an unusable one gets a reason."""
     with FILES.reserve(file.size):
         try:
             data = listed.read(file.key)
         except MediaError as error:
             return _unreadable(file, error.reason)
-        return _look_at(listed, data)
+        return _probe_bytes(listed, data)
 
 
-def _look_at(listed: ListedSource, data: bytes) -> Look:
+def _probe_bytes(listed: ListedSource, data: bytes) -> FileProbe:
     try:
         kind = look_at(data, listed.workers, encoding=listed.encoding)
-    except MediaError as error:  # a decoder died of it, or would have gone on for ever
-        return Look(content_hash(data), None, None, error.reason)
+    except MediaError as error:  # a decoder crashed on it, or timed out
+        return FileProbe(content_hash(data), None, None, error.reason)
     reason = "empty file" if not data else None if kind.modality else unsupported(kind.mime)
-    return Look(media_hash(data, kind.read_as), kind.mime, kind.modality, reason, kind.decoder, kind.charset)
+    return FileProbe(media_hash(data, kind.read_as), kind.mime, kind.modality, reason, kind.decoder, kind.charset)
 
 
-def _unreadable(file: ListedFile, reason: str) -> Look:
+def _unreadable(file: ListedFile, reason: str) -> FileProbe:
     stand_in = hashlib.sha256(f"{file.size}/{file.mtime}/{file.etag}".encode()).hexdigest()
-    return Look(stand_in, None, None, reason)
+    return FileProbe(stand_in, None, None, reason)
 
 
-def _rows(listed: ListedSource, file: ListedFile, live: Mapping[str, ManifestRow]) -> list[Entry]:
-    """A table's rows. One that can't be read is set aside with all rows that are known of it, or as a file."""
+def _table_entries(listed: ListedSource, file: ListedFile, rows: Mapping[str, ManifestRow]) -> list[Entry]:
+    """Return a table's rows. An unreadable table is quarantined with all its rows in the manifest, or as a file."""
     tables = listed.tables
     if tables is None or (not file.size and tables.dataset is None):
-        return _set_aside(listed, file, "empty file", [])
-    stamp = hashlib.sha256(json.dumps(listed.said_of(file)).encode()).hexdigest()[:12]
+        return _quarantined_table(listed, file, "empty file", [])
+    stamp = hashlib.sha256(json.dumps(listed.fingerprints(file)).encode()).hexdigest()[:12]
 
-    def kept(name: str, updated: str) -> bool:
-        row = live.get(row_key(file.key, name))
+    def is_unchanged(row_id: str, updated: str) -> bool:
+        row = rows.get(row_key(file.key, row_id))
         return row is not None and (row["etag"], row["row_stamp"]) == (updated, stamp)
 
-    hidden = False
-    rows: list[Entry] = []
+    hides_rows = False
+    items: list[Entry] = []
     try:
-        for row in tables.rows(file.key, is_unchanged=kept):
-            hidden |= row.hides
-            rows.append(_row(listed, file, row, stamp, live))
+        for row in tables.rows(file.key, is_unchanged=is_unchanged):
+            hides_rows |= row.hides
+            items.append(_row_entry(listed, file, row, stamp, rows))
     except MediaError as error:
-        return _set_aside(listed, file, error.reason, [row for row in live.values() if row["table_key"] == file.key])
-    if hidden:
-        rows.extend(_unseen(file, live, {entry.file.key for entry in rows}))
-    return rows or _set_aside(listed, file, "no rows in the table", [])
+        own_rows = [row for row in rows.values() if row["table_key"] == file.key]
+        return _quarantined_table(listed, file, error.reason, own_rows)
+    if hides_rows:
+        items.extend(_hidden_entries(file, rows, {entry.file.key for entry in items}))
+    return items or _quarantined_table(listed, file, "no rows in the table", [])
 
 
-def _unseen(file: ListedFile, live: Mapping[str, ManifestRow], seen: Collection[str]) -> list[Entry]:
-    """Rows that are known of a table and may be in a part that can't be read: they stay as they were."""
-    known = [row for row in live.values() if row["table_key"] == file.key and row["key"] not in seen]
-    return [Entry(_item_of(file, row), None, said_before(row), file.key) for row in known]
+def _hidden_entries(file: ListedFile, rows: Mapping[str, ManifestRow], read: Collection[str]) -> list[Entry]:
+    """Return rows that may be in an unreadable part of the table: they stay unchanged."""
+    hidden = [row for row in rows.values() if row["table_key"] == file.key and row["key"] not in read]
+    return [Entry(_stored_file(file, row), None, stored_annotation(row), file.key) for row in hidden]
 
 
-def _row(listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, live: Mapping[str, ManifestRow]) -> Entry:
+def _row_entry(
+    listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, rows: Mapping[str, ManifestRow]
+) -> Entry:
     key = row_key(file.key, row.id)
     item = replace(file, key=key, row_id=row.id, uri=f"{file.uri}#{row.id}", size=row.size)
-    if row.updated:  # what was read with other settings, or another sidecar, is read again
+    if row.updated:  # with its stamp: a row that was read with other settings, or another sidecar, is read again
         item = replace(item, etag=row.updated)
     if row.content_hash is None:
-        return Entry(replace(item, size=live[key]["size"] or 0), None, said_before(live[key]), file.key, stamp)
-    look = Look(row.content_hash, row.mime, row.modality, row.reason, row.decoder, row.charset)
-    said = annotated(listed.annotations.of_row(file.key, key, row.annotation))
-    return Entry(item, look, said, file.key, stamp if row.updated else None)
+        stored = rows[key]
+        return Entry(replace(item, size=stored["size"] or 0), None, stored_annotation(stored), file.key, stamp)
+    probe = FileProbe(row.content_hash, row.mime, row.modality, row.reason, row.decoder, row.charset)
+    annotation = annotated(listed.annotations.of_row(file.key, key, row.annotation))
+    return Entry(item, probe, annotation, file.key, stamp if row.updated else None)
 
 
-def _set_aside(listed: ListedSource, file: ListedFile, reason: str, known: Iterable[ManifestRow]) -> list[Entry]:
-    look = _unreadable(file, reason)
-    rows = [
+def _quarantined_table(listed: ListedSource, file: ListedFile, reason: str, rows: Iterable[ManifestRow]) -> list[Entry]:
+    probe = _unreadable(file, reason)
+    items = [
         Entry(
-            _item_of(file, row),
+            _stored_file(file, row),
             replace(
-                look,
+                probe,
                 mime=row["mime"],
                 modality=row["modality"],
                 decoder=row["decoder"] or "",
                 charset=row["charset"],
             ),
-            said_before(row),
+            stored_annotation(row),
             file.key,
         )
-        for row in known
+        for row in rows
     ]
-    return rows or [Entry(file, look, annotated(listed.annotations.of(file.key)), None)]
+    return items or [_file_entry(listed, file, probe)]
 
 
-def _item_of(table: ListedFile, row: ManifestRow) -> ListedFile:
-    """A row of a table as the manifest has it, with the table's size and time."""
+def _stored_file(table: ListedFile, row: ManifestRow) -> ListedFile:
+    """Return a table's row as the manifest has it, with the table's time and etag."""
     return replace(table, key=row["key"], row_id=row["row_id"], uri=row["uri"], size=row["size"] or 0)
 
 
-def said_before(row: ManifestRow) -> dict[str, Any]:
-    """What is said of an item by its manifest row."""
+def stored_annotation(row: ManifestRow) -> dict[str, Any]:
+    """Return the annotation of an item in its manifest row."""
     return {name: row[name] for name in ("caption", "labels", "extra")}

@@ -1,4 +1,4 @@
-"""Compared: the diff of a listing and the manifest's rows, by columns: a file that is as it was stays out of Python."""
+"""ListingDiff: a listing compared with the manifest's rows, by columns: unchanged files never become objects."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,8 +18,8 @@ COLUMNS = ("key", "uri", "size", "mtime", "etag", "caption", "labels", "extra") 
 _BETWEEN = "\x1f"  # labels, joined to one text
 
 
-class Compared:
-    """Files of a listing, and manifest rows that are not deleted, with `COLUMNS` at least."""
+class ListingDiff:
+    """Differences between files of a listing and manifest rows that are not deleted, with `COLUMNS` at least."""
 
     def __init__(self, files: Sequence[ListedFile], annotations: Annotations, rows: pa.Table) -> None:
         self._files = files
@@ -28,17 +28,17 @@ class Compared:
         self._keys = pa.array([file.key for file in files], pa.string())
 
     @cached_property
-    def touched(self) -> list[ListedFile]:
+    def stat_changed(self) -> list[ListedFile]:
         """Files that are new, or of another size, time or etag than their row."""
         return self._chosen(pc.invert(self._same_stat))
 
     @cached_property
-    def said_anew(self) -> list[ListedFile]:
-        """Files that are untouched, but of whose address, caption, labels or user columns other things are said."""
-        return self._chosen(pc.and_(self._same_stat, pc.invert(self._same_said)))
+    def metadata_changed(self) -> list[ListedFile]:
+        """Files of equal stat whose address, caption, labels or user columns changed."""
+        return self._chosen(pc.and_(self._same_stat, pc.invert(self._same_metadata)))
 
     @cached_property
-    def absent(self) -> pa.Table:
+    def missing(self) -> pa.Table:
         """Rows whose key is not in the listing."""
         return self._rows.filter(pc.invert(pc.is_in(self._rows["key"], value_set=self._keys)))
 
@@ -62,23 +62,31 @@ class Compared:
         return pc.and_(size, pc.and_(mtime, etag))
 
     @cached_property
-    def _same_said(self) -> Any:
+    def _same_metadata(self) -> Any:
         rows, files = self._rows_of_files, self._files
         uri = _equal(rows["uri"], pa.array([file.uri for file in files], pa.string()))
-        caption, labels, extra = (pc.fill_null(each, "") for each in self._said(rows))
+        caption, labels, extra = (pc.fill_null(each, "") for each in self._metadata(rows))
         if self._annotations.silent:
-            said = pc.and_(pc.equal(caption, ""), pc.and_(pc.equal(labels, ""), pc.equal(extra, "")))
-            return pc.and_(uri, said)
-        told = [annotated(self._annotations.of(file.key)) for file in files]
-        said = _equal(caption, pa.array([each["caption"] or "" for each in told], pa.string()))
-        said = pc.and_(said, _equal(labels, pa.array([_BETWEEN.join(each["labels"]) for each in told], pa.string())))
-        said = pc.and_(said, _equal(extra, pa.array([each["extra"] or "" for each in told], pa.string())))
-        return pc.and_(uri, said)
+            return _all(uri, pc.equal(caption, ""), pc.equal(labels, ""), pc.equal(extra, ""))
+        annotations = [annotated(self._annotations.of(file.key)) for file in files]
+        return _all(
+            uri,
+            _equal(caption, pa.array([each["caption"] or "" for each in annotations], pa.string())),
+            _equal(labels, pa.array([_BETWEEN.join(each["labels"]) for each in annotations], pa.string())),
+            _equal(extra, pa.array([each["extra"] or "" for each in annotations], pa.string())),
+        )
 
-    def _said(self, rows: pa.Table) -> tuple[Any, Any, Any]:
+    def _metadata(self, rows: pa.Table) -> tuple[Any, Any, Any]:
         return rows["caption"], pc.binary_join(rows["labels"], _BETWEEN), rows["extra"]
 
 
 def _equal(left: Any, right: Any) -> Any:
-    """Whether they are equal; not where one is null."""
+    """Return where both are equal; not where one is null."""
     return pc.fill_null(pc.equal(left, right), False)
+
+
+def _all(first: Any, *others: Any) -> Any:
+    """Return where all masks hold."""
+    for mask in others:
+        first = pc.and_(first, mask)
+    return first

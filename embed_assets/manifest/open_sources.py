@@ -47,13 +47,13 @@ def listed(
     cache: MediaCache | None = None,
     decoders: Decoders | None = None,
 ) -> ListedSource:
-    """The source's files as they are now, or its table. Raises SourceError where it can't be listed."""
+    """List a source: its files as they are now, or its table. Raises SourceError where it can't be listed."""
     if settings.kind != "files":
-        found = _listed_dataset(
+        table = _listed_dataset(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
-        return replace(found, workers=decoders, encoding=settings.encoding)
-    began, uri = store.manifest.version, _address(name, settings)
+        return replace(table, workers=decoders, encoding=settings.encoding)
+    listed_at, uri = store.manifest.version, _address(name, settings)
     source = _opened(name, settings, cache)
     listing = list_readable(
         uri,
@@ -64,7 +64,7 @@ def listed(
     )
     return ListedSource(
         name=name,
-        at=began,
+        listed_at=listed_at,
         files=listing.files,
         unread={folder: Away(source.uri_of(folder), FOLDER, why) for folder, why in listing.unread.items()},
         annotations=_annotations(settings),
@@ -86,10 +86,10 @@ def media_reader(
     cache: MediaCache | None = None,
     decoders: Decoders | None = None,
 ) -> Callable[[ManifestRow], bytes]:
-    """A function from a manifest row of the source to the bytes of its file or row, texts of tables in UTF-8.
+    """Return a function from a manifest row of the source to the bytes of its file or row, texts of tables in UTF-8.
 
-    It may be called from several threads. It raises MediaError for what concerns the item alone, also where the
-    bytes are not those that were listed.
+    It may be called from several threads. It raises MediaError for faults of the item alone, also where the bytes are
+    not those that were listed.
     """
     read = _reader(name, settings, limits, store, cache, decoders)
 
@@ -140,22 +140,22 @@ def segmenter(
 
 
 def limits_of(settings: LimitSettings) -> Limits:
-    """Bounds of the decoders."""
+    """Return the limits of the decoders."""
     return Limits(**settings.model_dump())
 
 
 def decoders_of(limits: Limits) -> Decoders:
-    """Worker processes with these limits; none starts before the first item."""
+    """Return worker processes with these limits; none starts before the first item."""
     return Decoders(seconds=limits.decode_seconds, megabytes=limits.decode_megabytes)
 
 
 def segmenting_of(settings: SegmentSettings) -> Segmenting:
-    """How an encoder's texts are cut."""
+    """Return how an encoder's texts are cut."""
     return Segmenting(**settings.model_dump())
 
 
 def sampling_of(spec: EncoderSpec, *, by_scene: bool) -> Sampling | None:
-    """How an encoder's sounds, videos and animated pictures are cut; None for one that is fed none of them."""
+    """Return how an encoder's sounds, videos and animated pictures are cut; None for an encoder of neither."""
     animated = spec.options.get(ANIMATED_FRAMES) if "image" in spec.media else None
     if not {"audio", "video"} & set(spec.media) and animated is None:
         return None
@@ -192,7 +192,7 @@ def _reader(
     cache: MediaCache | None,
     decoders: Decoders | None,
 ) -> Callable[[ManifestRow], bytes]:
-    """As `media_reader`, without a look at what was read."""
+    """Return a reader as `media_reader`, that does not check the bytes."""
     if settings.kind != "files" and settings.table.uri:
         return _named_reader(name, settings, limits, store, cache)
     if settings.kind != "files":
@@ -214,7 +214,7 @@ def _reader(
 def _named_reader(
     name: str, settings: SourceSettings, limits: Limits, store: Store, cache: MediaCache | None
 ) -> Callable[[ManifestRow], bytes]:
-    """Reads files that rows name; addresses whose credentials the manifest lacks are looked up in the table."""
+    """Return a reader of files that rows name; addresses with credentials are looked up in the table."""
     places = _places(name, settings, cache)
     addresses = Addresses(_dataset_tables(name, settings, limits, store, None), _table_key(settings))
 
@@ -242,7 +242,7 @@ def _opened(name: str, settings: SourceSettings, cache: MediaCache | None) -> So
 
 
 def _address(name: str, settings: SourceSettings) -> str:
-    """The source's uri. Raises SourceError where it is one that was kept without its credentials."""
+    """Return the source's uri. Raises SourceError where it was saved without its credentials."""
     uri = settings.uri or ""
     if has_hidden(uri):
         raise SourceError(
@@ -253,7 +253,7 @@ def _address(name: str, settings: SourceSettings) -> str:
 
 
 def _row_reader(tables: Tables) -> Callable[[ManifestRow], bytes]:
-    """Reads rows of one table: bytes of a Lance dataset one by one, all else by a copy of the content alone."""
+    """Return a reader of a table's rows: bytes of a Lance dataset one by one, others from a copy of their content."""
     cache, columns, dataset = RowCache(tables), tables.columns, tables.dataset
     lookup = None
     if dataset is not None and dataset.kind == "lance" and columns.bytes and columns.id:
@@ -279,8 +279,8 @@ def _listed_dataset(
     cache: MediaCache | None,
     decoders: Decoders | None,
 ) -> ListedSource:
-    """One table as a listing: it is the one file, or its rows name the files."""
-    began = store.manifest.version
+    """List one table: as the one file, or as the files that its rows name."""
+    listed_at = store.manifest.version
     if settings.kind == "value" and not store.landed(name).exists():
         raise SourceError(
             f"Source {name!r} is the value of asset {settings.asset!r}, and none was landed in store {store.uri!r} "
@@ -295,7 +295,7 @@ def _listed_dataset(
     if settings.table.uri is None:
         return ListedSource(
             name=name,
-            at=began,
+            listed_at=listed_at,
             files=[file],
             annotations=annotations,
             read=lambda _: b"",  # a table is read by rows
@@ -304,12 +304,12 @@ def _listed_dataset(
             readers=readers,
         )
     addressed = list_addressed(tables, file.key, _places(name, settings, cache))
-    said = {key: annotations.of_row(file.key, key, own) for key, own in addressed.annotations.items()}
+    annotated_files = {key: annotations.of_row(file.key, key, own) for key, own in addressed.annotations.items()}
     return ListedSource(
         name=name,
-        at=began,
+        listed_at=listed_at,
         files=addressed.files,
-        annotations=Annotations(said, by_folder=False),
+        annotations=Annotations(annotated_files, by_folder=False),
         read=addressed.read,
         away=addressed.away,
         max_deleted_share=settings.max_deleted_share,
@@ -318,23 +318,23 @@ def _listed_dataset(
 
 
 def _table_key(settings: SourceSettings) -> str:
-    """A short name of the one table: the last part of its uri, or of its asset's key."""
+    """Return a short name of the one table: the last part of its uri, or of its asset's key."""
     return (settings.uri or settings.asset or "").rstrip("/").rpartition("/")[2]
 
 
 def _table_uri(settings: SourceSettings) -> str:
-    """The table's address in the manifest: where it is landed may move."""
+    """Return the table's address in the manifest: the landed table may move."""
     return redacted_source(settings.uri).uri if settings.uri else f"asset:{settings.asset}"
 
 
 def _dataset_tables(
     name: str, settings: SourceSettings, limits: Limits, store: Store, decoders: Decoders | None
 ) -> Tables:
-    """The one table that a source is; nothing is opened yet."""
+    """Return the one table of a source; nothing is opened yet."""
     columns, kind = columns_of(settings), settings.kind
     if kind == "files" or kind == "value":
         landed = store.landed(name)
-        shown = f"what was landed of asset {settings.asset!r}"
+        shown = f"the landed value of asset {settings.asset!r}"
         rows = open_dataset(landed.uri, "lance", shown=shown, store_options=landed.options)
         return Tables(
             columns=replace(columns, id=ROW_ID),
@@ -367,7 +367,7 @@ def _table_files(settings: SourceSettings, source: Source, limits: Limits) -> Ta
 
 
 def columns_of(settings: SourceSettings) -> Columns:
-    """What the columns of a source's table mean; of a table of URIs these are the texts."""
+    """Return the roles of the columns of a source's table; in a table of URIs these are the texts."""
     table = settings.table
     first, *joined = [table.text] if isinstance(table.text, str) else table.text or [table.uri]
     return Columns(

@@ -1,6 +1,6 @@
-"""Plan: what of an encoder version is new, edited, stale, renamed, gone or set aside, by source and shard.
+"""Plan: items of an encoder version that are new, edited, stale, renamed, deleted or quarantined, by source and shard.
 
-Columns are compared as Arrow: an item that is as it should be never becomes a Python object.
+Columns are compared as Arrow: an unchanged item never becomes a Python object.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from embed_assets.store.vectors import VectorTable
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
-# What a plan finds an item to be: never embedded, other bytes, embedded by another version only, other
-# name or labels, gone, set aside before, as it should be.
+# Classes of items: never embedded, of other bytes, embedded by another version only, of another name or labels,
+# deleted, quarantined, up to date.
 CLASSES = ("new", "edited", "stale", "renamed", "deleted", "errored", "unchanged")
 
 _COLUMNS = (
@@ -29,8 +29,8 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """An item that has rows and should not. `deleted`: gone from its source, rather than quarantined."""
+class ObsoleteItem:
+    """An item that has rows and should have none. `deleted`: from its source, rather than quarantined."""
 
     source: str
     shard: str
@@ -43,12 +43,12 @@ class Plan:
 
     encode: Sequence[ManifestRow]  # no vectors yet, or of other bytes
     rewrite: Sequence[ManifestRow]  # vectors are right; URI, caption or labels are not
-    delete: Mapping[str, Gone]  # by media id
+    delete: Mapping[str, ObsoleteItem]  # by media id
     replaced: Collection[str]  # media ids of `encode` that have older rows
     unchanged: Mapping[str, int]  # by source; the rewritten ones are among them
     quarantined: Mapping[str, Mapping[str, int]]  # source → reason → items
     deleted: Mapping[str, int]  # by source: items marked deleted in the manifest
-    unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # source → reason: kind not known
+    unknown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # source → reason → items of unknown kind
     classes: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)  # (source, shard) → class
 
     @property
@@ -62,11 +62,11 @@ class Plan:
         return len(self.encode) + len(self.rewrite) + len(self.delete)
 
     def by_source(self) -> dict[str, Counter[str]]:
-        """Source → class → items; each item is of one class."""
-        found: dict[str, Counter[str]] = {}
+        """Map each source to its number of items by class; each item is of one class."""
+        by_source: dict[str, Counter[str]] = {}
         for (source, _), counts in self.classes.items():
-            found.setdefault(source, Counter()).update(counts)
-        return found
+            by_source.setdefault(source, Counter()).update(counts)
+        return by_source
 
 
 def make_plan(
@@ -81,81 +81,82 @@ def make_plan(
 ) -> Plan:
     """Compare manifest and vector table, for some shards or all. Reads columns, never vectors.
 
-    `quarantined`: media id → (content hash that failed, reason). `others` are tables
-    of other versions of the encoder: they are read only where something has no vectors here, to tell what
-    is new from what is stale by its version.
+    `quarantined`: media id → (content hash that failed, reason). `others` are tables of other versions of the encoder:
+    they are read only where an item has no vectors here, to separate new items from stale ones.
     """
     rows = _of(manifest.table(sources, columns=_COLUMNS), shards)
     own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
-    have = _existing(vectors, shards)
-    seen = _Seen(own, have, quarantined)
-    replaced = own.filter(pc.and_(seen.encode, seen.known))
-    missing = own.filter(pc.and_(seen.encode, pc.invert(seen.known)))
-    elsewhere = _elsewhere(missing, others, shards)
-    spoiled = pc.or_(seen.refused, seen.failed)
-    keep = own["media_id"].filter(pc.or_(seen.usable, seen.unreached))
-    delete = _gone(have, keep=keep, spoiled=own["media_id"].filter(spoiled))
-    unchanged = own.filter(pc.and_(seen.usable, seen.same))
+    existing = _existing(vectors, shards)
+    masks = _ItemMasks(own, existing, quarantined)
+    replaced = own.filter(pc.and_(masks.encode, masks.has_rows))
+    missing = own.filter(pc.and_(masks.encode, pc.invert(masks.has_rows)))
+    missing_classes = _missing_classes(missing, others, shards)
+    unusable = pc.or_(masks.unreadable, masks.failed)
+    keep = own["media_id"].filter(pc.or_(masks.usable, masks.unreachable))
+    delete = _obsolete(existing, keep=keep, unusable=own["media_id"].filter(unusable))
+    unchanged = own.filter(pc.and_(masks.usable, masks.same))
     return Plan(
-        encode=cast("list[ManifestRow]", own.filter(seen.encode).to_pylist()),
-        rewrite=cast("list[ManifestRow]", own.filter(seen.rewrite).to_pylist()),
+        encode=cast("list[ManifestRow]", own.filter(masks.encode).to_pylist()),
+        rewrite=cast("list[ManifestRow]", own.filter(masks.rewrite).to_pylist()),
         delete=delete,
         replaced=set(replaced["media_id"].to_pylist()),
         unchanged=Counter({source: count for (source,), count in _counts(unchanged, "source")}),
-        quarantined=seen.quarantined(),
-        deleted=Counter({source: count for (source,), count in _counts(own.filter(seen.gone), "source")}),
+        quarantined=masks.quarantined(),
+        deleted=Counter({source: count for (source,), count in _counts(own.filter(masks.deleted), "source")}),
         unknown=_unknown(rows),
         classes=_classes(
             {
-                "new": missing.filter(pc.equal(elsewhere, "new")),
-                "edited": pa.concat_tables([replaced, missing.filter(pc.equal(elsewhere, "edited"))]),
-                "stale": missing.filter(pc.equal(elsewhere, "stale")),
-                "renamed": own.filter(seen.rewrite),
-                "errored": own.filter(spoiled),
-                "unchanged": own.filter(pc.and_(seen.usable, pc.and_(seen.same, pc.invert(seen.rewrite)))),
+                "new": missing.filter(pc.equal(missing_classes, "new")),
+                "edited": pa.concat_tables([replaced, missing.filter(pc.equal(missing_classes, "edited"))]),
+                "stale": missing.filter(pc.equal(missing_classes, "stale")),
+                "renamed": own.filter(masks.rewrite),
+                "errored": own.filter(unusable),
+                "unchanged": own.filter(pc.and_(masks.usable, pc.and_(masks.same, pc.invert(masks.rewrite)))),
             },
             delete.values(),
         ),
     )
 
 
-class _Seen:
-    """Masks over manifest rows: what the vector table and the quarantine say of each."""
+class _ItemMasks:
+    """Masks over manifest rows, by the vector table and the quarantine."""
 
-    def __init__(self, own: pa.Table, have: pa.Table, quarantined: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, own: pa.Table, existing: pa.Table, quarantined: Mapping[str, tuple[str, str]]) -> None:
         self._own = own
-        place = pc.index_in(own["media_id"], value_set=have["media_id"].combine_chunks())
+        place = pc.index_in(own["media_id"], value_set=existing["media_id"].combine_chunks())
         failed = pc.index_in(own["media_id"], value_set=pa.array(list(quarantined), pa.string()))
-        hashes, reasons = (pa.array([found[part] for found in quarantined.values()], pa.string()) for part in (0, 1))
+        hashes, reasons = (
+            pa.array([failure[part] for failure in quarantined.values()], pa.string()) for part in (0, 1)
+        )
         self._reasons = reasons.take(failed.combine_chunks())
-        self.known = pc.is_valid(place)
-        torn = pc.is_in(own["media_id"], value_set=_torn(have))
-        self.same = pc.and_(_equal(own["content_hash"], have["media_hash"], place), pc.invert(torn))
-        self.gone = pc.equal(own["status"], "deleted")
-        self.refused = pc.equal(own["status"], "quarantined")
-        in_use = pc.invert(pc.or_(self.gone, self.refused))
-        # What has vectors of these bytes did not fail for good.
+        self.has_rows = pc.is_valid(place)
+        incomplete = pc.is_in(own["media_id"], value_set=_incomplete_items(existing))
+        self.same = pc.and_(_equal(own["content_hash"], existing["media_hash"], place), pc.invert(incomplete))
+        self.deleted = pc.equal(own["status"], "deleted")
+        self.unreadable = pc.equal(own["status"], "quarantined")
+        in_use = pc.invert(pc.or_(self.deleted, self.unreadable))
+        # An item with vectors of these bytes did not fail for good.
         self.failed = pc.and_(pc.and_(in_use, pc.invert(self.same)), _equal(own["content_hash"], hashes, failed))
-        # What could not be reached may still be what it was: its older vectors stay.
-        unreached = pc.is_in(self._reasons, value_set=pa.array(sorted(KEPT), pa.string()))
-        self.unreached = pc.and_(self.failed, unreached)
+        # An unreachable item may be unchanged: its older vectors stay.
+        unreachable = pc.is_in(self._reasons, value_set=pa.array(sorted(KEPT), pa.string()))
+        self.unreachable = pc.and_(self.failed, unreachable)
         self.usable = pc.and_(in_use, pc.invert(self.failed))
         self.encode = pc.and_(self.usable, pc.invert(self.same))
-        relabelled = pc.invert(_equal(own["meta_hash"], have["meta_hash"], place))
+        relabelled = pc.invert(_equal(own["meta_hash"], existing["meta_hash"], place))
         self.rewrite = pc.and_(pc.and_(self.usable, self.same), relabelled)
 
     def quarantined(self) -> dict[str, Counter[str]]:
-        """Source → reason → items that were set aside, by reading them or by encoding them."""
-        found: dict[str, Counter[str]] = {}
-        told = self._own.set_column(self._own.schema.get_field_index("reason"), "reason", self._reasons)
-        for table in (self._own.filter(self.refused), told.filter(self.failed)):
+        """Count quarantined items by source and reason: those that could not be read, or not be encoded."""
+        by_source: dict[str, Counter[str]] = {}
+        encoded = self._own.set_column(self._own.schema.get_field_index("reason"), "reason", self._reasons)
+        for table in (self._own.filter(self.unreadable), encoded.filter(self.failed)):
             for (source, reason), count in _counts(table, "source", "reason"):
-                found.setdefault(source, Counter())[reason] += count
-        return found
+                by_source.setdefault(source, Counter())[reason] += count
+        return by_source
 
 
 def _equal(left: Any, right: Any, place: Any) -> Any:
-    """Whether `left` equals `right` at `place`; not where there is no place."""
+    """Return where `left` equals `right` at `place`; not where there is no place."""
     return pc.fill_null(pc.equal(left, right.take(place)), False)
 
 
@@ -166,7 +167,7 @@ def _of(table: pa.Table, shards: Collection[str] | None) -> pa.Table:
 
 
 def _existing(vectors: VectorTable, shards: Collection[str] | None) -> pa.Table:
-    """What has vectors: a row a segment, hence several of equal content for an item."""
+    """Return the rows with vectors: one a segment, hence several of equal content for an item."""
     names = ("media_id", "media_hash", "meta_hash", "source", "shard", "segment_count")
     table = vectors.read(names)
     if table is None:
@@ -175,9 +176,9 @@ def _existing(vectors: VectorTable, shards: Collection[str] | None) -> pa.Table:
     return _of(table.select(names), shards)
 
 
-def _torn(have: pa.Table) -> Any:
-    """Media ids whose segments are not whole, or of two contents: two runs wrote the item at once."""
-    items = have.group_by("media_id").aggregate(
+def _incomplete_items(existing: pa.Table) -> Any:
+    """Return media ids with missing segments, or segments of two contents: two runs wrote the item at once."""
+    items = existing.group_by("media_id").aggregate(
         [([], "count_all"), ("segment_count", "max"), ("media_hash", "count_distinct")]
     )
     whole = pc.and_(
@@ -186,52 +187,52 @@ def _torn(have: pa.Table) -> Any:
     return items["media_id"].filter(pc.invert(whole)).combine_chunks()
 
 
-def _elsewhere(missing: pa.Table, others: Iterable[VectorTable], shards: Collection[str] | None) -> pa.Array:
-    """For items without vectors here: stale (equal bytes in another version), edited (other bytes there) or new."""
-    told = pa.array(["new"] * missing.num_rows, pa.string())
+def _missing_classes(missing: pa.Table, others: Iterable[VectorTable], shards: Collection[str] | None) -> pa.Array:
+    """Classify items without vectors: stale (equal bytes in another version), edited (other bytes there) or new."""
+    classes = pa.array(["new"] * missing.num_rows, pa.string())
     for other in others if missing.num_rows else ():
-        have = _existing(other, shards)
-        place = pc.index_in(missing["media_id"], value_set=have["media_id"].combine_chunks()).combine_chunks()
-        same = _equal(missing["content_hash"], have["media_hash"], place).combine_chunks()
-        first_met = pc.and_(pc.is_valid(place), pc.equal(told, "new"))
-        told = pc.if_else(same, "stale", pc.if_else(first_met, "edited", told))
-    return told
+        existing = _existing(other, shards)
+        place = pc.index_in(missing["media_id"], value_set=existing["media_id"].combine_chunks()).combine_chunks()
+        same = _equal(missing["content_hash"], existing["media_hash"], place).combine_chunks()
+        first_met = pc.and_(pc.is_valid(place), pc.equal(classes, "new"))
+        classes = pc.if_else(same, "stale", pc.if_else(first_met, "edited", classes))
+    return classes
 
 
-def _gone(have: pa.Table, *, keep: Any, spoiled: Any) -> dict[str, Gone]:
-    """Items that have rows and should have none."""
-    left = have.filter(pc.invert(pc.is_in(have["media_id"], value_set=keep.combine_chunks())))
-    aside = set(spoiled.to_pylist()) if left.num_rows else set()
-    columns = (left[name].to_pylist() for name in ("media_id", "source", "shard"))
+def _obsolete(existing: pa.Table, *, keep: Any, unusable: Any) -> dict[str, ObsoleteItem]:
+    """Return items that have rows and should have none."""
+    obsolete = existing.filter(pc.invert(pc.is_in(existing["media_id"], value_set=keep.combine_chunks())))
+    quarantined = set(unusable.to_pylist()) if obsolete.num_rows else set()
+    columns = (obsolete[name].to_pylist() for name in ("media_id", "source", "shard"))
     return {
-        media_id: Gone(source, shard, deleted=media_id not in aside)
+        media_id: ObsoleteItem(source, shard, deleted=media_id not in quarantined)
         for media_id, source, shard in zip(*columns, strict=True)
     }
 
 
 def _unknown(rows: pa.Table) -> dict[str, Counter[str]]:
-    """Items of no known kind: they belong to their source's account, not to an encoder's."""
-    found: dict[str, Counter[str]] = {}
+    """Count items of unknown kind by source and reason: they belong to no encoder."""
+    by_source: dict[str, Counter[str]] = {}
     nameless = rows.filter(pc.and_(pc.is_null(rows["modality"]), pc.equal(rows["status"], "quarantined")))
     for (source, reason), count in _counts(nameless, "source", "reason"):
-        found.setdefault(source, Counter())[reason] += count
-    return found
+        by_source.setdefault(source, Counter())[reason] += count
+    return by_source
 
 
-def _classes(tables: Mapping[str, pa.Table], gone: Iterable[Gone]) -> dict[tuple[str, str], Counter[str]]:
-    """(Source, shard) → class → items."""
-    found: dict[tuple[str, str], Counter[str]] = {}
+def _classes(tables: Mapping[str, pa.Table], obsolete: Iterable[ObsoleteItem]) -> dict[tuple[str, str], Counter[str]]:
+    """Count items by source, shard and class."""
+    by_shard: dict[tuple[str, str], Counter[str]] = {}
     for name, table in tables.items():
         for (source, shard), count in _counts(table, "source", "shard"):
-            found.setdefault((source, shard), Counter())[name] += count
-    for each in gone:
+            by_shard.setdefault((source, shard), Counter())[name] += count
+    for each in obsolete:
         if each.deleted:
-            found.setdefault((each.source, each.shard), Counter())["deleted"] += 1
-    return dict(sorted(found.items()))
+            by_shard.setdefault((each.source, each.shard), Counter())["deleted"] += 1
+    return dict(sorted(by_shard.items()))
 
 
 def _counts(table: pa.Table, *names: str) -> list[tuple[tuple[str, ...], int]]:
-    """How many rows there are of each combination of values."""
+    """Count rows of each combination of values."""
     if not table.num_rows:
         return []
     counted = table.select(names).group_by(names).aggregate([([], "count_all")]).to_pylist()

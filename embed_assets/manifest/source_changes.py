@@ -121,7 +121,7 @@ class _Comparison:
         candidates = [file for file in diff.stat_changed if file.key in edited]
         shut = still_unreadable(self._listed, candidates, previous)
         self._still += shut.values()
-        to_read = {file.key: file for file in diff.stat_changed if file.key not in shut} | tables
+        to_read = {file.key: file for file in diff.stat_changed if file.key not in shut} | dict(tables)
         redetected = self._to_detect_again(rows) - shut.keys()
         to_read |= {file.key: file for file in files if file.key in redetected} if redetected else {}
         return to_read | self._readable_again(files, rows, skipped=shut.keys() | to_read.keys())

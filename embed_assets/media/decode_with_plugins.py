@@ -11,7 +11,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
 from embed_assets.media.pictures.animated_frames import Shown
 from embed_assets.media.sampling import Sampling
-from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.documents import clean_text
 from embed_assets.media.text.replaced_bytes import Decoded
 
 
@@ -65,7 +65,7 @@ def _checked(result: Any, decoder: Decoder, limits: Limits) -> Any:
     if not isinstance(result, kind):
         raise TypeError(f"gave {type(result).__name__}, where {decoder.modality} is {kind.__name__}")
     if decoder.modality == "text":
-        return checked_text(result, "empty text", limits)
+        return clean_text(result, "empty text", limits)
     if decoder.modality == "image":
         from embed_assets.media.pictures.decode_image import checked_rgb
 

@@ -59,10 +59,10 @@ def refine(data: bytes, sniffed: Sniffed, *, warn: Callable[[str], None] = warn_
         return sniff_with_plugins(data[:HEAD], sniffed, warn)
     if sniffed.modality not in ("audio", "video"):
         return sniffed
-    from embed_assets.media.recordings.container import kind_of, opened
+    from embed_assets.media.recordings.container import kind_of, open_container
 
     try:
-        with opened(data, sniffed.modality) as container:
+        with open_container(data, sniffed.modality) as container:
             modality = kind_of(container)
     except MediaError:
         return sniffed
@@ -92,10 +92,10 @@ def _needs_decoder(sniffed: Sniffed) -> bool:
 
 def _recording_modality(data: bytes) -> Modality | None:
     """Return the modality where FFmpeg is sure of a recording in the file's beginning, and can decode its start."""
-    from embed_assets.media.recordings.container import frames_of, opened, picture_stream, sound_stream
+    from embed_assets.media.recordings.container import frames_of, open_container, picture_stream, sound_stream
 
     try:
-        with opened(data[:_SCANNED], "audio", sure=True) as container:
+        with open_container(data[:_SCANNED], "audio", sure=True) as container:
             stream = picture_stream(container) or sound_stream(container)
             if stream is None or is_still(container.format.name):
                 return None

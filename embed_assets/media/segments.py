@@ -92,7 +92,7 @@ def each_segment(
         yield from decode(caption=item.caption, media_hash=item.media_hash, sampling=sampling)
 
 
-def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
+def document_text(data: bytes, mime: str | None, *, limits: Limits, charset: str | None = None) -> Decoded:
     """Return the text that a reader of the document sees, in its order; chunks count characters of this text.
 
     A warning says what was replaced. HTML without scripts and styles, a PDF's text layer, the paragraphs and
@@ -101,7 +101,7 @@ def document_text(data: bytes, mime: str | None, *, limits: Limits) -> Decoded:
     unpacked", or what decode_text raises. May be called from several threads.
     """
     kind = builtin_kind("text", mime)
-    (decoded,) = _Decode(kind, data, None, limits)()
+    (decoded,) = _Decode(kind, data, None, limits)(**_encoding_option(charset))
     return decoded
 
 

@@ -15,7 +15,7 @@ from embed_assets.quality.promotion_gate import Gate
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
-from embed_assets.versions.canary_check import watch
+from embed_assets.versions.canary_check import check_canaries
 from embed_assets.versions.load_version import installed_libraries, load_version
 
 
@@ -69,7 +69,7 @@ class RunContext:
         """Return the encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
         encoder = self.encoder(record)
         if record.id not in self._verified:
-            watch(record, encoder, self.store.canaries, libraries=dict(installed_libraries()))
+            check_canaries(record, encoder, self.store.canaries, libraries=dict(installed_libraries()))
             self._verified.add(record.id)
         return encoder
 

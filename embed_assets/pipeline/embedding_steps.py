@@ -6,9 +6,9 @@ from typing import Any
 from embed_assets import progress
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.loop import Segmenter, embed, sample
+from embed_assets.embedding.loop import Encoding, embed, sample
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder
 from embed_assets.manifest.open_sources import segmenter
 from embed_assets.manifest.pending_items import Plan, make_plan
@@ -23,7 +23,7 @@ from embed_assets.versions.cutting_recipe import recipe_of
 
 
 class EmbeddingSteps:
-    """What is done for the vectors of one encoder version."""
+    """Plan, embedding and cost samples of one encoder version."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
@@ -94,18 +94,9 @@ class EmbeddingSteps:
 
     def sample(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> EmbedReport:
         """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
-        compute = self._settings.compute
-        encoder = self._context.encoder(record)
+        encoder, report = self._context.encoder(record), EmbedReport(encoder=record.encoder, version=record.version)
         with self._context.running_decoders() as decoders:
-            return sample(
-                rows,
-                encoder=encoder,
-                segmenter=self._segmenter(record, encoder, decoders),
-                limits=self._context.batch_limits(encoder),
-                readers=compute.readers,
-                buffer_bytes=compute.buffer_mb * 1024 * 1024,
-                report=EmbedReport(encoder=record.encoder, version=record.version),
-            )
+            return sample(rows, self._encoding(record, encoder, decoders), report=report)
 
     def _encode(
         self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None
@@ -122,28 +113,26 @@ class EmbeddingSteps:
             flush_seconds=compute.flush_seconds,
         )
         with self._context.running_decoders() as decoders:
-            embed(
-                plan,
-                encoder=encoder,
-                segmenter=self._segmenter(record, encoder, decoders),
-                writer=writer,
-                known=KnownVectors(vectors),
-                limits=self._context.batch_limits(encoder),
-                readers=compute.readers,
-                buffer_bytes=compute.buffer_mb * 1024 * 1024,
-                report=report,
-                budget=budget,
-            )
+            encoding, known = self._encoding(record, encoder, decoders), EqualInputVectors(vectors)
+            embed(plan, encoding, writer=writer, known=known, report=report, budget=budget)
 
-    def _segmenter(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Segmenter:
-        """Read and cut items as the version does; an active one may have been made with other settings."""
-        return segmenter(
+    def _encoding(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Encoding:
+        """Return how items are read, cut as the version does, and batched; it may be made with other settings."""
+        cut = segmenter(
             {name: self._settings.sources[name] for name in self._settings.sources_of(record.encoder)},
             encoder,
             recipe_of(record, self._context.limits),
             decoders=decoders,
             store=self._store,
             cache=self._context.media_cache,
+        )
+        compute = self._settings.compute
+        return Encoding(
+            encoder=encoder,
+            segmenter=cut,
+            limits=self._context.batch_limits(encoder),
+            readers=compute.readers,
+            buffer_bytes=compute.buffer_mb * 1024 * 1024,
         )
 
 

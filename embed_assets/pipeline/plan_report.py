@@ -24,7 +24,7 @@ from embed_assets.versions.resolve_version import Resolved
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class IdentityChange:
     """A part of an encoder's identity that is another now."""
 
     part: str
@@ -49,11 +49,11 @@ class VersionPlan:
 
     @property
     def total(self) -> Forecast:
-        """What all its sources mean together."""
+        """Sum over all its sources."""
         return total(self.forecasts)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "version": self.record.version,
             "role": self.role,
@@ -71,7 +71,7 @@ class VersionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class GatePlan:
-    """What stands between a candidate and serving."""
+    """Checks and settings that gate a candidate."""
 
     promotion: str  # automatic, manual
     by_hand: str  # why it is manual; "" where it is not
@@ -80,7 +80,7 @@ class GatePlan:
     judged: int  # labelled queries of the space
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"blocking": list(self.blocking)}
 
 
@@ -92,8 +92,8 @@ class EncoderPlan:
     space: str
     live: str | None  # what the space serves: encoder/version
     versions: tuple[VersionPlan, ...]
-    against: str | None  # version that the difference is told against: the live one, else the one before
-    changes: tuple[Change, ...]
+    against: str | None  # version that the changes are against: the live one, else the one before
+    changes: tuple[IdentityChange, ...]
     same: tuple[str, ...]  # parts of the identity that stayed equal
     gate: GatePlan
 
@@ -103,7 +103,7 @@ class EncoderPlan:
         return all(version.fresh for version in self.versions)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "encoder": self.encoder,
             "space": self.space,
@@ -120,7 +120,7 @@ class EncoderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelinePlan:
-    """What the next run of a pipeline will do."""
+    """Work of the next run of a pipeline."""
 
     store: str
     refreshed: tuple[RefreshReport, ...]
@@ -133,11 +133,11 @@ class PipelinePlan:
 
     @property
     def total(self) -> Forecast:
-        """What all encoders mean together."""
+        """Sum over all encoders."""
         return total([each for encoder in self.encoders for version in encoder.versions for each in version.forecasts])
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return {
             "store": self.store,
             "fresh": self.fresh,
@@ -160,16 +160,17 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
 
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
-    found = resolved or steps.resolve(encoder, register=False)
-    record, pointers = found.record, steps.store.serving.pointers()
+    resolution = resolved or steps.resolve(encoder, register=False)
+    record, pointers = resolution.record, steps.store.serving.pointers()
     pointer = steps.store.serving.pointer(record.spec.space)
-    named = [kept for kept in steps.active_versions(encoder) if any(each.names(kept.id) for each in pointers)]
-    kept = [record, *(each for each in named if each.version != record.version)]
+    named = [active for active in steps.active_versions(encoder) if any(each.names(active.id) for each in pointers)]
+    active = [record, *(each for each in named if each.version != record.version)]
     versions = tuple(
-        _version(steps, each, is_new=found.is_new and each is record, pointer=pointer, sample=sample) for each in kept
+        _version(steps, each, is_new=resolution.is_new and each is record, pointer=pointer, sample=sample)
+        for each in active
     )
     live = pointer.live
-    before = next((each for each in kept[1:] if live and live.encoder_version == each.version), found.before)
+    before = next((each for each in active[1:] if live and live.encoder_version == each.version), resolution.before)
     changes, same = _difference(before, record)
     return EncoderPlan(
         encoder=encoder,
@@ -184,7 +185,7 @@ def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None
 
 
 def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
-    """The plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
+    """Return the plan as plain rows: "items" and "shards" by version, "forecast", "why", "gate"."""
     items: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
     costs: list[dict[str, Any]] = []
@@ -241,21 +242,21 @@ def _gate(steps: Steps, record: VersionRecord, pointer: Pointer) -> GatePlan:
     )
 
 
-def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """What of the identity is another than in the version before, and what is equal."""
+def _difference(before: VersionRecord | None, now: VersionRecord) -> tuple[tuple[IdentityChange, ...], tuple[str, ...]]:
+    """Return changed and equal parts of the identity, against the version before."""
     if before is None or before.version == now.version:
         return (), ()
     old, new = _facts(before), _facts(now)
-    if before.files and now.files:  # hub models have none: their revision tells
+    if before.files and now.files:  # hub models have none, but a revision
         old |= {f"file {name}": sha for name, sha in before.files.items()}
         new |= {f"file {name}": sha for name, sha in now.files.items()}
     names = sorted(old.keys() | new.keys())
-    changes = [Change(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
+    changes = [IdentityChange(part=n, before=old.get(n), after=new.get(n)) for n in names if old.get(n) != new.get(n)]
     return tuple(changes), tuple(name for name in names if old.get(name) == new.get(name))
 
 
 def _facts(record: VersionRecord) -> dict[str, str]:
-    """Parts of the identity, and how media is cut, each setting under its own name."""
+    """Return the parts of the identity, and each setting of the cutting under its own name."""
     revision = {"revision": record.revision} if record.revision else {}
     cut = {
         f"{section}.{name}": "unset" if value is None else str(value)

@@ -11,7 +11,7 @@ from embed_assets.store.versions import VersionRecord
 
 
 class PromotionSteps:
-    """What moves the serving pointers."""
+    """Promotion, renewal and roll-back."""
 
     def __init__(self, context: RunContext, releases: ReleaseSteps) -> None:
         self._context = context
@@ -87,6 +87,6 @@ class PromotionSteps:
         self, kind: str, before: Pointer, after: Pointer, release: Release | None = None, *, by: str
     ) -> Pointer:
         """Add the move to the history, if this process made one."""
-        if after.generation != before.generation and after.by == by:
+        if after.generation != before.generation and after.moved_by == by:
             self._store.history.add(kind, move_event(after, release))
         return after

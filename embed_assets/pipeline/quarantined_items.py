@@ -1,4 +1,4 @@
-"""What is not in the index, item by item: set aside with a reason, or of a kind that no encoder takes."""
+"""Quarantined items: those that are not in the index, with the reason, or of a kind that no encoder takes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,28 +31,28 @@ class Quarantined:
 
 
 def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantined]:
-    """By source and key, from the store alone: by the latest refresh, and the latest run of each current version."""
+    """List items without vectors by source and key, from the store alone: by the latest refresh and runs."""
     chosen = [name for name in steps.settings.sources if not sources or name in sources]
     columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
     rows = steps.manifest.table(chosen, columns=columns).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current_version(name))]
-    found = [*_refused(rows), *map(_not_taken, untaken(rows, steps, records))]
+    items = [*_unreadable_items(rows), *map(_unencoded, unencoded_items(rows, steps, records))]
     for record in records:
-        found += _failed(rows, steps, record)
-    return sorted(found, key=lambda each: (each.source, each.key, each.encoder))
+        items += _failed_items(rows, steps, record)
+    return sorted(items, key=lambda each: (each.source, each.key, each.encoder))
 
 
-def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
+def _unreadable_items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
     for row in rows:
         if row["status"] == "quarantined":
             way_out = _WAYS_OUT.get(row["reason"], "")
             yield _item(row, reason=row["reason"] or "", detail=way_out.format(brief(row["uri"] or "")))
 
 
-def untaken(
+def unencoded_items(
     rows: Iterable[Mapping[str, Any]], steps: Steps, records: Sequence[VersionRecord]
 ) -> Iterator[Mapping[str, Any]]:
-    """Usable items (manifest rows) of kinds that no encoder of their source takes: neither lost nor searchable."""
+    """Yield usable items (manifest rows) of kinds that no encoder of their source takes."""
     fed: dict[str, set[str]] = {}
     # Of an encoder that has no version yet nothing is known: items of its sources wait for a run.
     unknown = set(steps.settings.encoders) - {record.encoder for record in records}
@@ -61,20 +61,20 @@ def untaken(
         for source in steps.settings.sources_of(record.encoder):
             fed.setdefault(source, set()).update(record.spec.media)
     for row in rows:
-        taken = row["source"] in waiting or row["modality"] in fed.get(row["source"], ())
-        if row["status"] == "ok" and not taken:
+        is_taken = row["source"] in waiting or row["modality"] in fed.get(row["source"], ())
+        if row["status"] == "ok" and not is_taken:
             yield row
 
 
-def _not_taken(row: Mapping[str, Any]) -> Quarantined:
+def _unencoded(row: Mapping[str, Any]) -> Quarantined:
     return _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
 
 
-def _failed(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
-    """What one encoder version could not decode or encode, as long as it is the same bytes."""
-    aside = steps.store.quarantine(record.table)
-    hashes = aside.hashes()
-    details = {row["media_id"]: row["detail"] for row in aside.rows(["media_id", "detail"])} if hashes else {}
+def _failed_items(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
+    """Yield items that one encoder version could not decode or encode, while their bytes are unchanged."""
+    quarantine = steps.store.quarantine(record.table)
+    hashes = quarantine.hashes()
+    details = {row["media_id"]: row["detail"] for row in quarantine.rows(["media_id", "detail"])} if hashes else {}
     read = set(steps.settings.sources_of(record.encoder))
     for row in rows:
         failed, reason = hashes.get(row["media_id"], ("", ""))

@@ -23,7 +23,7 @@ class Indexed:
 
 
 class ReleaseSteps:
-    """What makes a candidate of a version's vectors."""
+    """Index and checks of a version's vectors: its candidate."""
 
     def __init__(self, context: RunContext, embedding: EmbeddingSteps) -> None:
         self._settings = context.settings

@@ -6,7 +6,8 @@ from embed_assets import progress
 from embed_assets.errors import DeletionError
 from embed_assets.manifest.inspect_files import ListedSource
 from embed_assets.manifest.open_sources import columns_of, listed
-from embed_assets.manifest.refresh import Change, RefreshReport, find_change, refresh
+from embed_assets.manifest.refresh import RefreshReport, refresh
+from embed_assets.manifest.source_changes import SourceChanges, find_changes
 from embed_assets.media.tables.asset_value import TableValue
 from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
@@ -15,7 +16,7 @@ from embed_assets.store.saved_settings import saved_settings
 
 
 class SourceSteps:
-    """What is done for one source."""
+    """Listing, refresh and landing of one source."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
@@ -67,11 +68,11 @@ class SourceSteps:
 
         return cached(("listing", self._store.uri, source), compute) if settings.kind == "files" else compute()
 
-    def changes(self, source: str) -> Change:
+    def changes(self, source: str) -> SourceChanges:
         """Compare the listing of a source with its manifest."""
 
-        def compute() -> Change:
-            return find_change(self.listing(source), self._context.manifest)
+        def compute() -> SourceChanges:
+            return find_changes(self.listing(source), self._context.manifest)
 
         if self._settings.sources[source].kind != "files":  # the table may be another by now
             return compute()

@@ -7,8 +7,8 @@ from typing import Any
 
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
-from embed_assets.manifest.unreachable_items import OutOfReach, read_kept
-from embed_assets.pipeline.quarantined_items import untaken
+from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
+from embed_assets.pipeline.quarantined_items import unencoded_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.serving.releases import Release
@@ -39,7 +39,7 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptStatus:
+class ActiveVersionStatus:
     """A version that is kept fresh beside the current one: live, or one to go back to."""
 
     version: str
@@ -68,7 +68,7 @@ class EncoderStatus:
     notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
-    kept: tuple[KeptStatus, ...] = ()  # other versions that new media reaches
+    kept: tuple[ActiveVersionStatus, ...] = ()  # other versions that new media reaches
     held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
     settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
 
@@ -88,7 +88,7 @@ class Status:
     unencoded: Mapping[str, Mapping[str, int]]  # source → modality → items that no encoder is fed
     unresolved: tuple[str, ...]  # encoders of the settings that have no version yet
     unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
-    out_of_reach: Mapping[str, tuple[OutOfReach, ...]]  # source → what its latest refresh could not get at
+    out_of_reach: Mapping[str, tuple[UnreachableItems, ...]]  # source → what its latest refresh could not get at
     unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
 
     @property
@@ -100,12 +100,12 @@ class Status:
         return not self.unresolved and all(encoder.fresh for encoder in self.encoders)
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self) | {"fresh": self.fresh}
 
 
 def read_status(steps: Steps) -> Status:
-    """The status of a pipeline's store; neither lists sources nor loads models."""
+    """Read the status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current_version(name))}
     events = steps.store.history.all("embed")
     releases = newest_releases(steps.store.releases.all())
@@ -134,9 +134,9 @@ def read_status(steps: Steps) -> Status:
     )
 
 
-def _out_of_reach(steps: Steps) -> dict[str, tuple[OutOfReach, ...]]:
+def _out_of_reach(steps: Steps) -> dict[str, tuple[UnreachableItems, ...]]:
     states = {source: steps.manifest.state(source).unreachable for source in steps.settings.sources}
-    return {source: read_kept(state) for source, state in states.items() if state}
+    return {source: read_unreachable(state) for source, state in states.items() if state}
 
 
 def _unmatched(steps: Steps) -> dict[str, Unmatched]:
@@ -145,32 +145,32 @@ def _unmatched(steps: Steps) -> dict[str, Unmatched]:
 
 
 def _unusable(steps: Steps) -> dict[str, str]:
-    """Files of no known kind belong to no encoder: their share of the source is told once, here."""
+    """Return a line for sources with too many files of unknown kind: they belong to no encoder."""
     most = steps.settings.checks.max_quarantined_share
-    found = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
-    return {source: each.summary() for source, each in found.items() if not each.passed}
+    shares = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
+    return {source: each.summary() for source, each in shares.items() if not each.passed}
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
-    """Source → modality → items that no encoder takes, as `untaken` tells them."""
-    found: dict[str, Counter[str]] = {}
+    """Count items that no encoder takes (`unencoded_items`) by source and modality."""
+    counts: dict[str, Counter[str]] = {}
     table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
-    for row in untaken(table.to_pylist(), steps, records):
-        found.setdefault(row["source"], Counter())[row["modality"]] += 1
-    return {source: dict(kinds) for source, kinds in found.items()}  # asdict makes pairs of a Counter's keys
+    for row in unencoded_items(table.to_pylist(), steps, records):
+        counts.setdefault(row["source"], Counter())[row["modality"]] += 1
+    return {source: dict(kinds) for source, kinds in counts.items()}  # asdict makes pairs of a Counter's keys
 
 
 def _sources(encoder: str, names: list[str], event: Mapping[str, Any]) -> list[SourceStatus]:
-    found = []
+    statuses = []
     for source in names:
         items = event.get("items", {}).get(source, {})
         counted = {outcome: items.get(outcome, 0) for outcome in OUTCOMES if outcome != "rewritten"}
         if not any(counted.values()):
             continue
-        told = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
+        counts = {name: event.get(name, {}).get(source, {}) for name in ("reasons", "warnings")}
         warned = tuple(event.get("warned", {}).get(source, ()))
-        found.append(SourceStatus(source=source, encoder=encoder, warned=warned, **told, **counted))
-    return found
+        statuses.append(SourceStatus(source=source, encoder=encoder, warned=warned, **counts, **counted))
+    return statuses
 
 
 def _encoder(
@@ -206,15 +206,17 @@ def _encoder(
         notes=tuple(f"{check.name}: {check.summary}" for check in passed if check.figures.get("unknown")),
         stale=stale,
         live=str(live.version_id) if live else None,
-        kept=tuple(_kept(steps, each, pointer, releases) for each in kept if each.version != record.version),
+        kept=tuple(_active(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.is_up_to_date(each) for each in kept),
     )
 
 
-def _kept(steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]) -> KeptStatus:
+def _active(
+    steps: Steps, record: VersionRecord, pointer: Pointer, releases: Mapping[VersionId, Release]
+) -> ActiveVersionStatus:
     release = releases.get(record.id)
-    return KeptStatus(
+    return ActiveVersionStatus(
         version=record.version,
         state="live" if pointer.serves(record.id) else "previous",
         vectors=release.rows if release else 0,

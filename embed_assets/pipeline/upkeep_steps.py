@@ -12,12 +12,12 @@ from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.pipeline.version_steps import VersionSteps
 from embed_assets.store.upkeep.after_run_cleanup import tidy
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
-from embed_assets.store.upkeep.retire_version import Retired, retirable, retire
+from embed_assets.store.upkeep.retire_version import Retired, retire, unused_versions
 from embed_assets.store.versions import VersionId, VersionRecord
 
 
 class UpkeepSteps:
-    """What keeps a store small and its versions few."""
+    """Retirement, retries, maintenance and clean-up."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class UpkeepSteps:
 
     def unused(self, encoder: str) -> list[VersionRecord]:
         """Return versions that nothing needs: neither current, nor live, nor a roll-back target."""
-        return retirable(self._store, encoder, current=self._current(encoder))
+        return unused_versions(self._store, encoder, current=self._current(encoder))
 
     def retry(self) -> int:
         """Have the next run try all quarantined items, though their bytes did not change; how many, by version.
 
         For items that a limit stopped that was raised since, or a decoder that was fixed.
         """
-        unread = sum(self._context.manifest.look_again(source) for source in self._settings.sources)
+        unread = sum(self._context.manifest.retry_quarantined(source) for source in self._settings.sources)
         return unread + sum(self._store.quarantine(record.table).clear() for record in self._active())
 
     def maintain(self, *, seconds: float | None = None, by: str) -> MaintenanceReport:

@@ -9,7 +9,7 @@ from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_scan import matrix, norms
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import one_of, read, spread
+from embed_assets.store.upsert import evenly_spread, one_of, read
 from embed_assets.store.versions import VersionRecord
 
 _ONE = 0.995  # mean cosine from which vectors are nearly one; of words that are all unknown it is 1.000
@@ -51,7 +51,7 @@ def collapse_reason(store: Store, record: VersionRecord, release: Release, *, mo
 
 def _vectors_by_item(release: Release, store: Store) -> dict[str, np.ndarray]:
     """Return a vector by media id, of a sample of items of different content."""
-    rows = spread(open_release(store, release), ["media_id", "media_hash", "vector"], _SAMPLE)
+    rows = evenly_spread(open_release(store, release), ["media_id", "media_hash", "vector"], _SAMPLE)
     vectors, contents = matrix(rows.column("vector").combine_chunks()), set[str]()
     by_item: dict[str, np.ndarray] = {}
     for media_id, content, vector in zip(

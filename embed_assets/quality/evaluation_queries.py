@@ -30,7 +30,7 @@ from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
-from embed_assets.versions.query_input import question_of
+from embed_assets.versions.query_input import query_payload
 
 _LABELLED, _HELD_OUT = "judged", "held out"  # kinds, as stores name them
 
@@ -109,7 +109,7 @@ class EvaluationQueries:
 
     def _query_input(self, query: LabelledQuery, record: VersionRecord) -> tuple[Modality, Any]:
         limits = recipe_of(record, self._limits).limits
-        return question_of(_query_content(query, limits), record.spec, limits=limits, decoders=self._decoders)
+        return query_payload(_query_content(query, limits), record.spec, limits=limits, decoders=self._decoders)
 
     def _query_vectors(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)

@@ -23,7 +23,7 @@ from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.load_version import load_version
-from embed_assets.versions.query_input import question_of
+from embed_assets.versions.query_input import query_payload
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,7 +121,7 @@ class Searcher:
             return _checked(query, release, version)
         record = self._record(release)
         limits = recipe_of(record, self._limits).limits
-        modality, payload = question_of(query, record.spec, limits=limits, decoders=self._decoders)
+        modality, payload = query_payload(query, record.spec, limits=limits, decoders=self._decoders)
         encoder = load_version(record, compute=self._compute, store=self._store)
         prepared = encoder.prepare(modality, payload, query=True)
         limits = BatchLimits.for_device(encoder.device, tokens=None, pixels=None)

@@ -17,7 +17,7 @@ from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 ROW_ID = "_landed_id"  # names the row, as its key in the manifest does
 _PREFIX = "landed_"
-_ROW_HASH = "_landed_hash"  # tells whether it is as it was
+_ROW_HASH = "_landed_hash"  # of an unchanged row it is equal
 
 _FLUSH = 256 * 2**20  # bytes of changed rows in memory
 _DELETED = 1000  # rows that one filter names
@@ -25,14 +25,14 @@ _DELETED = 1000  # rows that one filter names
 
 @dataclass(frozen=True, kw_only=True)
 class LandedReport:
-    """What a landing found and wrote."""
+    """Counts of a landing."""
 
     rows: int
     written: int
     deleted: int
 
 
-class Landed:
+class LandedTable:
     """The landed table of one source."""
 
     def __init__(self, database: Database, source: str) -> None:
@@ -41,7 +41,7 @@ class Landed:
 
     @property
     def uri(self) -> str:
-        """Where the table is."""
+        """Address of the table."""
         return f"{self._database.uri.rstrip('/')}/{self.name}.lance"
 
     @property
@@ -50,7 +50,7 @@ class Landed:
         return lance_options(self._database.storage_options)
 
     def exists(self) -> bool:
-        """Whether a value was ever landed."""
+        """Return whether a value was ever landed."""
         return self._database.open_or_none(self.name) is not None
 
     def write(
@@ -64,37 +64,37 @@ class Landed:
         schema = value.schema() or self._schema_before(columns)
         before = self._before(schema)
         changed = _Changed(self._database, self.name, schema)
-        taken = Names()
+        names_used = Names()
         for batch in value.batches(schema):
             names, hashes = [], []
             for row in rows_of(batch, {}):
-                names.append(row_name(row, content=content, id=id, used=taken))
+                names.append(row_name(row, content=content, id=id, used=names_used))
                 hashes.append(_hash(row))
             places = [n for n, name in enumerate(names) if before.get(name) != hashes[n]]
             changed.add(
                 batch.take(pa.array(places, pa.int64())), [names[n] for n in places], [hashes[n] for n in places]
             )
-        gone = [name for name in before if name not in taken]
-        changed.finish(gone)
-        return LandedReport(rows=len(taken), written=changed.rows, deleted=len(gone))
+        deleted = [name for name in before if name not in names_used]
+        changed.finish(deleted)
+        return LandedReport(rows=len(names_used), written=changed.rows, deleted=len(deleted))
 
     def _schema_before(self, columns: Sequence[str]) -> pa.Schema:
-        """Of a value that has no row and no column: as it was, or texts."""
+        """Return the schema for a value without rows and columns: as before, or texts."""
         table = self._database.open_or_none(self.name)
         if table is not None and set(columns) <= set(table.schema.names):
             return pa.schema([table.schema.field(name) for name in columns])
         return pa.schema([pa.field(name, pa.string()) for name in columns])
 
     def _before(self, schema: pa.Schema) -> Mapping[str, str]:
-        """Hash by name of the rows that are there; none, and no table, where their columns were others."""
+        """Return the hashes of stored rows by name. Drops the table where its columns are others than the schema's."""
         table = self._database.open_or_none(self.name)
         if table is None:
             return {}
         if not table.schema.equals(_with_own(schema)):
             self._database.drop(self.name)
             return {}
-        found = read(table, [ROW_ID, _ROW_HASH])
-        return dict(zip(found[ROW_ID].to_pylist(), found[_ROW_HASH].to_pylist(), strict=True))
+        rows = read(table, [ROW_ID, _ROW_HASH])
+        return dict(zip(rows[ROW_ID].to_pylist(), rows[_ROW_HASH].to_pylist(), strict=True))
 
 
 class _Changed:
@@ -120,11 +120,11 @@ class _Changed:
         if self._bytes >= _FLUSH:
             self._write(None)
 
-    def finish(self, gone: Sequence[str]) -> None:
+    def finish(self, deleted: Sequence[str]) -> None:
         """Write what is left, and delete rows: in one commit where these are few."""
-        self._write(one_of(ROW_ID, gone[:_DELETED]) if gone else None)
-        for start in range(_DELETED, len(gone), _DELETED):
-            self._write(one_of(ROW_ID, gone[start : start + _DELETED]))
+        self._write(one_of(ROW_ID, deleted[:_DELETED]) if deleted else None)
+        for start in range(_DELETED, len(deleted), _DELETED):
+            self._write(one_of(ROW_ID, deleted[start : start + _DELETED]))
 
     def _write(self, delete_where: str | None) -> None:
         rows = pa.Table.from_batches(self._batches, schema=self._schema)
@@ -143,12 +143,12 @@ def _with_own(schema: pa.Schema) -> pa.Schema:
 def _hash(row: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for value in row.values():
-        told = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-        digest.update(f"{len(told)} ".encode() + told)
+        content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+        digest.update(f"{len(content)} ".encode() + content)
     return digest.hexdigest()[:32]
 
 
 def is_landed(database: Database, name: str) -> bool:
-    """Whether a table of the store was landed: an encoder's name, and its tables', may begin with the same word."""
+    """Return whether a table was landed: the names of an encoder's tables may begin with the same word."""
     table = database.open_or_none(name) if name.startswith(_PREFIX) else None
     return table is not None and ROW_ID in table.schema.names

@@ -24,7 +24,7 @@ class CanaryVectors:
         self._records.put(str(version), version.encoder, document)
 
     def get(self, version: VersionId) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
-        """Vectors by modality, and the libraries that they were made with; None where there are none yet."""
+        """Return vectors by modality, and the libraries that they were made with; None where there are none yet."""
         document = self._records.get(str(version))
         if document is None:
             return None
@@ -32,5 +32,5 @@ class CanaryVectors:
         return vectors, document["libraries"]
 
     def remove(self, version: VersionId) -> None:
-        """Forget a version's."""
+        """Delete a version's canary vectors."""
         self._records.remove(str(version))

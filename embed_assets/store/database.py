@@ -29,7 +29,7 @@ _lock = threading.Lock()
 class Database:
     """Handles of one store. Cheap to construct: LanceDB is imported and opened on first use, once a process.
 
-    Every table is opened anew when asked for, so that no handle is behind the store.
+    Every access opens the table again, so that no handle is behind the store.
     """
 
     def __init__(self, uri: str, storage_options: Mapping[str, Any] | None = None) -> None:
@@ -64,7 +64,7 @@ class Database:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
 
     def table_names(self) -> set[str]:
-        """Names of all tables."""
+        """Return the names of all tables."""
         names, token = set[str](), None
         while True:
             page = self._connection.list_tables(page_token=token)
@@ -74,14 +74,14 @@ class Database:
                 return names
 
     def open(self, name: str) -> "Table":
-        """The table at its latest version. Raises StoreError where there is none."""
+        """Open the table at its latest version. Raises StoreError where there is none."""
         table = self.open_or_none(name)
         if table is None:
             raise StoreError(f"Store {self.uri!r} has no table {name!r}. Run the assets that write it first.")
         return table
 
     def open_or_none(self, name: str) -> "Table | None":
-        """The table at its latest version, or None."""
+        """Open the table at its latest version; None where there is none."""
         try:
             return self._connection.open_table(name)
         except ValueError as error:  # LanceDB's answer for a missing table
@@ -92,12 +92,12 @@ class Database:
             return None
 
     def version(self, name: str) -> int | None:
-        """The latest version of a table, or None where there is none."""
+        """Return the latest version of a table; None where there is none."""
         table = self.open_or_none(name)
         return None if table is None else table.version
 
     def open_or_create(self, name: str, schema: pa.Schema) -> "Table":
-        """The table, made empty where there is none; two creators at once get the same one."""
+        """Open the table, created empty where there is none; two creators at once get the same one."""
         table = self.open_or_none(name)
         if table is not None:
             return table
@@ -115,7 +115,7 @@ class Database:
             self._connection.drop_table(name)
 
     def dataset(self, name: str) -> Any:
-        """The table as a `lance.LanceDataset`, for maintenance that LanceDB does not offer."""
+        """Open the table as a `lance.LanceDataset`, for maintenance that LanceDB does not offer."""
         import lance
 
         options = lance_options(self.storage_options)
@@ -123,12 +123,12 @@ class Database:
 
     @property
     def writable(self) -> bool:
-        """Whether a local store's folder may be written; True of buckets, which tell when they are."""
+        """Whether a local store's folder may be written; True for buckets, whose writes fail by themselves."""
         folder = Path(self.uri)
         return "://" in self.uri or not folder.exists() or os.access(folder, os.W_OK, effective_ids=True)
 
     def files(self) -> tuple[Any, str]:
-        """The fsspec file system of the store, and the store's path on it."""
+        """Return the fsspec file system of the store, and the store's path on it."""
         import fsspec
 
         try:
@@ -137,7 +137,7 @@ class Database:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
 
     def _require_conditional_writes(self) -> None:
-        """A bucket that ignores If-None-Match loses rows in silence: two puts of one key find that out."""
+        """Check by two puts of one key that a bucket honours If-None-Match: without, rows are lost in silence."""
         import fsspec
 
         key = f"{self.uri.rstrip('/')}/.preflight-{uuid.uuid4().hex}"
@@ -166,13 +166,13 @@ class Database:
 
 
 def opened_databases() -> list[Database]:
-    """The stores that this process has connections to, for a look at what is wrong with them."""
+    """Return the stores that this process has connections to, for a search for damage."""
     with _lock:
         return [Database(uri, options) for (uri, _), options in _opened.items()]
 
 
 def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
-    """Fsspec's options for S3 (key, secret, token, endpoint_url, client_kwargs) in Lance's words.
+    """Return fsspec's options for S3 (key, secret, token, endpoint_url, client_kwargs) under Lance's names.
 
     Nothing given leaves both to the environment or the machine's role.
     """

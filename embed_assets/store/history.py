@@ -14,7 +14,7 @@ KINDS = ("refresh", "embed", "index", "check", *MOVES, "retire", "maintain")
 
 
 class History:
-    """What happened in a store, oldest first."""
+    """Events of a store, oldest first."""
 
     def __init__(self, database: Database) -> None:
         self._records = Records(database, TABLE)
@@ -25,19 +25,19 @@ class History:
         self._records.put(key, kind, figures)
 
     def all(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Events, of one kind if given, oldest first."""
+        """Return events, of one kind if given, oldest first."""
         return self._records.all(kind)
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Events with their kind, of one kind if given, oldest first."""
+        """Return events with their kind, of one kind if given, oldest first."""
         return [event | {"kind": each} for each, event in self._records.by_kind() if kind in (None, each)]
 
     def moves_since(self, moment: datetime) -> list[dict[str, Any]]:
-        """Moves of serving pointers at this moment or later, oldest first."""
+        """Return moves of serving pointers at this moment or later, oldest first."""
         moves = [event for kind in MOVES for event in self.all(kind)]
         return [event for event in moves if datetime.fromisoformat(event["at"]) >= moment]
 
     def last(self, kind: str, **match: Any) -> dict[str, Any] | None:
-        """The newest event of a kind whose figures equal `match`, or None."""
+        """Return the newest event of a kind whose figures equal `match`, or None."""
         events = [e for e in self.all(kind) if all(e.get(name) == value for name, value in match.items())]
         return events[-1] if events else None

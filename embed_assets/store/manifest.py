@@ -11,7 +11,7 @@ from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
 from embed_assets.store.database import Database
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow, owner
-from embed_assets.store.packed_manifest import PACKED, UNPACKED, unpacked
+from embed_assets.store.packed_manifest import PACKED, PACKED_ROWS, UNPACKED, unpacked
 from embed_assets.store.source_state import TABLE as SOURCE_STATE
 from embed_assets.store.source_state import SourceState, read_state, write_state
 from embed_assets.store.upsert import COMMITTED, KEY, add_missing_columns, one_of, quoted, read, upsert
@@ -49,7 +49,7 @@ class Manifest:
         return self._database.version(TABLE) or 0
 
     def keys_since(self, source: str, version: int) -> set[str]:
-        """Keys of a source whose rows were written after that table version: by commits, as clocks may be set back."""
+        """Return keys of a source whose rows were written after that table version: clocks may be set back."""
         table = self._database.open_or_none(TABLE)
         if table is None or table.version == version:
             return set()
@@ -69,12 +69,11 @@ class Manifest:
         written = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
         if not written.num_rows:
             return
-        table = self._database.open_or_create(TABLE, SCHEMA)
-        if set(SCHEMA.names).difference(table.schema.names):
-            others = self._read(SCHEMA.names, where=None)
-            replaced = pc.is_in(others["media_id"], value_set=written["media_id"].combine_chunks())
-            written = pa.concat_tables([written, others.filter(pc.invert(replaced)).cast(SCHEMA)])
-            table = add_missing_columns(self._database, TABLE, SCHEMA)
+        table = add_missing_columns(self._database, TABLE, SCHEMA)
+        packed = self._read(SCHEMA.names, where=PACKED_ROWS)
+        if packed.num_rows:
+            replaced = pc.is_in(packed["media_id"], value_set=written["media_id"].combine_chunks())
+            written = pa.concat_tables([written, packed.filter(pc.invert(replaced)).cast(SCHEMA)])
         upsert(table, written, key="media_id")
 
     def copied(self, database: Database, sources: Iterable[str]) -> "Manifest":
@@ -119,15 +118,15 @@ class Manifest:
             for key, mark in marks.items()
             if before.get(key) != mark
         ]
-        gone = [f"{source}/{key}" for key in before if key not in marks]
+        obsolete = [f"{source}/{key}" for key in before if key not in marks]
         upsert(
             self._database.open_or_create(TABLE_MARKS, _MARKS),
             pa.Table.from_pylist(rows, schema=_MARKS),
             key="id",
-            delete_where=one_of("id", gone) if gone else None,
+            delete_where=one_of("id", obsolete) if obsolete else None,
         )
 
-    def look_again(self, source: str) -> int:
+    def retry_quarantined(self, source: str) -> int:
         """Make the next refresh read quarantined items, and tables with such rows; return how many items these are."""
         quarantined = [row for row in self.rows(source) if row["status"] == "quarantined"]
         self.write({**row, "size": None, "etag": None} for row in quarantined)
@@ -158,7 +157,7 @@ class Manifest:
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:
-    """The manifest columns that an annotation fills; labels in NFC, in which they are asked for."""
+    """Return the manifest columns of an annotation; labels in NFC, the form of queries."""
     extra = json.dumps(annotation.extra, sort_keys=True, default=str) if annotation.extra else None
     labels = list(dict.fromkeys(map(composed, annotation.labels)))
     return {"caption": annotation.caption, "labels": labels, "extra": extra}

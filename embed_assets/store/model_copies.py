@@ -30,7 +30,7 @@ class ModelCopies:
             self._keep(path, sha)
 
     def folder(self, files: Mapping[str, str]) -> Path | None:
-        """A folder with these files (name → sha256), made on first use; None where one is not kept.
+        """Return a folder with these files (name → sha256), made on first use; None where one is not kept.
 
         Links to the store's files where that is a folder of this machine, copies of a bucket's.
         """
@@ -42,17 +42,17 @@ class ModelCopies:
             return None
         shutil.rmtree(target, ignore_errors=True)  # its links may lead to files that were cleaned away
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=target.parent))
+        staging = Path(tempfile.mkdtemp(dir=target.parent))
         for name, sha in files.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            self._fetch(sha, made / name)
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            self._fetch(sha, staging / name)
         try:
-            made.rename(target)
+            staging.rename(target)
         except OSError:  # another process made it first
-            shutil.rmtree(made)
+            shutil.rmtree(staging)
         return target
 
-    def clean(self, wanted: Collection[str], *, before: datetime) -> int:
+    def clean(self, needed: Collection[str], *, before: datetime) -> int:
         """Remove older files whose sha256 is not wanted; returns how many bytes that frees.
 
         A younger one may be of a version that is being registered at this moment.
@@ -62,7 +62,7 @@ class ModelCopies:
             return 0
         freed = 0
         for entry in self._fs.ls(root, detail=True):
-            if Path(entry["name"]).name not in wanted and self._fs.modified(entry["name"]) < before:
+            if Path(entry["name"]).name not in needed and self._fs.modified(entry["name"]) < before:
                 freed += int(entry["size"] or 0)
                 self._fs.rm_file(entry["name"])
         return freed

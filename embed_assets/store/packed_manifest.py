@@ -11,11 +11,14 @@ import pyarrow.compute
 
 from embed_assets.media.tables.text_files import TABLE_KINDS
 from embed_assets.store.manifest_row import SCHEMA
+from embed_assets.store.upsert import one_of
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 PACKED = ("key", "mime", "etag")  # the columns that facts were packed into
 UNPACKED = ("mime", "etag", "table_key", "row_id", "row_stamp", "table_kind", "decoder", "charset")
+_TABLE_MIMES = tuple(TABLE_KINDS)
+PACKED_ROWS = f"mime LIKE '%; %' OR ({one_of('mime', _TABLE_MIMES)} AND table_key IS NULL)"  # as `_is_packed`
 _STAMP = r"(?s)^(?P<etag>.*) (?P<stamp>[0-9a-f]{12})$"
 
 
@@ -39,7 +42,7 @@ def unpacked(rows: pa.Table) -> pa.Table:
 
 def _is_packed(rows: pa.Table) -> Any:
     """Return a mask: rows with parameters in the mime type, or of a text table without its key."""
-    in_file = pc.is_in(rows["mime"], value_set=pa.array(list(TABLE_KINDS)))
+    in_file = pc.is_in(rows["mime"], value_set=pa.array(_TABLE_MIMES))
     without_key = pc.and_(in_file, pc.is_null(rows["table_key"]))
     return pc.or_(_or_false(pc.match_substring(rows["mime"], "; ")), without_key)
 
@@ -47,7 +50,7 @@ def _is_packed(rows: pa.Table) -> Any:
 def _facts(rows: pa.Table) -> dict[str, Any]:
     """Return the columns that the packed ones stand for."""
     mime, key, etag = rows["mime"], rows["key"], rows["etag"]
-    in_file = pc.is_in(mime, value_set=pa.array(list(TABLE_KINDS)))
+    in_file = pc.is_in(mime, value_set=pa.array(_TABLE_MIMES))
     in_table = pc.or_(in_file, _or_false(pc.match_substring(mime, "; table=")))
     of_file = pa.array([TABLE_KINDS.get(each) for each in mime.to_pylist()], pa.string())
     escaped = pc.replace_substring_regex(key, "(?s)#.*$", "")

@@ -33,7 +33,7 @@ _AGAIN = "again:"  # before the hash of bytes that could not be read
 
 
 class Quarantine:
-    """What was set aside while encoding into one vector table.
+    """Items that were quarantined while encoding into one vector table.
 
     An item is retried when its bytes change; one that could not be read, at every run.
     """
@@ -43,7 +43,7 @@ class Quarantine:
         self._vectors = vectors
 
     def hashes(self, *, again: bool = False) -> dict[str, tuple[str, str]]:
-        """Media id → (content hash that failed, reason); `again` leaves out those that are to be retried."""
+        """Map media ids to (content hash that failed, reason); `again` leaves out items to be retried."""
         rows = self.rows(["media_id", "content_hash", "reason"])
         return {
             row["media_id"]: (row["content_hash"].removeprefix(_AGAIN), row["reason"])
@@ -52,12 +52,12 @@ class Quarantine:
         }
 
     def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """All rows of this vector table."""
+        """Return all rows of this vector table."""
         table = self._database.open_or_none(TABLE)
         return [] if table is None else read(table, columns, where=f"vectors = {quoted(self._vectors)}").to_pylist()
 
     def add(self, items: Iterable[tuple[ManifestRow, MediaError]]) -> None:
-        """Set items (manifest rows) aside, each with what happened."""
+        """Quarantine items (manifest rows), each with its error."""
         now = datetime.now(UTC)
         rows = [
             {

@@ -11,7 +11,7 @@ from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 
 def queries_table(vectors: str) -> str:
-    """Name of the table of queries beside a vector table."""
+    """Return the name of the table of queries beside a vector table."""
     return f"{vectors}__queries"
 
 
@@ -31,7 +31,7 @@ class QueryVectors:
         )
 
     def get(self, kind: str) -> dict[str, tuple[str, np.ndarray]]:
-        """Query id → (modality, vector) of one kind."""
+        """Map query ids to (modality, vector), of one kind."""
         table = self._database.open_or_none(self._name)
         if table is None:
             return {}

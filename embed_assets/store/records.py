@@ -45,23 +45,23 @@ class Records:
             table.delete(f"key = {quoted(key)}")
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The document of a key, or None."""
-        found = self._rows(f"key = {quoted(key)}")
-        return found[0] if found else None
+        """Return the document of a key, or None."""
+        documents = self._rows(f"key = {quoted(key)}")
+        return documents[0] if documents else None
 
     def all(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """All documents, of one kind if given, in the order of their commits; `at` is added as an ISO time."""
+        """Return all documents, of one kind if given, in the order of their commits; `at` is added as an ISO time."""
         return self._rows(f"kind = {quoted(kind)}" if kind else None)
 
     def by_kind(self) -> list[tuple[str, dict[str, Any]]]:
-        """(kind, document) of all, in the order of their commits."""
+        """Return (kind, document) of all, in the order of their commits."""
         return [(row["kind"], _document(row)) for row in self._ordered(None)]
 
     def _rows(self, where: str | None) -> list[dict[str, Any]]:
         return [_document(row) for row in self._ordered(where)]
 
     def _ordered(self, where: str | None) -> list[dict[str, Any]]:
-        """By the table version that wrote a row last: a clock may be set back."""
+        """Read rows in the order of the table versions that wrote them: a clock may be set back."""
         table = self._database.open_or_none(self._table)
         if table is None:
             return []

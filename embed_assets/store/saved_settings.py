@@ -22,8 +22,8 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
     Of a source that is not among `refreshed` (unset: all are) what was kept stays as it was: a run that is refused
     because another address would drop its items leaves the old one.
     """
-    document, kept = _plain(settings), _document(database) or {}
-    sources = kept.get("sources") or {}
+    document, saved = _plain(settings), _document(database) or {}
+    sources = saved.get("sources") or {}
     if refreshed is not None:
         document["sources"] |= {name: sources[name] for name in document["sources"] if name in sources} | {
             name: document["sources"][name] for name in refreshed
@@ -32,18 +32,18 @@ def save_settings(database: Database, settings: PipelineSettings, *, refreshed: 
 
 
 def sources_stand(database: Database, settings: PipelineSettings) -> bool:
-    """Whether no source of the settings was kept otherwise: then they can't be refused for what they list."""
-    kept = (_document(database) or {}).get("sources") or {}
-    return all(kept.get(name, source) == source for name, source in _plain(settings)["sources"].items())
+    """Return whether every source is saved as in the settings: then none can be refused for its new listing."""
+    saved = (_document(database) or {}).get("sources") or {}
+    return all(saved.get(name, source) == source for name, source in _plain(settings)["sources"].items())
 
 
 def is_saved(database: Database) -> bool:
-    """Whether a run has kept its settings in the store."""
+    """Return whether a run has saved its settings in the store."""
     return _read(database) is not None
 
 
 def saved_settings(database: Database) -> PipelineSettings | None:
-    """The settings of the latest run, EMBED_ASSETS_* laid over them, or None. Does not open LanceDB.
+    """Return the settings of the latest run, overridden by EMBED_ASSETS_*, or None. Does not open LanceDB.
 
     Raises StoreError where the file is damaged.
     """

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from embed_assets.store.asset_value_tables import Landed
+from embed_assets.store.asset_value_tables import LandedTable
 from embed_assets.store.canary_vectors import CanaryVectors
 from embed_assets.store.database import Database
 from embed_assets.store.history import History
@@ -61,6 +61,6 @@ class Store(Database):
         """Return the items that were quarantined while encoding into a vector table."""
         return Quarantine(self, table)
 
-    def landed(self, source: str) -> Landed:
+    def landed(self, source: str) -> LandedTable:
         """Return the table in which the value of a source's asset is kept."""
-        return Landed(self, source)
+        return LandedTable(self, source)

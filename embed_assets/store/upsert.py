@@ -1,7 +1,9 @@
 """Write rows idempotently: an upsert by key that is one commit, and none where there is nothing."""
 
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -11,10 +13,17 @@ if TYPE_CHECKING:
     from embed_assets.store.database import Database
 
 
+Result = TypeVar("Result")
+
 # Of a key's field: two inserts of the same key at once conflict, where they would make two rows without it.
 KEY = {"lance-schema:unenforced-primary-key": "true"}
 
 COMMITTED = "_row_last_updated_at_version"  # a column of Lance's: the table version that wrote a row last
+
+_FIRST_WAIT, _LONGEST_WAIT = (
+    0.01,
+    0.5,
+)  # seconds; a commit takes milliseconds on a disk
 
 _SCANNED = 1_000_000  # rows; in a larger table single ones are taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
@@ -25,7 +34,7 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
 
     One commit, hence atomic: readers see all of it or nothing. `key` has to be unique within `rows`:
     LanceDB inserts doubles in silence. Two writers that insert one key at once make one row of it, if the
-    column is declared with KEY: the second is told, and does it again on what the first has written.
+    column is declared with KEY: the second gets a conflict, and writes again on top of the first.
     """
     if not rows.num_rows and delete_where is None:
         return
@@ -55,29 +64,32 @@ def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether Lance refused a commit because of another one."""
+    """Return whether Lance refused a commit because of another one."""
     return "conflict" in str(error).lower()
 
 
-def retried(action: Callable[[], Any], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5) -> Any:
-    """Do it again where another process came between: a maintenance run may be at work on the same table."""
-    for attempt in range(1, attempts + 1):
+def retried(
+    action: Callable[[], Result], *, when: Callable[[Exception], bool] = is_conflict, attempts: int = 5
+) -> Result:
+    """Repeat an action that another process's commit preempted, after a random wait that doubles each time."""
+    for attempt in range(1, attempts):
         try:
             return action()
-        except (OSError, RuntimeError, ValueError) as error:
-            if attempt == attempts or not when(error):
+        except Exception as error:
+            if not when(error):
                 raise
-    return None
+        time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))
+    return action()
 
 
 def read(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:
-    """Columns of all rows that match `where`, as Arrow."""
+    """Read columns of all rows that match `where`, as Arrow."""
     dataset: Any = table.to_lance()  # a query of LanceDB's takes thrice the time
     return dataset.to_table(columns=list(columns), filter=where)
 
 
-def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
-    """Up to `count` rows, evenly spread over the table, in its order.
+def evenly_spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
+    """Return up to `count` rows, evenly spread over the table, in its order.
 
     A scan takes a tenth of the time of as many single rows, until the table is very large.
     """
@@ -99,16 +111,16 @@ def spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
 
 
 def first(table: "Table", *, where: str) -> Mapping[str, Any] | None:
-    """The first row that matches, or None."""
-    found = table.search().where(where).limit(1).to_list()
-    return found[0] if found else None
+    """Return the first row that matches, or None."""
+    rows = table.search().where(where).limit(1).to_list()
+    return rows[0] if rows else None
 
 
 def quoted(value: str) -> str:
-    """`value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
+    """Return `value` as a literal of the filter language; quotes inside are doubled, so it can't inject."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def one_of(column: str, values: Sequence[str]) -> str:
-    """The filter `column IN (...)`."""
+    """Return the filter `column IN (...)`."""
     return f"{column} IN ({', '.join(quoted(value) for value in values)})"

@@ -36,7 +36,7 @@ COLUMNS = {
     "vector": "The vector.",
 }
 
-# Why an encoder's vector can't be stored: reasons that its item is set aside for.
+# Reasons why an encoder's vector can't be stored and its item is quarantined.
 NOT_FINITE = "vector not finite"
 BEYOND_FLOAT16 = "vector beyond float16: set index.vector_dtype to float32"
 _MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
@@ -45,7 +45,7 @@ _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
 
 
 def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) -> pa.Schema:
-    """Schema of a vector table; `dtype` is float16 or float32. The metadata says whose vectors these are."""
+    """Return the schema of a vector table; `dtype` is float16 or float32. The metadata names the version."""
     number = pa.float16() if dtype == "float16" else pa.float32()
     metadata = {
         "embed_assets/encoder": version.encoder,
@@ -81,20 +81,20 @@ def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) ->
 
 
 def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
-    """Why vectors, (dim,) each, can't be kept as numbers of this kind: a reason; "" where they can.
+    """Return the reason why vectors, (dim,) each, can't be stored as numbers of this kind; "" where they can.
 
     float16 ends at 65,504, and what is below 3e-8 is zero in it. Encoders whose vectors have no unit length give such.
     """
-    found = np.stack(vectors) if len(vectors) else np.zeros((0, 1), np.float32)
-    if not np.isfinite(found).all():
+    stacked = np.stack(vectors) if len(vectors) else np.zeros((0, 1), np.float32)
+    if not np.isfinite(stacked).all():
         return NOT_FINITE
     if kind != pa.float16():
         return ""
     with np.errstate(over="ignore"):
-        rounded = found.astype(np.float16).astype(found.dtype)
+        rounded = stacked.astype(np.float16).astype(stacked.dtype)
     if not np.isfinite(rounded).all():
         return BEYOND_FLOAT16
-    exact = found.astype(np.float64)  # the square of a small number is none in float32
+    exact = stacked.astype(np.float64)  # the square of a small number is none in float32
     lost = np.linalg.norm(rounded - exact, axis=1) > _MOST_LOST * np.linalg.norm(exact, axis=1)
     return BEYOND_FLOAT16 if lost.any() else ""
 
@@ -108,18 +108,18 @@ class VectorTable:
         self._at = at
 
     def create(self, schema: pa.Schema) -> "Table":
-        """The table, made where there is none."""
+        """Open the table, created where there is none."""
         return self.database.open_or_create(self.name, schema)
 
     def open(self) -> "Table | None":
-        """The table, or None before the first write."""
+        """Open the table; None before the first write."""
         table = self.database.open_or_none(self.name)
         if table is not None and self._at is not None:
             table.checkout(self._at)
         return table
 
     def read(self, columns: Sequence[str], *, where: str | None = None) -> pa.Table | None:
-        """Columns of all rows that match, or None where there is no table."""
+        """Read columns of all rows that match; None where there is no table."""
         table = self.open()
         return None if table is None else read(table, columns, where=where)
 

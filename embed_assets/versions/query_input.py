@@ -13,40 +13,40 @@ from embed_assets.media.media_types import MediaItem, Modality, Sniffed
 from embed_assets.media.segments import CuttingRecipe, each_segment
 
 
-def question_of(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
-    """Modality and payload of a query: a str, a file's bytes, or a decoded picture.
+def query_payload(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
+    """Return modality and payload of a query: a str, a file's bytes, or a decoded picture.
 
-    Of a sound or video longer than the encoder's window the first segment is asked with. A file is decoded
+    Of a sound or video longer than the encoder's window the first segment is the query. A file is decoded
     as media is: in a process of its own where there are `decoders`, and within the limits. Raises
     SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
     """
     if isinstance(query, str):
-        return _taken("text", spec), query
+        return _require_modality("text", spec), query
     if not isinstance(query, bytes):
-        return _taken("image", spec), query
+        return _require_modality("image", spec), query
     if len(query) > limits.max_bytes:
         raise MediaError("too large", f"{len(query):,} bytes; the limit max_bytes is {limits.max_bytes:,}")
-    found = look_at(query, decoders)
-    modality = _kind_of(found, spec)
-    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=found.mime, decoder=found.decoder)
+    sniffed = look_at(query, decoders)
+    modality = _query_modality(sniffed, spec)
+    item = MediaItem(modality=modality, media_hash=content_hash(query), mime=sniffed.mime, decoder=sniffed.decoder)
     recipe = CuttingRecipe(limits=limits, sampling=sampling_of(spec, by_scene=False))
     segments = each_segment(query, item, recipe, decoders=decoders)
     return modality, next(segments).payload
 
 
-def _kind_of(found: Sniffed, spec: EncoderSpec) -> Modality:
-    """What a file is asked as: its own kind, or the sound track of a video where only sounds are taken."""
-    if found.modality is None:
-        raise SettingsError(f"The query file is {found.mime}, which no encoder takes.")
-    if found.modality == "video" and "video" not in spec.modalities:
-        return _taken("audio", spec)
-    return _taken(found.modality, spec)
+def _query_modality(sniffed: Sniffed, spec: EncoderSpec) -> Modality:
+    """Return a query file's modality: its own, or audio for a video where only sounds are encoded."""
+    if sniffed.modality is None:
+        raise SettingsError(f"The query file is {sniffed.mime}, which no encoder takes.")
+    if sniffed.modality == "video" and "video" not in spec.modalities:
+        return _require_modality("audio", spec)
+    return _require_modality(sniffed.modality, spec)
 
 
-def _taken(modality: Modality, spec: EncoderSpec) -> Modality:
+def _require_modality(modality: Modality, spec: EncoderSpec) -> Modality:
     if modality not in spec.modalities:
         raise SettingsError(
-            f"Space {spec.space!r} can't be asked with {modality}: its encoder {spec.name!r} takes "
+            f"Space {spec.space!r} can't be searched with {modality}: its encoder {spec.name!r} takes "
             f"{', '.join(spec.modalities)}."
         )
     return modality

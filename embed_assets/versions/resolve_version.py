@@ -1,4 +1,4 @@
-"""Resolve: from an encoder's settings to its encoder version, told apart from those that the store knows."""
+"""Resolve: from an encoder's settings to its encoder version, compared with those of the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,18 +30,18 @@ def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register:
     Where other library versions hash the same files otherwise, canary vectors decide: if they did not
     move, it is the old version under an alias, and nothing is encoded again.
     """
-    found = _made(settings, encoder)
+    current = _record_of_settings(settings, encoder)
     versions = store.versions
-    known = versions.of(encoder)
-    old = next((v for v in known if found.version in (v.version, *v.aliases)), None)
-    if old is None and known:
-        found = replace(found, files=_hashes(settings, found))
-        old = _under_other_libraries(settings, store, found, known)
-    record = _as_before(found, old) if old else found
+    registered = versions.of(encoder)
+    old = next((v for v in registered if current.version in (v.version, *v.aliases)), None)
+    if old is None and registered:
+        current = replace(current, files=_file_hashes(settings, current))
+        old = _under_other_libraries(settings, store, current, registered)
+    record = _with_old_identity(current, old) if old else current
     if register:
         record = record if old else _with_kept_files(settings, store, record)
         versions.add(record)
-    before = next((v for v in reversed(known) if v.version != record.version), None)
+    before = next((v for v in reversed(registered) if v.version != record.version), None)
     return Resolved(
         record=record,
         is_new=old is None,
@@ -51,7 +51,7 @@ def resolve(settings: PipelineSettings, store: Store, encoder: str, *, register:
     )
 
 
-def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
+def _record_of_settings(settings: PipelineSettings, encoder: str) -> VersionRecord:
     chosen = settings.encoders[encoder]
     return make_version(
         encoder,
@@ -63,24 +63,24 @@ def _made(settings: PipelineSettings, encoder: str) -> VersionRecord:
     )
 
 
-def _as_before(found: VersionRecord, old: VersionRecord) -> VersionRecord:
-    """The known version, with today's recipe: its model may have another name now."""
-    others = [found.version] if found.version not in (old.version, *old.aliases) else []
-    return replace(found, version=old.version, parts=old.parts, files=old.files, aliases=(*old.aliases, *others))
+def _with_old_identity(current: VersionRecord, old: VersionRecord) -> VersionRecord:
+    """Return the known version, with today's recipe: its model may have another name now."""
+    others = [current.version] if current.version not in (old.version, *old.aliases) else []
+    return replace(current, version=old.version, parts=old.parts, files=old.files, aliases=(*old.aliases, *others))
 
 
 def _under_other_libraries(
-    settings: PipelineSettings, store: Store, found: VersionRecord, known: Sequence[VersionRecord]
+    settings: PipelineSettings, store: Store, current: VersionRecord, registered: Sequence[VersionRecord]
 ) -> VersionRecord | None:
-    likely = [old for old in reversed(known) if same_but_for_libraries(old, found)]
+    likely = [old for old in reversed(registered) if same_but_for_libraries(old, current)]
     if not likely:
         return None
-    encoder = load_version(found, compute=settings.compute)
+    encoder = load_version(current, compute=settings.compute)
     canaries = store.canaries
-    return next((old for old in likely if same_vectors(found, old, encoder, canaries)), None)
+    return next((old for old in likely if same_vectors(current, old, encoder, canaries)), None)
 
 
-def _hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]:
+def _file_hashes(settings: PipelineSettings, record: VersionRecord) -> dict[str, str]:
     files = local_files(record, offline=settings.compute.offline)
     return {name: sha for name, (_, sha) in files.items()}
 
@@ -93,15 +93,15 @@ def _with_kept_files(settings: PipelineSettings, store: Store, record: VersionRe
 
 
 def _changes(before: VersionRecord, now: VersionRecord) -> list[str]:
-    return difference({**before.parts, **_flat(before.segmenting)}, {**now.parts, **_flat(now.segmenting)})
+    return difference({**before.parts, **_flattened(before.segmenting)}, {**now.parts, **_flattened(now.segmenting)})
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings as name → text, "segment.max_tokens" and so on, in whatever order they were kept."""
-    found: dict[str, str] = {}
+def _flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Flatten settings to name → text, as "segment.max_tokens", whatever their order."""
+    texts: dict[str, str] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
+            texts |= _flattened(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = str(list(value) if isinstance(value, tuple) else value)
-    return found
+            texts[prefix + name] = str(list(value) if isinstance(value, tuple) else value)
+    return texts

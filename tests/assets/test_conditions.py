@@ -143,7 +143,9 @@ def test_the_same_manifest_and_the_same_version_again_ask_for_no_vectors(settled
     assert settled.look() == {}
 
 
-@pytest.mark.parametrize("change", ["new", "edited", "deleted"])
+@pytest.mark.parametrize(
+    "change", ["new", *(pytest.param(one, marks=pytest.mark.slow) for one in ("edited", "deleted"))]
+)
 def test_other_media_requests_vectors_then_for_the_index_then_for_the_pointer(
     settled: Automation, change: str, tmp_path: Path, words: list
 ) -> None:
@@ -166,6 +168,7 @@ def test_other_media_requests_vectors_then_for_the_index_then_for_the_pointer(
     assert live is not None and live.rows == {"new": 9, "edited": 8, "deleted": 7}[change]
 
 
+@pytest.mark.slow
 def test_media_that_changes_after_the_vectors_were_written_is_not_lost(settled: Automation, tmp_path: Path) -> None:
     version = settled.version
     settled.do({"words_vectors": set(_all_shards(version))})
@@ -174,6 +177,7 @@ def test_media_that_changes_after_the_vectors_were_written_is_not_lost(settled: 
     assert settled.look()["words_vectors"] == _all_shards(version)  # both happened between two looks
 
 
+@pytest.mark.slow
 def test_vectors_that_are_newer_than_the_change_are_not_requested_again(settled: Automation, tmp_path: Path) -> None:
     rewrite(tmp_path / "notes" / "note-003.txt", "edited note")
     settled.running.embed()  # manifest, encoder and vectors in one run
@@ -182,6 +186,7 @@ def test_vectors_that_are_newer_than_the_change_are_not_requested_again(settled:
     assert "words_vectors" not in settled.look()
 
 
+@pytest.mark.slow
 def test_the_same_manifest_listed_after_the_vectors_requests_nothing(settled: Automation, tmp_path: Path) -> None:
     rewrite(tmp_path / "notes" / "note-003.txt", "edited note")
     settled.do(settled.look(hours=1))
@@ -247,6 +252,7 @@ def test_the_pointer_is_not_requested_while_a_blocking_check_failed(settled: Aut
     assert settled.look() == {"words_serving": {None}}
 
 
+@pytest.mark.slow
 def test_the_live_version_is_renewed_while_its_candidate_lacks_vectors(settled: Automation, tmp_path: Path) -> None:
     old = settled.version
     settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})
@@ -261,6 +267,7 @@ def test_the_live_version_is_renewed_while_its_candidate_lacks_vectors(settled: 
     assert pointer.live.rows == 9
 
 
+@pytest.mark.slow
 def test_the_pointer_follows_live_and_candidate_without_a_partition(settled: Automation, tmp_path: Path) -> None:
     old = settled.version
     settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})
@@ -274,6 +281,7 @@ def test_the_pointer_follows_live_and_candidate_without_a_partition(settled: Aut
     assert [(release.encoder_version, release.rows) for release in pointer.releases] == [(settled.version, 9), (old, 9)]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_held_back_holds_back_no_other(settled: Automation, tmp_path: Path) -> None:
     old = settled.version
     settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})

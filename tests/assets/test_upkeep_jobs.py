@@ -110,6 +110,7 @@ def test_retire_of_what_there_is_not_says_so(first: Running) -> None:
     assert "Encoder 'wrds' has no version 'abc'. Its versions: none" in _why(result)
 
 
+@pytest.mark.slow
 def test_a_version_of_an_encoder_that_left_the_settings_can_be_retired(first: Running, tmp_path: Path) -> None:
     version, _ = _versions(first)
     assert version is not None
@@ -124,6 +125,7 @@ def test_a_version_of_an_encoder_that_left_the_settings_can_be_retired(first: Ru
     assert first.instance.get_dynamic_partitions("words_versions") == []
 
 
+@pytest.mark.slow
 def test_serving_without_a_version_never_undoes_a_roll_back(second: Running) -> None:
     new, old = _versions(second)
     assert _launch(second, "words_rollback").success
@@ -136,6 +138,7 @@ def test_serving_without_a_version_never_undoes_a_roll_back(second: Running) -> 
     assert _versions(second) == (new, old)
 
 
+@pytest.mark.slow
 def test_maintain_shows_what_it_did_and_search_goes_on(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

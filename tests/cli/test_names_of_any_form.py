@@ -111,7 +111,7 @@ def test_what_names_nothing_is_reported_by_name_and_all_else_is_found(steps: Ste
     (encoder,) = status.encoders
     assert encoder.ndcg_at_10 == 1.0
     assert encoder.notes[0].endswith("on 4 labelled queries; not in the index: 'gone.txt', 'printemps'")
-    assert status.unmatched["notes"].told() == "2 rows of the sidecar name no item: 'hiver/nothing.txt', 'naïve.txt'"
+    assert status.unmatched["notes"].summary() == "2 rows of the sidecar name no item: 'hiver/nothing.txt', 'naïve.txt'"
     captions = {row["key"]: row["caption"] for row in steps.manifest.rows("notes")}
     assert captions[nfd("été/ambré.txt")] == "told"
 

@@ -80,6 +80,7 @@ def test_the_document_is_one_json_and_never_prompts(command: Command, pipeline_y
     assert document["run"] is None
 
 
+@pytest.mark.slow
 def test_yes_runs_what_was_planned(command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list) -> None:
     write_notes(tmp_path / "notes", 10)
     document = json.loads(command("plan", "--settings", pipeline_yaml(), "--json", "--yes").stdout)

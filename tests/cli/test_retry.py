@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Command
 from tests.support import write_notes
 
 
+@pytest.mark.slow
 def test_what_a_limit_quarantined_is_embedded_once_the_limit_is_raised(
     command: Command, pipeline_yaml: Callable[..., str], tmp_path: Path, words: list[Any]
 ) -> None:

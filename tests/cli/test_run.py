@@ -36,6 +36,7 @@ def test_a_second_run_says_in_one_line_that_everything_is_fresh(
     assert words == []
 
 
+@pytest.mark.slow
 def test_status_says_exactly_what_the_last_run_did(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:

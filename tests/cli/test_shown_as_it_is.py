@@ -91,6 +91,7 @@ def troubled(tmp_path: Path) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_every_command_shows_what_is_in_the_way_and_ends_well(
     troubled: list[str], command: Command, pipeline_yaml: Settings
 ) -> None:

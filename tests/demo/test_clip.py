@@ -64,6 +64,7 @@ def test_pictures_of_any_size_and_mode_pass(model: Any, processor: Any) -> None:
     assert vectors == [[0], [0], [0]]
 
 
+@pytest.mark.slow
 def test_held_out_digits_find_bare_words(model: Any, processor: Any, corpus: Path) -> None:
     from embed_assets.demo.digits import WORDS
     from embed_assets.demo.sidecar import read_sidecar

@@ -127,6 +127,7 @@ def test_a_shape_that_moves_to_the_right_does(corpus: Path) -> None:
         assert centres[1] - centres[0] > 15, row["caption"]
 
 
+@pytest.mark.slow
 def test_sounds_and_videos_repeat_byte_for_byte(corpus: Path, tmp_path: Path) -> None:
     write_sounds(tmp_path / "sounds")
     write_query_sounds(tmp_path / "asked")
@@ -154,6 +155,7 @@ def _figures(folder: Path, vectors: np.ndarray, asked: list[tuple[np.ndarray, li
     return float(np.mean(recalls)), float(np.mean(gains))
 
 
+@pytest.mark.slow
 def test_sounds_find_most_of_their_kind_without_a_model(corpus: Path) -> None:
     encoder = load_encoder(spec_for("builtin/mel"), device="cpu")
 

@@ -14,9 +14,9 @@ from embed_assets.embedding import loop as embedding_loop
 from embed_assets.embedding.batching import BatchLimits
 from embed_assets.embedding.commit_writer import Writer
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.loop import embed
+from embed_assets.embedding.loop import Encoding, embed
 from embed_assets.embedding.run_budget import RunBudget
-from embed_assets.embedding.vectors_of_equal_input import KnownVectors
+from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, MediaError, SourceError
@@ -60,18 +60,15 @@ class Loop:
         writer = Writer(
             self.table, self.schema, version="v1", replaced=frozenset(), flush_rows=flush_rows, flush_seconds=60
         )
-        embed(
-            plan,
+        encoding = Encoding(
             encoder=self.encoder,
             segmenter=self.segments,
-            writer=writer,
-            known=KnownVectors(self.table),
             limits=BatchLimits(tokens=tokens, pixels=4096),
             readers=readers,
             buffer_bytes=buffer_bytes,
-            report=self.report,
-            budget=budget,
         )
+        known = EqualInputVectors(self.table)
+        embed(plan, encoding, writer=writer, known=known, report=self.report, budget=budget)
 
     def segments(self, item: Mapping[str, Any]) -> Iterator[Segment]:
         self.read.append(item["key"])
@@ -98,7 +95,15 @@ class Loop:
 def row(key: str, text: str) -> dict[str, Any]:
     media_id = hashlib.sha256(key.encode()).hexdigest()[:20]
     made = dict.fromkeys(("caption", "reason"))
-    made |= {"media_id": media_id, "source": "notes", "shard": "s00", "modality": "text", "key": key, "labels": []}
+    made |= {
+        "size": None,
+        "media_id": media_id,
+        "source": "notes",
+        "shard": "s00",
+        "modality": "text",
+        "key": key,
+        "labels": [],
+    }
     return made | {"uri": f"/notes/{key}", "content_hash": text_hash(text), "meta_hash": "m"}
 
 

@@ -15,6 +15,7 @@ from tests.encoders.random_models import assert_same, unit
 IMAGES = [picture(300, 240, 1), picture(64, 400, 2)]
 
 
+@pytest.mark.slow
 def test_resnet50_equals_the_average_pooled_layer(random_cnn):
     import torch
     import torchvision
@@ -36,6 +37,7 @@ def test_resnet50_equals_the_average_pooled_layer(random_cnn):
     assert np.abs(found - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_vgg16_equals_fc7_after_its_relu(random_cnn):
     import torch
     import torchvision
@@ -54,6 +56,7 @@ def test_vgg16_equals_fc7_after_its_relu(random_cnn):
     assert_same(encoder.encode([encoder.prepare("image", image) for image in IMAGES]), unit(expected))
 
 
+@pytest.mark.slow
 def test_inception_v3_equals_the_pooled_layer_of_pictures_from_minus_one_to_one(random_cnn):
     """The reference changes the pixels itself, where the encoder leaves that to `transform_input`."""
     import torch

@@ -24,6 +24,7 @@ class TestTruncatedToLeadingNumbers(EncoderContract):
         return load_encoder(spec_for("minilm", model=str(minilm), truncate_dim=64), device="cpu")
 
 
+@pytest.mark.slow
 class TestSentenceTransformersLibrary(EncoderContract):
     @pytest.fixture(scope="class")
     def encoder(self, minilm):

@@ -65,6 +65,7 @@ def encode(encoder, images=IMAGES):
     return encoder.encode([encoder.prepare("image", image) for image in images])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit-base", "dinov2-base", "dinov3-vits16"])
 def test_the_true_vision_transformers_equal_their_first_token(name, tmp_path):
     folder = saved(*whole(name)[:1], tmp_path, *whole(name)[1:])
@@ -75,6 +76,7 @@ def test_the_true_vision_transformers_equal_their_first_token(name, tmp_path):
     (folder / "model.safetensors").unlink()
 
 
+@pytest.mark.slow
 def test_the_true_resnet50_equals_the_mean_of_its_map(tmp_path):
     config, processor = whole("resnet50-hf")
     folder = saved(config, tmp_path, processor)

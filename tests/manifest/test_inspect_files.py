@@ -17,7 +17,7 @@ def listed(sizes: list[int], read: Callable[[str], bytes]) -> ListedSource:
     ]
     return ListedSource(
         name="notes",
-        at=0,
+        listed_at=0,
         files=files,
         annotations=Annotations({}, by_folder=False),
         read=read,
@@ -38,7 +38,7 @@ def test_large_files_are_read_one_after_another_and_small_ones_side_by_side(mega
         return b"words"
 
     source = listed([int(megabytes * 2**20)] * 8, read)
-    found = entries(source, source.files, fresh={file.key for file in source.files}, live={})
-    assert [entry.look.mime for entry in found if entry.look] == ["text/plain"] * 8
+    found = entries(source, source.files, to_read={file.key for file in source.files}, rows={})
+    assert [entry.probe.mime for entry in found if entry.probe] == ["text/plain"] * 8
     assert max(most) <= together
     assert megabytes > 1 or max(most) > 1

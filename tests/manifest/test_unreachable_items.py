@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_assets.errors import SourceError
-from embed_assets.manifest.unreachable_items import read_kept
+from embed_assets.manifest.unreachable_items import read_unreachable
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.run_cache import run_cache
@@ -42,7 +42,7 @@ def statuses(steps: Steps) -> dict[str, tuple[str, str | None]]:
 
 
 def beyond(steps: Steps) -> list[tuple[str, str, int, str]]:
-    kept = read_kept(steps.manifest.state("notes").unreachable)
+    kept = read_unreachable(steps.manifest.state("notes").unreachable)
     return [(each.place, each.reason, each.items, each.why) for each in kept]
 
 
@@ -63,8 +63,8 @@ def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_reported(tmp_path
     assert report.quarantined == {}
     assert report.items == 4
     assert beyond(steps) == [(url, "unreachable", 4, "connection refused")]
-    assert [each.told() for each in read_status(steps).out_of_reach["notes"]] == [
-        f"unreachable (connection refused): 4 items at {url}; what they were stays, the next run tries again"
+    assert [each.summary() for each in read_status(steps).out_of_reach["notes"]] == [
+        f"unreachable (connection refused): 4 items at {url} stay as they were; the next run tries again"
     ]
     before = table_versions(steps.store)
     assert not steps.listing_differs("notes")  # it is known by now
@@ -259,7 +259,7 @@ def test_what_lies_below_an_unreadable_folder_stays_and_is_reported(unprivileged
     assert report.changed == 1
     assert report.items == 6
     assert beyond(steps) == [(f"{locked}/", "unreadable folder", 5, "permission denied")]
-    (shown,) = (each.told() for each in read_status(steps).out_of_reach["notes"])
+    (shown,) = (each.summary() for each in read_status(steps).out_of_reach["notes"])
     assert shown == f"{locked}/ can't be read (permission denied); 5 items known below it stay as they are"
     assert not steps.listing_differs("notes")
     locked.chmod(0o700)

@@ -432,7 +432,7 @@ def test_what_is_no_table_is_reported_and_nothing_is_lost(tmp_path: Path, kind: 
         steps.refresh("docs")
     (tmp_path / "moved").rename(path)
     other = source(tmp_path, path, {"text": "text", "format": kind})
-    with pytest.raises(SourceError, match=rf"source 'docs' \({path}\): no column 'text'; it has doc, body. Correct"):
+    with pytest.raises(SourceError, match=rf"source 'docs' \({path}\): no column 'text'; it has doc, body. Fix"):
         other.refresh("docs")
     assert len(rows(steps)) == 12
 
@@ -464,7 +464,7 @@ def test_most_rows_gone_stops_before_anything_is_written(tmp_path: Path) -> None
         ({"uri": "x", "table": {"bytes": "b"}}, "table.bytes needs a table that is read by columns; add table.format"),
         ({"uri": "x", "table": {"uri": "b"}}, "table.uri needs a table that is read by columns"),
         ({"uri": "x", "table": {"text": "t", "id": "i", "updated": "u"}}, "table.updated needs a table that is read"),
-        ({"uri": "x.lance", "table": {"text": "t", "updated": "u"}}, "but not which row is which; add id"),
+        ({"uri": "x.lance", "table": {"text": "t", "updated": "u"}}, "updated needs id: without it"),
         (
             {"uri": "x", "table": {"text": "t", "allow": ["/y"]}},
             "allow is of the files that a uri column names; add uri",

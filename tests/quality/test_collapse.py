@@ -35,7 +35,7 @@ def live(steps: Steps) -> str | None:
     return release.encoder_version if release else None
 
 
-@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("count", [3, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("same", [0.0, 0.02])
 def test_a_collapsed_version_does_not_replace_one_that_shows_items_apart(
     count: int, same: float, swap: Swap, tmp_path: Path

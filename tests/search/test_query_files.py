@@ -16,7 +16,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import LimitSettings
 from embed_assets.store.saved_settings import save_settings
-from embed_assets.versions.query_input import question_of
+from embed_assets.versions.query_input import query_payload
 from tests import hostile
 from tests.installing import install
 from tests.media.made import sound_file, tone
@@ -98,16 +98,16 @@ def test_a_query_is_decoded_within_the_limits_of_media() -> None:
     with Decoders() as decoders:
         for limits, reason in ((Limits(max_bytes=1000), "too large"), (Limits(max_seconds=5), "too long")):
             with pytest.raises(MediaError) as caught:
-                question_of(sound_file(tone(20.0)), spec, limits=limits, decoders=decoders)
+                query_payload(sound_file(tone(20.0)), spec, limits=limits, decoders=decoders)
             assert caught.value.reason == reason
 
 
 def test_of_a_long_query_the_beginning_alone_is_decoded() -> None:
     with Decoders(seconds=20) as decoders:
         spec = encoder_specs()["mel"]
-        modality, sound = question_of(hostile.slow_sound(), spec, limits=Limits(), decoders=decoders)
+        modality, sound = query_payload(hostile.slow_sound(), spec, limits=Limits(), decoders=decoders)
         assert modality == "audio"
         assert sound.seconds == 10.0
         assert decoders.restarts == 0
-        _, here = question_of(hostile.slow_sound(), spec, limits=Limits(), decoders=None)
+        _, here = query_payload(hostile.slow_sound(), spec, limits=Limits(), decoders=None)
         assert np.array_equal(sound.samples, here.samples)

@@ -196,7 +196,7 @@ def test_a_store_of_nobody_says_what_to_do(tmp_path):
 
 
 def test_a_space_is_not_asked_with_what_its_encoder_cannot_take(own_model):
-    with pytest.raises(SettingsError, match="Space 'text' can't be asked with image: its encoder 'words' takes text"):
+    with pytest.raises(SettingsError, match="Space 'text' can't be searched with image: its encoder 'words'"):
         searcher(own_model).search(picture(1), space="text")
 
 

@@ -22,7 +22,7 @@ from embed_assets.store.serving.serving_pointer import Pointer, Serving, move_ev
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import MaintenanceReport, maintain
-from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retirable, retire
+from embed_assets.store.upkeep.retire_version import drop_leftovers, forget, retire, unused_versions
 from embed_assets.store.versions import VersionId
 from tests.store.made import promote, register, release, upkeep
 from tests.support import all_rows, note, pipeline, refresh_and_embed, rewrite, run_all, vector_rows, write_notes
@@ -241,7 +241,7 @@ def traces(store: Store, version: str) -> list[str]:
 def test_a_retired_version_leaves_nothing_and_the_others_stay(store):
     with_everything(store, "v1")
     promote(store, with_everything(store, "v2"))
-    assert [record.version for record in retirable(store, "words", current="v2")] == ["v1"]
+    assert [record.version for record in unused_versions(store, "words", current="v2")] == ["v1"]
     gone = retire(store, VersionId("words", "v1"), current="v2")
     assert gone.rows == 3
     assert gone.releases == 1
@@ -255,12 +255,12 @@ def test_what_serves_can_be_gone_back_to_or_is_current_is_not_retired(store):
     for version in ("v1", "v2"):
         promote(store, candidate(store, version))
     candidate(store, "v3")
-    assert retirable(store, "words", current="v3") == []
+    assert unused_versions(store, "words", current="v3") == []
     for version, shown in (("v2", "serves space 'words'"), ("v1", "can go back to version v1"), ("v3", "mean now")):
         with pytest.raises(StoreError, match=shown):
             retire(store, VersionId("words", version), current="v3")
         assert "record" in traces(store, version)
-    assert [record.version for record in retirable(store, "words", current=None)] == ["v3"]
+    assert [record.version for record in unused_versions(store, "words", current=None)] == ["v3"]
 
 
 def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):
@@ -390,6 +390,7 @@ def looped(*actions: Callable[[], None]) -> Iterator[list[BaseException]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_loops(store):
     keep = timedelta(seconds=2)
     for version in ("v1", "v2"):
@@ -423,12 +424,13 @@ def test_readers_see_no_error_while_pointers_move_tables_grow_and_maintenance_lo
                 store.serving.renew(newer, required=REQUIRED, by="test")
             back = store.serving.roll_back("words", by="test")
             store.history.add("roll back", move_event(back))
-            promote(store, back.earlier[0])
+            promote(store, back.rollback_targets[0])
     assert errors == []
     assert len(set(asked)) > 3
     assert all(readable(store, one) for one in store.serving.pointer("words").releases)
 
 
+@pytest.mark.slow
 def test_a_pipeline_runs_undisturbed_while_maintenance_loops(tmp_path, words):
     notes = write_notes(tmp_path / "notes", 120)
     index = {"min_rows": 50, "rows_per_partition": 20}

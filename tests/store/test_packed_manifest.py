@@ -81,7 +81,7 @@ def test_an_old_manifest_is_read_without_being_written(old_store: Store) -> None
     assert old_store.version(TABLE) == before
 
 
-def test_the_first_write_converts_every_row_and_the_second_none(old_store: Store) -> None:
+def test_the_first_write_converts_all_rows_and_the_second_none(old_store: Store) -> None:
     (row,) = old_store.manifest.of("notes", ["r.txt"])
     old_store.manifest.write([{**row, "caption": "new"}])
     stored = old_store.open(TABLE).to_arrow()
@@ -97,6 +97,9 @@ def test_what_a_killed_conversion_left_is_read_as_if_it_had_ended(old_store: Sto
     names = [field for field in SCHEMA if field.name not in OLD_SCHEMA.names]
     old_store.open(TABLE).add_columns(names)
     assert facts(old_store) == EXPECTED
+    old_store.manifest.write(old_store.manifest.of("notes", ["a.bin"]))
+    stored = old_store.open(TABLE).to_arrow().to_pylist()
+    assert {row["key"]: {name: row[name] for name in FACTS} for row in stored} == EXPECTED
 
 
 def test_conversion_leaves_hashes_and_ids_and_may_be_repeated(old_store: Store) -> None:

@@ -26,7 +26,6 @@ import json, sys
 from embed_assets.errors import PromotionError
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.store import Store
-from embed_assets.store.serving.releases import Releases
 from tests.store.made import Late
 
 store = Store(sys.argv[1])
@@ -50,8 +49,7 @@ from embed_assets.quality.checks import REQUIRED
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.maintenance import maintain
-from embed_assets.store.serving.releases import Releases
-from embed_assets.store.serving.serving_pointer import Serving
+from embed_assets.store.versions import VersionId
 
 store = Store(sys.argv[1])
 serving = store.serving

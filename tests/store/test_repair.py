@@ -60,8 +60,10 @@ def remove_data(table: Path) -> None:
     newest.unlink()
 
 
-@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("damage", [cut_version, cut_all_versions, cut_data, remove_data])
+@pytest.mark.parametrize(
+    "table", ["words__", *(pytest.param(name, marks=pytest.mark.slow) for name in TABLES if name != "words__")]
+)
 def test_a_damaged_table_is_named_and_repaired_and_the_next_run_completes_it(
     damage: Callable[[Path], None], table: str, store: Path, tmp_path: Path
 ) -> None:

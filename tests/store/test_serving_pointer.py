@@ -39,7 +39,7 @@ def test_a_release_that_passed_goes_live(store):
     assert pointer.generation == 1
     assert pointer.live == candidate
     assert pointer.previous is None
-    assert pointer.by == "test"
+    assert pointer.moved_by == "test"
     assert store.serving.live_release("words") == candidate
 
 
@@ -225,7 +225,7 @@ def test_a_release_that_is_removed_during_its_promotion_leaves_the_pointer_where
     pointer = store.serving.pointer("words")
     assert pointer.generation == 3
     assert pointer.live == first
-    assert pointer.earlier == ()
+    assert pointer.rollback_targets == ()
 
 
 def test_an_older_stores_pointer_reads_and_moves(store):
@@ -238,7 +238,7 @@ def test_an_older_stores_pointer_reads_and_moves(store):
     old.add(pa.Table.from_pylist([row], schema=pa.schema(fields)))
     pointer = store.serving.pointer("words")
     assert pointer.live == second
-    assert pointer.earlier == (first,)
+    assert pointer.rollback_targets == (first,)
     assert pointer.held == ()
     assert store.serving.roll_back("words", by="test").held == ("v2",)
     pointer = promote(store, third, keep=2)

@@ -7,8 +7,8 @@ from typing_extensions import TypedDict  # pydantic's demand below Python 3.12
 from embed_assets.embedding.cost_forecast import Forecast
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched
-from embed_assets.manifest.unreachable_items import OutOfReach
-from embed_assets.pipeline.plan_report import Change
+from embed_assets.manifest.unreachable_items import UnreachableItems
+from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
 from embed_assets.search.searcher import Hit
@@ -26,7 +26,7 @@ class StatusDocument(TypedDict):
     unencoded: dict[str, dict[str, int]]  # source → kind → items
     unresolved: list[str]
     unusable: dict[str, str]
-    out_of_reach: dict[str, list[OutOfReach]]
+    out_of_reach: dict[str, list[UnreachableItems]]
     unmatched: dict[str, Unmatched]
 
 
@@ -96,7 +96,7 @@ class EncoderPlanDocument(TypedDict):
     version: str
     live: str | None
     against: str | None
-    changes: list[Change]
+    changes: list[IdentityChange]
     same: list[str]
     gate: GateDocument
     versions: list[VersionPlanDocument]

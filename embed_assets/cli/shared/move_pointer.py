@@ -46,10 +46,10 @@ def pointer_document(pointer: Pointer) -> dict[str, object]:
         "space": pointer.space,
         "generation": pointer.generation,
         "live": _release(pointer.live) if pointer.live else None,
-        "earlier": [_release(release) for release in pointer.earlier],
+        "earlier": [_release(release) for release in pointer.rollback_targets],
         "held": list(pointer.held),
-        "by": pointer.by,
-        "at": pointer.at,
+        "by": pointer.moved_by,
+        "at": pointer.moved_at,
     }
 
 

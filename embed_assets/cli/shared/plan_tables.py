@@ -7,7 +7,7 @@ from embed_assets.embedding.cost_forecast import Forecast, total
 from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.manifest.pending_items import CLASSES
 from embed_assets.manifest.refresh import RefreshReport
-from embed_assets.pipeline.plan_report import Change, EncoderPlan, PipelinePlan
+from embed_assets.pipeline.plan_report import EncoderPlan, IdentityChange, PipelinePlan
 
 _UNKNOWN = "?"
 
@@ -38,8 +38,8 @@ def _warnings(refreshed: RefreshReport) -> list[str]:
     """List a source's unreadable and unreachable items, and rows of its sidecar that name no item."""
     quarantined = ", ".join(f"{count} {reason}" for reason, count in refreshed.quarantined.items())
     lines = [f"quarantined: {quarantined}"] if quarantined else []
-    lines += [each.told() for each in refreshed.out_of_reach]
-    return [*lines, *([refreshed.unmatched.told()] if refreshed.unmatched else [])]
+    lines += [each.summary() for each in refreshed.out_of_reach]
+    return [*lines, *([refreshed.unmatched.summary()] if refreshed.unmatched else [])]
 
 
 def count(number: float | None, unit: str = "") -> str:
@@ -122,7 +122,7 @@ def _lines(plan: EncoderPlan) -> list[str]:
     return [*dict.fromkeys(lines), *([] if plan.fresh else [_gate(plan)])]
 
 
-def _why(change: Change, plan: EncoderPlan) -> str:
+def _why(change: IdentityChange, plan: EncoderPlan) -> str:
     return f"why: {change.part}: {_short(change.before)} → {_short(change.after)} (against {plan.against})"
 
 

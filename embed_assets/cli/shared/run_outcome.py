@@ -94,5 +94,5 @@ def print_outcome(outcome: Outcome) -> None:
 
 
 def parsed_budget(text: str | None) -> RunBudget | None:
-    """The budget of --budget, its clock started."""
+    """Start the budget of --budget."""
     return RunBudget.parse(text) if text else None

@@ -43,10 +43,10 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
     console = console or make_console()
     lines = [f"{source}: {reason}" for source, reason in status.unusable.items()]
     for source, found in status.out_of_reach.items():
-        lines += [f"{source}: {each.told()}" for each in found[:_PLACES]]
+        lines += [f"{source}: {each.summary()}" for each in found[:_PLACES]]
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
-    lines += [f"{source}: {found.told()}" for source, found in status.unmatched.items()]
+    lines += [f"{source}: {found.summary()}" for source, found in status.unmatched.items()]
     lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
     for line in lines:
         console.tell(f"  {line}", style="yellow")

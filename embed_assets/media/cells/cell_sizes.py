@@ -62,7 +62,7 @@ class Cells:
 
         rows = np.fromiter(self.places, np.int64, len(self.places))
         capped = [np.minimum(each[rows], (cap or most) + OBJECT) for each, cap in self._columns()]
-        count = fitting(sum(capped), most) if capped else len(rows)
+        count = rows_that_fit(sum(capped), most) if capped else len(rows)
         self.bytes += sum(_bytes_below_cap(each[rows[:count]], cap) for each, cap in self._columns())
         runs = list(_runs(rows[:count].tolist()))
         self.places = self.places[count:]
@@ -95,7 +95,7 @@ def _capped(array: Any, run: slice, heavy: Any, cap: int | None) -> list[Any]:
     return [UnreadableCell("too many bytes") if over[n] else to_python(array.slice(n, 1))[0] for n in places]
 
 
-def fitting(heavy: Any, most: int) -> int:
+def rows_that_fit(heavy: Any, most: int) -> int:
     """Return how many of the first rows fit into `most` bytes together; at least one."""
     import numpy as np
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.pictures.decode_image import decode_image, loaded_rgb, opened_image, upright_rgb
+from embed_assets.media.pictures.decode_image import decode_image, loaded_rgb, open_image, upright_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +33,7 @@ def picture_frames(data: bytes, *, most: int, limits: Limits) -> Iterator[Shown]
     once: never more than the picture has. Raises MediaError as `decode_image` does, and "too many
     frames". Decodes every frame twice at most: how long one shows is known once it is decoded.
     """
-    with opened_image(data, limits) as image:
+    with open_image(data, limits) as image:
         count = int(getattr(image, "n_frames", 1))
         if image.format not in _ANIMATED or count < 2:
             yield None, None, loaded_rgb(image, data, limits)

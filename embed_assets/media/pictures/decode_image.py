@@ -38,7 +38,7 @@ def decode_image(data: bytes, *, limits: Limits) -> "Image.Image":
     image", "too many pixels" or "out of memory", whatever Pillow raises: its parsers let SyntaxError, struct.error and
     others through. May be called from several threads.
     """
-    with opened_image(data, limits) as image:
+    with open_image(data, limits) as image:
         return loaded_rgb(image, data, limits)
 
 
@@ -50,7 +50,7 @@ def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
 
 
 @contextmanager
-def opened_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
+def open_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
     """Open a picture without decoding it; inside the block every error becomes a MediaError."""
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""opened: a file's bytes as an FFmpeg container, and its best streams."""
+"""open_container: a file's bytes as an FFmpeg container, and its best streams."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embed_assets.errors import MediaError
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.media_types import Modality
-from embed_assets.media.recordings.demuxers import allowed, noting_doubts
+from embed_assets.media.recordings.demuxers import allowed, collect_doubts
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -31,7 +31,7 @@ _THREADS = 4  # more threads gain little, and each takes memory that counts agai
 
 
 @contextmanager
-def opened(data: bytes, kind: str, *, sure: bool = False) -> "Iterator[InputContainer]":
+def open_container(data: bytes, kind: str, *, sure: bool = False) -> "Iterator[InputContainer]":
     """Open a container and close it after the block; inside the block every error becomes a MediaError.
 
     `kind` is "audio" or "video" and names the reasons: "unsupported audio", "broken audio", "out of memory".
@@ -39,7 +39,7 @@ def opened(data: bytes, kind: str, *, sure: bool = False) -> "Iterator[InputCont
     """
     doubts: list[str] = []
     try:
-        with noting_doubts(doubts) if sure else nullcontext():
+        with collect_doubts(doubts) if sure else nullcontext():
             unchecked = _open(data, kind)
         with unchecked as container:
             if doubts:

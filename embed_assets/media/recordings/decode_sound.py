@@ -18,7 +18,7 @@ from embed_assets.media.recordings.container import (
     declared_end,
     declares_length,
     frames_of,
-    opened,
+    open_container,
     origin_of,
     picture_stream,
     sound_stream,
@@ -71,7 +71,7 @@ def sound_between(tape: Tape, rate: int, start: float, end: float) -> Sound:
     return Sound(tape.between(max(0, round(start * rate)), max(0, round(end * rate))), rate)
 
 
-def silent(sound: Sound, threshold_db: float = -60.0) -> bool:
+def is_silent(sound: Sound, threshold_db: float = -60.0) -> bool:
     """Return whether no half second reaches the threshold: dB of the root mean square, 0 at full scale."""
     step = max(1, sound.rate // 2)
     blocks = (sound.samples[at : at + step] for at in range(0, len(sound.samples), step))
@@ -86,7 +86,7 @@ def _part(tape: Tape, rate: int, start: float, end: float) -> tuple[float, float
 def _blocks(data: bytes, rate: int, limits: Limits) -> Iterator[np.ndarray]:
     """Yield all samples, none where there is no sound track."""
     _check_riff(data)
-    with opened(data, "audio") as container:
+    with open_container(data, "audio") as container:
         stream = sound_stream(container)
         if stream is None:
             return

@@ -42,7 +42,7 @@ def is_still(name: str) -> bool:
 
 
 @contextmanager
-def noting_doubts(doubts: list[str]) -> Iterator[None]:
+def collect_doubts(doubts: list[str]) -> Iterator[None]:
     """Add FFmpeg's warnings of an uncertain format to `doubts`.
 
     For opening alone: decoding threads would wait for the interpreter to take their messages, and it for them.

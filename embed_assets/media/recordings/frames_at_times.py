@@ -8,7 +8,7 @@ import numpy as np
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.recordings.container import CONVERT, COPY, alpha_decoder, check_whole, frames_of, opened
+from embed_assets.media.recordings.container import CONVERT, COPY, alpha_decoder, check_whole, frames_of, open_container
 from embed_assets.media.recordings.video_extent import Extent, check_size, video_stream
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def frames_at(
     """
     shown_at: dict[int, tuple[float, np.ndarray]] = {}
     shrink = _Shrink(side, limits, alpha=alpha)
-    with opened(data, "video") as container:
+    with open_container(data, "video") as container:
         stream = video_stream(container, limits)
         frame: VideoFrame | None = None
         shown = 0.0, np.empty(0)

@@ -8,7 +8,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.hashing import text_hash
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Segment
-from embed_assets.media.recordings.decode_sound import silent, sound_tape, sound_windows
+from embed_assets.media.recordings.decode_sound import is_silent, sound_tape, sound_windows
 from embed_assets.media.recordings.video_clips import decode_clips
 from embed_assets.media.sampling import Sampling
 
@@ -34,7 +34,7 @@ def sound_segments(
     )
     make, count = _maker("window", caption, media_hash, sampling), 0
     for start, end, part in windows:
-        if not silent(part):
+        if not is_silent(part):
             count += 1
             yield make(start, end, part)
     if not count:

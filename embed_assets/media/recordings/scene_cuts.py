@@ -3,7 +3,7 @@
 import numpy as np
 
 from embed_assets.errors import MediaError
-from embed_assets.media.recordings.container import frames_of, opened, origin_of, picture_stream
+from embed_assets.media.recordings.container import frames_of, open_container, origin_of, picture_stream
 from embed_assets.media.recordings.video_extent import Extent
 
 
@@ -21,7 +21,7 @@ def scene_cuts(
     cuts: list[float] = []
     before: np.ndarray | None = None
     last: float | None = None
-    with opened(data, "video") as container:
+    with open_container(data, "video") as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError("no picture", f"{container.format.name} without a video stream")

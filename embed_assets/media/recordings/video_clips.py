@@ -1,4 +1,4 @@
-"""decode_clips: frames and sound of a video's clips, shown_at by time stamp in one pass."""
+"""decode_clips: frames and sound of a video's clips, selected by time stamp in one pass."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -13,7 +13,7 @@ from embed_assets.media.recordings.container import (
     container_end,
     declares_length,
     frames_of,
-    opened,
+    open_container,
     origin_of,
     packets_of,
     picture_stream,
@@ -59,7 +59,7 @@ def extent_of(data: bytes, limits: Limits) -> Extent:
 
     In a stream without time stamps all frames are decoded and counted.
     """
-    with opened(data, "video") as container:
+    with open_container(data, "video") as container:
         stream = video_stream(container, limits)
         base = stream.time_base
         ends = None if base is None else _ends(container, stream, base)
@@ -102,7 +102,7 @@ class _Ends:
 
 def _counted(data: bytes, limits: Limits) -> Extent:
     """Return the extent of a raw stream: frames in sequence, at best with a rate."""
-    with opened(data, "video") as container:
+    with open_container(data, "video") as container:
         stream = video_stream(container, limits)
         rate = stream.guessed_rate or stream.average_rate or _RATE  # FFmpeg's average is always 25
         count = 0

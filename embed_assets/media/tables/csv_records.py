@@ -15,7 +15,7 @@ _FIELDS = 2_000_000  # of one record, also where its text has the delimiter in i
 _RECORD = 4  # times the characters of a text
 
 
-def separated(
+def csv_rows(
     lines: Lines, *, required: Collection[str], limits: Limits, tabs: bool, distinct: bool = False
 ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     """Yield the number of each record's last line, from 1, and its fields by name or the reason. Raises MediaError.

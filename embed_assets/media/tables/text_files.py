@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.tables.csv_records import separated
+from embed_assets.media.tables.csv_records import csv_rows
 from embed_assets.media.tables.jsonl_records import json_rows
 from embed_assets.media.tables.text_lines import Lines
 
@@ -51,7 +51,7 @@ def records(
         else:
             lines = Lines(stream, limits, ends="", encoding=encoding)
             yield from _mostly_whole(
-                separated(lines, required=required, limits=limits, tabs=kind == TSV, distinct=distinct_columns)
+                csv_rows(lines, required=required, limits=limits, tabs=kind == TSV, distinct=distinct_columns)
             )
     except UnicodeError as error:
         raise MediaError("unknown encoding", str(error)) from error

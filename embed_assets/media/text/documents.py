@@ -11,7 +11,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 FORMAT = 1
 
 
-def checked_text(text: str, reason_if_empty: str, limits: Limits) -> str:
+def clean_text(text: str, reason_if_empty: str, limits: Limits) -> str:
     """Return the text without NULs and lone surrogates, which broken fonts give and databases refuse.
 
     Raises MediaError with `reason_if_empty`, or "too many characters".

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.documents import clean_text
 from embed_assets.media.text.replaced_bytes import Decoded
 
 MAIN = "word/document.xml"
@@ -26,7 +26,7 @@ def docx_text(data: bytes, *, limits: Limits) -> Decoded:
     Headers, footers, notes, comments and text boxes are left out. Raises MediaError "broken document",
     "encrypted", "empty text" or "too large unpacked".
     """
-    return Decoded(checked_text(_extracted(data, limits), "empty text", limits))
+    return Decoded(clean_text(_extracted(data, limits), "empty text", limits))
 
 
 def _extracted(data: bytes, limits: Limits) -> str:

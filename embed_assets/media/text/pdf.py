@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
-from embed_assets.media.text.documents import checked_text
+from embed_assets.media.text.documents import clean_text
 from embed_assets.media.text.replaced_bytes import Decoded
 
 _HEADER = re.compile(rb"%PDF-[12]\.\d[^\r\n]{0,20}[\r\n]")
@@ -38,7 +38,7 @@ def pdf_text(data: bytes, *, limits: Limits) -> Decoded:
     layer: they add nothing. Raises MediaError "encrypted", "no text layer", "broken pdf", "too many pages" or
     "too many characters"; the parser's own bounds stop streams that unpack to more than 75 MB.
     """
-    return Decoded(checked_text(_extracted(data, limits), "no text layer", limits))
+    return Decoded(clean_text(_extracted(data, limits), "no text layer", limits))
 
 
 def _extracted(data: bytes, limits: Limits) -> str:

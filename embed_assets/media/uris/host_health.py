@@ -42,7 +42,7 @@ class Hosts:
         """Stop waiting: further requests raise "unreachable"."""
         self._stopped.set()
 
-    def patiently(self, place: str, request: Callable[[], Result], *, tries: int = _TRIES) -> Result:
+    def retry(self, place: str, request: Callable[[], Result], *, tries: int = _TRIES) -> Result:
         """Return the result of `request`, which is tried again where it raises Trouble.
 
         Raises MediaError "unreachable" after the last try, and without one for a host that was given up.
@@ -51,24 +51,24 @@ class Hosts:
             host = self._hosts[place]
         tried = 0
         while True:
-            self._ready(host)
+            self._wait_for(host)
             try:
                 result = request()
             except Trouble as trouble:
                 tried += trouble.wait is None
-                host.failed(trouble, last=tried >= tries)
+                host.record_failure(trouble, last=tried >= tries)
                 if tried >= tries:
                     raise MediaError(UNREACHABLE, trouble.why, again=True) from trouble
                 if trouble.wait is None:
                     self._stopped.wait(self._pause * 2 ** (tried - 1))
             except MediaError:
-                host.answered()
+                host.record_answer()
                 raise
             else:
-                host.answered()
+                host.record_answer()
                 return result
 
-    def _ready(self, host: "_Host") -> None:
+    def _wait_for(self, host: "_Host") -> None:
         """Wait as long as the host requested. Raises MediaError for a host that was given up."""
         while not self._stopped.is_set():
             if host.given_up:
@@ -83,21 +83,21 @@ class Hosts:
 class _Host:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._in_row = 0  # failed requests
+        self._failures_in_a_row = 0
         self._waited = 0.0
         self.not_before = 0.0
         self.given_up = ""  # why
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         with self._lock:
-            self._in_row = 0
+            self._failures_in_a_row = 0
 
-    def failed(self, trouble: Trouble, *, last: bool) -> None:
+    def record_failure(self, trouble: Trouble, *, last: bool) -> None:
         with self._lock:
-            self._in_row += last
+            self._failures_in_a_row += last
             if trouble.wait is not None:
                 self._wait(trouble.wait, trouble.why)
-            if self._in_row >= (_SILENT if trouble.silent else _TROUBLED):
+            if self._failures_in_a_row >= (_SILENT if trouble.silent else _TROUBLED):
                 self.given_up = trouble.why
 
     def _wait(self, seconds: float, why: str) -> None:

@@ -53,12 +53,12 @@ class Web:
             with self._answer_once(uri, "GET") as answer:
                 return _body(answer, max_bytes)
 
-        return self._hosts.patiently(place_of(uri), fetched)
+        return self._hosts.retry(place_of(uri), fetched)
 
     @contextmanager
     def _answer(self, uri: str, method: str, *, accept: Collection[int] = ()) -> Iterator[http.client.HTTPResponse]:
         with contextlib.ExitStack() as stack:
-            yield self._hosts.patiently(
+            yield self._hosts.retry(
                 place_of(uri), lambda: stack.enter_context(self._answer_once(uri, method, accept=accept))
             )
 

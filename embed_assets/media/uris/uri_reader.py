@@ -125,7 +125,7 @@ class UriFiles:
                 # fsspec reports a host that is down in the same way.
                 raise MediaError(UNREACHABLE, "missing, or no answer", again=True) from None
 
-        return self._hosts.patiently(place, request, tries=1)
+        return self._hosts.retry(place, request, tries=1)
 
     def _local(self, uri: str) -> tuple[Source, str]:
         """Return a local file by its real path. Raises MediaError for links that may not be followed."""

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
 _MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
 
-# Queries asked together: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
+# Queries of one search: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
 _BATCH = 50
 
 
 def open_release(database: Database, release: Release) -> "Table":
-    """The release's table at its very version. Raises StoreError where a clean-up has removed it."""
+    """Open the release's table at its very version. Raises StoreError where a clean-up has removed it."""
     table = database.open(release.table)
     try:
         table.checkout(release.table_version)
@@ -40,14 +40,14 @@ def exact(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[pa.Table]:
-    """The k nearest rows of each query, without the ANN index: the ground truth."""
-    found: list[pa.Table] = []
+    """Return the k nearest rows of each query, without the ANN index: the ground truth."""
+    results: list[pa.Table] = []
     for batch in _batches(queries):
         query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         query = query.bypass_vector_index().select([*columns, "_distance"]).limit(k)
         rows = (query.where(where) if where else query).to_arrow()
-        found.extend(_by_query(rows, len(batch)))
-    return found
+        results.extend(_by_query(rows, len(batch)))
+    return results
 
 
 def approximate(
@@ -61,19 +61,19 @@ def approximate(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[pa.Table]:
-    """The k nearest rows of each query by the ANN index, distances exact.
+    """Return the k nearest rows of each query by the ANN index, distances exact.
 
     At least `nprobes` cells are searched, and more until k rows are found: a filter never leaves a
     result short.
     """
-    found: list[pa.Table] = []
+    results: list[pa.Table] = []
     for batch in _batches(queries):
         search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
         search = search.select([*columns, "_distance"]).limit(k)
         rows = (search.where(where) if where else search).to_arrow()
-        found.extend(_by_query(rows, len(batch)))
-    return found
+        results.extend(_by_query(rows, len(batch)))
+    return results
 
 
 def nearest(
@@ -85,10 +85,10 @@ def nearest(
     columns: Sequence[str],
     where: str | None = None,
 ) -> pa.Table:
-    """The k nearest rows of a release, asked as it was checked."""
+    """Return the k nearest rows of a release, searched with the effort that was checked."""
     if not release.ann:
         return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
-    found = approximate(
+    results = approximate(
         table,
         query[None, :],
         k=k,
@@ -98,7 +98,7 @@ def nearest(
         columns=columns,
         where=where,
     )
-    return found[0]
+    return results[0]
 
 
 def nearest_items(
@@ -110,25 +110,25 @@ def nearest_items(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The best row of each of the k nearest items, nearest first; fewer where there are no more.
+    """Return the best row of each of the k nearest items, nearest first; fewer where there are no more.
 
     `columns` include media_id. A long document may fill all rows that are fetched: the items that were found are
-    then left out, and more rows asked for. Every fetch finds another item, so there are at most k.
+    then left out, and more rows are fetched. Every fetch finds another item, so there are at most k.
     """
     best: dict[str, dict[str, Any]] = {}
     rows = k * SEGMENTS_PER_ITEM
     while len(best) < k:
-        found = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
-        for row in found.to_pylist():
+        fetched = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
+        for row in fetched.to_pylist():
             best.setdefault(row["media_id"], row)
-        if len(found) < rows:
+        if len(fetched) < rows:
             break
         rows = max(rows, min(4 * rows, _MOST_ROWS))
     return sorted(best.values(), key=lambda row: row["_distance"])[:k]
 
 
 def _but(items: Iterable[str], where: str | None) -> str | None:
-    """The filter, and that a row is of none of the items."""
+    """Return the filter, without rows of the items."""
     listed = list(items)
     if not listed:
         return where
@@ -143,7 +143,7 @@ def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _by_query(rows: pa.Table, count: int) -> list[pa.Table]:
-    """What was found for each query of a batch, nearest first."""
+    """Split the rows of a batch by query, nearest first."""
     if "query_index" not in rows.column_names:
         return [rows]
     index = np.asarray(rows.column("query_index"))

@@ -1,4 +1,4 @@
-"""Releases: a Lance version of a vector table that may become live, with how it is asked and its checks."""
+"""Releases: a Lance version of a vector table that may become live, with its search effort and checks."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -57,17 +57,17 @@ class Release:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What tells releases apart: the table version, and the settings that it was indexed and checked by."""
+        """Identity of a release: the table version, and the settings that it was indexed and checked by."""
         return self.key, self.indexed_by, self.checked_by
 
     def failures(self, required: frozenset[str]) -> list[str]:
-        """Why it may not become live: failed blocking checks, and required ones without a verdict."""
-        seen = {check.name for check in self.checks}
+        """Return the reasons against promotion: failed blocking checks, and required ones without a verdict."""
+        names = {check.name for check in self.checks}
         failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
-        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - seen)]
+        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - names)]
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the record as JSON-able values."""
         return asdict(self)
 
 
@@ -84,12 +84,12 @@ class Releases:
         self._records.put(release.key, release.space, document)
 
     def get(self, key: str) -> Release | None:
-        """By `table@version`, or None."""
+        """Return the release of a key, `table@version`, or None."""
         document = self._records.get(key)
         return None if document is None else from_document(document)
 
     def all(self) -> list[Release]:
-        """All releases, in the order in which they were recorded last."""
+        """Return all releases, in the order in which they were recorded last."""
         return [from_document(document) for document in self._records.all()]
 
     def remove(self, keys: Collection[str]) -> None:
@@ -99,24 +99,24 @@ class Releases:
             table.delete(one_of("key", list(keys)))
 
     def candidate(self, version: VersionId) -> Release | None:
-        """The newest release of an encoder version, or None."""
+        """Return the newest release of an encoder version, or None."""
         return newest(self.all()).get(version)
 
 
 def newest(releases: Iterable[Release]) -> dict[VersionId, Release]:
     """Map each encoder version to its newest release: the candidate."""
-    found: dict[VersionId, Release] = {}
+    latest: dict[VersionId, Release] = {}
     for release in sorted(releases, key=lambda release: release.table_version):
-        found[release.version_id] = release
-    return found
+        latest[release.version_id] = release
+    return latest
 
 
 def release_tag(release: Release) -> str:
-    """The tag that keeps the release's table version from clean-ups."""
+    """Return the tag that keeps the release's table version from clean-ups."""
     return f"{TAG}{release.space}-{release.table_version}"
 
 
 def from_document(document: Mapping[str, Any]) -> Release:
-    """The inverse of `Release.document`."""
+    """Return the release of a document, as `Release.document` made it."""
     checks = tuple(CheckVerdict(**check) for check in document["checks"])
     return Release(**{**document, "checks": checks})

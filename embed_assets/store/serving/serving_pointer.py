@@ -12,7 +12,7 @@ from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, St
 from embed_assets.store.database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
-from embed_assets.store.upsert import ALL_ROWS, KEY, add_missing_columns, quoted
+from embed_assets.store.upsert import ALL_ROWS, KEY, add_missing_columns, is_conflict, quoted, retried
 from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
@@ -38,25 +38,25 @@ _ATTEMPTS = 5  # of a renewal
 
 @dataclass(frozen=True, kw_only=True)
 class Pointer:
-    """What a space serves. `generation` counts the moves; 0 is before the first."""
+    """Live release and roll-back targets of a space. `generation` counts the moves; 0 is before the first."""
 
     space: str
     generation: int
     live: Release | None
-    earlier: tuple[Release, ...] = ()  # to go back to, newest first
+    rollback_targets: tuple[Release, ...] = ()  # newest first
     held: tuple[str, ...] = ()  # encoder versions that were rolled back from: only promoted by hand
-    by: str = ""
-    at: str = ""
+    moved_by: str = ""
+    moved_at: str = ""
 
     @property
     def previous(self) -> Release | None:
         """The release that a roll-back goes to."""
-        return self.earlier[0] if self.earlier else None
+        return self.rollback_targets[0] if self.rollback_targets else None
 
     @property
     def releases(self) -> tuple[Release, ...]:
         """All that it names, the live one first."""
-        return self.earlier if self.live is None else (self.live, *self.earlier)
+        return self.rollback_targets if self.live is None else (self.live, *self.rollback_targets)
 
     def serves(self, version: VersionId) -> bool:
         """Return whether a release of this encoder version is live."""
@@ -68,15 +68,15 @@ class Pointer:
 
 
 class Serving:
-    """Reads and moves the pointers of a store. Of two moves at once one wins; the other is told."""
+    """Reads and moves the pointers of a store. Of two moves at once one wins; the other raises MovedError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def pointer(self, space: str) -> Pointer:
-        """Where the space stands; generation 0 where nothing was ever promoted."""
-        found = self._pointers(f"space = {quoted(space)}")
-        return found[0] if found else Pointer(space=space, generation=0, live=None)
+        """Return the pointer of a space; generation 0 where nothing was ever promoted."""
+        pointers = self._pointers(f"space = {quoted(space)}")
+        return pointers[0] if pointers else Pointer(space=space, generation=0, live=None)
 
     def live_release(self, space: str) -> Release:
         """Return the release that search reads. Raises StoreError where nothing was promoted yet."""
@@ -88,11 +88,11 @@ class Serving:
         return release
 
     def pointers(self) -> list[Pointer]:
-        """Of all spaces that were set up, by name."""
+        """Return the pointers of all spaces that were set up, by name."""
         return self._pointers(None)
 
     def spaces(self) -> list[str]:
-        """Spaces that were set up."""
+        """Return the names of spaces that were set up."""
         return [pointer.space for pointer in self.pointers()]
 
     def set_up(self, space: str) -> None:
@@ -113,31 +113,29 @@ class Serving:
         leaves those as they are. Raises PromotionError where a check failed or is missing, or where another
         move came first.
         """
-        _require(release, required)
+        _require_checks_passed(release, required)
         now = self.pointer(release.space)
         held = tuple(version for version in now.held if version != release.encoder_version)
         same = now.live is not None and now.live.identity == release.identity
-        if same and held == now.held and len(now.earlier) <= keep:
+        if same and held == now.held and len(now.rollback_targets) <= keep:
             return now
-        earlier = now.earlier
+        targets = now.rollback_targets
         if now.live is not None and now.live.version_id != release.version_id:
-            earlier = (now.live, *earlier)
-        earlier = tuple(one for one in earlier if one.version_id != release.version_id)[:keep]
-        return self._protected_move(now, replace(now, live=release, earlier=earlier, held=held), release, by=by)
+            targets = (now.live, *targets)
+        targets = tuple(one for one in targets if one.version_id != release.version_id)[:keep]
+        return self._tag_and_swap(now, replace(now, live=release, rollback_targets=targets, held=held), release, by=by)
 
     def renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
-        """Put a newer release in the place of the one of its encoder version, live or earlier; the order stays.
+        """Put a newer release in the place of one of its version, live or a roll-back target; the order stays.
 
         Where another move comes first it tries again: renewals of two versions do not contradict each other.
         Raises PromotionError as `promote`, and where the pointer names no release of this version.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return self._renew(release, required=required, by=by)
-            except MovedError:
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError
+
+        def renew() -> Pointer:
+            return self._renew(release, required=required, by=by)
+
+        return retried(renew, when=lambda error: isinstance(error, MovedError), attempts=_ATTEMPTS)
 
     def _renew(self, release: Release, *, required: frozenset[str], by: str) -> Pointer:
         now = self.pointer(release.space)
@@ -149,27 +147,27 @@ class Serving:
             )
         if own[0].table_version > release.table_version or own[0].identity == release.identity:
             return now
-        _require(release, required)
-        live, *earlier = (release if one.version_id == release.version_id else one for one in now.releases)
-        return self._protected_move(now, replace(now, live=live, earlier=tuple(earlier)), release, by=by)
+        _require_checks_passed(release, required)
+        live, *targets = (release if one.version_id == release.version_id else one for one in now.releases)
+        return self._tag_and_swap(now, replace(now, live=live, rollback_targets=tuple(targets)), release, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:
-        """Back to the previous release, or to the earlier one of version `to`; nothing is encoded or rebuilt.
+        """Return to the previous release, or to the roll-back target of version `to`; nothing is encoded or rebuilt.
 
         One write: what the pointer can go back to was tagged when it went live. The version that is left is
         held: only a promotion by hand makes it live again.
         """
         now = self.pointer(space)
-        if now.live is None or not now.earlier:
+        if now.live is None or not now.rollback_targets:
             raise PromotionError(f"Space {space!r} has no previous release to roll back to.")
-        chosen = _earlier(now, to)
-        earlier = (now.live, *(one for one in now.earlier if one.key != chosen.key))
+        chosen = _rollback_target(now, to)
+        targets = (now.live, *(one for one in now.rollback_targets if one.key != chosen.key))
         left = now.live.encoder_version
         held = dict.fromkeys((*now.held, left) if left != chosen.encoder_version else now.held)
         held.pop(chosen.encoder_version, None)
-        return self._move(now, replace(now, live=chosen, earlier=earlier, held=tuple(held)), by=by)
+        return self._move(now, replace(now, live=chosen, rollback_targets=targets, held=tuple(held)), by=by)
 
-    def _protected_move(self, now: Pointer, then: Pointer, release: Release, *, by: str) -> Pointer:
+    def _tag_and_swap(self, now: Pointer, then: Pointer, release: Release, *, by: str) -> Pointer:
         """Move to a release that is tagged before, and still whole after, in one conditional write.
 
         A retirement or a clean-up that had decided on the release before it was tagged shows after the
@@ -193,13 +191,13 @@ class Serving:
             self.set_up(now.space)
             if self.pointer(now.space).generation:  # somebody was faster since `now` was read
                 raise self._lost(now)
-        moved = replace(then, generation=now.generation + 1, by=by, at=datetime.now(UTC).isoformat())
+        moved = replace(then, generation=now.generation + 1, moved_by=by, moved_at=datetime.now(UTC).isoformat())
         table = self._table()
         merge = table.merge_insert("space").when_matched_update_all(where=f"target.generation = {now.generation}")
         try:
             result = merge.execute(_row(moved))
         except (OSError, RuntimeError, ValueError) as error:
-            if "conflict" not in str(error).lower():
+            if not is_conflict(error):
                 raise
             raise self._lost(now) from error
         # A store that is older than the primary key may hold the row twice: both were updated alike.
@@ -211,8 +209,8 @@ class Serving:
         winner = self.pointer(now.space)
         serves = winner.live.key if winner.live else "nothing"
         return MovedError(
-            f"Space {now.space!r} was moved by someone else meanwhile: by {winner.by or 'another process'}, "
-            f"it serves {serves} since {winner.at or 'now'} (generation {winner.generation}). "
+            f"Space {now.space!r} was moved by someone else meanwhile: by {winner.moved_by or 'another process'}, "
+            f"it serves {serves} since {winner.moved_at or 'now'} (generation {winner.generation}). "
             "Look at its status, then try again."
         )
 
@@ -232,12 +230,12 @@ class Serving:
 
 
 def releases_named(pointers: Iterable[Pointer]) -> dict[str, Release]:
-    """Key → release, of all that pointers name: what no maintenance may touch."""
+    """Map keys to the releases that pointers name: maintenance must keep them."""
     return {release.key: release for pointer in pointers for release in pointer.releases}
 
 
 def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, Any]:
-    """The history event of a move: kind "promote", "roll back" or "renew". `release`: what it was about."""
+    """Return the history event of a move: kind "promote", "roll back" or "renew". `release`: the one renewed."""
     about = release or pointer.live
     checks = about.checks if about else ()
     return {
@@ -246,10 +244,10 @@ def move_event(pointer: Pointer, release: Release | None = None) -> dict[str, An
         "encoder": about.encoder if about else None,
         "version": about.encoder_version if about else None,
         "live": pointer.live.key if pointer.live else None,
-        "earlier": [one.key for one in pointer.earlier],
+        "earlier": [one.key for one in pointer.rollback_targets],
         "held": list(pointer.held),
         "generation": pointer.generation,
-        "by": pointer.by,
+        "by": pointer.moved_by,
         "checks": {check.name: {"passed": check.passed, **check.figures} for check in checks},
     }
 
@@ -265,20 +263,22 @@ def protect(database: Database, release: Release) -> None:
             raise StoreError(f"Release {release.key} can't be tagged: {error}") from error
 
 
-def _require(release: Release, required: frozenset[str]) -> None:
+def _require_checks_passed(release: Release, required: frozenset[str]) -> None:
     if failures := release.failures(required):
         raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
 
 
-def _earlier(now: Pointer, to: str | None) -> Release:
-    """The release to go back to."""
+def _rollback_target(now: Pointer, to: str | None) -> Release:
+    """Return the roll-back target of this version or key; the first without one."""
     if to is None:
-        return now.earlier[0]
-    found = [release for release in now.earlier if release.encoder_version.startswith(to) or release.key == to]
-    if len(found) == 1:
-        return found[0]
-    known = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.earlier)
-    raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {known}.")
+        return now.rollback_targets[0]
+    matches = [
+        release for release in now.rollback_targets if release.encoder_version.startswith(to) or release.key == to
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    targets = ", ".join(f"{release.encoder} {release.encoder_version}" for release in now.rollback_targets)
+    raise PromotionError(f"Space {now.space!r} can't go back to version {to!r}; it can to: {targets}.")
 
 
 def _row(pointer: Pointer) -> pa.Table:
@@ -286,9 +286,9 @@ def _row(pointer: Pointer) -> pa.Table:
         "space": pointer.space,
         "generation": pointer.generation,
         "live": None if pointer.live is None else _text(pointer.live.document()),
-        "previous": _text([release.document() for release in pointer.earlier]),
-        "by": pointer.by,
-        "at": datetime.fromisoformat(pointer.at) if pointer.at else datetime.now(UTC),
+        "previous": _text([release.document() for release in pointer.rollback_targets]),
+        "by": pointer.moved_by,
+        "at": datetime.fromisoformat(pointer.moved_at) if pointer.moved_at else datetime.now(UTC),
         "held": _text(list(pointer.held)),
     }
     return pa.Table.from_pylist([row], schema=SCHEMA)
@@ -299,13 +299,13 @@ def _text(document: Mapping[str, Any] | Sequence[Any]) -> str:
 
 
 def _pointer(row: Mapping[str, Any]) -> Pointer:
-    earlier = json.loads(row["previous"]) if row["previous"] else []
+    previous = json.loads(row["previous"]) if row["previous"] else []
     return Pointer(
         space=row["space"],
         generation=row["generation"],
         live=from_document(json.loads(row["live"])) if row["live"] else None,
-        earlier=tuple(map(from_document, earlier if isinstance(earlier, list) else [earlier])),
+        rollback_targets=tuple(map(from_document, previous if isinstance(previous, list) else [previous])),
         held=tuple(json.loads(row.get("held") or "[]")),
-        by=row["by"],
-        at=row["at"].isoformat() if row["at"] else "",
+        moved_by=row["by"],
+        moved_at=row["at"].isoformat() if row["at"] else "",
     )

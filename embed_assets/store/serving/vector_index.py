@@ -19,7 +19,7 @@ _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels
 
 @dataclass(frozen=True, kw_only=True)
 class IndexReport:
-    """What the table looks like after indexing."""
+    """Rows, indices and size of a table after indexing."""
 
     rows: int
     table_version: int
@@ -35,7 +35,7 @@ def build_indices(
     """Compact, then build the indices that are missing and bring the others up to date.
 
     Idempotent: a table whose rows are all indexed is left at its Lance version. `retrain` builds the ANN
-    index anew, for data that has moved away from what it was trained on.
+    index again, for data that has moved away from what it was trained on.
     """
     table = database.open(name)
     rows = table.count_rows()
@@ -67,7 +67,7 @@ def refresh_index(database: Database, name: str, index: str) -> None:
 
 
 def report(database: Database, name: str) -> IndexReport:
-    """Rows, indices and bytes of a table as it stands."""
+    """Report rows, indices and bytes of a table."""
     table = database.open(name)
     table.checkout(table.version)  # others may write on
     rows = table.count_rows()
@@ -85,7 +85,7 @@ def report(database: Database, name: str) -> IndexReport:
 
 
 def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSettings) -> None:
-    """IVF with RaBitQ codes where the dim allows them, else with a byte a number.
+    """Build IVF with RaBitQ codes where the dim allows them, else with a byte a number.
 
     Lance's codes want a dim that 8 divides. At the other dims scalar quantisation reached recall@10 1.000 in
     0.2 s where product quantisation took 125 s (benchmarks/indices.py).
@@ -93,12 +93,12 @@ def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSetti
     from lancedb.index import IvfRq, IvfSq
 
     kind: Any = table.schema.field("vector").type
-    wanted: dict[str, Any] = {
+    options: dict[str, Any] = {
         "distance_type": distance,
         "num_partitions": max(1, math.ceil(rows / settings.rows_per_partition)),
     }
     coded = kind.list_size % _CODED == 0
-    config = IvfRq(num_bits=settings.num_bits, **wanted) if coded else IvfSq(**wanted)
+    config = IvfRq(num_bits=settings.num_bits, **options) if coded else IvfSq(**options)
     table.create_index("vector", config=config, name=ANN, replace=True)
 
 
@@ -124,7 +124,7 @@ def _fragments(database: Database, name: str) -> int:
 
 
 def _size(database: Database, name: str) -> int:
-    """Bytes of the data files of the current version."""
+    """Return the bytes of the data files of the current version."""
     return sum(
         file.file_size_bytes or 0
         for fragment in database.dataset(name).get_fragments()

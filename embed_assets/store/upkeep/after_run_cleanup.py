@@ -35,8 +35,8 @@ def tidy(store: Store, settings: MaintenanceSettings, *, in_use: timedelta = _IN
 
 
 def _tables(store: Store) -> list[str]:
-    known = store.versions
-    vectors = {record.table for name in known.encoders() for record in known.of(name)}
+    versions = store.versions
+    vectors = {record.table for name in versions.encoders() for record in versions.of(name)}
     return sorted({*_RECORDS, *vectors} & store.table_names())
 
 
@@ -59,8 +59,8 @@ def _has_many(store: Store, name: str, settings: MaintenanceSettings) -> bool:
 
 
 def _old(dataset: Any, in_use: timedelta) -> Iterator[int]:
-    before = datetime.now() - in_use  # as Lance tells times: local, without a zone
-    tagged = {found["version"] for found in dataset.tags.list().values()}
+    before = datetime.now() - in_use  # Lance gives local times without a zone
+    tagged = {tag["version"] for tag in dataset.tags.list().values()}
     for version in dataset.versions():
         if version["timestamp"] < before and version["version"] not in {dataset.version, *tagged}:
             yield version["version"]

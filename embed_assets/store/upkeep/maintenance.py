@@ -35,7 +35,7 @@ _PROTECT = "protect releases"
 
 @dataclass(kw_only=True)
 class MaintenanceReport:
-    """What a run did, by table, and what it left."""
+    """Work of a maintenance run by table, and the work left."""
 
     compacted: dict[str, int] = field(default_factory=dict)  # fragments that were rewritten
     indexed: dict[str, int] = field(default_factory=dict)  # rows that an index lacked
@@ -61,7 +61,7 @@ class MaintenanceReport:
         return sorted((set(self.compacted) | set(self.indexed)) & self.vector_tables)
 
     def figures(self) -> dict[str, Any]:
-        """For the history and for metadata."""
+        """Return the report for the history and for metadata."""
         figures = {name: value for name, value in asdict(self).items() if name != "vector_tables"}
         figures["retired"] = [(one.encoder, one.version) for one in self.retired]
         return figures | {"changed": self.changed, "versions_removed": sum(self.cleaned.values())}
@@ -110,14 +110,14 @@ class _Maintenance:
         self._keep = keep
         self._cutoff = (now or datetime.now(UTC)) - keep
         present = store.table_names()  # before the versions are read: a table without one is not about to get one
-        known = [VersionId(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
-        self._registered = frozenset(known)
-        vectors = {version.table for version in known}
+        registered = [VersionId(one["encoder"], one["version"]) for one in Records(store, versions.TABLE).all()]
+        self._registered = frozenset(registered)
+        vectors = {version.table for version in registered}
         self._vectors = sorted(vectors & present)
         of_sources = {name for name in present - vectors if is_landed(store, name)}
         own = {*RECORD_TABLES, *vectors, *map(queries_table, vectors), *of_sources}
         self._tables = sorted(own & present)
-        self._others = sorted(present - own) if known else []
+        self._others = sorted(present - own) if registered else []
         self._report = MaintenanceReport(vector_tables=frozenset(self._vectors))
         self.unprotected = set[str]()  # tables that must not be cleaned
         self._deadline = 0.0
@@ -139,8 +139,10 @@ class _Maintenance:
         return self._report
 
     def _units(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """In their order. What is needed is tagged before anything goes; tags go last, so that between a
-        tag's removal and its version's there is a whole run, which tags again what a pointer then names.
+        """Yield units of work in order.
+
+        Needed versions are tagged before anything is removed; tags are removed last, so that a whole run lies between
+        the removal of a tag and of its version, and tags again what a pointer names.
         """
         yield _PROTECT, self.protect
         for name in self._others:
@@ -159,7 +161,7 @@ class _Maintenance:
         return time.monotonic() >= self._deadline
 
     def _needed(self) -> dict[str, Release]:
-        """Releases that pointers name, and the candidates of registered versions."""
+        """Return releases that pointers name, and the candidates of registered versions."""
         candidates = newest(self._store.releases.all())
         named = releases_named(self._store.serving.pointers())
         return named | {one.key: one for of, one in candidates.items() if of in self._registered}
@@ -190,12 +192,12 @@ class _Maintenance:
             self.forget_releases(name)
 
     def forget_releases(self, name: str) -> None:
-        """Records of releases whose table version is gone; the history keeps their figures."""
+        """Remove records of releases whose table version is gone; the history keeps their figures."""
         recorded = [release for release in self._store.releases.all() if release.table == name]
         present = {version["version"] for version in self._store.dataset(name).versions()}
         needed = self._needed()
-        gone = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
-        self._store.releases.remove(gone)
+        removed = [one.key for one in recorded if one.table_version not in present and one.key not in needed]
+        self._store.releases.remove(removed)
 
     def _compact(self, name: str) -> None:
         fragments = self._store.dataset(name).get_fragments()
@@ -209,7 +211,7 @@ class _Maintenance:
             self._report.compacted[name] = rewritten
 
     def _compacted(self, name: str) -> int:
-        """How many fragments were rewritten. Group by group, in one commit: what the time suffices for."""
+        """Rewrite fragments group by group while there is time, in one commit; return their number."""
         from lance.optimize import Compaction
 
         dataset = self._store.dataset(name)
@@ -244,27 +246,27 @@ class _Maintenance:
     def untag(self, name: str) -> None:
         """Remove tags of releases that nothing needs any more, as it is at this moment."""
         recorded = {release.key: release for release in self._store.releases.all()}
-        kept = set(self._needed()) | self._mentioned()
+        protected = set(self._needed()) | self._mentioned()
         tags = self._tags(name)
-        for tag, found in tags.items():
-            key = f"{name}@{found['version']}"
+        for tag, metadata in tags.items():
+            key = f"{name}@{metadata['version']}"
             release = recorded.get(key)
-            young = found["updated_at"] >= self._cutoff or (release and _time(release.at) >= self._cutoff)
-            if tag.startswith(TAG) and key not in kept and not young:
+            young = metadata["updated_at"] >= self._cutoff or (release and _time(release.at) >= self._cutoff)
+            if tag.startswith(TAG) and key not in protected and not young:
                 self._store.dataset(name).tags.delete(tag)
                 self._report.untagged.append(key)
 
     def _mentioned(self) -> set[str]:
-        """Releases that a pointer came to name, or still named, within the time that is kept."""
+        """Return releases that a pointer named within the time that is kept."""
         moves = self._store.history.moves_since(self._cutoff)
         named = [key for move in moves for key in (move.get("release"), move.get("live"), *move.get("earlier", ()))]
         return {key for key in named if key}
 
     def _drop(self, name: str) -> None:
-        """A vector table that no registered version has: what a killed retirement left."""
-        found = self._store.open(name).schema.metadata or {}
+        """Drop a vector table without a registered version: the rest of a killed retirement."""
+        metadata = self._store.open(name).schema.metadata or {}
         version = VersionId(
-            *(found.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
+            *(metadata.get(f"embed_assets/{key}".encode(), b"").decode() for key in ("encoder", "encoder_version"))
         )
         named = {release.table for release in releases_named(self._store.serving.pointers()).values()}
         if name == version.table and name not in named:
@@ -272,7 +274,7 @@ class _Maintenance:
             self._report.dropped.append(name)
 
     def _tags(self, name: str) -> dict[str, Any]:
-        """Listing fails while another process removes a tag: then again."""
+        """List tags; repeated where another process removes one meanwhile."""
         return retried(lambda: self._store.dataset(name).tags.list(), when=_is_gone)
 
     def _fragments(self, name: str) -> int:
@@ -287,5 +289,5 @@ def _time(at: str) -> datetime:
 
 
 def _is_gone(error: Exception) -> bool:
-    """Whether a table was dropped meanwhile."""
+    """Return whether a table was dropped meanwhile."""
     return any(words in str(error).lower() for words in ("not found", "no table", "does not exist"))

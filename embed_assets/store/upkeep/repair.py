@@ -1,4 +1,4 @@
-"""Damaged tables: found, brought back to the latest version that can be read, or set aside to be made anew.
+"""Damaged tables: found, restored to the latest readable version, or renamed to be made again.
 
 Lance keeps a file per version and data files that it never changes, so that damage to one of them leaves
 earlier versions whole, as long as maintenance has not removed them.
@@ -21,24 +21,24 @@ from embed_assets.store.serving.releases import Releases
 _LARGEST = 2**64 - 1  # version files are named by what is left to it, so that the latest is listed first
 _EARLIER = 50  # versions that are tried
 
-# What the next run does where a table is made anew, by name or by the part before its version.
-_ANEW = {
+# What the next run does where a table is made again, by the table's name.
+_AFTER_RENAME = {
     "canaries": "the canaries of versions are encoded again",
     "encoder_versions": "encoders are resolved again, to the same versions",
-    "history": "what was done until now is not told any more",
+    "history": "events until now are lost",
     "manifest": "sources are listed and read again; equal content keeps its vectors",
     "manifest_tables": "tables are read again",
-    "quarantine": "what was set aside is tried again",
+    "quarantine": "quarantined items are tried again",
     "releases": "versions are indexed and checked again",
     "source_state": "files that plugins or the setting `encoding` decide about are read again",
     "serving": "nothing serves until the next run has promoted",
 }
-_ANEW_LANDED = "once the source's asset is materialized again"
+_AFTER_RENAME_LANDED = "once the source's asset is materialized again"
 _NOT_THE_FILES = (
     *("permission denied", "operation not permitted", "too many open files", "no space", "not supported", "upgrade"),
     *("credential", "access denied", "forbidden", "timed out", "timeout", "connect", "dns"),
 )
-_ANEW_VECTORS = "its items are embedded again"
+_AFTER_RENAME_VECTORS = "its items are embedded again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Damage:
 
 
 def find_damage(database: Database) -> list[Damage]:
-    """Tables that can't be read whole. Reads the head of every data file, of a sound store nothing else.
+    """Return tables that can't be read whole. Reads the head of every data file.
 
     Raises StoreError where it is not the tables that are at fault: rights, network, another Lance's format.
     """
@@ -59,18 +59,18 @@ def find_damage(database: Database) -> list[Damage]:
 
 
 def repair(database: Database) -> list[Damage]:
-    """Bring every damaged table to its latest version that can be read; one without is renamed, to be made anew.
+    """Restore every damaged table to its latest readable version; one without is renamed, to be made again.
 
     Nothing is deleted: what can't be read stays beside, under a name that ends in "damaged". Not for a store that
     a run is at work on. Raises StoreError as `find_damage`, and where no table at all can be read.
     """
-    found = sorted(find_damage(database), key=lambda damage: damage.table != RELEASES)  # the others look into it
-    if found and len(found) == len(_tables(database)):
+    damages = sorted(find_damage(database), key=lambda damage: damage.table != RELEASES)  # the others look into it
+    if damages and len(damages) == len(_tables(database)):
         raise StoreError(
-            f"No table of store {database.uri!r} can be read ({found[0].table}: {found[0].what}). That is hardly "
+            f"No table of store {database.uri!r} can be read ({damages[0].table}: {damages[0].what}). That is hardly "
             "damage: check the installed lancedb and the address. Nothing was changed."
         )
-    return [_repaired(database, damage) for damage in found]
+    return [_repaired(database, damage) for damage in damages]
 
 
 def _repaired(database: Database, damage: Damage) -> Damage:
@@ -84,8 +84,8 @@ def _repaired(database: Database, damage: Damage) -> Damage:
             broken.append(version)
     _rename(database, f"{table}.lance")
     _forget_releases(database, table)
-    what = _ANEW.get(table) or (_ANEW_LANDED if is_landed(database, table) else _ANEW_VECTORS)
-    return Damage(table=table, what=damage.what, way=f"no version can be read, so the next run makes it anew: {what}")
+    what = _AFTER_RENAME.get(table) or (_AFTER_RENAME_LANDED if is_landed(database, table) else _AFTER_RENAME_VECTORS)
+    return Damage(table=table, what=damage.what, way=f"no version can be read, so the next run makes it again: {what}")
 
 
 def _restore(database: Database, table: str, version: int, broken: list[int]) -> None:
@@ -102,7 +102,7 @@ def _restore(database: Database, table: str, version: int, broken: list[int]) ->
 
 
 def _forget_releases(database: Database, table: str, *, versions: Collection[int] | None = None) -> None:
-    """Of a vector table, of some of its versions or all: their numbers may come again with other rows."""
+    """Remove the releases of some or all versions of a table: their numbers may be used again, for other rows."""
     releases = Releases(database)
     own = [one for one in releases.all() if one.table == table]
     releases.remove([one.key for one in own if versions is None or one.table_version in versions])
@@ -115,7 +115,7 @@ def _tables(database: Database) -> list[str]:
 
 
 def _versions(database: Database, table: str) -> list[int]:
-    """Versions that have a file, the latest first."""
+    """Return versions that have a file, the latest first."""
     fs, root = database.files()
     names = (PurePosixPath(path).stem for path in fs.ls(f"{root}/{table}.lance/_versions", detail=False))
     return sorted((_LARGEST - int(name) for name in names if name.isdigit()), reverse=True)
@@ -138,7 +138,7 @@ def _unreadable_version(database: Database, table: str, version: int) -> bool:
 
 
 def _fault(database: Database, table: str, version: int | None = None) -> str:
-    """What can't be read of a table; "" where it is whole."""
+    """Return the unreadable part of a table; "" where it is whole."""
     try:
         dataset = _dataset(database, table, version)
     except Exception as error:  # Lance's own errors have no class of their own
@@ -154,7 +154,7 @@ def _fault(database: Database, table: str, version: int | None = None) -> str:
 
 
 def _require_fault_of_files(database: Database, table: str, error: Exception) -> None:
-    """Raises StoreError where an error speaks of something that no repair of files mends."""
+    """Raise StoreError where the cause of an error is not in the files."""
     if any(word in str(error).lower() for word in _NOT_THE_FILES):
         raise StoreError(f"Table {table!r} of store {database.uri!r} can't be read: {in_one_line(error)}") from error
 

@@ -12,7 +12,7 @@ from embed_assets.store.versions import VersionId, VersionRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Retired:
-    """What went."""
+    """Counts of a retirement."""
 
     encoder: str
     version: str
@@ -20,8 +20,8 @@ class Retired:
     releases: int
 
 
-def retirable(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
-    """Versions of an encoder that are neither current, nor live, nor to go back to; oldest first."""
+def unused_versions(store: Store, encoder: str, *, current: str | None) -> list[VersionRecord]:
+    """Return versions of an encoder that are neither current, nor live, nor roll-back targets; oldest first."""
     pointers = store.serving.pointers()
     return [
         record
@@ -39,8 +39,8 @@ def retire(store: Store, version: VersionId, *, current: str | None) -> Retired:
     """
     record, table = store.versions.get(version), version.table
     if record is None and table not in store.table_names():
-        known = ", ".join(known.version for known in store.versions.of(version.encoder)) or "none"
-        raise StoreError(f"Encoder {version.encoder!r} has no version {version.version!r}. Its versions: {known}.")
+        others = ", ".join(others.version for others in store.versions.of(version.encoder)) or "none"
+        raise StoreError(f"Encoder {version.encoder!r} has no version {version.version!r}. Its versions: {others}.")
     if version.version == current:
         raise StoreError(
             f"Version {version.version} of encoder {version.encoder!r} is what its settings mean now: the next "

@@ -262,6 +262,7 @@ def test_files_that_were_listed_before_get_their_decoder(
     assert steps.refresh("notes").files_read == 0
 
 
+@pytest.mark.slow
 def test_another_version_of_a_decoder_makes_its_own_files_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[Any]
 ) -> None:
@@ -276,6 +277,7 @@ def test_another_version_of_a_decoder_makes_its_own_files_stale(
     assert words == ["sdrow sdrow"]
 
 
+@pytest.mark.slow
 def test_a_plugin_that_went_leaves_its_files_to_the_built_in_decoders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[Any]
 ) -> None:
@@ -290,6 +292,7 @@ def test_a_plugin_that_went_leaves_its_files_to_the_built_in_decoders(
     assert "tile.bin" not in rows_by_key(steps)
 
 
+@pytest.mark.slow
 def test_a_plugin_that_broke_costs_no_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[Any]
 ) -> None:

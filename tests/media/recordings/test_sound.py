@@ -8,7 +8,7 @@ import pytest
 from embed_assets.errors import MediaError
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Sound
-from embed_assets.media.recordings.decode_sound import decode_sound, silent, sound_windows
+from embed_assets.media.recordings.decode_sound import decode_sound, is_silent, sound_windows
 from embed_assets.media.recordings.sample_buffer import Tape
 from embed_assets.media.recordings.time_windows import spans
 from tests.media.made import clip_file, sound_file, tone
@@ -172,10 +172,10 @@ def test_windows_made_while_a_sound_is_decoded_are_those_of_the_whole(length: in
 
 
 def test_silence_is_below_60_db_in_every_half_second() -> None:
-    assert silent(Sound(np.zeros(RATE, np.float32), RATE))
-    assert silent(Sound(np.zeros(0, np.float32), RATE))
-    assert silent(Sound(tone(1.0, rate=RATE, level=0.0009), RATE))
-    assert not silent(Sound(tone(1.0, rate=RATE, level=0.01), RATE))
-    assert silent(Sound(tone(1.0, rate=RATE, level=0.01), RATE), threshold_db=-40)
+    assert is_silent(Sound(np.zeros(RATE, np.float32), RATE))
+    assert is_silent(Sound(np.zeros(0, np.float32), RATE))
+    assert is_silent(Sound(tone(1.0, rate=RATE, level=0.0009), RATE))
+    assert not is_silent(Sound(tone(1.0, rate=RATE, level=0.01), RATE))
+    assert is_silent(Sound(tone(1.0, rate=RATE, level=0.01), RATE), threshold_db=-40)
     word = np.concatenate([np.zeros(RATE * 60, np.float32), tone(0.3, rate=RATE, level=0.005)])
-    assert not silent(Sound(word, RATE))
+    assert not is_silent(Sound(word, RATE))

@@ -112,6 +112,7 @@ def test_a_value_of_every_type_is_read_or_its_row_is_quarantined(tmp_path: Path,
             json.dumps(annotated(row.annotation), allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPES)
 def test_a_value_of_every_type_in_a_sidecar_is_read_or_named(tmp_path: Path, name: str) -> None:
     column = TYPES[name]

@@ -173,7 +173,7 @@ def test_a_short_text_is_read_in_the_encoding_that_the_settings_name(encoding: s
     data = text.encode(encoding)
     found = look_at(data, None, encoding=encoding)
     assert found.modality == "text"
-    assert document_text(data, found.mime, limits=LIMITS).text == text
+    assert document_text(data, found.mime, limits=LIMITS, charset=found.charset).text == text
 
 
 def test_a_setting_changes_nothing_that_is_utf8_or_no_text() -> None:

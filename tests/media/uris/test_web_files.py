@@ -81,7 +81,7 @@ def test_a_wait_that_a_host_asks_for_is_no_try() -> None:
             raise Trouble("HTTP 503", wait=0.1)
         return "amber"
 
-    assert Hosts().patiently("https://host", ask) == "amber"
+    assert Hosts().retry("https://host", ask) == "amber"
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "-5", "\u00b2", "soon"])

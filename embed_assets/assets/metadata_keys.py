@@ -1,6 +1,4 @@
-"""Names that more than one module, or somebody else's code, relies on: metadata keys, pool, tags."""
-
-POOL = "gpu"  # one encoder at a time, unless the instance's pool limit says otherwise
+"""Keys of our metadata entries on materializations and checks: one home, since the code of others reads them too."""
 
 # Metadata of materializations and checks; Dagster plots the numeric ones over time.
 ITEMS = "embed_assets/items"
