@@ -64,7 +64,7 @@ class _Commands(click.Group):
                 raise
             raise click.ClickException(harmless(message, lines=True)) from error
         except KeyboardInterrupt:
-            say(signals.SAID, err=True)
+            say(signals.INTERRUPTED_MESSAGE, err=True)
             ctx.exit(signals.exit_code())
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from types import FrameType
 
-SAID = "Stopped. What was written is kept; the same command goes on from there."
+INTERRUPTED_MESSAGE = "Stopped. What was written is kept; the same command goes on from there."
 
 _GRACE = 4.0  # seconds for what is under way to end on its own
 _END = 8.0  # seconds after which the kernel ends the process, even if Python runs no more
@@ -50,7 +50,7 @@ def _watch(reading: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, _END)  # SIGALRM ends the process: nothing handles it
     if select.select([reading], [], [], _GRACE)[0]:
         _next_signal(reading)
-    sys.stderr.write(f"{_SHOW_CURSOR if sys.stderr.isatty() else ''}{SAID}\n")
+    sys.stderr.write(f"{_SHOW_CURSOR if sys.stderr.isatty() else ''}{INTERRUPTED_MESSAGE}\n")
     sys.stderr.flush()
     os._exit(exit_code())
 
