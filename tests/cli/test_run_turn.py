@@ -14,7 +14,7 @@ import pytest
 
 from embed_assets.assets.runs.liveness import process_tags
 from embed_assets.cli.shared.dagster_home import dagster_home, home_of
-from embed_assets.cli.shared.signals import SAID
+from embed_assets.cli.shared.signals import INTERRUPTED_MESSAGE
 from embed_assets.errors import SettingsError
 from tests.assets.test_liveness import under_way
 from tests.support import REPOSITORY, settings, write_notes
@@ -88,7 +88,7 @@ def test_a_run_that_waits_says_for_whom_and_ends_when_it_is_signalled(
     assert f"Waiting for run {run.run_id[:8]} of {short_job.name} (process {os.getpid()}, running since 20" in waits
     process.send_signal(number)
     rest, _ = process.communicate(timeout=10)
-    assert SAID in rest
+    assert INTERRUPTED_MESSAGE in rest
     assert process.returncode == 128 + number
 
 
@@ -150,7 +150,7 @@ def test_a_command_whose_libraries_swallow_signals_is_ended(second: bool) -> Non
         time.sleep(0.5)  # two signals that come at once are one
         process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=10)
-    assert said == f"{SAID}\n"
+    assert said == f"{INTERRUPTED_MESSAGE}\n"
     assert process.returncode == 128 + signal.SIGTERM
 
 

@@ -17,7 +17,7 @@ from embed_assets.media.detect import refine
 from embed_assets.media.kinds.sniff import sniff
 from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip, Sound
-from embed_assets.media.recordings.decode_sound import decode_sound, silent
+from embed_assets.media.recordings.decode_sound import decode_sound, is_silent
 from embed_assets.media.recordings.video_clips import decode_clips
 from embed_assets.quality.labelled_queries import load_queries
 from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
@@ -80,7 +80,7 @@ def test_every_sound_decodes_and_is_heard(corpus: Path, part: str) -> None:
         assert refine(data, sniff(data)).modality == "audio"
         sound = _sound(path)
         assert 1.15 < sound.seconds < 2.6, path.name
-        assert not silent(sound), path.name
+        assert not is_silent(sound), path.name
 
 
 def test_a_sound_keeps_its_length_and_peak_through_each_kind_of_file(corpus: Path) -> None:
