@@ -323,7 +323,7 @@ def check_quarantined(plan: Plan, *, max_share: float) -> Finding:
 def collapsed_vectors(candidate: Candidate) -> Finding:
     """Limit the mean cosine of pairs: near 1, the encoder has one vector for everything.
 
-    Blocks if live says the same items apart, or if canary texts have one vector as well.
+    Blocks if live separates the same items, or if canary texts have one vector as well.
     """
     limit = candidate.limits.max_mean_cosine
     return check_collapsed(candidate.table, max_mean_cosine=limit, collapse_reason=candidate.collapse_reason())
