@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from embed_assets.settings import IndexSettings
 from embed_assets.store.database import Database
-from embed_assets.store.upsert import retried
+from embed_assets.store.upsert import is_conflict, retried
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -49,10 +49,18 @@ def build_indices(
             retried(lambda index=index: refresh_index(database, name, index))
         table = database.open(name)
     if wants_ann and (ANN not in present or retrain):
-        retried(lambda: _build_ann(database.open(name), rows, distance=distance, settings=settings))
+        retried(
+            lambda: _build_ann(database.open(name), rows, distance=distance, settings=settings),
+            when=lambda error: is_conflict(error) or _is_failed_training(error),
+        )
     if rows:
         retried(lambda: _build_scalars(database.open(name)))
     return report(database, name)
+
+
+def _is_failed_training(error: Exception) -> bool:
+    """Return whether Lance's k-means, which starts at random, left rows without a partition."""
+    return "null partition" in str(error).lower()
 
 
 def refresh_index(database: Database, name: str, index: str) -> None:
