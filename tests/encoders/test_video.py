@@ -204,7 +204,7 @@ def test_frames_may_be_seen_by_any_encoder_of_images(random_cnn):
     assert encoder.prepare("video", given).cost == 2 * 224 * 224
     assert encoder.tokenizer() is None
     asked = {**facts, "modalities": ("video", "text")}
-    with pytest.raises(SettingsError, match="queries what it takes"):
+    with pytest.raises(SettingsError, match="queries one of its modalities"):
         load_encoder(EncoderSpec(name="resnet-frames", family="video_frames", model=model, **asked), device="cpu")
 
 
