@@ -9,6 +9,8 @@ import pytest
 
 from tests.crashing import answers_from_a_checked_version, finish, killed, make_stages, steps_on
 
+pytestmark = pytest.mark.slow  # processes that are killed
+
 OPERATIONS = ("vectors", "index", "promote", "roll back", "clean up")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def test_any_dictionary_is_settings_or_a_settings_error(made: Any) -> None:
     settled(lambda: make_settings(made))
 
 
+@pytest.mark.slow
 @fuzzed()
 @given(made=changed())
 def test_any_dictionary_as_yaml_is_settings_or_a_settings_error(made: Any) -> None:
@@ -94,6 +96,7 @@ def test_any_dictionary_as_yaml_is_settings_or_a_settings_error(made: Any) -> No
     loaded(yaml.safe_dump(made, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.slow
 @fuzzed()
 @given(data=st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=40).map("".join))
 def test_any_yaml_is_settings_or_a_settings_error(data: str) -> None:
@@ -106,6 +109,7 @@ def test_any_bytes_are_settings_or_a_settings_error(data: bytes) -> None:
     loaded(data)
 
 
+@pytest.mark.slow
 @fuzzed()
 @given(
     environ=st.dictionaries(

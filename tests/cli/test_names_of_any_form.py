@@ -116,6 +116,7 @@ def test_what_names_nothing_is_reported_by_name_and_all_else_is_found(steps: Ste
     assert captions[nfd("été/ambré.txt")] == "told"
 
 
+@pytest.mark.slow
 def test_run_status_and_plan_print_the_names(steps: Steps, command: Command) -> None:
     for line in ("run --store store", "status --store store", "run --store store", "plan --store store"):
         said = command(*line.split()).output

@@ -183,6 +183,7 @@ def test_a_wrong_budget_is_reported_before_anything_is_done(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_prompts_samples_shows_details_and_takes_no_for_an_answer(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for number in range(8):

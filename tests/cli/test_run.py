@@ -159,6 +159,7 @@ def test_a_run_with_nothing_to_do_loads_neither_torch_nor_dagster(tmp_path: Path
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -222,6 +223,7 @@ def test_what_was_accepted_once_is_not_accepted_again(
     assert command("run", "--store", "store", "--accept-deletions").exit_code == 0
 
 
+@pytest.mark.slow
 def test_json_shows_items_of_a_kind_that_no_encoder_takes(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:

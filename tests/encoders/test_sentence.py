@@ -80,6 +80,7 @@ def test_two_poolings_and_a_dense_layer_equal_sentence_transformers(plain_bert, 
     assert encoder.identity() == library.identity()
 
 
+@pytest.mark.slow
 def test_both_paths_have_one_identity(minilm):
     spec = spec_for("minilm", model=str(minilm))
     chain = load_encoder(spec, device="cpu")
@@ -123,6 +124,7 @@ def test_truncated_vectors_are_the_first_numbers_renormalised(minilm):
     assert np.abs(first - expected).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_half_precision_is_close_and_of_unit_length(minilm):
     spec = spec_for("minilm", model=str(minilm))
     exact = encode(load_encoder(spec, device="cpu"), TEXTS)

@@ -55,6 +55,7 @@ class TestContract(EncoderContract):
         return load_encoder(spec_for(str(small)), device="cpu")
 
 
+@pytest.mark.slow
 def test_the_tiny_architecture_gives_the_mean_over_frames_with_sound(tmp_path):
     import torch
     from transformers import WhisperFeatureExtractor, WhisperModel

@@ -51,6 +51,7 @@ def live(steps: Steps) -> list[str]:
     return [row["status"] for row in steps.manifest.rows("notes") if row["status"] != "deleted"]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_reported(tmp_path: Path, words: list) -> None:
     with web_server() as server:
         steps = named(tmp_path, on(server, 4))

@@ -331,6 +331,7 @@ def test_text_and_pictures_go_into_one_space_of_two_modalities(tmp_path, words):
     assert Searcher(steps.store).search(picture(1), space="words")[0].key == "photo.png"
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_runs_on_a_bucket(tmp_path, words, s3, bucket):
     client = s3.client()
     for number in range(12):
@@ -366,6 +367,7 @@ refresh_and_embed(pipeline(Path(sys.argv[1]), **{settings}))
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_is_finished_by_the_next(tmp_path, words, plugin_folder):
     notes = write_notes(tmp_path / "notes", 300)
     compute = {"device": "cpu", "offline": True, "batch_tokens": 8, "flush_rows": 10}

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.upkeep.after_run_cleanup import tidy
@@ -29,6 +31,7 @@ def test_records_are_compacted_and_the_oldest_versions_go(tmp_path: Path, words:
     assert [event["number"] for event in steps.store.history.all()] == before == list(range(20))
 
 
+@pytest.mark.slow
 def test_what_serves_and_what_roll_back_returns_to_stays(tmp_path: Path, words: list) -> None:
     write_notes(tmp_path / "notes", 3)
     for number in range(8):

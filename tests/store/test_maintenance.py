@@ -462,6 +462,7 @@ def test_dropping_what_is_gone_already_is_no_error(store):
     drop_leftovers(store, VersionId("words", "v1"))
 
 
+@pytest.mark.slow
 def test_a_bucket_is_promoted_rolled_back_maintained_and_retired_like_a_folder(s3, bucket):
     store = Store(f"s3://{bucket}/lake", s3.storage_options)
     for version in ("v1", "v2", "v3"):

@@ -271,6 +271,7 @@ def test_workers_may_rest_and_start_again(decoders: Decoders) -> None:
     assert decoders.run(tasks.size, b"abc") == 3
 
 
+@pytest.mark.slow
 def test_large_results_of_several_threads_have_their_turns() -> None:
     held, most = [], []
 

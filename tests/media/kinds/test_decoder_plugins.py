@@ -183,6 +183,7 @@ def test_pictures_texts_and_sounds_become_segments(installed: Path, decoders: De
     assert np.abs(first.samples - expected)[100:-100].max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_decoder_that_crashes_hangs_or_fails_costs_its_item(installed: Path, decoders: Decoders) -> None:
     reasons = {}
     for order in ("crash", "hang", "fail", "bytes"):
@@ -240,6 +241,7 @@ def _files(folder: Path) -> Path:
     return notes
 
 
+@pytest.mark.slow
 def test_files_that_were_listed_before_get_their_decoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[Any]
 ) -> None:

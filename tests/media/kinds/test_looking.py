@@ -90,6 +90,7 @@ def test_what_only_a_decoder_detects_is_detected_in_a_worker(decoders: Decoders,
             look_at(data, nobody)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "reason"),
     [(b"crash", "decoder crashed"), (b"hang", "decoder timed out"), (b"hog", None), (b"fail", None), (b"words", None)],

@@ -168,6 +168,7 @@ def pixels(folder: Path, **encoder: Any) -> Steps:
     return Steps(settings(folder, encoders={"pixels": {"model": "pixels", **encoder}}))
 
 
+@pytest.mark.slow
 def test_an_animated_picture_has_a_row_a_frame_in_a_version_of_its_own(tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()

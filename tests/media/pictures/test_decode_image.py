@@ -158,6 +158,7 @@ def test_threads_decode_side_by_side() -> None:
     assert [picture.getpixel((0, 0)) for picture in pictures] == [(n, n, n) for n in range(60)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["malformed_pillow", "malformed_small"])
 def test_malformed_files_give_a_picture_or_a_media_error(shared_data: Path, name: str) -> None:
     reasons: dict[str, int] = {}

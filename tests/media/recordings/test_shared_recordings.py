@@ -49,6 +49,7 @@ def outcome(path: Path, decoders: Decoders) -> str:
     return found.modality or "sound"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["video_clips", "video_intel", "audio_fsdd", "audio_esc10_fold1"])
 def test_whole_files_all_decode(name: str, shared_data: Path, decoders: Decoders) -> None:
     found = Counter(outcome(path, decoders) for path in files(shared_data / name, 30))
@@ -56,6 +57,7 @@ def test_whole_files_all_decode(name: str, shared_data: Path, decoders: Decoders
     assert decoders.restarts == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["malformed_small", "malformed_pillow"])
 def test_malformed_files_are_each_accounted_for(name: str, shared_data: Path, decoders: Decoders) -> None:
     paths = files(shared_data / name)

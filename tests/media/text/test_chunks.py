@@ -108,6 +108,7 @@ def test_threads_get_the_same_chunks(tokenizer: Any) -> None:
         assert list(threads.map(cut, texts)) == [cut(text) for text in texts]
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_length_of_a_text_without_line_ends(tokenizer: Any) -> None:
     text = "\u6f22\u5b57\u304b\u306a\u4ea4\u3058\u308a\u6587" * 25_000
     start = time.perf_counter()
