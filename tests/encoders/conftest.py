@@ -42,7 +42,7 @@ def word_pieces() -> dict[str, int]:
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory) -> Path:
+def plain_bert(tmp_path_factory) -> Path:
     """BERT of 2 layers with random weights and its tokenizer, as transformers saves it."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer

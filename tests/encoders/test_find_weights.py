@@ -17,49 +17,49 @@ def spec_of(model, **facts):
     )
 
 
-def test_a_local_folder_is_taken_as_it_is(tiny_bert):
-    resolved = resolve_model(spec_of(tiny_bert))
-    assert resolved.path == tiny_bert
+def test_a_local_folder_is_taken_as_it_is(plain_bert):
+    resolved = resolve_model(spec_of(plain_bert))
+    assert resolved.path == plain_bert
     assert resolved.revision is None
     names = {name for name, *_ in resolved.files}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     for _, path, size, mtime_ns in resolved.files:
         assert size > 0
         assert mtime_ns > 0
-        assert path.startswith(str(tiny_bert))
+        assert path.startswith(str(plain_bert))
 
 
-def test_pickled_weights_are_refused_with_the_way_to_convert_them(tiny_bert, tmp_path):
-    folder = shutil.copytree(tiny_bert, tmp_path / "bin", ignore=shutil.ignore_patterns("*.safetensors"))
+def test_pickled_weights_are_refused_with_the_way_to_convert_them(plain_bert, tmp_path):
+    folder = shutil.copytree(plain_bert, tmp_path / "bin", ignore=shutil.ignore_patterns("*.safetensors"))
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(WeightsError, match=r"only safetensors are loaded.*save_pretrained"):
         resolve_model(spec_of(folder))
 
 
-def test_a_folder_of_no_weights_at_all_has_nothing_to_convert(tiny_bert, tmp_path):
-    folder = shutil.copytree(tiny_bert, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+def test_a_folder_of_no_weights_at_all_has_nothing_to_convert(plain_bert, tmp_path):
+    folder = shutil.copytree(plain_bert, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
     with pytest.raises(WeightsError, match=r"bare has no weights.*Get the whole folder again\.$"):
         resolve_model(spec_of(folder))
 
 
-def test_pickled_weights_beside_safetensors_are_not_among_the_files(tiny_bert, tmp_path):
-    folder = shutil.copytree(tiny_bert, tmp_path / "both")
+def test_pickled_weights_beside_safetensors_are_not_among_the_files(plain_bert, tmp_path):
+    folder = shutil.copytree(plain_bert, tmp_path / "both")
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     (folder / "modeling.py").write_text("raise SystemExit")
     assert not [name for name, *_ in resolve_model(spec_of(folder)).files if name.endswith((".bin", ".py"))]
 
 
-def test_a_lost_shard_is_noticed(tiny_bert, tmp_path):
+def test_a_lost_shard_is_noticed(plain_bert, tmp_path):
     from transformers import AutoModel
 
-    AutoModel.from_pretrained(tiny_bert).save_pretrained(tmp_path, max_shard_size="20KB")
+    AutoModel.from_pretrained(plain_bert).save_pretrained(tmp_path, max_shard_size="20KB")
     sorted(tmp_path.glob("*.safetensors"))[1].unlink()
     with pytest.raises(WeightsError, match="lacks 1 of its shards"):
         resolve_model(spec_of(tmp_path))
 
 
-def test_an_adapter_is_refused(tiny_bert, tmp_path):
-    folder = shutil.copytree(tiny_bert, tmp_path / "peft")
+def test_an_adapter_is_refused(plain_bert, tmp_path):
+    folder = shutil.copytree(plain_bert, tmp_path / "peft")
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(WeightsError, match="merge_and_unload"):
         resolve_model(spec_of(folder))
@@ -76,10 +76,10 @@ def test_a_hub_id_that_was_never_downloaded_says_the_ways_out(tmp_path, monkeypa
         resolve_model(spec_of("nobody/nothing"), offline=True)
 
 
-def test_a_hub_id_in_the_hubs_cache_resolves_to_its_commit(tiny_bert, tmp_path, monkeypatch):
+def test_a_hub_id_in_the_hubs_cache_resolves_to_its_commit(plain_bert, tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "models--team--model"
-    shutil.copytree(tiny_bert, repository / "snapshots" / commit)
+    shutil.copytree(plain_bert, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -89,10 +89,10 @@ def test_a_hub_id_in_the_hubs_cache_resolves_to_its_commit(tiny_bert, tmp_path, 
         assert resolved.path == repository / "snapshots" / commit
 
 
-def test_a_hub_id_in_the_hubs_cache_shows_its_family_offline(tiny_bert, tmp_path, monkeypatch):
+def test_a_hub_id_in_the_hubs_cache_shows_its_family_offline(plain_bert, tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "models--team--model"
-    shutil.copytree(tiny_bert, repository / "snapshots" / commit)
+    shutil.copytree(plain_bert, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

@@ -36,27 +36,27 @@ def version(spec, *, dtype="float32", segmenting=SEGMENTING):
 
 
 @pytest.fixture
-def bert(tiny_bert, tmp_path):
+def bert(plain_bert, tmp_path):
     """A copy that a test may spoil."""
-    return shutil.copytree(tiny_bert, tmp_path / "bert")
+    return shutil.copytree(plain_bert, tmp_path / "bert")
 
 
 def edit(file, **changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def test_a_copy_in_another_folder_has_the_same_version(tiny_bert, bert):
-    assert version(spec_for(str(bert), name="other")) == version(spec_for(str(tiny_bert)))
+def test_a_copy_in_another_folder_has_the_same_version(plain_bert, bert):
+    assert version(spec_for(str(bert), name="other")) == version(spec_for(str(plain_bert)))
 
 
-def test_a_resaved_and_sharded_copy_has_the_same_version(tiny_bert, tmp_path):
+def test_a_resaved_and_sharded_copy_has_the_same_version(plain_bert, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
     folder = tmp_path / "sharded"
-    AutoModel.from_pretrained(tiny_bert).save_pretrained(folder, max_shard_size="20KB")
-    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(folder)
+    AutoModel.from_pretrained(plain_bert).save_pretrained(folder, max_shard_size="20KB")
+    AutoTokenizer.from_pretrained(plain_bert).save_pretrained(folder)
     assert len(list(folder.glob("*.safetensors"))) > 1
-    assert version(spec_for(str(folder))) == version(spec_for(str(tiny_bert)))
+    assert version(spec_for(str(folder))) == version(spec_for(str(plain_bert)))
 
 
 def test_minilm_saved_again_by_sentence_transformers_has_the_same_version(minilm, tmp_path):
@@ -68,22 +68,22 @@ def test_minilm_saved_again_by_sentence_transformers_has_the_same_version(minilm
     assert version(replace(spec, model=str(folder))) == version(spec)
 
 
-def test_tensors_renamed_in_the_file_have_the_same_version(tiny_bert, bert):
+def test_tensors_renamed_in_the_file_have_the_same_version(plain_bert, bert):
     from safetensors.torch import load_file, save_file
 
     state = load_file(bert / "model.safetensors")
     save_file({f"bert.{k}": v for k, v in state.items()}, bert / "model.safetensors", metadata={"format": "pt"})
-    assert version(spec_for(str(bert))) == version(spec_for(str(tiny_bert)))
+    assert version(spec_for(str(bert))) == version(spec_for(str(plain_bert)))
 
 
-def test_bookkeeping_in_the_config_does_not_enter(tiny_bert, bert):
+def test_bookkeeping_in_the_config_does_not_enter(plain_bert, bert):
     edit(bert / "config.json", _name_or_path="elsewhere", transformers_version="4.0.0", use_cache=False)
-    assert version(spec_for(str(bert))) == version(spec_for(str(tiny_bert)))
+    assert version(spec_for(str(bert))) == version(spec_for(str(plain_bert)))
 
 
-def test_the_dtype_word_in_the_config_does_not_enter(tiny_bert, bert):
+def test_the_dtype_word_in_the_config_does_not_enter(plain_bert, bert):
     edit(bert / "config.json", dtype="float16")
-    assert version(spec_for(str(bert))) == version(spec_for(str(tiny_bert)))
+    assert version(spec_for(str(bert))) == version(spec_for(str(plain_bert)))
 
 
 def test_one_changed_weight_changes_the_version(bert):
@@ -106,9 +106,9 @@ def test_one_changed_weight_changes_the_version(bert):
         ("config.json", {"hidden_act": "relu"}),
     ],
 )
-def test_a_setting_that_moves_vectors_changes_the_version(tiny_bert, bert, file, changes):
+def test_a_setting_that_moves_vectors_changes_the_version(plain_bert, bert, file, changes):
     edit(bert / file, **changes)
-    assert version(spec_for(str(bert))) != version(spec_for(str(tiny_bert)))
+    assert version(spec_for(str(bert))) != version(spec_for(str(plain_bert)))
 
 
 def test_minilm_without_lower_case_is_another_version(minilm, tmp_path):
@@ -129,8 +129,8 @@ def test_minilm_without_lower_case_is_another_version(minilm, tmp_path):
         {"max_tokens": 12},
     ],
 )
-def test_a_change_of_the_spec_that_moves_vectors_changes_the_version(tiny_bert, changes):
-    spec = spec_for(str(tiny_bert))
+def test_a_change_of_the_spec_that_moves_vectors_changes_the_version(plain_bert, changes):
+    spec = spec_for(str(plain_bert))
     assert version(replace(spec, **changes)) != version(spec)
 
 
@@ -138,13 +138,13 @@ def test_a_change_of_the_spec_that_moves_vectors_changes_the_version(tiny_bert, 
     "changes",
     [{"name": "other"}, {"license": "MIT"}, {"space": "other"}, {"source": "x"}, {"distance": "l2"}],
 )
-def test_names_and_notes_do_not_change_the_version(tiny_bert, changes):
-    spec = spec_for(str(tiny_bert))
+def test_names_and_notes_do_not_change_the_version(plain_bert, changes):
+    spec = spec_for(str(plain_bert))
     assert version(replace(spec, **changes)) == version(spec)
 
 
-def test_dtype_and_segmenting_change_the_version(tiny_bert):
-    spec = spec_for(str(tiny_bert))
+def test_dtype_and_segmenting_change_the_version(plain_bert):
+    spec = spec_for(str(plain_bert))
     versions = {
         version(spec),
         version(spec, dtype="bfloat16"),
@@ -190,15 +190,15 @@ def test_a_difference_is_reported_in_words():
     assert difference(old, new) == ["prompts: none → query: ", "weights: 1a2b… → 3c4d…"]
 
 
-def test_a_cache_hit_loads_nothing_and_imports_no_torch(tiny_bert):
-    spec = spec_for(str(tiny_bert))
+def test_a_cache_hit_loads_nothing_and_imports_no_torch(plain_bert):
+    spec = spec_for(str(plain_bert))
     expected = version(spec)
     code = f"""
 import sys
 from embed_assets.encoders.loading.identity import identify
 from embed_assets.encoders.registry import spec_for
 from embed_assets.encoders.loading.find_weights import resolve_model
-spec = spec_for({str(tiny_bert)!r})
+spec = spec_for({str(plain_bert)!r})
 def load():
     raise AssertionError("loaded")
 identity = identify(spec, device="cuda", dtype="float32", resolved=resolve_model(spec), load=load)
@@ -232,19 +232,19 @@ def test_a_touched_file_is_hashed_again_and_has_the_same_version(bert):
     assert len(loads) == 2
 
 
-def test_a_broken_cache_is_no_more_than_slow(tiny_bert):
-    spec = spec_for(str(tiny_bert))
+def test_a_broken_cache_is_no_more_than_slow(plain_bert):
+    spec = spec_for(str(plain_bert))
     expected = version(spec)
     for content in ("{", "[]", '{"identities": {"x": 1}}'):
         cache_file().write_text(content)
         assert version(spec) == expected
 
 
-def test_the_cache_is_bounded(tiny_bert):
+def test_the_cache_is_bounded(plain_bert):
     cache_file().parent.mkdir(parents=True)
     entry = {"parts": {}, "dim": 1, "max_tokens": None}
     cache_file().write_text(json.dumps({"identities": {str(number): entry for number in range(500)}}))
-    version(spec_for(str(tiny_bert)))
+    version(spec_for(str(plain_bert)))
     kept = json.loads(cache_file().read_text())["identities"]
     assert len(kept) == 256
     assert "0" not in kept

@@ -50,8 +50,8 @@ def test_a_builtin_may_be_renamed_and_pointed_elsewhere():
     assert spec.dim == 384
 
 
-def test_folders_and_files_tell_their_family(tiny_bert, tiny_clip, minilm, random_cnn):
-    assert spec_for(str(tiny_bert)).family == "sentence"
+def test_folders_and_files_tell_their_family(plain_bert, tiny_clip, minilm, random_cnn):
+    assert spec_for(str(plain_bert)).family == "sentence"
     assert spec_for(str(minilm)).family == "sentence"
     assert spec_for(str(tiny_clip)).family == "clip"
     assert spec_for(str(random_cnn("resnet18"))).family == "torchvision_cnn"

@@ -62,7 +62,7 @@ def test_minilm_equals_sentence_transformers(minilm):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"])
-@pytest.mark.parametrize("model", ["tiny_bert", "tiny_mpnet"])
+@pytest.mark.parametrize("model", ["plain_bert", "tiny_mpnet"])
 def test_every_pooling_equals_sentence_transformers(model, pooling, request, tmp_path):
     plain = request.getfixturevalue(model)
     folder = with_modules(plain, tmp_path / "st", pooling=pooling, normalize=pooling == "cls")
@@ -70,8 +70,8 @@ def test_every_pooling_equals_sentence_transformers(model, pooling, request, tmp
     assert np.abs(encode(encoder, TEXTS) - reference(folder, TEXTS)).max() < 1e-5
 
 
-def test_two_poolings_and_a_dense_layer_equal_sentence_transformers(tiny_bert, tmp_path):
-    folder = with_modules(tiny_bert, tmp_path / "st", pooling=("cls", "mean"), dense=True)
+def test_two_poolings_and_a_dense_layer_equal_sentence_transformers(plain_bert, tmp_path):
+    folder = with_modules(plain_bert, tmp_path / "st", pooling=("cls", "mean"), dense=True)
     encoder = load_encoder(spec_for(str(folder)), device="cpu")
     library = load_encoder(spec_for(str(folder), options={"library": True}), device="cpu")
     assert encoder.dim == 20
@@ -89,20 +89,20 @@ def test_both_paths_have_one_identity(minilm):
     assert chain.max_tokens == library.max_tokens == 254
 
 
-def test_modules_out_of_the_ordinary_go_through_the_library(tiny_bert, tmp_path):
+def test_modules_out_of_the_ordinary_go_through_the_library(plain_bert, tmp_path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer import modules
 
     folder = tmp_path / "norm"
-    chain = [modules.Transformer(str(tiny_bert)), modules.Pooling(32), modules.LayerNorm(32)]
+    chain = [modules.Transformer(str(plain_bert)), modules.Pooling(32), modules.LayerNorm(32)]
     SentenceTransformer(modules=chain, device="cpu").save(str(folder))
     encoder = load_encoder(spec_for(str(folder), unit_length=False), device="cpu")
     assert np.abs(encode(encoder, TEXTS) - reference(folder, TEXTS)).max() < 1e-5
     assert "LayerNorm" in encoder.identity()["pooling"]
 
 
-def test_prompts_are_the_models_own_or_the_specs(tiny_bert, tmp_path):
-    folder = with_modules(tiny_bert, tmp_path / "st", pooling="mean")
+def test_prompts_are_the_models_own_or_the_specs(plain_bert, tmp_path):
+    folder = with_modules(plain_bert, tmp_path / "st", pooling="mean")
     file = folder / "config_sentence_transformers.json"
     prompts = {"query": "the fox ", "passage": "the dog "}
     file.write_text(json.dumps(json.loads(file.read_text()) | {"prompts": prompts}))
@@ -134,18 +134,18 @@ def test_half_precision_is_close_and_of_unit_length(minilm):
     assert (exact * half).sum(axis=1).min() > 0.999
 
 
-def test_a_checkpoint_stored_in_half_precision_runs_in_float32(tiny_bert, tmp_path):
+def test_a_checkpoint_stored_in_half_precision_runs_in_float32(plain_bert, tmp_path):
     import torch
     from transformers import AutoModel
 
-    folder = shutil.copytree(tiny_bert, tmp_path / "half")
-    AutoModel.from_pretrained(tiny_bert).to(torch.float16).save_pretrained(folder)
+    folder = shutil.copytree(plain_bert, tmp_path / "half")
+    AutoModel.from_pretrained(plain_bert).to(torch.float16).save_pretrained(folder)
     encoder = load_encoder(spec_for(str(folder)), device="cpu")
     again = AutoModel.from_pretrained(folder, dtype=torch.float32)
     assert encoder.identity()["dtype"] == "float32"
     assert next(again.parameters()).dtype == torch.float32
     assert (
-        np.abs(encode(encoder, TEXTS) - encode(load_encoder(spec_for(str(tiny_bert)), device="cpu"), TEXTS)).max()
+        np.abs(encode(encoder, TEXTS) - encode(load_encoder(spec_for(str(plain_bert)), device="cpu"), TEXTS)).max()
         < 0.05
     )
 
@@ -156,12 +156,12 @@ def test_roberta_like_positions_leave_room_for_the_padding_id(tiny_mpnet):
     assert np.isfinite(encode(encoder, ["fox " * 500])).all()
 
 
-def test_missing_tensors_are_refused_and_a_missing_pooler_is_not(tiny_bert, tmp_path):
+def test_missing_tensors_are_refused_and_a_missing_pooler_is_not(plain_bert, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    state = load_file(tiny_bert / "model.safetensors")
+    state = load_file(plain_bert / "model.safetensors")
     for removed, fails in (("pooler.", False), ("encoder.layer.1.output.dense.weight", True)):
-        folder = shutil.copytree(tiny_bert, tmp_path / removed.strip("."))
+        folder = shutil.copytree(plain_bert, tmp_path / removed.strip("."))
         kept = {name: tensor for name, tensor in state.items() if not name.startswith(removed)}
         save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
         spec = spec_for(str(folder))
@@ -169,14 +169,14 @@ def test_missing_tensors_are_refused_and_a_missing_pooler_is_not(tiny_bert, tmp_
             with pytest.raises(WeightsError, match="would be random"):
                 load_encoder(spec, device="cpu")
         else:
-            whole = load_encoder(spec_for(str(tiny_bert)), device="cpu")
+            whole = load_encoder(spec_for(str(plain_bert)), device="cpu")
             assert load_encoder(spec, device="cpu").identity() == whole.identity()
 
 
-def test_the_library_path_refuses_missing_tensors_too(tiny_bert, tmp_path):
+def test_the_library_path_refuses_missing_tensors_too(plain_bert, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    folder = with_modules(tiny_bert, tmp_path / "st", pooling="mean", dense=True)
+    folder = with_modules(plain_bert, tmp_path / "st", pooling="mean", dense=True)
     for file in (folder / "model.safetensors", folder / "2_Dense" / "model.safetensors"):
         state = {name: tensor.clone() for name, tensor in load_file(file).items()}  # of a file that is rewritten
         removed = next(name for name in state if name.endswith("weight"))
@@ -187,8 +187,8 @@ def test_the_library_path_refuses_missing_tensors_too(tiny_bert, tmp_path):
         save_file(state, file, metadata={"format": "pt"})
 
 
-def test_modules_with_code_of_their_own_are_refused(tiny_bert, tmp_path):
-    folder = with_modules(tiny_bert, tmp_path / "st", pooling="mean")
+def test_modules_with_code_of_their_own_are_refused(plain_bert, tmp_path):
+    folder = with_modules(plain_bert, tmp_path / "st", pooling="mean")
     modules = json.loads((folder / "modules.json").read_text())
     modules[0]["type"] = "custom_model.MyTransformer"
     (folder / "modules.json").write_text(json.dumps(modules))
@@ -201,8 +201,8 @@ def test_a_spec_with_another_pooling_than_the_model_is_refused(minilm):
         load_encoder(spec_for("minilm", model=str(minilm), pooling="cls"), device="cpu")
 
 
-def test_a_plain_transformer_takes_the_specs_pooling(tiny_bert):
-    encoder = load_encoder(spec_for(str(tiny_bert), pooling="cls"), device="cpu")
+def test_a_plain_transformer_takes_the_specs_pooling(plain_bert):
+    encoder = load_encoder(spec_for(str(plain_bert), pooling="cls"), device="cpu")
     assert encoder.identity()["pooling"] == '[["pooling", ["cls"]]]'
 
 
