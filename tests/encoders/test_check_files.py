@@ -11,9 +11,6 @@ import pytest
 from embed_assets.encoders.loading.check_files import check_patterns, check_safetensors, read_json
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import WeightsError
-from tests import support
-
-tiny_bert = support.tiny_bert  # a folder of sentence-transformers, where conftest's is one of transformers
 
 
 @pytest.fixture
