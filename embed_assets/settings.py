@@ -522,7 +522,11 @@ class PipelineSettings(Section):
                     raise ValueError(f"encoders.{name}.sources names {source!r}; the sources are: {known}")
         return self
 
+    def space(self, name: str) -> SpaceSettings:
+        """Return the settings of a space, the defaults where it has none."""
+        return self.spaces.get(name) or SpaceSettings()
+
     def sources_of(self, encoder: str) -> list[str]:
-        """Names of the sources that an encoder reads, in the settings' order."""
+        """Return the names of the sources that an encoder reads, in the settings' order."""
         named = self.encoders[encoder].sources
         return [source for source in self.sources if named is None or source in named]

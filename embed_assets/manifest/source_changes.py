@@ -97,7 +97,7 @@ class _Comparison:
         diff = ListingDiff([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
         to_read = self._files_to_read(diff, files, tables, rows)
         metadata_changed = [file for file in diff.metadata_changed if file.key not in to_read]
-        stored = _by_key(rows, [*to_read, *(file.key for file in metadata_changed)]) | by_key(diff.missing)
+        stored = by_key(rows, [*to_read, *(file.key for file in metadata_changed)]) | by_key(diff.missing)
         return SourceChanges(
             listed=listed,
             rows=self._all_rows,
@@ -117,7 +117,7 @@ class _Comparison:
     ) -> dict[str, ListedFile]:
         """Return the files to read by key: of another stat, for other plugins or encodings, or readable again."""
         previous = self._state.unreachable
-        edited = _by_key(rows, [file.key for file in diff.stat_changed]) if previous else {}
+        edited = by_key(rows, [file.key for file in diff.stat_changed]) if previous else {}
         candidates = [file for file in diff.stat_changed if file.key in edited]
         shut = still_unreadable(self._listed, candidates, previous)
         self._still += shut.values()
@@ -183,13 +183,11 @@ class _Comparison:
         return [file for file in unmarked if file.key in owners]
 
 
-def by_key(rows: pa.Table) -> dict[str, ManifestRow]:
-    """Return rows by key."""
+def by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, ManifestRow]:
+    """Return rows by key: all, or those of `keys`."""
+    if keys is not None:
+        rows = rows.filter(pc.is_in(rows["key"], value_set=pa.array(list(keys), pa.string())))
     return {row["key"]: row for row in rows.to_pylist()}
-
-
-def _by_key(rows: pa.Table, keys: Collection[str]) -> dict[str, ManifestRow]:
-    return by_key(rows.filter(pc.is_in(rows["key"], value_set=pa.array(list(keys), pa.string()))))
 
 
 def _below_read_folders(listed: ListedSource, rows: pa.Table, keys: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -12,7 +12,7 @@ from embed_assets.media.files.download_cache import MediaCache, cache_folder, sh
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.promotion_gate import Gate
-from embed_assets.settings import PipelineSettings, SpaceSettings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions.canary_check import check_canaries
@@ -56,10 +56,6 @@ class RunContext:
     def gate(self) -> Gate:
         """Measurements and checks of candidates."""
         return Gate(self.settings, self.store, self.queries)
-
-    def space(self, name: str) -> SpaceSettings:
-        """Return the settings of a space, the defaults where it has none."""
-        return self.settings.spaces.get(name) or SpaceSettings()
 
     def encoder(self, record: VersionRecord) -> Encoder:
         """Return the loaded encoder of a version; it stays loaded in this process."""

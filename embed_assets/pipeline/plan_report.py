@@ -197,7 +197,7 @@ def plan_tables(plan: EncoderPlan) -> dict[str, list[dict[str, Any]]]:
         costs += [name | row | {"basis": "; ".join(row["basis"])} for row in document["forecast"]]
     why = [asdict(change) for change in plan.changes]
     promotion = f"{plan.gate.promotion}: {plan.gate.by_hand}" if plan.gate.by_hand else plan.gate.promotion
-    gate = {"promotion": promotion, "judged queries": plan.gate.judged}
+    gate = {"promotion": promotion, "labelled queries": plan.gate.judged}
     rows = [{"what": what, "value": value} for what, value in gate.items()]
     rows += [{"what": "blocking check", "value": name} for name in plan.gate.blocking]
     return {"items": items, "shards": shards, "forecast": costs, "why": why, "gate": rows}

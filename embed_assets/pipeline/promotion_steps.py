@@ -32,8 +32,8 @@ class PromotionSteps:
         if pointer.names(record.id):
             after = self._store.serving.renew(release, required=REQUIRED, by=by)
             return self._record_move("renew", pointer, after, release, by=by)
-        if failures := release.failures(REQUIRED):
-            raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
+        if refusal := release.refusal(REQUIRED):
+            raise PromotionError(refusal)
         return pointer
 
     def promote(self, record: VersionRecord, *, by: str) -> Pointer:
@@ -45,7 +45,7 @@ class PromotionSteps:
         before = self._store.serving.pointer(release.space)
         if compared_with_another(release, before):
             release, _ = self._releases.check(record, only={compared_with_live.name})
-        keep = self._context.space(release.space).keep_previous
+        keep = self._context.settings.space(release.space).keep_previous
         after = self._store.serving.promote(release, required=REQUIRED, by=by, keep=keep)
         return self._record_move("promote", before, after, by=by)
 
@@ -70,7 +70,7 @@ class PromotionSteps:
         """Return why only a person promotes a version that the settings mean; "" where a run does."""
         if record.version in pointer.held:
             return "it was rolled back from"
-        if self._context.space(pointer.space).promotion == "manual":
+        if self._context.settings.space(pointer.space).promotion == "manual":
             return f"spaces.{pointer.space}.promotion is manual"
         live, encoders = pointer.live, self._context.settings.encoders
         if live is not None and live.encoder != record.encoder and live.encoder in encoders:

@@ -65,7 +65,7 @@ class EncoderStatus:
     ndcg_at_10: float | None
     state: str  # live, candidate; before it is indexed: not embedded, in part, not indexed
     failures: tuple[str, ...]
-    notes: tuple[str, ...]  # of checks that passed: what of the judgements is not in the index
+    notes: tuple[str, ...]  # of checks that passed: labels of queries that are not in the index
     stale: int  # items to encode, rewrite or remove, by the manifest as it was last refreshed
     live: str | None = None  # what the space serves: encoder/version
     kept: tuple[ActiveVersionStatus, ...] = ()  # other versions that new media reaches

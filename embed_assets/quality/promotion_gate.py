@@ -18,7 +18,7 @@ from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
 from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
-from embed_assets.settings import PipelineSettings, SpaceSettings
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.serving_pointer import Pointer
@@ -33,7 +33,7 @@ _recall_cache: dict[tuple[str, str, int, str, int, int], Recall] = {}
 
 
 def compared_with_another(release: Release, pointer: Pointer) -> bool:
-    """Whether a release was compared with another version than the live one, or with none."""
+    """Return whether a release was compared with another version than the live one, or with none."""
     live = pointer.live
     if live is None or pointer.names(release.version_id):
         return False
@@ -59,7 +59,7 @@ class Gate:
             labelled = [query.hashed_text() for query in self._queries.labelled(space)]
         except SettingsError as error:  # the checks report it; reading the status must not fail
             labelled = [str(error)]
-        limits = self._space_settings(space)
+        limits = self._settings.space(space)
         floors = {"min_recall": limits.min_recall, "min_ndcg": limits.min_ndcg}
         return canonical_hash([self._settings.checks.model_dump(), floors, labelled])[:12]
 
@@ -151,7 +151,7 @@ class Gate:
             record=record,
             plan=plan,
             limits=limits,
-            floors=self._space_settings(release.space),
+            floors=self._settings.space(release.space),
             recall=partial(self.recall, record, table, release),
             evaluation=partial(self.evaluate, record, release),
             comparison=partial(self.comparison, record, release),
@@ -163,6 +163,3 @@ class Gate:
         """Return all checks by name, each ready to run on the release."""
         candidate = self.candidate(record, release, plan)
         return {check.name: partial(check.run, candidate) for check in CHECKS}
-
-    def _space_settings(self, space: str) -> SpaceSettings:
-        return self._settings.spaces.get(space, SpaceSettings())

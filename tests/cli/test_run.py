@@ -94,7 +94,7 @@ def test_a_failed_check_is_reported_and_the_exit_status_says_so(
     index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
     result = command("run", "--settings", pipeline_yaml(index=index, checks={"min_ann_recall": 1.0}))
     assert result.exit_code == 1
-    assert "stays a candidate of space 'words', nothing serves yet: ann_recall: recall@10 0." in result.output
+    assert "is not promoted to space 'words', nothing serves yet: ann_recall: recall@10 0." in result.output
 
 
 @pytest.mark.parametrize(

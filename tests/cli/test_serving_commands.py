@@ -104,7 +104,7 @@ def test_a_failed_check_holds_promotion_by_hand_back(command: Command, steps: St
     releases.put(type(release)(**{**vars(release), "checks": checks}))
     result = command("promote", "words", "--store", "store")
     assert result.exit_code == 1
-    assert "stays a candidate of space 'words': accounts: 2 items torn" in result.output
+    assert "is not promoted to space 'words': accounts: 2 items torn" in result.output
     assert live(steps) == two[0]
 
 

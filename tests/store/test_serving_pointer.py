@@ -47,7 +47,7 @@ def test_a_failing_blocking_check_holds_the_pointer_back(store):
     promote(store, release(store))
     torn = CheckVerdict(name="accounts", passed=False, blocking=True, summary="2 items without vectors")
     others = tuple(check for check in PASSED if check.name != "accounts")
-    with pytest.raises(PromotionError, match=r"stays a candidate.*accounts: 2 items without vectors"):
+    with pytest.raises(PromotionError, match=r"is not promoted.*accounts: 2 items without vectors"):
         promote(store, release(store, rows=4, checks=(*others, torn)))
     assert store.serving.pointer("words").generation == 1
 

@@ -155,12 +155,10 @@ def _cache_cleared_after_wait() -> Iterator[None]:
 def _why(steps: Steps, record: VersionRecord) -> str:
     """Return the blocking checks that failed on a candidate, with their figures."""
     release = steps.store.releases.candidate(record.id)
-    failures = release.failures(REQUIRED) if release else []
-    if release is None or not failures:
+    if release is None:
         return ""
     live = steps.store.serving.pointer(release.space).live
-    serves = f"{live.key} goes on serving" if live else "nothing serves yet"
-    return f"{release.key} stays a candidate of space {release.space!r}, {serves}: " + "; ".join(failures)
+    return release.refusal(REQUIRED, live=f"{live.key} stays live" if live else "nothing serves yet")
 
 
 def _execute(

@@ -42,7 +42,7 @@ class Release:
     recall_at_10: float | None = None  # that this effort reached when it was chosen; None: search is exact
     checks: tuple[CheckVerdict, ...] = ()
     indexed_by: str = ""  # hash of the settings that its indices were built by
-    checked_by: str = ""  # hash of the settings and judgements that all its checks ran by; "": not all ran
+    checked_by: str = ""  # hash of the settings and labelled queries that all its checks ran by; "": not all ran
     at: str = ""
 
     @property
@@ -65,6 +65,12 @@ class Release:
         names = {check.name for check in self.checks}
         failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
         return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - names)]
+
+    def refusal(self, required: frozenset[str], *, live: str = "") -> str:
+        """Return why it is not promoted, with what stays live, in one line; "" where every blocking check passed."""
+        failures = self.failures(required)
+        stays = f", {live}" if live else ""
+        return f"{self.key} is not promoted to space {self.space!r}{stays}: {'; '.join(failures)}" if failures else ""
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON-able values."""

@@ -264,8 +264,8 @@ def protect(database: Database, release: Release) -> None:
 
 
 def _require_checks_passed(release: Release, required: frozenset[str]) -> None:
-    if failures := release.failures(required):
-        raise PromotionError(f"{release.key} stays a candidate of space {release.space!r}: " + "; ".join(failures))
+    if refusal := release.refusal(required):
+        raise PromotionError(refusal)
 
 
 def _rollback_target(now: Pointer, to: str | None) -> Release:
