@@ -19,7 +19,7 @@ from embed_assets.store.saved_settings import save_settings, sources_stand
 from embed_assets.versions.resolve_version import Resolved
 
 _PLAN_ROWS = 64  # of a table of the plan
-_HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{16,}\b")  # its start tells it apart, and fits the page
+_HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{16,}\b")  # its start is enough, and fits the page
 
 
 def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:

@@ -22,7 +22,7 @@ def progress_in_log(context: dg.AssetExecutionContext, *, observed: bool = False
 
 
 class _Log:
-    """Listens to steps of work on items, and tells of them at intervals."""
+    """Listens to steps of work on items, and reports it at intervals."""
 
     def __init__(self, context: dg.AssetExecutionContext, *, observed: bool) -> None:
         self._context = context
@@ -47,13 +47,13 @@ class _Log:
 
 
 def _line(step: progress.Step, rate: float) -> str:
-    told = [f"{step.name}: {step.done:,} of {step.total or 0:,} items {_STAGES[step.stage]}", f"{rate:,.1f} a second"]
+    parts = [f"{step.name}: {step.done:,} of {step.total or 0:,} items {_STAGES[step.stage]}", f"{rate:,.1f} a second"]
     left = _seconds_left(step, rate)
     if left is not None:
-        told.append(f"{timedelta(seconds=round(left))} left")
+        parts.append(f"{timedelta(seconds=round(left))} left")
     if step.stage == "encode":
-        told.append(f"{step.quarantined:,} quarantined so far")
-    return ", ".join(told)
+        parts.append(f"{step.quarantined:,} quarantined so far")
+    return ", ".join(parts)
 
 
 def _figures(step: progress.Step, rate: float) -> dict[str, float]:

@@ -57,11 +57,11 @@ def run_observation(
     done = {name: report.total(name) for name in ("embedded", "reused", "rewritten", "deleted")}
     if not any(done.values()) and not report.segments_encoded:
         return None
-    told = {**done, "unchanged": report.total("unchanged"), "quarantined": report.total("quarantined")}
+    counted = {**done, "unchanged": report.total("unchanged"), "quarantined": report.total("quarantined")}
     metadata = {
         **_address(steps, record),
         metadata_keys.ENCODER_VERSION: record.version,
-        **{f"run {name}": count for name, count in told.items()},
+        **{f"run {name}": count for name, count in counted.items()},
         **quarantine_metadata(steps, [item for own in failed_by_shard(steps, record).values() for item in own]),
         **(_cost(report) if report.segments_encoded or report.segments_reused else {}),
     }
