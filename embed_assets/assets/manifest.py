@@ -16,6 +16,7 @@ from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
 from embed_assets.assets.ui.run_progress import progress_in_log
 from embed_assets.assets.ui.thumbnails import picture_metadata, pictures_of, spread
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
+from embed_assets.assets.upstream_spelling import refuse_misspelt_in_run
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.quarantined_items import unreadable_items
 from embed_assets.pipeline.steps import Steps
@@ -55,6 +56,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
+        refuse_misspelt_in_run(context, names, source)
         made = upstream_made(settings, context.instance)  # before anything is read
         land_upstream(context, steps, source)
         with progress_in_log(context):

@@ -45,7 +45,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():
             record = steps.version(VersionId(encoder, version))
-            with progress_in_log(context, observed=True):
+            with progress_in_log(context, observed=context.asset_key):
                 report = steps.embed(record, shards=shards, budget=budget)
             context.log.info(_summary(report))
             observation = run_observation(context.asset_key, steps, record, report)

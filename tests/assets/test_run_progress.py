@@ -9,7 +9,7 @@ from embed_assets.assets.ui import run_progress
 
 @dg.asset
 def work(context: dg.AssetExecutionContext) -> None:
-    with run_progress.progress_in_log(context, observed=True):
+    with run_progress.progress_in_log(context, observed=context.asset_key):
         progress.report("load", "words", 0)
         for done in (0, 250, 1000):
             progress.report("encode", "words", done, 1000, quarantined=done // 100)

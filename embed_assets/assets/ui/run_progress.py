@@ -15,16 +15,18 @@ _STAGES = {"list": "listed", "encode": "encoded"}
 
 
 @contextmanager
-def progress_in_log(context: dg.AssetExecutionContext, *, observed: bool = False) -> Iterator[None]:
-    """Log how far the block is; `observed`: as observations of the asset too, which Dagster plots."""
-    with progress.listening(_Log(context, observed=observed).step):
+def progress_in_log(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, *, observed: dg.AssetKey | None = None
+) -> Iterator[None]:
+    """Log how far the block is; `observed`: an asset that it is observed on too, which Dagster plots."""
+    with progress.listening(_Log(context, observed).step):
         yield
 
 
 class _Log:
     """Listens to steps of work on items, and reports it at intervals."""
 
-    def __init__(self, context: dg.AssetExecutionContext, *, observed: bool) -> None:
+    def __init__(self, context: dg.OpExecutionContext | dg.AssetExecutionContext, observed: dg.AssetKey | None) -> None:
         self._context = context
         self._observed = observed
         self._work = ""  # stage and name
@@ -41,9 +43,9 @@ class _Log:
         if now - self._logged_at >= LOG_SECONDS:
             self._logged_at = now
             self._context.log.info(_line(step, rate))
-        if self._observed and now - self._observed_at >= OBSERVE_SECONDS:
+        if self._observed is not None and now - self._observed_at >= OBSERVE_SECONDS:
             self._observed_at = now
-            self._context.log_event(dg.AssetObservation(self._context.asset_key, metadata=_figures(step, rate)))
+            self._context.log_event(dg.AssetObservation(self._observed, metadata=_figures(step, rate)))
 
 
 def _line(step: progress.Step, rate: float) -> str:
