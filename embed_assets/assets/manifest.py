@@ -15,6 +15,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.pictures import THUMBNAIL, contact_sheet
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
+from embed_assets.assets.upstream_spelling import refuse_misspelt_in_run
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.manifest.open_sources import media_reader
 from embed_assets.manifest.refresh import RefreshReport
@@ -57,6 +58,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         steps = make_steps(names, context.resources)
+        refuse_misspelt_in_run(context, names, source)
         made = upstream_made(settings, context.instance)  # before anything is read
         land_upstream(context, steps, source)
         report = steps.refresh(source)
