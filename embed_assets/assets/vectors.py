@@ -25,7 +25,6 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         key=names.asset_key(encoder, "vectors"),
         deps=[*sources, names.asset_key(encoder, "encoder")],
         partitions_def=names.version_shard_partitions(encoder),
-        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=names.group(encoder),
         kinds={"lancedb", library_of(spec)},
         owners=names.settings.owners or None,
@@ -60,7 +59,8 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         for key, metadata in done.items():
             context.add_asset_metadata(metadata, partition_key=key)
 
-    return vectors
+    # The decorator's argument prints a BetaWarning at every load; the attribute does not.
+    return vectors.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
 
 
 def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], budget: RunBudget) -> None:
