@@ -10,6 +10,7 @@ from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps
 from embed_assets.assets.ui.run_progress import progress_in_log
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
@@ -27,6 +28,8 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         partitions_def=names.version_shard_partitions(encoder),
         group_name=names.group(encoder),
         kinds={"lancedb", library_of(spec)},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings),
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),

@@ -290,3 +290,10 @@ def test_definitions_are_built_without_a_warning(words: list, tmp_path: Path, au
 def test_a_backfill_of_vectors_is_one_run(words: list, tmp_path: Path) -> None:
     graph = build_definitions(settings(tmp_path)).resolve_asset_graph()
     assert graph.get(dg.AssetKey("words_vectors")).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize("key", ["notes_manifest", "words_vectors", "words_index"])
+def test_tables_of_the_store_show_it_as_their_storage(words: list, tmp_path: Path, key: str) -> None:
+    node = build_definitions(settings(tmp_path)).resolve_asset_graph().get(dg.AssetKey(key))
+    assert node.metadata["dagster/uri"] == str(tmp_path / "store")
+    assert node.tags["dagster/storage_kind"] == "lancedb"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from embed_assets import progress
 from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, home_of
-from embed_assets.cli.shared.move_pointer import by
 from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
 from embed_assets.embedding.run_budget import BudgetReached
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from embed_assets.assets.names import Names
 
 _WAITED = 0.4  # seconds: less than one look at what is waited for takes
-_LAUNCHED_BY = "user"  # Dagster's tag: who launched a run, in its list of runs
+_LAUNCHED_BY = {"user": "embed-assets run"}  # Dagster's list of runs shows it, and as much of it as fits
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -89,7 +88,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
-    launched = BY_COMMAND | {_LAUNCHED_BY: by("run")}
+    launched = BY_COMMAND | _LAUNCHED_BY
     definitions = build_definitions(steps.settings, jobs=jobs)
     problems: list[str] = []
 
