@@ -11,6 +11,8 @@ from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import ComputeSettings, PipelineSettings
 
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of an asset's step, or of an op that does the same
+
 
 class EncoderResource(dg.ConfigurableResource):
     """Device, precision and batch budget of all encoders of a pipeline.

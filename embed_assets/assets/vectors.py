@@ -1,7 +1,8 @@
 """The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,10 @@ import numpy as np
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import vectors_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import encoders_of_run, make_steps
+from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
@@ -29,6 +31,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
     @dg.asset(
         key=names.asset_key(encoder, "vectors"),
+        code_version=code_version(names.settings, "vectors", encoder, spec),
         deps=[*sources, names.asset_key(encoder, "encoder")],
         partitions_def=names.version_shard_partitions(encoder),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -45,33 +48,57 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         ),
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
-        steps = make_steps(names, context.resources)
-        budget = current_budget() or encoders_of_run(names, context.resources).run_budget()
+        budget = run_budget(names, context)
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
         for version, shards in shards_by_version(context.partition_keys).items():
-            record = steps.version(VersionId(encoder, version))
-            report = steps.embed(record, shards=shards, budget=budget)
-            context.log.info(_summary(report))
-            shared = _shared_metadata(steps, record, report)
-            rows = _rows_by_shard(steps, record)
-            for shard in sorted(shards - report.left.keys()):
-                key = dg.MultiPartitionKey({VERSION: version, SHARD: shard})
-                done[key] = shared | _shard_metadata(report, shard, rows.get(shard, 0))
-            unfinished = unfinished or bool(report.left)
+            embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
+            done |= embedded.metadata
+            unfinished = unfinished or embedded.unfinished
         if unfinished and budget is not None:
-            _stop(context, done, budget)
+            for key, metadata in done.items():  # complete shards count as materialized, the run fails
+                context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+            raise budget.exhausted_error()
         for key, metadata in done.items():
             context.add_asset_metadata(metadata, partition_key=key)
 
     return vectors
 
 
-def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], budget: RunBudget) -> None:
-    """End a run whose budget is exhausted: complete shards count as materialized, the run fails."""
-    for key, metadata in done.items():
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
-    raise budget.exhausted_error()
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedShards:
+    """Shards of a version that are complete, with the metadata of their partitions."""
+
+    metadata: Mapping[dg.MultiPartitionKey, dict[str, Any]]
+    unfinished: bool  # the run's budget is exhausted before all were complete
+
+
+def run_budget(names: Names, context: StepContext) -> RunBudget | None:
+    """Return the budget of this run: the command's, else the encoder resource's."""
+    return current_budget() or encoders_of_run(names, context.resources).run_budget()
+
+
+def embed_shards(
+    names: Names,
+    version: VersionId,
+    context: StepContext,
+    *,
+    shards: Set[str],
+    budget: RunBudget | None,
+) -> EmbeddedShards:
+    """Encode what is missing in some shards of a version."""
+    steps = make_steps(names, context.resources)
+    record = steps.version(version)
+    report = steps.embed(record, shards=shards, budget=budget)
+    context.log.info(_summary(report))
+    shared = _shared_metadata(steps, record, report)
+    rows = _rows_by_shard(steps, record)
+    complete = {
+        dg.MultiPartitionKey({VERSION: version.version, SHARD: shard}): shared
+        | _shard_metadata(report, shard, rows.get(shard, 0))
+        for shard in sorted(shards - report.left.keys())
+    }
+    return EmbeddedShards(metadata=complete, unfinished=bool(report.left))
 
 
 def _summary(report: EmbedReport) -> str:
