@@ -3,15 +3,16 @@
 Every `dg` project of an environment imports this module: it loads Dagster and the settings, nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, ValidationError
+from dagster.components.resolved.errors import ResolutionException
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from embed_assets.assets.component.yaml_with_templates import component_model, is_template
-from embed_assets.errors import SettingsError
+from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.load_settings import absolute_paths, describe_error, make_settings
 from embed_assets.settings import PipelineSettings
 
@@ -34,9 +35,9 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
     The attributes are the keys of a pipeline.yaml; relative paths are taken from the folder of the defs.yaml, and
     `{{ env.X }}` may stand for any value. Two pipelines of one project need different `key_prefix`es and stores.
-    The jobs run in process, so that a model is loaded once a run. For runs of assets outside of them set
-    `executor=dg.in_process_executor` in the project's own definitions: a location has one executor.
     """
+
+    _places: "_Places | None" = PrivateAttr(default=None)  # of a defs.yaml
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -61,18 +62,57 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
     @classmethod
     def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> "EmbeddingPipeline":
         """Build the component from its attributes, with templates rendered."""
-        values = _rendered(model.model_dump(exclude_unset=True, warnings=False), context)
+        places = _Places(context)
         try:
-            return cls.model_validate(values)
+            values = _rendered(model.model_dump(exclude_unset=True, warnings=False), context)
+            made = cls.model_validate(values)
+        except ResolutionException as error:  # of a template; it has file and line
+            raise error.with_traceback(None) from None
         except ValidationError as error:
-            raise SettingsError("\n".join(_describe(problem, context) for problem in error.errors())) from error
+            raise SettingsError("\n".join(_describe(problem, places) for problem in error.errors())) from None
+        made._places = places
+        return made
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Build assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store."""
+        """Build assets, checks, jobs, schedules, sensors and resources; loads no model and opens no store.
+
+        Raises SettingsError, one line per encoder whose model can't be used.
+        """
         from embed_assets.assets.pipeline import build_definitions
 
         values = absolute_paths(self.model_dump(exclude_unset=True), folder=_folder(context))
-        return build_definitions(make_settings(values, origin=str(_folder(context))))
+        settings = make_settings(values, origin=str(_folder(context)))
+        if wrong := list(self._wrong_models(settings, context)):
+            raise SettingsError("\n".join(wrong))
+        assets = {source: self._place(context, "sources", source, "asset") for source in settings.sources}
+        return build_definitions(settings, written=assets)
+
+    def _wrong_models(self, settings: PipelineSettings, context: dg.ComponentLoadContext) -> Iterator[str]:
+        from embed_assets.versions.load_version import spec_of
+
+        for name, encoder in settings.encoders.items():
+            try:
+                spec_of(name, encoder)
+            except EmbedAssetsError as error:
+                yield f"{self._place(context, 'encoders', name, 'model')}: {error}"
+
+    def _place(self, context: dg.ComponentLoadContext, *path: str) -> str:
+        """Return where a key is written: file, line and the key; of a component in Python the file."""
+        if self._places is not None:
+            return self._places.of(path)
+        return f"{context.path}: {'.'.join(path)}"
+
+
+class _Places:
+    """Where the keys of a defs.yaml are written."""
+
+    def __init__(self, context: dg.ResolutionContext) -> None:
+        self._path, self._tree = context.path, context.source_position_tree
+
+    def of(self, key: Sequence[str | int]) -> str:
+        path = [*self._path, *key]
+        place = f"{self._tree.lookup_closest_and_path(path, None)[0]}: " if self._tree else ""
+        return f"{place}{'.'.join(map(str, path))}"
 
 
 def _rendered(values: Any, context: dg.ResolutionContext) -> Any:
@@ -90,9 +130,6 @@ def _folder(context: dg.ComponentLoadContext) -> Path:
     return path.parent if path.is_file() else path
 
 
-def _describe(problem: Any, context: dg.ResolutionContext) -> str:
+def _describe(problem: Any, places: _Places) -> str:
     """Describe a mistake with file and line; mistakes in templates only show when they are rendered."""
-    path = [*context.path, *problem["loc"]]
-    tree = context.source_position_tree
-    place = f"{tree.lookup_closest_and_path(path, None)[0]}: " if tree else ""
-    return f"{place}{'.'.join(map(str, path))}: {describe_error(problem)}"
+    return f"{places.of(problem['loc'])}: {describe_error(problem)}"

@@ -1,7 +1,7 @@
 """Names of a pipeline in Dagster: asset keys, partitions, groups, jobs and resource keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import dagster as dg
@@ -26,6 +26,7 @@ class Names:
 
     settings: PipelineSettings
     spaces_of: Mapping[str, str]  # encoder → space
+    written: Mapping[str, str] = field(default_factory=dict)  # source → where its `asset` is written, for messages
 
     def asset_key(self, owner: str, kind: str) -> dg.AssetKey:
         """Return `<prefix>/<owner>_<kind>`: the lineage graph shows the last part alone."""

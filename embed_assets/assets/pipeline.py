@@ -39,16 +39,18 @@ def build_definitions(
     store: StoreResource | None = None,
     jobs: Mapping[str, EncoderJobs] | None = None,
     upkeep: UpkeepJobs | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> dg.Definitions:
     """Build assets, checks, jobs, schedules, sensors and resources of a pipeline; they merge with a host's own.
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
     `build_jobs` and `build_upkeep_jobs`. Schedules and sensors are off until switched on in the UI, but for
-    `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too.
-    No executor is set, since a code location has one: run embedding in process, so that the model is
-    loaded once a run. Two pipelines of one location need different `key_prefix`es and stores.
+    `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says where
+    the `asset` of a source is written, for the message on a misspelt one.
+    No executor is set, since a code location has one. Two pipelines of one location need different `key_prefix`es
+    and stores.
     """
-    names, specs = build_names(settings)
+    names, specs = build_names(settings, written=written)
     jobs, upkeep = jobs or build_jobs(names), upkeep or build_upkeep_jobs(names)
     conditions = build_automation_sensor(names)
     assets = _assets(names, specs, until="serving")
@@ -94,12 +96,14 @@ def build_resources(
     }
 
 
-def build_names(settings: PipelineSettings) -> tuple[Names, dict[str, EncoderSpec]]:
+def build_names(
+    settings: PipelineSettings, *, written: Mapping[str, str] | None = None
+) -> tuple[Names, dict[str, EncoderSpec]]:
     """Build names and encoder specs. Reads model configs, never weights; warns of missing extras."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
     for message in filter(None, map(missing_extra_message, specs.values())):
         warn_once(f"{message}. Its assets load without it, its runs need it.")
-    return Names(settings, {name: spec.space for name, spec in specs.items()}), specs
+    return Names(settings, {name: spec.space for name, spec in specs.items()}, written or {}), specs
 
 
 def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> list[dg.AssetsDefinition]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ from dagster.components.testing.utils import DefsFolderSandbox
 from pydantic import BaseModel, ValidationError
 
 from embed_assets.component import EmbeddingPipeline, PipelineScaffolder
-from embed_assets.errors import SettingsError, UnknownEncoderError
+from embed_assets.errors import SettingsError
 from embed_assets.load_settings import make_settings
 from embed_assets.search.searcher import Searcher
-from embed_assets.settings import PipelineSettings, Section
+from embed_assets.settings import MaintenanceSettings, PipelineSettings, Section
 from embed_assets.store.saved_settings import saved_settings
 from embed_assets.store.store import Store
 from tests.assets.running import Running
@@ -69,6 +68,12 @@ def _refused(sandbox: DefsFolderSandbox, path: Path, kind: type[BaseException]) 
     return _cause(caught.value, kind)
 
 
+def _line(path: Path, text: str) -> str:
+    """File and line of a text in a component's defs.yaml."""
+    lines = (path / "defs.yaml").read_text().splitlines()
+    return f"{path / 'defs.yaml'}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+
+
 def test_a_component_makes_a_folder_beside_it_searchable(
     sandbox: DefsFolderSandbox, instance: dg.DagsterInstance
 ) -> None:
@@ -102,9 +107,7 @@ def test_templates_are_rendered_and_other_text_is_left_alone(
 def test_a_wrong_key_is_named_with_its_line_and_the_nearest_right_one(sandbox: DefsFolderSandbox) -> None:
     path = _component(sandbox, compute={"devise": "cpu"}, spaces={"words": {"zzz": 1}})
     shown = _refused(sandbox, path, ValidationError)
-    lines = (path / "defs.yaml").read_text().splitlines()
-    line = next(number for number, text in enumerate(lines, 1) if "devise" in text)
-    assert f"attributes.compute.devise at {path / 'defs.yaml'}:{line}" in shown
+    assert f"attributes.compute.devise at {_line(path, 'devise')}" in shown
     assert "unknown key. Did you mean 'device'?" in shown
     assert "unknown key. Known keys: keep_previous, min_ndcg, min_recall, promotion, queries, query_files." in shown
 
@@ -115,8 +118,7 @@ def test_a_template_that_renders_to_something_wrong_is_named_with_its_line(
     monkeypatch.setenv("NOTES_SHARDS", "many")
     path = _component(sandbox, shards="{{ env.NOTES_SHARDS }}")
     shown = _refused(sandbox, path, SettingsError)
-    line = next(n for n, text in enumerate((path / "defs.yaml").read_text().splitlines(), 1) if "SHARDS" in text)
-    assert shown.startswith(f"{path / 'defs.yaml'}:{line}: attributes.shards: Input should be a valid integer")
+    assert shown.startswith(f"{_line(path, 'SHARDS')}: attributes.shards: Input should be a valid integer")
 
 
 def test_a_source_that_is_not_there_is_named_with_the_known_ones(sandbox: DefsFolderSandbox) -> None:
@@ -130,9 +132,30 @@ def test_no_attributes_at_all_are_refused_in_words(sandbox: DefsFolderSandbox) -
     assert "attributes: missing. Name a store, sources and encoders." in _refused(sandbox, path, SettingsError)
 
 
-def test_an_unknown_encoder_is_named_with_the_nearest(sandbox: DefsFolderSandbox) -> None:
-    path = _component(sandbox, encoders={"words": {"model": "wrds"}})
-    assert "Unknown encoder 'wrds'. Did you mean 'words'?" in _refused(sandbox, path, UnknownEncoderError)
+def test_unknown_models_are_named_with_their_lines_and_the_nearest(sandbox: DefsFolderSandbox) -> None:
+    path = _component(sandbox, encoders={"words": {"model": "wrds"}, "small": {"model": "embedded:minlm"}})
+    small, words = _refused(sandbox, path, SettingsError).splitlines()
+    at = {model: _line(path, model) for model in ("wrds", "embedded:minlm")}
+    assert words.startswith(
+        f"{at['wrds']}: attributes.encoders.words.model: Unknown encoder 'wrds'. Did you mean 'words'?"
+    )
+    assert small.startswith(f"{at['embedded:minlm']}: attributes.encoders.small.model: Model 'embedded:minlm': ")
+
+
+def test_an_asset_that_is_nearly_one_of_the_location_is_refused_as_it_loads(sandbox: DefsFolderSandbox) -> None:
+    source = {"asset": "warehouse/articels", "table": {"text": "body"}}
+    path = _component(sandbox, sources={"notes": source})
+    host = sandbox.defs_folder_path / "own.py"
+    host.write_text(
+        "import dagster as dg\n\n@dg.asset(key_prefix='warehouse')\ndef articles() -> None: ...\n\n"
+        "defs = dg.Definitions(assets=[articles])\n"
+    )
+    with pytest.raises(Exception) as caught, sandbox.build_all_defs() as definitions:
+        definitions.get_repository_def().get_all_jobs()
+    assert _cause(caught.value, SettingsError).startswith(
+        f"{_line(path, 'articels')}: attributes.sources.notes.asset: no asset 'warehouse/articels' is defined here. "
+        "Did you mean 'warehouse/articles'?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,37 +252,93 @@ def test_a_second_scaffold_in_one_file_is_a_second_pipeline(words: list) -> None
         assert "key_prefix: [notes] " in written and "key_prefix: [notes_2] " in written
 
 
-def _leaves(section: type[Section], schema: Any, shared: Any) -> Iterator[tuple[str, Any]]:
-    assert set(schema["properties"]) == set(section.model_fields), section
-    for name, field in schema["properties"].items():
-        if "$ref" not in field:
-            yield f"{section.__name__}.{name}", field
+def _schema() -> dict[str, Any]:
+    model = EmbeddingPipeline.get_model_cls()
+    assert model is not None and issubclass(model, BaseModel)
+    return model.model_json_schema()
+
+
+def _broken_rules(**attributes: Any) -> list[tuple[str, str]]:
+    """Where and what `dg check yaml` would print of a component's attributes."""
+    validator = pytest.importorskip("jsonschema").Draft202012Validator  # of `dg`
+    schema = _schema()
+    validator.check_schema(schema)
+    found = validator(schema).iter_errors({**ATTRIBUTES, **attributes})
+    return [(".".join(map(str, error.absolute_path)), error.message) for error in found]
 
 
 def test_the_schema_has_the_settings_keys_and_says_what_each_means() -> None:
-    model = EmbeddingPipeline.get_model_cls()
-    assert model is not None and issubclass(model, BaseModel)
-    schema = model.model_json_schema()
+    schema = _schema()
     sections = {kind.__name__: kind for kind in Section.__subclasses__() if kind.__module__ == Section.__module__}
     sections.pop("PipelineSettings")
-    assert set(schema["$defs"]) == set(sections)
-    described = dict(_leaves(PipelineSettings, schema, schema))
-    for name, section in sections.items():
-        described |= dict(_leaves(section, schema["$defs"][name], schema))
-    assert [name for name, field in described.items() if not field.get("description")] == []
-    for example in ("PipelineSettings.store", "SourceSettings.uri", "EncoderSettings.model"):
-        assert described[example]["examples"]
+    assert {name for name in schema["$defs"] if not name.endswith("Template")} == set(sections)
+    for section, written in [(PipelineSettings, schema), *((kind, schema["$defs"][n]) for n, kind in sections.items())]:
+        assert set(written["properties"]) == set(section.model_fields)
+        undescribed = [n for n, f in written["properties"].items() if not f.get("description") and "$ref" not in f]
+        assert undescribed == [], section
+    for section, example in [(schema, "store"), (schema["$defs"]["SourceSettings"], "uri")]:
+        assert section["properties"][example]["examples"]
     make_settings(schema["examples"][0])
 
 
-@pytest.mark.parametrize("written", ["devise", "devcie", "evice", "devices"])
-def test_the_schema_expects_the_key_that_was_meant(written: str) -> None:
-    model = EmbeddingPipeline.get_model_cls()
-    assert model is not None
-    compute = model.model_json_schema()["$defs"]["ComputeSettings"]
-    meant = {pattern: rule["const"] for pattern, rule in compute["patternProperties"].items()}
-    assert [key for pattern, key in meant.items() if re.search(pattern, written)] == ["device"]
-    assert not any(re.search(pattern, right) for pattern in meant for right in [*compute["properties"], "threads"])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"shards": 2},
+        {"shards": "{{ env.N }}", "key_prefix": "{{ env.P }}", "pool": "{{ env.POOL }}"},
+        {"compute": {"dtype": "{{ env.D }}", "batch_tokens": None, "offline": "{{ env.OFFLINE }}"}},
+        {"sources": {"notes": {"uri": "x", "table": {"text": ["a", "b"]}, "storage_options": {"a": {"b": 1}}}}},
+        {"encoders": {"words": {"model": "words", "media": ["text", "{{ env.M }}"], "options": "{{ env.O }}"}}},
+        {"limits": {"background": [0, 0, 0]}},
+    ],
+)
+def test_the_schema_takes_values_and_templates(attributes: dict[str, Any]) -> None:
+    assert _broken_rules(**attributes) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "place", "message"),
+    [
+        ({"shardz": 2}, "shardz", "'the key shards' was expected"),
+        ({"compute": {"devise": "cpu"}}, "compute.devise", "'the key device' was expected"),
+        ({"compute": {"devcie": "cpu"}}, "compute.devcie", "'the key device' was expected"),
+        ({"compute": {"evice": "cpu"}}, "compute.evice", "'the key device' was expected"),
+        ({"compute": {"devices": "cpu"}}, "compute.devices", "'the key device' was expected"),
+        ({"compute": {"bacth_tokens": 1}}, "compute.bacth_tokens", "'the key batch_tokens' was expected"),
+        ({"compute": {"batch_token": 1}}, "compute.batch_token", "'the key batch_tokens' was expected"),
+        (
+            {"maintenance": {"often": 1}},
+            "maintenance.often",
+            f"'one of the keys {', '.join(MaintenanceSettings.model_fields)}' was expected",
+        ),
+        (
+            {"encoders": {"My-words": {"model": "words"}}},
+            "encoders.My-words",
+            "'a name of a to z, 0 to 9 and _ that begins with a letter' was expected",
+        ),
+        ({"shards": "many"}, "shards", "'many' is not of type 'integer'"),
+        ({"shards": 0}, "shards", "0 is less than the minimum of 1"),
+        ({"compute": {"batch_tokens": "many"}}, "compute.batch_tokens", "'many' is not of type 'integer', 'null'"),
+        (
+            {"compute": {"dtype": "flot16"}},
+            "compute.dtype",
+            "'flot16' is not one of ['float32', 'bfloat16', 'float16']",
+        ),
+        (
+            {"encoders": {"words": {"model": "words", "media": ["txt"]}}},
+            "encoders.words.media.0",
+            "'txt' is not one of ['text', 'image', 'audio', 'video']",
+        ),
+    ],
+)
+def test_a_mistake_breaks_one_rule_of_the_schema_which_says_what_was_meant(
+    attributes: dict[str, Any], place: str, message: str
+) -> None:
+    assert _broken_rules(**attributes) == [(place, message)]
+
+
+def test_the_schema_is_half_as_long_as_one_of_every_misspelling() -> None:
+    assert len(json.dumps(_schema())) < 34_000
 
 
 def test_dg_finds_the_component_by_its_entry_point() -> None:
@@ -337,10 +416,8 @@ def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     (folder / "defs.yaml").write_text("\n".join(lines))
     code, shown = project.dg("check", "yaml")
     assert code == 1
-    assert "defs.yaml:7 - " in shown and "attributes.compute.devise" in shown
-    assert "attributes.compute.devise 'device' was expected" in shown
-    expected = "['batch_pixels', 'batch_tokens', 'budget', 'buffer_mb', 'cache_mb', 'device'"
-    assert f"'devise' is not one of {expected}" in shown
+    assert shown.count("defs.yaml:") == 1
+    assert f"defs.yaml:7 - {TYPE} attributes.compute.devise 'the key device' was expected" in shown
     code, shown = project.dg("check", "defs", "--no-check-yaml")
     assert code == 1
     assert "defs.yaml:7" in shown and "Did you mean 'device'?" in shown

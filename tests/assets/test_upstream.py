@@ -253,6 +253,31 @@ def test_a_prefix_goes_before_the_pipelines_keys_alone(words: list, tmp_path: Pa
     assert graph.get(dg.AssetKey(["search", "articles_manifest"])).parent_keys == {KEY}
 
 
+def _location(chosen: PipelineSettings, *keys: str) -> dg.RepositoryDefinition:
+    """A code location of a pipeline and of a host's own assets."""
+    own = dg.Definitions(assets=[dg.AssetSpec(dg.AssetKey.from_user_string(key)) for key in keys])
+    location = dg.Definitions.merge(own, build_definitions(chosen)).get_repository_def()
+    location.load_all_definitions()
+    return location
+
+
+def test_a_misspelt_asset_is_refused_as_the_location_loads(words: list, tmp_path: Path) -> None:
+    chosen = of_asset(tmp_path, asset="warehouse/articels")
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as caught:
+        _location(chosen, "warehouse/articles", "orders")
+    assert str(caught.value.__cause__) == (
+        "sources.articles.asset: no asset 'warehouse/articels' is defined here. Did you mean 'warehouse/articles'? If "
+        "another code location defines 'warehouse/articels', declare it in this one: "
+        "dg.AssetSpec(['warehouse', 'articels'])."
+    )
+
+
+def test_an_asset_of_another_location_is_none_of_this_ones_business(words: list, tmp_path: Path) -> None:
+    chosen = of_asset(tmp_path, asset="warehouse/articels")
+    assert _location(chosen, "orders", "articels_of_old").job_names
+    assert _location(chosen, "warehouse/articles", "warehouse/articels").job_names
+
+
 def test_where_the_asset_is_not_defined_what_was_landed_is_used(warehouse: Warehouse, words: list) -> None:
     running = warehouse.running
     running.definitions = build_definitions(running.settings, jobs=running.jobs)
@@ -427,4 +452,4 @@ def test_a_component_names_the_asset_in_its_yaml(words: list) -> None:
         with sandbox.load_component_and_build_defs(path) as (_, made):
             node = made.resolve_asset_graph().get(dg.AssetKey("articles_manifest"))
             assert node.parent_keys == {KEY}
-            assert str(node.metadata["dagster/uri"]).endswith(f"{path.name}/articles.lance")
+            assert str(node.metadata["media"]).endswith(f"{path.name}/articles.lance")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from embed_assets.assets.names import Names
+from embed_assets.assets.upstream_spelling import UpstreamChecked
 from embed_assets.quality.checks import ann_recall, labelled_retrieval
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _jobs(names: Names, encoder: str) -> EncoderJobs:
     return EncoderJobs(
         embed=_job(
             names.prefixed(f"{encoder}_embed"),
-            _selection([*sources, names.asset_key(encoder, "encoder"), vectors]),
+            UpstreamChecked(names, _selection([*sources, names.asset_key(encoder, "encoder"), vectors])),
             "List the sources, resolve the encoder, encode what is missing in the shards of one version.",
         ),
         reembed=_job(

@@ -3,15 +3,14 @@
 Derived from the settings model, so that a key is declared once.
 """
 
-import re
-from collections.abc import Collection
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, core_schema
 
+from embed_assets.assets.component.yaml_schema import component_schema
 from embed_assets.load_settings import describe_error
 from embed_assets.settings import PipelineSettings, Section
 
@@ -25,8 +24,18 @@ def component_model() -> type[BaseModel]:
     Its errors say what was expected and the nearest right key, at the place of the mistake.
     """
     validators: dict[str, Any] = {"_readable_errors": model_validator(mode="wrap")(_readable_errors)}
-    base = _section_model(PipelineSettings)
-    return create_model("EmbeddingPipeline", __base__=base, __doc__=PipelineSettings.__doc__, __validators__=validators)
+    bases = (_OwnSchema, _section_model(PipelineSettings))
+    doc = PipelineSettings.__doc__
+    return create_model("EmbeddingPipeline", __base__=bases, __doc__=doc, __validators__=validators)
+
+
+class _OwnSchema(BaseModel):
+    """A model whose JSON schema is that of the component."""
+
+    @classmethod
+    def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the schema for `dg check yaml`, editors and `dg utils inspect-component`."""
+        return component_schema()
 
 
 def is_template(value: Any) -> bool:
@@ -39,13 +48,6 @@ class _OrTemplate:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_wrap_validator_function(_allow_template, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        inner = handler(schema)
-        kinds = inner.get("anyOf", [inner])
-        if any(kind.keys() == {"type"} and kind["type"] == "string" for kind in kinds):
-            return inner  # any text will do
-        return {"anyOf": [*kinds, {"type": "string", "pattern": r"\{\{"}]}
 
 
 def _allow_template(value: Any, validated: Any) -> Any:
@@ -62,24 +64,8 @@ def _section_model(section: type[Section]) -> type[BaseModel]:
             shown = isinstance(field.default, _PLAIN) and field.default_factory is None
             about |= {"default": field.default} if shown else {"default_factory": NoneType}
         fields[name] = (_templated(kind), Field(**about))
-    more: Any = section.model_config.get("json_schema_extra") or {}
-    # `dg check yaml` knows the schema alone: it lists what it expected, and by patterns what may have been meant
-    more = {**more, "propertyNames": {"enum": sorted(fields)}, "patternProperties": _misspelt(fields)}
-    config = ConfigDict(extra="forbid", json_schema_extra=more)
+    config = ConfigDict(extra="forbid")
     return create_model(section.__name__, __config__=config, __doc__=section.__doc__, **fields)
-
-
-def _misspelt(names: Collection[str]) -> dict[str, Any]:
-    """Build patterns of keys a letter or two away from a valid one, each of which suggests it."""
-    return {_near(name, names): {"const": name} for name in names if len(name) > 2}
-
-
-def _near(name: str, names: Collection[str]) -> str:
-    width = 1 if len(name) < 6 else 2  # letters that may be other ones: of two, one more, one less, or swapped
-    parts = (f"{name[:at]}.{{0,{width + 1}}}{name[at + width :]}" for at in range(len(name) - width + 1))
-    near = "|".join(parts)
-    right = "|".join(other for other in names if re.fullmatch(near, other))
-    return f"^(?!(?:{right})$)(?:{near})$"
 
 
 def _templated(kind: Any) -> Any:
