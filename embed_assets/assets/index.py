@@ -7,7 +7,7 @@ import dagster as dg
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps
+from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
@@ -41,8 +41,10 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         ),
     )
     def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources)
-        indexed = steps.index(steps.version(VersionId(encoder, context.partition_key)))
+        steps = make_steps(names, context.resources, loads_model=True)
+        record = steps.version(VersionId(encoder, context.partition_key))
+        refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+        indexed = steps.index(record)
         context.log.info(f"candidate of space {spec.space}: {indexed.release.key}")
         return dg.MaterializeResult(metadata=_metadata(steps, indexed))
 

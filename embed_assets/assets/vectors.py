@@ -11,7 +11,7 @@ from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import encoders_of_run, make_steps
+from embed_assets.assets.resources import encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
@@ -45,12 +45,16 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         ),
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
-        steps = make_steps(names, context.resources)
+        steps = make_steps(names, context.resources, loads_model=True)
         budget = current_budget() or encoders_of_run(names, context.resources).run_budget()
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
-        for version, shards in shards_by_version(context.partition_keys).items():
-            record = steps.version(VersionId(encoder, version))
+        by_version = shards_by_version(context.partition_keys)
+        records = {version: steps.version(VersionId(encoder, version)) for version in by_version}
+        for record in records.values():
+            refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+        for version, shards in by_version.items():
+            record = records[version]
             report = steps.embed(record, shards=shards, budget=budget)
             context.log.info(_summary(report))
             shared = _shared_metadata(steps, record, report)
