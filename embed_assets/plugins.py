@@ -1,9 +1,12 @@
 """Plugins: declarations of installed packages by entry point. A broken one is reported, and affects no other."""
 
 import logging
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from embed_assets.errors import SettingsError
@@ -56,7 +59,7 @@ def find_plugins(group: str, kind: type[T], *, reserved_names: Collection[str] =
     """
     plugins: Plugins[T] = Plugins()
     declarers: dict[str, str] = {}
-    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
+    for entry in _installed_entries(group, _path_state()):
         for declared in _loaded(entry, kind, plugins.broken):
             name, declarer = declared.name, _place(entry)
             if name in reserved_names:
@@ -75,6 +78,24 @@ def find_plugins(group: str, kind: type[T], *, reserved_names: Collection[str] =
     for each in plugins.broken:
         warn_once(each.message)
     return plugins
+
+
+def _path_state() -> tuple[tuple[str, int], ...]:
+    """Return each folder that packages are found in, and when one was installed there or removed last."""
+    return tuple((place, _changed_at(Path(place or Path.cwd()))) for place in sys.path)
+
+
+def _changed_at(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=8)
+def _installed_entries(group: str, _: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Return the group's entry points; all installed packages are read for it, so once while none comes or goes."""
+    return sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value))
 
 
 def warn_once(message: str) -> None:

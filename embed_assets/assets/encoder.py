@@ -1,5 +1,6 @@
 """The encoder asset: resolves a model to an encoder version, and registers the version as a partition."""
 
+import re
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from embed_assets.store.saved_settings import save_settings, sources_stand
 from embed_assets.versions.resolve_version import Resolved
 
 _PLAN_ROWS = 64  # of a table of the plan
+_HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{16,}\b")  # its start is enough, and fits the page
 
 
 def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
@@ -83,14 +85,14 @@ def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
     facts = {
         "model": spec.model,
         "revision": record.revision or "local files",
-        "tap": spec.tap,
-        "pooling": spec.pooling,
+        "tap": spec.tap or record.parts.get("tap", "the model's own"),
+        "pooling": spec.pooling or record.parts.get("pooling", "the model's own"),
         "unit length": str(spec.unit_length),
         "distance": spec.distance,
-        "license": spec.license,
+        "license": spec.license or record.parts.get("license", "unknown"),
         "dtype": record.dtype,
     }
-    parts = [{"part": name, "identity": value} for name, value in sorted(record.parts.items())]
+    parts = [{"part": name, "identity": _HASH.sub(r"\1…", value)} for name, value in sorted(record.parts.items())]
     libraries = [{"library": name, "version": found} for name, found in sorted(record.libraries.items())]
     metadata = {
         metadata_keys.ENCODER_VERSION: dg.MetadataValue.text(record.version),

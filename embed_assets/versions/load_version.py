@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
-from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify
+from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify, installed
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
@@ -274,11 +273,4 @@ def _embedded_facts(model: str) -> dict[str, Any]:
 
 def installed_libraries() -> dict[str, str]:
     """Return the versions of the libraries that can change a vector."""
-    return {library: found for library in _LIBRARIES if (found := _installed(library))}
-
-
-def _installed(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
+    return {library: found for library in _LIBRARIES if (found := installed(library))}

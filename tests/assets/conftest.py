@@ -5,6 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tests.assets.kept_run import databases_of_runs, kept_run
+
+__all__ = ["databases_of_runs", "kept_run"]
+
 
 @pytest.fixture
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:

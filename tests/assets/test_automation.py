@@ -28,10 +28,17 @@ from embed_assets.assets.pipeline import build_names
 from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
+from tests.assets.kept_run import KeptRun
 from tests.assets.running import Running
+from tests.kept import Kept
 from tests.support import rewrite, settings, touch, write_notes, write_weights
 
 _OTHER = {"words": {"model": "words", "segment": {"max_tokens": 16}}}  # cut otherwise: another version
+
+
+@pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
 
 
 @pytest.fixture
@@ -41,9 +48,12 @@ def running(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Runnin
 
 
 @pytest.fixture
-def served(running: Running) -> Running:
-    assert running.embed().success
-    assert running.promote().success
+def served(running: Running, kept_run: KeptRun) -> Running:
+    def run() -> None:
+        assert running.embed().success
+        assert running.promote().success
+
+    kept_run.once("served", run)
     return running
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.names import AUTOMATIC
 from embed_assets.errors import PromotionError
+from tests.assets.kept_run import KeptRun
 from tests.assets.running import QUIET, Running
+from tests.kept import Kept
 from tests.support import rewrite, settings, write_notes
 
 _SHARDS = ["s00", "s01"]
@@ -24,8 +27,7 @@ class Automation:
         self._folder, self._values = folder, values
         self.running = Running(settings(folder, **values), instance)
         self.instance = instance
-        self.now = datetime(2030, 1, 1, 0, 30)
-        self._cursor: object = None
+        self.looked: tuple[datetime, Any] = (datetime(2030, 1, 1, 0, 30), None)  # last: when, and its cursor
 
     def settings_become(self, **changes: object) -> None:
         """The pipeline's code location is loaded again with other settings."""
@@ -34,14 +36,15 @@ class Automation:
 
     def look(self, *, hours: float = 0.0) -> dict[str, set[str | None]]:
         """Asset → partitions that are asked for, at a time after the last look."""
-        self.now += timedelta(hours=hours, seconds=30)
+        at, cursor = self.looked
+        at += timedelta(hours=hours, seconds=30)
         result = dg.evaluate_automation_conditions(
             defs=self.running.definitions,
             instance=self.instance,
-            cursor=self._cursor,  # pyright: ignore[reportArgumentType]
-            evaluation_time=self.now,
+            cursor=cursor,
+            evaluation_time=at,
         )
-        self._cursor = result.cursor
+        self.looked = (at, result.cursor)
         keys = self.running.names.keys
         found = {key.path[-1]: set(result.get_requested_partitions(key)) for key in keys}
         return {name: wanted for name, wanted in found.items() if wanted}
@@ -60,11 +63,11 @@ class Automation:
                 for result in self.run(asset, asked[asset]):
                     assert result.success, asset
 
-    def settle(self) -> None:
-        """Look and run until nothing more is asked for."""
+    def settle(self) -> tuple[datetime, Any]:
+        """Look and run until nothing more is asked for; return the last look."""
         for _ in range(8):
             if not (asked := self.look()):
-                return
+                return self.looked
             self.do(asked)
         raise AssertionError(f"still asked for: {self.look()}")
 
@@ -97,14 +100,19 @@ def _all_shards(version: str) -> set[str]:
 
 
 @pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
 def automation(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Automation:
     write_notes(tmp_path / "notes", 8)
     return Automation(tmp_path, instance)
 
 
 @pytest.fixture
-def settled(automation: Automation) -> Automation:
-    automation.settle()
+def settled(automation: Automation, kept_run: KeptRun) -> Automation:
+    automation.looked = kept_run.once("settled", automation.settle)
     return automation
 
 

@@ -1,5 +1,6 @@
 """The pipeline in Dagster: embed and promote on a real instance, on a real store."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -26,14 +27,53 @@ def test_embed_and_promote_make_a_folder_searchable(running: Running) -> None:
     assert hits[0].key == "note-003.txt"
 
 
-def test_embed_counts_by_shard_and_for_the_whole_run(running: Running) -> None:
-    result = running.embed()
+def vectors_events(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
     events = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("words_vectors")]
-    told = [event.step_materialization_data.materialization.metadata for event in events]
-    assert len(events) == running.settings.shards
+    return [event.step_materialization_data.materialization for event in events]
+
+
+def observed(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:
+    return [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+
+
+def test_embed_counts_by_shard_in_partitions_and_for_the_whole_run_once(running: Running) -> None:
+    result = running.embed()
+    told = [event.metadata for event in vectors_events(result)]
+    assert len(told) == running.settings.shards
     assert sum(int(str(one["embedded"].value)) for one in told) == 12
-    assert {str(one["run embedded"].value) for one in told} == {"12"}
-    assert {"embed_assets/read_seconds", "embed_assets/encode_seconds", "preview"} <= set(told[0])
+    assert not [key for one in told for key in one if key.startswith("run ") or key.endswith("seconds")]
+    (run,) = observed(result)
+    assert run.partition is None
+    assert run.metadata["run embedded"].value == 12
+    names = ("seconds", "tokens", "encode_seconds", "items_per_second")
+    assert all(float(str(run.metadata[f"embed_assets/{name}"].value)) > 0 for name in names)
+
+
+def test_quarantined_items_are_named_on_the_asset_that_set_them_aside(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
+    result = running.embed()
+
+    def keys(metadata: Mapping[str, dg.MetadataValue]) -> list[object]:
+        table = metadata.get("quarantined items")
+        return [record.data["key"] for record in table.records] if isinstance(table, dg.TableMetadataValue) else []
+
+    assert keys(running.metadata("notes_manifest")) == ["broken.txt"]
+    partitions = [event.metadata for event in vectors_events(result)]
+    assert [key for metadata in partitions for key in keys(metadata)] == ["bad.txt"]
+    assert keys(observed(result)[0].metadata) == ["bad.txt"]
+    told = {str(metadata["all quarantined items"].value) for metadata in partitions}
+    assert told == {f"1: embed-assets status --quarantined --store {running.steps.store.uri}"}
+
+
+def test_a_manifest_is_a_described_table_of_the_store(running: Running) -> None:
+    running.embed()
+    metadata = running.metadata("notes_manifest")
+    schema = metadata["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert not [column.name for column in schema.columns if not column.description]
+    assert metadata["dagster/uri"].value == running.settings.store
+    assert metadata["dagster/table_name"].value == "manifest"
 
 
 def test_embed_of_some_shards_embeds_those_only(running: Running) -> None:
@@ -50,8 +90,10 @@ def test_embed_of_some_shards_embeds_those_only(running: Running) -> None:
 def test_a_second_run_encodes_nothing(running: Running, words: list) -> None:
     running.embed()
     words.clear()
-    assert running.embed().success
+    result = running.embed()
+    assert result.success
     assert words == []
+    assert observed(result) == []  # no zeros after the figures of the run before
 
 
 def test_the_encoder_asset_registers_its_version_as_a_partition(running: Running) -> None:
@@ -143,6 +185,8 @@ def test_pictures_show_as_a_contact_sheet_and_a_projection(
     running.promote()
     sheet = running.metadata("notes_manifest")["contact_sheet"]
     projection = running.metadata("words_index")["projection"]
+    strip = running.metadata("words_vectors")["pictures"]
+    assert isinstance(strip, dg.MarkdownMetadataValue) and len(str(strip.value)) < 1000  # shown inline
     assert isinstance(sheet, dg.MarkdownMetadataValue) and "image/jpeg" in str(sheet.value)
     assert isinstance(projection, dg.MarkdownMetadataValue) and len(str(projection.value)) < 1000  # shown inline
 

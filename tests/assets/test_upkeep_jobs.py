@@ -6,29 +6,38 @@ import dagster as dg
 import pytest
 
 from embed_assets.store.versions import VersionId
+from tests.assets.kept_run import KeptRun
 from tests.assets.running import QUIET, Running
+from tests.kept import Kept
 from tests.support import rewrite, settings, write_notes
 
 _OTHER = {"words": {"model": "words", "segment": {"max_tokens": 16}}}  # cut otherwise: another version
 
 
 @pytest.fixture
-def first(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Running:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def first(words: list, tmp_path: Path, instance: dg.DagsterInstance, kept_run: KeptRun) -> Running:
     """One version, live."""
-    write_notes(tmp_path / "notes", 6)
     running = Running(settings(tmp_path), instance)
-    assert running.embed().success
-    assert running.promote().success
+    kept_run.once("first", lambda: write_notes(tmp_path / "notes", 6) and _serve(running))
     return running
 
 
 @pytest.fixture
-def second(first: Running, tmp_path: Path) -> Running:
+def second(first: Running, tmp_path: Path, kept_run: KeptRun) -> Running:
     """Another version, promoted over the first."""
     running = Running(settings(tmp_path, encoders=_OTHER), first.instance)
+    kept_run.once("second", lambda: _serve(running))
+    return running
+
+
+def _serve(running: Running) -> None:
     assert running.embed().success
     assert running.promote().success
-    return running
 
 
 def _launch(running: Running, job: str, **config: object) -> dg.ExecuteInProcessResult:

@@ -15,6 +15,7 @@ import pytest
 from embed_assets.manifest.pending_items import CLASSES
 from embed_assets.store.store import Store
 from tests.cli.conftest import Command
+from tests.kept import Kept
 from tests.support import REPOSITORY, picture, rewrite, table_versions, write_notes
 
 Settings = Callable[..., str]
@@ -22,11 +23,20 @@ SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
 
 
 @pytest.fixture
-def built(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> Path:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def built(command: Command, pipeline_yaml: Settings, tmp_path: Path, kept: Kept) -> Path:
     """A folder of ten notes whose pipeline has run."""
-    notes = write_notes(tmp_path / "notes", 10)
-    assert command("run", "--settings", pipeline_yaml()).exit_code == 0
-    return notes
+
+    def run() -> None:
+        write_notes(tmp_path / "notes", 10)
+        assert command("run", "--settings", pipeline_yaml()).exit_code == 0
+
+    kept.once("built", run)
+    return tmp_path / "notes"
 
 
 def test_a_plan_shows_items_cost_reason_and_gate_and_runs_nothing(

@@ -7,19 +7,29 @@ import click.testing
 import pytest
 
 from embed_assets.store.saved_settings import save_settings
+from tests.kept import Kept
 from tests.support import note, pipeline, run_all, write_notes
 
 Command = Callable[..., click.testing.Result]
 
 
 @pytest.fixture
-def store(tmp_path: Path, words: list, command: Command) -> str:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def store(tmp_path: Path, words: list, command: Command, kept: Kept) -> str:
     """Notes with the labels "harbour" and "tunnel", made searchable."""
-    for folder in ("harbour", "tunnel"):
-        write_notes(tmp_path / "notes" / folder, 3)
-    steps = pipeline(tmp_path, sources={"notes": {"uri": str(tmp_path / "notes"), "labels": "folder"}})
-    save_settings(steps.store, steps.settings)
-    run_all(steps)
+
+    def run() -> None:
+        for folder in ("harbour", "tunnel"):
+            write_notes(tmp_path / "notes" / folder, 3)
+        steps = pipeline(tmp_path, sources={"notes": {"uri": str(tmp_path / "notes"), "labels": "folder"}})
+        save_settings(steps.store, steps.settings)
+        run_all(steps)
+
+    kept.once("store", run)
     return "store"
 
 

@@ -13,6 +13,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.store.serving.releases import CheckVerdict
 from embed_assets.store.versions import VersionId
+from tests.kept import Kept
 from tests.support import note, pipeline, refresh_and_embed, write_notes, write_weights
 
 Command = Callable[..., click.testing.Result]
@@ -35,6 +36,11 @@ def candidate(steps: Steps) -> str:
 
 
 @pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
 def steps(tmp_path: Path, command: Command, swap: Callable[[int], None]) -> Steps:
     """A store that was made of twelve notes."""
     write_notes(tmp_path / "notes", 12)
@@ -44,12 +50,18 @@ def steps(tmp_path: Path, command: Command, swap: Callable[[int], None]) -> Step
 
 
 @pytest.fixture
-def two(steps: Steps, swap: Callable[[int], None]) -> tuple[str, str]:
+def two(steps: Steps, swap: Callable[[int], None], kept: Kept) -> tuple[str, str]:
     """Two versions; the first one is live, the second a candidate."""
-    first = candidate(steps)
-    steps.promote(steps.version(VersionId("words", first)), by="test")
+
+    def make() -> tuple[str, str]:
+        first = candidate(steps)
+        steps.promote(steps.version(VersionId("words", first)), by="test")
+        swap(7)
+        return first, candidate(steps)
+
+    versions = kept.once("two", make)
     swap(7)
-    return first, candidate(steps)
+    return versions
 
 
 def printed(result: click.testing.Result) -> str:

@@ -1,11 +1,14 @@
 """Names, families and devices; and what they cost to import."""
 
+import importlib.metadata
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from embed_assets import plugins
 from embed_assets.encoders.catalog import builtin_families, builtin_specs
 from embed_assets.encoders.family import ModelDescription
 from embed_assets.encoders.loading.device import resolve_device, torch_dtype
@@ -158,6 +161,7 @@ def test_float32_on_cuda_is_float32():
 _GROUP = "embed_assets.encoders"
 _SPEC = """
 from dataclasses import replace
+from embed_assets import plugins
 from embed_assets.encoders.catalog import builtin_families, builtin_specs
 from embed_assets.encoders.family import ModelDescription
 pixels = builtin_specs()["pixels"]
@@ -223,3 +227,25 @@ def test_a_family_that_fails_on_import_is_reported(tmp_path, monkeypatch):
     install(tmp_path, "late-plugin", "raise RuntimeError('no licence file')\n", {}, monkeypatch)
     with pytest.raises(SettingsError, match=r"family 'late_plugin:Late' can't be imported .no licence file"):
         family_class(replace(builtin_specs()["pixels"], name="late", family="late_plugin:Late"))
+
+
+def test_packages_are_read_once_until_one_comes_or_goes(tmp_path, monkeypatch):
+    read: list[str] = []
+
+    def entry_points(*, group: str):
+        read.append(group)
+        return importlib.metadata.entry_points(group=group)
+
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    code = _SPEC + 'one = replace(pixels, name="one")\ntwo = replace(pixels, name="two")\n'
+    place = install(tmp_path, "come-plugin", code, {_GROUP: {"one": "come_plugin:one"}}, monkeypatch)
+    assert "one" in encoder_specs() and "one" in encoder_specs()
+    assert read == [_GROUP]
+    info = place / "later-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: later\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{_GROUP}]\ntwo = come_plugin:two\n")
+    assert {"one", "two"} <= set(encoder_specs())
+    shutil.rmtree(info)
+    assert "two" not in encoder_specs()
+    assert read == [_GROUP] * 3

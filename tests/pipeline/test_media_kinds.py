@@ -7,6 +7,7 @@ import pytest
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
+from tests.kept import Kept
 from tests.media.made import clip_file, sound_file, tone
 from tests.support import picture, run_all, settings
 
@@ -19,7 +20,18 @@ ENCODERS = {
 
 
 @pytest.fixture
-def steps(words: list, tmp_path: Path) -> Steps:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def steps(words: list, tmp_path: Path, kept: Kept) -> Steps:
+    made = Steps(settings(tmp_path, encoders=ENCODERS))
+    kept.once("run", lambda: write_and_run(tmp_path, made))
+    return made
+
+
+def write_and_run(tmp_path: Path, steps: Steps) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()
     for number in range(3):
@@ -29,9 +41,7 @@ def steps(words: list, tmp_path: Path) -> Steps:
     (folder / "film.mp4").write_bytes(clip_file())
     (folder / "broken.mp4").write_bytes(clip_file()[:600])
     (folder / "junk.bin").write_bytes(b"\x00\x01\x02\xff" * 8)
-    made = Steps(settings(tmp_path, encoders=ENCODERS))
-    run_all(made)
-    return made
+    run_all(steps)
 
 
 def test_every_file_is_accounted_for_once(steps: Steps) -> None:

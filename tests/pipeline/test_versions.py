@@ -14,18 +14,27 @@ from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions import load_version as loading
+from tests.kept import Kept
 from tests.support import note, pipeline, rewrite, run_all, table_versions, write_notes
 
 
 @pytest.fixture
-def own_model(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def own_model(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, kept: Kept) -> Steps:
     """A pipeline on a model folder of its own, embedded and promoted."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(tiny_bert, tmp_path / "model")
-    write_notes(tmp_path / "notes", 5)
-    steps = of(tmp_path)
-    run_all(steps)
-    return steps
+
+    def run() -> None:
+        shutil.copytree(tiny_bert, tmp_path / "model")
+        write_notes(tmp_path / "notes", 5)
+        run_all(of(tmp_path))
+
+    kept.once("own-model", run)
+    return of(tmp_path)
 
 
 def current(steps: Steps) -> VersionRecord:

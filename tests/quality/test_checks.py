@@ -19,6 +19,7 @@ from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances, sample_vectors
 from embed_assets.store.store import Store
+from tests.kept import Kept
 from tests.support import NOT_ENCODABLE, pipeline, refresh_and_embed, rewrite, vector_rows, vector_table, write_notes
 
 
@@ -116,14 +117,23 @@ def test_checks_look_at_the_releases_table_version_and_not_at_later_rows(tmp_pat
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, words: list[Any]) -> Steps:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, words: list[Any], kept: Kept) -> Steps:
     """Twenty notes with vectors, one deleted and one set aside."""
-    notes = write_notes(tmp_path / "notes", 20)
-    (notes / "bad.txt").write_text(NOT_ENCODABLE)
     steps = pipeline(tmp_path)
-    refresh_and_embed(steps)
-    (notes / "note-000.txt").unlink()
-    refresh_and_embed(steps)
+
+    def embed() -> None:
+        notes = write_notes(tmp_path / "notes", 20)
+        (notes / "bad.txt").write_text(NOT_ENCODABLE)
+        refresh_and_embed(steps)
+        (notes / "note-000.txt").unlink()
+        refresh_and_embed(steps)
+
+    kept.once("embedded", embed)
     return steps
 
 

@@ -12,10 +12,12 @@ from PIL import Image
 
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.limits import Limits
+from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.evaluation_queries import _query_id
 from embed_assets.quality.held_out_queries import crop_of, evenly, span_of
 from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.store.query_vectors import QueryVectors
+from tests.kept import Kept
 from tests.support import all_rows, note, picture, pipeline, run_all, write_notes
 
 
@@ -103,19 +105,28 @@ def test_chosen_rows_are_spread_and_the_same_on_every_run():
 
 
 @pytest.fixture
-def indexed(tmp_path: Path, words: list[Any]):
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def indexed(tmp_path: Path, words: list[Any], kept: Kept) -> Steps:
     """300 notes and 10 pictures behind an ANN index that recall was measured on."""
-    notes = write_notes(tmp_path / "notes", 300, length=14)
-    for seed in range(10):
-        (notes / f"{seed}.png").write_bytes(picture(seed))
     steps = pipeline(
         tmp_path,
         encoders={"words": {"model": "words", "media": ["text", "image"]}},
         index={"min_rows": 256, "rows_per_partition": 64},
         checks={"recall_queries": 20},
     )
-    run_all(steps)
+    kept.once("indexed", lambda: write_and_run(tmp_path, steps))
     return steps
+
+
+def write_and_run(tmp_path: Path, steps: Steps) -> None:
+    notes = write_notes(tmp_path / "notes", 300, length=14)
+    for seed in range(10):
+        (notes / f"{seed}.png").write_bytes(picture(seed))
+    run_all(steps)
 
 
 def test_held_out_queries_are_no_rows_and_are_kept_apart(indexed, words):

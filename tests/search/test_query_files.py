@@ -19,6 +19,7 @@ from embed_assets.store.saved_settings import save_settings
 from embed_assets.versions.query_input import query_payload
 from tests import hostile
 from tests.installing import install
+from tests.kept import Kept
 from tests.media.made import sound_file, tone
 from tests.search.test_searcher import CPU
 from tests.support import pipeline, run_all
@@ -40,15 +41,24 @@ deadly = Decoder(**facts, detect=lambda head: head.startswith(b"deadly"), decode
 
 
 @pytest.fixture
-def tones(tmp_path: Path) -> Steps:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def tones(tmp_path: Path, kept: Kept) -> Steps:
     """Two sounds in the space of mel."""
-    (tmp_path / "notes").mkdir()
-    for hertz in (300, 3000):
-        data = sound_file(tone(1.0, rate=48000, hertz=hertz), **EIGHT)
-        (tmp_path / "notes" / f"{hertz}.wav").write_bytes(data)
     steps = pipeline(tmp_path, encoders={"mel": {"model": "mel"}}, checks={"recall_queries": 1})
-    run_all(steps)
-    save_settings(steps.store, steps.settings)
+
+    def run() -> None:
+        (tmp_path / "notes").mkdir()
+        for hertz in (300, 3000):
+            data = sound_file(tone(1.0, rate=48000, hertz=hertz), **EIGHT)
+            (tmp_path / "notes" / f"{hertz}.wav").write_bytes(data)
+        run_all(steps)
+        save_settings(steps.store, steps.settings)
+
+    kept.once("tones", run)
     return steps
 
 

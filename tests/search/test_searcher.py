@@ -11,6 +11,7 @@ from embed_assets.errors import EncoderOutputError, EncoderVersionError, MediaEr
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.settings import ComputeSettings
+from tests.kept import Kept
 from tests.support import note, picture, pipeline, refresh_and_embed, rewrite, run_all, write_notes
 
 CPU = ComputeSettings(device="cpu", offline=True)
@@ -21,8 +22,20 @@ def searcher(steps: Steps) -> Searcher:
 
 
 @pytest.fixture
-def served(tmp_path: Path, words: list[Any]) -> Steps:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def served(tmp_path: Path, words: list[Any], kept: Kept) -> Steps:
     """Two sources, labelled by folder; a long text, and names and labels with quotes."""
+    sources = {name: {"uri": str(tmp_path / name), "labels": "folder"} for name in ("notes", "books")}
+    steps = pipeline(tmp_path, sources=sources)
+    kept.once("served", lambda: write_and_run(tmp_path, steps))
+    return steps
+
+
+def write_and_run(tmp_path: Path, steps: Steps) -> None:
     for folder in ("notes/a", "notes/it's", "books/a"):
         write_notes(tmp_path / folder, 10)
     for number, file in enumerate(sorted((tmp_path / "books" / "a").iterdir())):
@@ -30,10 +43,7 @@ def served(tmp_path: Path, words: list[Any]) -> Steps:
     (tmp_path / "books" / "long.txt").write_text("\n\n".join(note(number, length=25) for number in range(200, 206)))
     for number, file in enumerate(sorted((tmp_path / "notes" / "it's").iterdir())):
         file.write_text(note(300 + number))
-    sources = {name: {"uri": str(tmp_path / name), "labels": "folder"} for name in ("notes", "books")}
-    steps = pipeline(tmp_path, sources=sources)
     run_all(steps)
-    return steps
 
 
 def test_words_find_the_item_that_says_them(served, tmp_path):

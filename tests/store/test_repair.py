@@ -12,18 +12,28 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.store import Store
 from embed_assets.store.upkeep.repair import find_damage, repair
+from tests.kept import Kept
 from tests.support import all_rows, note, pipeline, rewrite, run_all, write_notes
 
 TABLES = ("canaries", "encoder_versions", "history", "manifest", "releases", "serving", "words__")
 
 
 @pytest.fixture
-def store(tmp_path: Path, words: list) -> Path:
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def store(tmp_path: Path, words: list, kept: Kept) -> Path:
     """A store that two runs have written: each table has several versions."""
-    write_notes(tmp_path / "notes", 6)
-    run_all(pipeline(tmp_path))
-    rewrite(tmp_path / "notes" / "note-002.txt", note(40))
-    run_all(pipeline(tmp_path))
+
+    def run_twice() -> None:
+        write_notes(tmp_path / "notes", 6)
+        run_all(pipeline(tmp_path))
+        rewrite(tmp_path / "notes" / "note-002.txt", note(40))
+        run_all(pipeline(tmp_path))
+
+    kept.once("store", run_twice)
     return tmp_path / "store"
 
 

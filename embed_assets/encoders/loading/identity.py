@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -157,12 +158,14 @@ def _cache_key(spec: EncoderSpec, dtype: str, resolved: ResolvedModel) -> str:
                 "options": spec.options,
             },
             "dtype": dtype,
-            "libraries": {name: _installed(name) for name in LIBRARIES},
+            "libraries": {name: installed(name) for name in LIBRARIES},
         }
     )
 
 
-def _installed(name: str) -> str | None:
+@cache  # a process has what it imported
+def installed(name: str) -> str | None:
+    """Return the version of a library that is installed, or None."""
     try:
         return installed_version(name)
     except PackageNotFoundError:
