@@ -26,7 +26,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
         pool=names.settings.pool,
     )
     def index_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        steps = make_steps(names, context.resources)
+        steps = make_steps(names, context.resources, loads_model=True)
         record = chosen_version(steps, encoder, context.run.tags)
         chosen = {check.name for check in context.selected_asset_check_keys}
         release, verdicts = steps.check(record, only=chosen)

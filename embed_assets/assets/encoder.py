@@ -9,7 +9,7 @@ from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps
+from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.encoders.catalog import builtin_families
 from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
@@ -55,7 +55,8 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
 def materialize_encoder(names: Names, encoder: str, context: StepContext) -> dg.MaterializeResult:
     """Resolve an encoder to its version, and make that a partition key."""
-    steps = make_steps(names, context.resources)
+    steps = make_steps(names, context.resources, loads_model=True)
+    refuse_other_dtype(context, names, names.settings.compute.dtype, of="compute.dtype of the settings")
     resolved = steps.resolve(encoder)
     if sources_stand(steps.store, names.settings):  # those of another address may be refused
         save_settings(steps.store, names.settings)  # commands need a store's address only

@@ -8,7 +8,7 @@ from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps
+from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
@@ -50,8 +50,10 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
 
 def materialize_index(names: Names, version: VersionId, context: StepContext) -> dg.MaterializeResult:
     """Build or refresh the indices of a version, and name its candidate."""
-    steps = make_steps(names, context.resources)
-    indexed = steps.index(steps.version(version))
+    steps = make_steps(names, context.resources, loads_model=True)
+    record = steps.version(version)
+    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+    indexed = steps.index(record)
     context.log.info(f"candidate of space {indexed.release.space}: {indexed.release.key}")
     return dg.MaterializeResult(metadata=_metadata(steps, indexed))
 

@@ -10,7 +10,7 @@ from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps
+from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
 from embed_assets.embedding.embed_report import EmbedReport
@@ -45,7 +45,10 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         budget = run_budget(names, context)
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
-        for version, shards in shards_by_version(context.partition_keys).items():
+        by_version = shards_by_version(context.partition_keys)
+        for version in by_version:
+            refuse_another_dtype(names, VersionId(encoder, version), context)  # before anything is embedded
+        for version, shards in by_version.items():
             embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
             done |= embedded.metadata
             unfinished = unfinished or embedded.unfinished
@@ -70,6 +73,12 @@ class EmbeddedShards:
 def run_budget(names: Names, context: StepContext) -> RunBudget | None:
     """Return the budget of this run: the command's, else the encoder resource's."""
     return current_budget() or encoders_of_run(names, context.resources).run_budget()
+
+
+def refuse_another_dtype(names: Names, version: VersionId, context: StepContext) -> None:
+    """Raise SettingsError where the run config has another dtype than the version, or a device that is not there."""
+    record = make_steps(names, context.resources, loads_model=True).version(version)
+    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
 
 
 def embed_shards(

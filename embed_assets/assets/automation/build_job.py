@@ -17,7 +17,7 @@ from embed_assets.assets.manifest import materialize_manifest
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import materialize_serving
-from embed_assets.assets.vectors import embed_shards, run_budget
+from embed_assets.assets.vectors import embed_shards, refuse_another_dtype, run_budget
 from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.errors import EncoderVersionError
 from embed_assets.manifest.refresh import shard_names
@@ -103,6 +103,7 @@ def _embed(
 ) -> None:
     """Embed all shards of a version, then index and check it."""
     shards = set(shard_names(names.settings.shards))
+    refuse_another_dtype(names, record.id, context)
     embedded = embed_shards(names, record.id, context, shards=shards, budget=budget)
     log_partitions(context, assets[names.asset_key(record.encoder, "vectors")], embedded.metadata)
     if embedded.unfinished and budget is not None:
