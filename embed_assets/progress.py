@@ -8,22 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`done` of `total` items of a stage; total None: not known."""
+    """`done` of `total` items of a stage; total None: not known. `quarantined`: of those done."""
 
     stage: str  # "list", "load", "encode", "sample", "index", "check"
     name: str  # the source or encoder
     done: int
     total: int | None
+    quarantined: int = 0
 
 
 Listener = Callable[[Step], None]
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress_listeners", default=())
 
 
-def report(stage: str, name: str, done: int, total: int | None = None) -> None:
+def report(stage: str, name: str, done: int, total: int | None = None, *, quarantined: int = 0) -> None:
     """Report a step to all listeners; free where nobody listens."""
     for listener in _listeners.get():
-        listener(Step(stage, name, done, total))
+        listener(Step(stage, name, done, total, quarantined))
 
 
 @contextmanager

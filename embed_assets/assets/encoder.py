@@ -1,13 +1,15 @@
 """The encoder asset: resolves a model to an encoder version, and registers the version as a partition."""
 
+import re
 from typing import Any
 
 import dagster as dg
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps
+from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.encoders.catalog import builtin_families
 from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
@@ -18,6 +20,7 @@ from embed_assets.store.saved_settings import save_settings, sources_stand
 from embed_assets.versions.resolve_version import Resolved
 
 _PLAN_ROWS = 64  # of a table of the plan
+_HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{16,}\b")  # its start is enough, and fits the page
 
 
 def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.AssetsDefinition:
@@ -25,6 +28,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
     @dg.asset(
         key=names.asset_key(encoder, "encoder"),
+        code_version=code_version(names.settings, "encoder", encoder, spec),
         group_name=names.group(encoder),
         kinds={library_of(spec)},
         owners=names.settings.owners or None,
@@ -44,19 +48,25 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         pool=names.settings.pool,
     )
     def encoder_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources)
-        resolved = steps.resolve(encoder)
-        if sources_stand(steps.store, names.settings):  # those of another address may be refused
-            save_settings(steps.store, names.settings)  # commands need a store's address only
-        register_version(context.instance, names, encoder, resolved.record.version)
-        context.log.info(f"{spec.model} is version {resolved.record.version}")
-        for change in resolved.changes:
-            context.log.info(f"changed against the version before: {change}")
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(steps, resolved)
-        )
+        return materialize_encoder(names, encoder, context)
 
     return encoder_version
+
+
+def materialize_encoder(names: Names, encoder: str, context: StepContext) -> dg.MaterializeResult:
+    """Resolve an encoder to its version, and make that a partition key."""
+    steps = make_steps(names, context.resources, loads_model=True)
+    refuse_other_dtype(context, names, names.settings.compute.dtype, of="compute.dtype of the settings")
+    resolved = steps.resolve(encoder)
+    if sources_stand(steps.store, names.settings):  # those of another address may be refused
+        save_settings(steps.store, names.settings)  # commands need a store's address only
+    register_version(context.instance, names, encoder, resolved.record.version)
+    context.log.info(f"{resolved.record.spec.model} is version {resolved.record.version}")
+    for change in resolved.changes:
+        context.log.info(f"changed against the version before: {change}")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(steps, resolved)
+    )
 
 
 def library_of(spec: EncoderSpec) -> str:
@@ -82,14 +92,14 @@ def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
     facts = {
         "model": spec.model,
         "revision": record.revision or "local files",
-        "tap": spec.tap,
-        "pooling": spec.pooling,
+        "tap": spec.tap or record.parts.get("tap", "the model's own"),
+        "pooling": spec.pooling or record.parts.get("pooling", "the model's own"),
         "unit length": str(spec.unit_length),
         "distance": spec.distance,
-        "license": spec.license,
+        "license": spec.license or record.parts.get("license", "unknown"),
         "dtype": record.dtype,
     }
-    parts = [{"part": name, "identity": value} for name, value in sorted(record.parts.items())]
+    parts = [{"part": name, "identity": _HASH.sub(r"\1…", value)} for name, value in sorted(record.parts.items())]
     libraries = [{"library": name, "version": found} for name, found in sorted(record.libraries.items())]
     metadata = {
         metadata_keys.ENCODER_VERSION: dg.MetadataValue.text(record.version),

@@ -1,6 +1,5 @@
 """The manifest asset of a source: one listing, changed files read, rows written by shard."""
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,21 +9,22 @@ import pyarrow.compute
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.pictures import THUMBNAIL, contact_sheet
+from embed_assets.assets.resources import StepContext, make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
+from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
+from embed_assets.assets.ui.run_progress import progress_in_log
+from embed_assets.assets.ui.thumbnails import picture_metadata, pictures_of, spread
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
 from embed_assets.assets.upstream_spelling import refuse_misspelt_in_run
-from embed_assets.errors import EmbedAssetsError
-from embed_assets.manifest.open_sources import media_reader
 from embed_assets.manifest.refresh import RefreshReport
-from embed_assets.media.isolation.worker_process import NotStarted
-from embed_assets.media.pictures.decode_image import thumbnail
+from embed_assets.pipeline.quarantined_items import unreadable_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.settings import SourceSettings
-from embed_assets.store.manifest import SCHEMA
+from embed_assets.store.manifest import TABLE
+from embed_assets.store.manifest_row import COLUMNS, SCHEMA
 from embed_assets.store.saved_settings import save_settings
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
@@ -33,7 +33,6 @@ _READABLE = "readable_share"
 _READABLE_MEANS = "Share of the items that can't be read, or are of no known kind: they count here, for no encoder."
 _MATCHED = "sidecar_matched"
 _MATCHED_MEANS = "Rows of the sidecar that name no item of the source: their captions and labels reach nothing."
-_SHEET = 24  # pictures on a contact sheet
 _SHOWN = 10  # items of the preview
 _PREVIEW = ("key", "modality", "status", "reason", "size", "labels", "caption", "shard")
 
@@ -46,6 +45,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
+        code_version=code_version(names.settings, "manifest", source),
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=means) for name, means in means_of.items()],
         deps=upstream_of(names.settings, source),
         group_name=names.source_group,
@@ -54,28 +54,35 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names, source),
         description=_description(settings),
-        metadata={"dagster/uri": settings.address, "pattern": settings.pattern} if settings.uri else {},
+        metadata={"media": settings.address, "pattern": settings.pattern} if settings.uri else {},
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources)
-        refuse_misspelt_in_run(context, names, source)
-        made = upstream_made(settings, context.instance)  # before anything is read
-        land_upstream(context, steps, source)
-        report = steps.refresh(source)
-        save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
-        context.log.info(_summary(report))
-        for each in report.out_of_reach:
-            context.log.warning(each.summary())
-        if report.unmatched:
-            context.log.warning(report.unmatched.summary())
-        metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(report.data_version),
-            metadata=metadata,
-            check_results=[_readable(steps, source), *([_matched(report)] if settings.sidecar else [])],
-        )
+        return materialize_manifest(names, source, context)
 
     return manifest
+
+
+def materialize_manifest(names: Names, source: str, context: StepContext) -> dg.MaterializeResult:
+    """List a source and read what changed."""
+    settings = names.settings.sources[source]
+    steps = make_steps(names, context.resources)
+    refuse_misspelt_in_run(context, names, source)
+    made = upstream_made(settings, context.instance)  # before anything is read
+    land_upstream(context, steps, source)
+    with progress_in_log(context):
+        report = steps.refresh(source)
+    save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
+    context.log.info(_summary(report))
+    for each in report.out_of_reach:
+        context.log.warning(each.summary())
+    if report.unmatched:
+        context.log.warning(report.unmatched.summary())
+    metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(report.data_version),
+        metadata=metadata,
+        check_results=[_readable(steps, source), *([_matched(report)] if settings.sidecar else [])],
+    )
 
 
 def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:
@@ -131,7 +138,10 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     }
     metadata: dict[str, Any] = {
         "dagster/row_count": report.items,
-        "dagster/column_schema": column_schema(SCHEMA),
+        "dagster/table_name": TABLE,
+        "dagster/storage_kind": "lancedb",
+        "dagster/uri": steps.store.uri,
+        "dagster/column_schema": column_schema(SCHEMA, COLUMNS),
         metadata_keys.ITEMS: report.items,
         metadata_keys.READ_SECONDS: round(report.seconds, 3),
         **counts(numbers),
@@ -145,46 +155,19 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     table = steps.manifest.table([source], columns=["key", "modality", "status"])
     table = table.filter(pc.not_equal(table["status"], "deleted")).sort_by("key")
     shown = table.filter(pc.and_(pc.equal(table["modality"], "image"), pc.equal(table["status"], "ok")))
-    pictures = _pictures(steps, source, shown["key"].to_pylist())
-    if pictures:
-        metadata["contact_sheet"] = dg.MetadataValue.md(contact_sheet(pictures))
+    metadata |= picture_metadata(pictures_of(steps, source, spread(shown["key"].to_pylist())))
+    broken = table.filter(pc.equal(table["status"], "quarantined"))["key"]
+    metadata |= quarantine_metadata(
+        steps, [*unreadable_items(steps.manifest.of(source, broken.slice(0, NAMED).to_pylist()))]
+    )
     metadata["preview"] = preview(_first(steps, source, table), _PREVIEW)
     return metadata
 
 
 def _first(steps: Steps, source: str, table: pa.Table) -> list[dict[str, Any]]:
     """Return some rows by key, quarantined ones first: they need a look."""
-    quarantined = table.filter(pc.equal(table["status"], "quarantined"))["key"].to_pylist()
+    quarantined = table.filter(pc.equal(table["status"], "quarantined"))["key"].slice(0, _SHOWN).to_pylist()
     usable = table.filter(pc.equal(table["status"], "ok"))["key"].slice(0, _SHOWN).to_pylist()
     keys = [*quarantined, *usable][:_SHOWN]
     found = {row["key"]: row for row in steps.manifest.of(source, keys)}
     return [dict(found[key]) for key in keys if key in found]
-
-
-def _pictures(steps: Steps, source: str, keys: Sequence[str]) -> list[Any]:
-    """Decode thumbnails evenly spread over the source; skip what can't be decoded.
-
-    Where no process to decode them can start there are no more: the manifest is as good without.
-    """
-    chosen = keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
-    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.context.decoders
-    read = media_reader(
-        source, settings, limits=limits, store=steps.store, cache=steps.context.media_cache, decoders=decoders
-    )
-    decode = _here if decoders is None else decoders.decode
-    pictures: list[Any] = []
-    rows = {row["key"]: row for row in steps.manifest.of(source, chosen)}
-    for key in chosen:
-        if key not in rows:  # another run found it gone
-            continue
-        try:
-            pictures.extend(decode(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
-        except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
-            continue
-        except NotStarted:
-            break
-    return pictures
-
-
-def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Iterator[Any]:
-    yield task(data, **options)

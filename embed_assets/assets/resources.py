@@ -1,15 +1,30 @@
 """Dagster resources: where encoders run and how much they take at once; the model stays warm in the process."""
 
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from embed_assets.assets.names import Names
 from embed_assets.assets.runs.liveness import tag_run
 from embed_assets.embedding.run_budget import RunBudget
+from embed_assets.encoders.loading.device import checked_device_name, resolve_device
+from embed_assets.errors import SettingsError
+from embed_assets.load_settings import describe_error
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import ComputeSettings, PipelineSettings
+from embed_assets.settings import ComputeSettings, PipelineSettings, Section
+
+
+def _as_in(settings: type[Section], name: str) -> Any:
+    """Return a field of a resource with description and default of the settings' own."""
+    field = settings.model_fields[name]
+    if field.default_factory is not None:
+        return Field(default_factory=field.default_factory, description=field.description)
+    return Field(default=field.default, description=field.description)
+
+
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of an asset's step, or of an op that does the same
 
 
 class EncoderResource(dg.ConfigurableResource):
@@ -20,21 +35,19 @@ class EncoderResource(dg.ConfigurableResource):
     not fit the memory, it is halved and goes on.
     """
 
-    device: str = "auto"
-    dtype: str = "float32"
-    batch_tokens: int | None = None
-    batch_pixels: int | None = None
-    readers: int = 2
-    buffer_mb: int = 256
-    cache_mb: int = 1024
-    flush_rows: int = 20_000
-    flush_seconds: float = 60.0
-    offline: bool = False
-    isolate_decoders: bool = True
-    keep_models: bool = True
-    budget: str = Field(
-        default="", description="What a run may spend on encoding, as 90s, 1.5Mtokens or 2.50usd; unset: all."
-    )
+    device: str = _as_in(ComputeSettings, "device")
+    dtype: Literal["float32", "bfloat16", "float16"] = _as_in(ComputeSettings, "dtype")
+    batch_tokens: int | None = _as_in(ComputeSettings, "batch_tokens")
+    batch_pixels: int | None = _as_in(ComputeSettings, "batch_pixels")
+    readers: int = _as_in(ComputeSettings, "readers")
+    buffer_mb: int = _as_in(ComputeSettings, "buffer_mb")
+    cache_mb: int = _as_in(ComputeSettings, "cache_mb")
+    flush_rows: int = _as_in(ComputeSettings, "flush_rows")
+    flush_seconds: float = _as_in(ComputeSettings, "flush_seconds")
+    offline: bool = _as_in(ComputeSettings, "offline")
+    isolate_decoders: bool = _as_in(ComputeSettings, "isolate_decoders")
+    keep_models: bool = _as_in(ComputeSettings, "keep_models")
+    budget: str = _as_in(ComputeSettings, "budget")
 
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
@@ -45,10 +58,22 @@ class EncoderResource(dg.ConfigurableResource):
         """Start the budget of a run; None where it has none."""
         return RunBudget.parse(self.budget) if self.budget else None
 
-    def compute(self) -> ComputeSettings:
-        """Return the validated compute settings."""
-        names = ComputeSettings.model_fields
-        return ComputeSettings(**{name: getattr(self, name) for name in names})
+    def compute(self, name: str = "encoders") -> ComputeSettings:
+        """Return the compute settings. Raises SettingsError with the resource's name, field, value and what is allowed.
+
+        What Dagster's config has types for was refused before: by the launchpad, as it is written.
+        """
+        values = {field: getattr(self, field) for field in ComputeSettings.model_fields}
+        try:
+            compute = ComputeSettings(**values)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_wrong(name, problem) for problem in error.errors())) from None
+        for field, check in (("device", checked_device_name), ("budget", _checked_budget)):
+            try:
+                check(values[field])
+            except SettingsError as error:
+                raise SettingsError(f"Resource {name!r}, {field}: {error}") from None
+        return compute
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -57,8 +82,8 @@ class StoreResource(dg.ConfigurableResource):
     Tags each run with its process, so that dead ones can be ended.
     """
 
-    uri: str
-    storage_options: dict[str, Any] = Field(default_factory=dict)
+    uri: str = _as_in(PipelineSettings, "store")
+    storage_options: dict[str, Any] = _as_in(PipelineSettings, "storage_options")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Tag the run with its process; Dagster calls this in every process of a run."""
@@ -76,12 +101,50 @@ def encoders_of_run(names: Names, resources: Any) -> EncoderResource:
     return getattr(resources, names.encoders_key)
 
 
-def make_steps(names: Names, resources: Any) -> Steps:
-    """Build the pipeline's steps with a run's resources in place of the settings' compute and store."""
+def make_steps(names: Names, resources: Any, *, loads_model: bool = False) -> Steps:
+    """Build the pipeline's steps with a run's resources in place of the settings' compute and store.
+
+    Raises SettingsError where they can't be: before anything is read, also where nothing is to be encoded.
+    """
     store: StoreResource = getattr(resources, names.store_key)
-    changed = {
-        "compute": encoders_of_run(names, resources).compute(),
-        "store": store.uri,
-        "storage_options": store.storage_options,
-    }
+    compute = encoders_of_run(names, resources).compute(names.encoders_key)
+    if loads_model and compute.device not in ("auto", "cpu"):
+        _require_device(names, compute.device)
+    changed = {"compute": compute, "store": store.uri, "storage_options": store.storage_options}
     return Steps(names.settings.model_copy(update=changed))
+
+
+def refuse_other_dtype(context: dg.AssetExecutionContext, names: Names, dtype: str, *, of: str) -> None:
+    """Raise SettingsError where a run's config has another dtype than what the run is of.
+
+    Only the config says what a person wrote for this run: older versions are brought up to date in their own dtype.
+    """
+    resources: Any = context.run.run_config.get("resources") or {}
+    config = (resources.get(names.encoders_key) or {}).get("config") or {}
+    written = config.get("dtype")
+    if written not in (None, dtype):
+        raise SettingsError(
+            f"Resource {names.encoders_key!r}, dtype: {written} is refused: {of} is {dtype}, and dtype is part of an "
+            "encoder version. Leave it out of the run's config, or set compute.dtype in the settings, which makes "
+            "another version."
+        )
+
+
+def _require_device(names: Names, device: str) -> None:
+    where = f"Resource {names.encoders_key!r}, device"
+    if find_spec("torch") is None:
+        raise SettingsError(f"{where}: {device!r} needs torch, which is not installed. Set device to auto or cpu.")
+    try:
+        resolve_device(device)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _checked_budget(budget: str) -> None:
+    if budget:
+        RunBudget.parse(budget)
+
+
+def _wrong(name: str, problem: Any) -> str:
+    field = ".".join(map(str, problem["loc"]))
+    return f"Resource {name!r}, {field}: {problem['input']!r} is refused: {describe_error(problem)}."

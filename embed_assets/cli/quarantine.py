@@ -1,15 +1,14 @@
 """embed-assets quarantine: the items that are not in the index, each with its reason."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
-from embed_assets.cli.shared.options import json_option, short_path, steps_of, store_option
-from embed_assets.cli.shared.plain_output import say, say_json
+from embed_assets.cli.shared.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.plain_output import say_json
+from embed_assets.cli.shared.quarantine_lines import say_quarantined
 from embed_assets.errors import SettingsError
-from embed_assets.pipeline.quarantined_items import Quarantined, quarantined
+from embed_assets.pipeline.quarantined_items import quarantined
 
 
 @click.command()
@@ -31,23 +30,4 @@ def command(source: str | None, limit: int, store: str, as_json: bool) -> None:
     if as_json:
         say_json([asdict(each) for each in found])
         return
-    for line in _lines(found[:limit]):
-        say(line)
-    if len(found) > limit:
-        say(f"… and {len(found) - limit:,} more. All: --limit {len(found)}, or --json.")
-    if not found:
-        say("Nothing is quarantined: every known item is in the index, or waits for the next run.")
-        return
-    counts = ", ".join(f"{count:,} {reason}" for reason, count in Counter(each.reason for each in found).most_common())
-    say(f"{len(found):,} {'item' if len(found) == 1 else 'items'}: {counts}.")
-    say(f"After fixing them or the settings: embed-assets retry --store {short_path(steps.store.uri)}")
-
-
-def _lines(items: Sequence[Quarantined]) -> list[str]:
-    """Format one item per line: names and reasons have any length."""
-    return [
-        f"{each.source}/{each.key}: {each.reason}"
-        + (f": {each.detail}" if each.detail else "")
-        + (f" ({each.encoder})" if each.encoder else "")
-        for each in items
-    ]
+    say_quarantined(found, store=steps.store.uri, limit=limit)

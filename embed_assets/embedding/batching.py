@@ -1,6 +1,6 @@
 """Batches within limits: sorted by length, padded cost bounded; too large for memory is halved and goes on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +51,17 @@ def batches(costs: Sequence[int], limit: int) -> Iterator[list[int]]:
         yield batch
 
 
-def encode(encoder: Encoder, prepared: Sequence[Prepared], *, limits: BatchLimits) -> np.ndarray:
+def encode(
+    encoder: Encoder,
+    prepared: Sequence[Prepared],
+    *,
+    limits: BatchLimits,
+    after_batch: Callable[[int], None] | None = None,
+) -> np.ndarray:
     """Return vectors of segments of any length and modality, in their order: float32, (len(prepared), dim).
 
-    A vector may hold values that are not finite: the caller quarantines that segment's item. Raises
-    EncoderOutputError where the encoder returns another shape.
+    `after_batch` is called with the number of segments of each batch. A vector may hold values that are not finite:
+    the caller quarantines that segment's item. Raises EncoderOutputError where the encoder returns another shape.
     """
     vectors = np.empty((len(prepared), encoder.dim), dtype=np.float32)
     modalities: list[Modality] = list(dict.fromkeys(item.modality for item in prepared))
@@ -64,6 +70,8 @@ def encode(encoder: Encoder, prepared: Sequence[Prepared], *, limits: BatchLimit
         for batch in batches([prepared[index].cost for index in chosen], limits.of(modality)):
             rows = [chosen[position] for position in batch]
             vectors[rows] = encode_batch(encoder, [prepared[row] for row in rows])
+            if after_batch is not None:
+                after_batch(len(rows))
     return vectors
 
 

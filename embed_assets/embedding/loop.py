@@ -100,16 +100,22 @@ def embed(
     report.device = encoder.device
     # Half a text is money lost where the budget ends in it: of APIs, which take texts, it is not begun.
     reading = _Readers(plan.encode, encoding, whole_texts=budget is not None)
-    window_encoder = _WindowEncoder(encoding, writer=writer, known=known, report=report, budget=budget)
     total, done_count = len(plan.encode), 0
     done_ids = set[str]()
+    before = report.total("quarantined")
+
+    def tell(items: int = 0) -> None:
+        quarantined = report.total("quarantined") - before
+        progress.report("encode", encoder.spec.name, done_count + items, total, quarantined=quarantined)
+
+    window_encoder = _WindowEncoder(encoding, writer=writer, known=known, report=report, budget=budget, tell=tell)
     try:
         for window in _windows(reading, encoding, budget):
             fitting = window_encoder.encode(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
             done_ids.update(done)
             done_count += len(done)
-            progress.report("encode", encoder.spec.name, done_count, total)
+            tell()
             if budget is not None:
                 budget.items += len(done)
             if budget is not None and fitting < len(window):
@@ -146,7 +152,8 @@ def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedRepo
 class _WindowEncoder:
     """Vectors for every segment of a window: existing ones of equal input, or new ones.
 
-    Without a writer nothing is written, without existing vectors all is encoded: a sample.
+    Without a writer nothing is written, without existing vectors all is encoded: a sample. `tell` is called with
+    the window's items that are encoded, after each batch: a window of a slow encoder takes minutes.
     """
 
     def __init__(
@@ -157,8 +164,10 @@ class _WindowEncoder:
         known: EqualInputVectors | None,
         report: EmbedReport,
         budget: RunBudget | None,
+        tell: Callable[[int], None] = lambda items: None,
     ) -> None:
         self._encoder = encoding.encoder
+        self._tell = tell
         self._limits = encoding.limits
         self._writer = writer
         self._known = known
@@ -171,13 +180,13 @@ class _WindowEncoder:
         """Encode the window's first parts; return how many: all, unless the budget ends among them."""
         encoded = 0
         while encoded < len(window):  # a server may bill less than was estimated: check the budget again
-            fitting = self._encode_fitting(window[encoded:])
+            fitting = self._encode_fitting(window[encoded:], before=sum(part.last for part in window[:encoded]))
             if not fitting:
                 break
             encoded += fitting
         return encoded
 
-    def _encode_fitting(self, window: Sequence[_Part]) -> int:
+    def _encode_fitting(self, window: Sequence[_Part], *, before: int) -> int:
         hashes = {segment.content_hash for part in window for segment in part.segments}
         vectors = self._known.lookup(hashes) if self._known else {}
         missing: dict[str, Prepared] = {}
@@ -191,7 +200,8 @@ class _WindowEncoder:
                     costs[place] += prepared.cost
         fitting = self._fits(window, costs)
         missing = {key: prepared for key, prepared in missing.items() if first[key] < fitting}
-        billed = self._encode(missing, vectors)
+        items = sum(part.last for part in window[:fitting])
+        billed = self._encode(missing, vectors, after_batch=lambda done: self._tell(before + int(items * done)))
         for place, part in enumerate(window[:fitting]):
             _add(part, vectors, encoded=sum(first.get(segment.content_hash) == place for segment in part.segments))
             if part.last:
@@ -210,13 +220,24 @@ class _WindowEncoder:
             fitting = min(fitting, affordable_prefix(own, remaining))
         return fitting
 
-    def _encode(self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray]) -> int:
-        """Encode missing segments into `vectors`; return the tokens that a server billed, 0 where none counts."""
+    def _encode(
+        self, missing: Mapping[str, Prepared], vectors: dict[str, np.ndarray], *, after_batch: Callable[[float], None]
+    ) -> int:
+        """Encode missing segments into `vectors`; return the tokens that a server billed, 0 where none counts.
+
+        `after_batch` is called with the share that is encoded.
+        """
         if not missing:
             return 0
         report, billed = self._report, getattr(self._encoder, "billed_tokens", 0)
-        started = time.monotonic()
-        encoded = encode(self._encoder, list(missing.values()), limits=self._limits)
+        started, done = time.monotonic(), 0
+
+        def count(segments: int) -> None:
+            nonlocal done
+            done += segments
+            after_batch(done / len(missing))
+
+        encoded = encode(self._encoder, list(missing.values()), limits=self._limits, after_batch=count)
         report.encode_seconds += time.monotonic() - started
         report.cost += sum(prepared.cost for prepared in missing.values())
         report.segments_encoded += len(missing)

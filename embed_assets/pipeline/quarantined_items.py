@@ -4,12 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute
+
 from embed_assets.media.files.redacted_uri import brief
 from embed_assets.media.files.source import LINK_OUT
 from embed_assets.media.uris.allowed_prefixes import OUTSIDE, PRIVATE
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.versions import VersionRecord
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+_COLUMNS = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")  # of the manifest
 NOT_TAKEN = "no encoder takes it"  # the reason of items that can be read, and are of a kind that nothing is fed with
 _WAYS_OUT = {
     OUTSIDE: "it names {}; table.allow lists what rows may name",
@@ -33,16 +39,16 @@ class Quarantined:
 def quarantined(steps: Steps, *, sources: Sequence[str] = ()) -> list[Quarantined]:
     """List items without vectors by source and key, from the store alone: by the latest refresh and runs."""
     chosen = [name for name in steps.settings.sources if not sources or name in sources]
-    columns = ("media_id", "source", "key", "modality", "status", "reason", "content_hash", "uri")
-    rows = steps.manifest.table(chosen, columns=columns).to_pylist()
+    rows = steps.manifest.table(chosen, columns=_COLUMNS).to_pylist()
     records = [record for name in steps.settings.encoders if (record := steps.current_version(name))]
-    items = [*_unreadable_items(rows), *map(_unencoded, unencoded_items(rows, steps, records))]
+    items = [*unreadable_items(rows), *map(_unencoded, unencoded_items(rows, steps, records))]
     for record in records:
-        items += _failed_items(rows, steps, record)
+        items += [item for _, item in _failed_items(rows, steps, record)]
     return sorted(items, key=lambda each: (each.source, each.key, each.encoder))
 
 
-def _unreadable_items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Quarantined]:
+def unreadable_items(rows: Iterable[Mapping[str, Any]]) -> Iterator[Quarantined]:
+    """Yield items (manifest rows) that could not be read, or are of no known kind."""
     for row in rows:
         if row["status"] == "quarantined":
             way_out = _WAYS_OUT.get(row["reason"], "")
@@ -70,8 +76,22 @@ def _unencoded(row: Mapping[str, Any]) -> Quarantined:
     return _item(row, reason=NOT_TAKEN, detail=f"it is {row['modality']}; add an encoder that takes such items")
 
 
-def _failed_items(rows: Sequence[Mapping[str, Any]], steps: Steps, record: VersionRecord) -> Iterator[Quarantined]:
-    """Yield items that one encoder version could not decode or encode, while their bytes are unchanged."""
+def failed_by_shard(steps: Steps, record: VersionRecord) -> dict[str, list[Quarantined]]:
+    """List items that one encoder version could not decode or encode, by source and key: shard → items."""
+    found: dict[str, list[Quarantined]] = {}
+    failed = pa.array(steps.store.quarantine(record.table).hashes(), pa.string())
+    if len(failed):
+        table = steps.manifest.table(steps.settings.sources_of(record.encoder), columns=(*_COLUMNS, "shard"))
+        rows = table.filter(pc.is_in(table["media_id"], value_set=failed)).to_pylist()
+        for row, item in _failed_items(sorted(rows, key=lambda row: (row["source"], row["key"])), steps, record):
+            found.setdefault(row["shard"], []).append(item)
+    return found
+
+
+def _failed_items(
+    rows: Iterable[Mapping[str, Any]], steps: Steps, record: VersionRecord
+) -> Iterator[tuple[Mapping[str, Any], Quarantined]]:
+    """Yield what one encoder version could not decode or encode, while its bytes are unchanged: rows and items."""
     quarantine = steps.store.quarantine(record.table)
     hashes = quarantine.hashes()
     details = {row["media_id"]: row["detail"] for row in quarantine.rows(["media_id", "detail"])} if hashes else {}
@@ -80,7 +100,7 @@ def _failed_items(rows: Sequence[Mapping[str, Any]], steps: Steps, record: Versi
         failed, reason = hashes.get(row["media_id"], ("", ""))
         if row["status"] == "ok" and row["source"] in read and failed == row["content_hash"]:
             detail = (details[row["media_id"]] or "").removeprefix(reason).removeprefix(": ")
-            yield _item(row, encoder=record.encoder, reason=reason, detail=detail)
+            yield row, _item(row, encoder=record.encoder, reason=reason, detail=detail)
 
 
 def _item(row: Mapping[str, Any], *, reason: str, encoder: str = "", detail: str = "") -> Quarantined:

@@ -38,6 +38,34 @@ SCHEMA = pa.schema(
     ]
 )
 
+# What each column holds, for whoever meets the table in a catalogue.
+COLUMNS = {
+    "media_id": "The item; stays when its file is renamed.",
+    "source": "Source of the item.",
+    "key": "Unique in its source: path of the file, of a table's row the table's key and the row's id.",
+    "uri": "Address of the file, or of what the row names.",
+    "shard": "Stable bucket of the media id; a partition in Dagster.",
+    "size": "Bytes of the file.",
+    "mtime": "When the file was last modified, in seconds since the epoch.",
+    "etag": "The file's or the table's; of a row with a column `updated` that value.",
+    "content_hash": "sha256 of the bytes.",
+    "meta_hash": "Hash of address, caption, labels and user columns.",
+    "mime": "Kind of the file, as detected by its bytes.",
+    "modality": "text, image, audio or video; empty where it is not known.",
+    "status": "ok, quarantined or deleted.",
+    "reason": "Why the item is quarantined.",
+    "caption": "Caption, from a sidecar or a table.",
+    "labels": "Class names, from a sidecar, a table or the folder.",
+    "extra": "User columns as JSON.",
+    "updated_at": "When the row was written.",
+    "table_key": "Key of the table that the item is a row of; empty for a file.",
+    "row_id": "The row's id in that table, or in the table that names the file.",
+    "row_stamp": "Hash of the settings and the sidecar that the row was read with.",
+    "table_kind": "csv, tsv, jsonl, parquet, lance or delta; empty for a file.",
+    "decoder": "Name and version of the plugin's decoder that reads the item.",
+    "charset": "Encoding of a text, where the source's `encoding` decides.",
+}
+
 
 class ManifestRow(TypedDict):
     """A row of the manifest. A dict rather than an object: Arrow makes a million of them in one call."""

@@ -20,15 +20,15 @@ COLUMNS = {
     "source": "Source of the item.",
     "shard": "Stable bucket of the media id.",
     "modality": "text, image, audio or video.",
-    "kind": "chunk of a text, or image.",
+    "kind": "Kind of segment: chunk of a text, image, frame, window, clip.",
     "key": "Path of the file below its source.",
     "uri": "Address of the file.",
     "media_hash": "sha256 of the file's bytes when it was embedded.",
     "meta_hash": "Hash of address, caption, labels and user columns.",
     "content_hash": "sha256 of what went into the encoder; equal input, equal vector.",
     "segment_count": "How many segments the item has.",
-    "start": "First character of the chunk.",
-    "end": "Character after the chunk's last.",
+    "start": "Where the segment starts: a text's character, a sound's or video's millisecond.",
+    "end": "Where it ends: the character behind it, or the millisecond.",
     "text": "The chunk, or the caption; full-text searched.",
     "labels": "Class names, from a sidecar or the folder.",
     "embedded_at": "When the row was written.",
@@ -52,7 +52,7 @@ def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) ->
         "embed_assets/encoder_version": version.version,
         "embed_assets/dim": str(dim),
         "embed_assets/distance": distance,
-        "embed_assets/span_unit": "characters",
+        "embed_assets/span_unit": "characters of texts, milliseconds of sounds and videos",
     }
     return pa.schema(
         [

@@ -97,6 +97,7 @@ def test_a_key_prefix_goes_before_every_asset_and_job(words: list, tmp_path: Pat
     keys = definitions.resolve_asset_graph().get_all_asset_keys()
     assert {key.path[0] for key in keys} == {"media"}
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
+        "media_build",
         "media_words_embed",
         "media_words_reembed",
         "media_words_promote",
@@ -221,10 +222,12 @@ def test_index_checks_can_be_had_of_some_encoders(words: list, tmp_path: Path) -
     assert len(build_index_checks(pipeline)) == 2
 
 
-def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
+def test_automation_is_off_by_default_but_for_a_first_build(words: list, tmp_path: Path) -> None:
     definitions = build_definitions(settings(tmp_path))
     repository = definitions.get_repository_def()
-    assert {sensor.name for sensor in repository.sensor_defs} == {
+    stopped = [one for one in repository.sensor_defs if one.default_status == dg.DefaultSensorStatus.STOPPED]
+    assert {sensor.name for sensor in repository.sensor_defs if sensor not in stopped} == {"first_build"}
+    assert {sensor.name for sensor in stopped} == {
         "notes_new_media",
         "words_new_revision",
         "words_promotion",
@@ -235,7 +238,6 @@ def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
         "weekly_maintenance",
         "words_weekly_recall",
     }
-    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
     assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     specs = list(definitions.resolve_all_asset_specs())
     assert {spec.automation_condition for spec in specs} == {None}

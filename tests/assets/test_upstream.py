@@ -452,4 +452,4 @@ def test_a_component_names_the_asset_in_its_yaml(words: list) -> None:
         with sandbox.load_component_and_build_defs(path) as (_, made):
             node = made.resolve_asset_graph().get(dg.AssetKey("articles_manifest"))
             assert node.parent_keys == {KEY}
-            assert str(node.metadata["dagster/uri"]).endswith(f"{path.name}/articles.lance")
+            assert str(node.metadata["media"]).endswith(f"{path.name}/articles.lance")

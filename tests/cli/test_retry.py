@@ -22,6 +22,10 @@ def test_what_a_limit_quarantined_is_embedded_once_the_limit_is_raised(
     low = pipeline_yaml(limits={"max_bytes": 400, "max_characters": 200})
     first = json.loads(command("run", "--settings", low, "--json").stdout)
     assert first["sources"][0]["embedded"] == 3
+    listed = command("status", "--quarantined", "--store", "store", "--json").stdout
+    assert [each["key"] for each in json.loads(listed)] == ["large.txt", "long.txt"]
+    assert "notes/long.txt: " in command("status", "--quarantined", "--store", "store").stdout
+    assert command("quarantine", "--store", "store", "--json").stdout == listed
 
     high = pipeline_yaml()
     assert json.loads(command("run", "--settings", high, "--json").stdout)["changed"] is False

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from embed_assets.assets.names import Names, forget_version
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import serving_event
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
+from embed_assets.settings import MaintenanceSettings
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.versions import VersionId
 
@@ -21,20 +23,25 @@ from embed_assets.store.versions import VersionId
 class RollBackConfig(dg.Config):
     """Target of a roll-back."""
 
-    to: str | None = None  # an encoder version that the pointer still names; unset: the one before
+    to: str | None = Field(
+        default=None, description="Encoder version that the pointer still names; unset: the one before."
+    )
 
 
 class RetireConfig(dg.Config):
     """Encoder version to retire."""
 
-    encoder: str
-    version: str
+    encoder: str = Field(description="Name of the encoder in the settings, also of one that they no longer have.")
+    version: str = Field(description="Its version that is dropped: neither current, live nor to go back to.")
 
 
 class MaintainConfig(dg.Config):
     """Time limit of maintenance."""
 
-    seconds: float | None = None  # unset: as the settings say
+    seconds: float | None = Field(
+        default=None,
+        description=f"{MaintenanceSettings.model_fields['seconds'].description} Unset: as the settings say.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +86,7 @@ def _roll_back(names: Names, space: str) -> dg.OpDefinition:
             pointer = steps.roll_back(space, by=_by(context), to=config.to)
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        _log_move(context, names, pointer)
+        _log_move(context, names, steps, pointer)
 
     return roll_back
 
@@ -116,6 +123,8 @@ def _maintain(names: Names) -> dg.OpDefinition:
         required_resource_keys=names.resource_keys,
     )
     def maintain(context: dg.OpExecutionContext, config: MaintainConfig) -> None:
+        if config.seconds is not None and config.seconds <= 0:
+            raise dg.Failure(f"seconds: {config.seconds:g} is refused: give more than 0.", allow_retries=False)
         steps = make_steps(names, context.resources)
         before = _generations(steps)
         try:
@@ -140,12 +149,12 @@ def _generations(steps: Steps) -> dict[str, int]:
 def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, before: Mapping[str, int]) -> None:
     for pointer in steps.store.serving.pointers():
         if pointer.space in names.spaces and pointer.generation != before.get(pointer.space):
-            _log_move(context, names, pointer)
+            _log_move(context, names, steps, pointer)
 
 
-def _log_move(context: dg.OpExecutionContext, names: Names, pointer: Pointer) -> None:
+def _log_move(context: dg.OpExecutionContext, names: Names, steps: Steps, pointer: Pointer) -> None:
     """Log a pointer's move on its serving asset."""
-    context.log_event(serving_event(names, pointer))
+    context.log_event(serving_event(names, steps, pointer))
     serves = pointer.live.key if pointer.live else "nothing"
     context.log.info(f"space {pointer.space} serves {serves}")
 

@@ -21,6 +21,10 @@ _COLOURS = (
     (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
 )  # fmt: skip
 _OTHERS = (150, 150, 150)
+# Sides and qualities of a strip's thumbnails, the best first.
+_STRIP_SIZES = tuple(
+    (side, quality) for side, least in ((68, 40), (56, 30), (48, 16), (40, 1)) for quality in range(61, least - 1, -10)
+)
 THUMBNAIL = 68  # pixels of a side on a contact sheet
 
 
@@ -37,6 +41,25 @@ def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = 
     data = io.BytesIO()
     sheet.save(data, "JPEG", quality=75)
     return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()})"
+
+
+def picture_strip(pictures: Sequence["Image"]) -> str:
+    """Draw some thumbnails in a row, as markdown with a WebP inside; as large and sharp as stays short enough."""
+    from PIL import Image
+
+    markdown = ""
+    for side, quality in _STRIP_SIZES:
+        strip = Image.new("RGB", (len(pictures) * (side + 2), side), (255, 255, 255))
+        for place, picture in enumerate(pictures):
+            small = picture.copy()
+            small.thumbnail((side, side))
+            strip.paste(small, (place * (side + 2), 0))
+        data = io.BytesIO()
+        strip.save(data, "WEBP", quality=quality, method=6)
+        markdown = f"![pictures](data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()})"
+        if len(markdown) < _INLINE:
+            break
+    return markdown
 
 
 def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
@@ -84,7 +107,7 @@ def _map(grid: np.ndarray, cells: int) -> str:
     picture.save(data, "PNG", optimize=True, bits=4)
     png = base64.b64encode(data.getvalue()).decode()
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='400' height='400' viewBox='0 0 {cells} {cells}' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='320' height='320' viewBox='0 0 {cells} {cells}' "
         f"style='image-rendering:pixelated'><image width='{cells}' height='{cells}' "
         f"href='data:image/png;base64,{png}'/></svg>"
     )

@@ -18,9 +18,7 @@ def resolve_device(device: str) -> str:
     A device that the settings name and that is absent is an error: falling back to the CPU would silently
     turn an hour into a day.
     """
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
-        raise SettingsError(f"Unknown device {device!r}. Use auto, cpu, cuda, cuda:<number> or mps.")
+    kind, _, number = checked_device_name(device).partition(":")
     if device == "cpu":
         return device
     import torch
@@ -38,6 +36,14 @@ def resolve_device(device: str) -> str:
             )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise SettingsError("Device 'mps' is missing. Set device to auto or cpu.")
+    return device
+
+
+def checked_device_name(device: str) -> str:
+    """Return the name of a device, absent or not. Raises SettingsError where it is none."""
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise SettingsError(f"Unknown device {device!r}. Use auto, cpu, cuda, cuda:<number> or mps.")
     return device
 
 

@@ -1,0 +1,67 @@
+"""Thumbnails of a source's pictures, decoded apart, and the metadata that shows them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from embed_assets.assets.ui.pictures import THUMBNAIL, contact_sheet, picture_strip
+from embed_assets.errors import EmbedAssetsError
+from embed_assets.manifest.open_sources import media_reader
+from embed_assets.media.isolation.worker_process import NotStarted
+from embed_assets.media.pictures.decode_image import thumbnail
+from embed_assets.pipeline.steps import Steps
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_SHEET = 24  # pictures on a contact sheet
+_STRIP = 4  # pictures of a strip: Dagster shows what is short without a click
+_STRIPS = ("pictures", "more pictures")
+SHOWN = _STRIP * len(_STRIPS)
+
+
+def strips(pictures: Sequence["Image"]) -> dict[str, dg.MetadataValue]:
+    """Show up to eight pictures, evenly chosen, without a click; no entry for none."""
+    chosen = pictures[:: max(1, len(pictures) // SHOWN)][:SHOWN]
+    rows = {name: chosen[place * _STRIP :][:_STRIP] for place, name in enumerate(_STRIPS)}
+    return {name: dg.MetadataValue.md(picture_strip(row)) for name, row in rows.items() if row}
+
+
+def picture_metadata(pictures: Sequence["Image"]) -> dict[str, dg.MetadataValue]:
+    """Show some pictures at once as strips, all of them as a contact sheet behind a button; no entry for none."""
+    sheet = {"contact_sheet": dg.MetadataValue.md(contact_sheet(pictures))} if pictures else {}
+    return {**strips(pictures), **sheet}
+
+
+def spread(keys: Sequence[str]) -> Sequence[str]:
+    """Choose as many of the keys as a contact sheet has places, evenly."""
+    return keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
+
+
+def pictures_of(steps: Steps, source: str, keys: Sequence[str]) -> list["Image"]:
+    """Decode thumbnails of a source's items; skip what can't be decoded.
+
+    Where no process to decode them can start there are no more: the metadata is as good without.
+    """
+    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.context.decoders
+    read = media_reader(
+        source, settings, limits=limits, store=steps.store, cache=steps.context.media_cache, decoders=decoders
+    )
+    decode = _here if decoders is None else decoders.decode
+    pictures: list[Any] = []
+    rows = {row["key"]: row for row in steps.manifest.of(source, keys)}
+    for key in keys:
+        if key not in rows:  # another run found it gone
+            continue
+        try:
+            pictures.extend(decode(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
+        except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
+            continue
+        except NotStarted:
+            break
+    return pictures
+
+
+def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Iterator[Any]:
+    yield task(data, **options)
