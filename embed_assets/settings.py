@@ -423,9 +423,9 @@ class MaintenanceSettings(Section):
     )
 
 
-JOB_KINDS = ("embed", "reembed", "promote", "recall", "rollback", "retire", "maintain")
+JOB_KINDS = ("build", "embed", "reembed", "promote", "recall", "rollback", "retire", "maintain")
 SCHEDULE_KINDS = ("nightly", "weekly_maintenance", "weekly_recall")
-SENSOR_KINDS = ("new_media", "new_revision", "promotion", "reconcile")
+SENSOR_KINDS = ("first_build", "new_media", "new_revision", "promotion", "reconcile")
 
 
 class KindsOf:

@@ -1,5 +1,6 @@
 """Asset checks on an index: the library's verdicts on its candidate, blocking where they are meant to be."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.store.serving.releases import CheckVerdict
+from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.versions import VersionId, VersionRecord
 
 
@@ -19,10 +20,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=names.prefixed(f"{encoder}_index_checks"),
-        specs=[
-            dg.AssetCheckSpec(name=spec.name, asset=key, blocking=spec.blocking, description=spec.description)
-            for spec in checks.CHECKS
-        ],
+        specs=_specs(names, encoder),
         can_subset=True,
         required_resource_keys=names.resource_keys,
         pool=names.settings.pool,
@@ -33,7 +31,7 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
         chosen = {check.name for check in context.selected_asset_check_keys}
         release, verdicts = steps.check(record, only=chosen)
         for verdict in verdicts:
-            yield _result(key, verdict, release.key)
+            yield check_result(key, verdict, release, is_live=is_live(steps, release))
 
     return index_checks
 
@@ -45,14 +43,43 @@ def chosen_version(steps: Steps, encoder: str, tags: Mapping[str, str]) -> Versi
     return steps.version(VersionId(encoder, version))
 
 
-def _result(key: dg.AssetKey, verdict: CheckVerdict, release: str) -> dg.AssetCheckResult:
-    severity = dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN
-    metadata: dict[str, Any] = {"release": release, **verdict.figures}
+def check_result(key: dg.AssetKey, verdict: CheckVerdict, release: Release, *, is_live: bool) -> dg.AssetCheckResult:
+    """Build Dagster's result of a verdict: an error where what is live fails; a candidate that fails only waits."""
+    fails_live = verdict.blocking and is_live
+    metadata: dict[str, Any] = {
+        "encoder version": release.encoder_version,
+        "release": release.key,
+        "blocks promotion": verdict.blocking,
+        **verdict.figures,
+    }
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=verdict.name,
         passed=verdict.passed,
-        severity=severity,
+        severity=dg.AssetCheckSeverity.ERROR if fails_live else dg.AssetCheckSeverity.WARN,
         description=verdict.summary,
         metadata={name: value for name, value in metadata.items() if value is not None},
     )
+
+
+def is_live(steps: Steps, release: Release) -> bool:
+    """Return whether search reads this very release."""
+    live = steps.store.serving.pointer(release.space).live
+    return live is not None and live.key == release.key
+
+
+def _specs(names: Names, encoder: str) -> list[dg.AssetCheckSpec]:
+    """Build the specs of all checks, by encoder version: the verdicts of several versions stand beside each other."""
+    key = names.asset_key(encoder, "index")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # partitions of checks are a preview in Dagster 1.13
+        return [
+            dg.AssetCheckSpec(
+                name=spec.name,
+                asset=key,
+                blocking=spec.blocking,
+                description=spec.description,
+                partitions_def=names.versions(encoder),
+            )
+            for spec in checks.CHECKS
+        ]

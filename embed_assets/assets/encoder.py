@@ -7,8 +7,9 @@ import dagster as dg
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps, refuse_other_dtype
+from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.encoders.catalog import builtin_families
 from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
@@ -27,6 +28,7 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
     @dg.asset(
         key=names.asset_key(encoder, "encoder"),
+        code_version=code_version(names.settings, "encoder", encoder, spec),
         group_name=names.group(encoder),
         kinds={library_of(spec)},
         owners=names.settings.owners or None,
@@ -46,20 +48,25 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         pool=names.settings.pool,
     )
     def encoder_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources, loads_model=True)
-        refuse_other_dtype(context, names, names.settings.compute.dtype, of="compute.dtype of the settings")
-        resolved = steps.resolve(encoder)
-        if sources_stand(steps.store, names.settings):  # those of another address may be refused
-            save_settings(steps.store, names.settings)  # commands need a store's address only
-        register_version(context.instance, names, encoder, resolved.record.version)
-        context.log.info(f"{spec.model} is version {resolved.record.version}")
-        for change in resolved.changes:
-            context.log.info(f"changed against the version before: {change}")
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(steps, resolved)
-        )
+        return materialize_encoder(names, encoder, context)
 
     return encoder_version
+
+
+def materialize_encoder(names: Names, encoder: str, context: StepContext) -> dg.MaterializeResult:
+    """Resolve an encoder to its version, and make that a partition key."""
+    steps = make_steps(names, context.resources, loads_model=True)
+    refuse_other_dtype(context, names, names.settings.compute.dtype, of="compute.dtype of the settings")
+    resolved = steps.resolve(encoder)
+    if sources_stand(steps.store, names.settings):  # those of another address may be refused
+        save_settings(steps.store, names.settings)  # commands need a store's address only
+    register_version(context.instance, names, encoder, resolved.record.version)
+    context.log.info(f"{resolved.record.spec.model} is version {resolved.record.version}")
+    for change in resolved.changes:
+        context.log.info(f"changed against the version before: {change}")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(resolved.record.version), metadata=_metadata(steps, resolved)
+    )
 
 
 def library_of(spec: EncoderSpec) -> str:

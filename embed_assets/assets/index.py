@@ -6,8 +6,9 @@ import dagster as dg
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps, refuse_other_dtype
+from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
@@ -26,6 +27,7 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
 
     @dg.asset(
         key=names.asset_key(encoder, "index"),
+        code_version=code_version(names.settings, "index", encoder),
         deps=[names.asset_key(encoder, "vectors")],
         partitions_def=names.versions(encoder),
         group_name=names.group(encoder),
@@ -41,14 +43,19 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         ),
     )
     def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources, loads_model=True)
-        record = steps.version(VersionId(encoder, context.partition_key))
-        refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
-        indexed = steps.index(record)
-        context.log.info(f"candidate of space {spec.space}: {indexed.release.key}")
-        return dg.MaterializeResult(metadata=_metadata(steps, indexed))
+        return materialize_index(names, VersionId(encoder, context.partition_key), context)
 
     return index
+
+
+def materialize_index(names: Names, version: VersionId, context: StepContext) -> dg.MaterializeResult:
+    """Build or refresh the indices of a version, and name its candidate."""
+    steps = make_steps(names, context.resources, loads_model=True)
+    record = steps.version(version)
+    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+    indexed = steps.index(record)
+    context.log.info(f"candidate of space {indexed.release.space}: {indexed.release.key}")
+    return dg.MaterializeResult(metadata=_metadata(steps, indexed))
 
 
 def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:

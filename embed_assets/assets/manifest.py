@@ -9,8 +9,9 @@ import pyarrow.compute
 
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import make_steps
+from embed_assets.assets.resources import StepContext, make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
 from embed_assets.assets.ui.run_progress import progress_in_log
@@ -44,6 +45,7 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
+        code_version=code_version(names.settings, "manifest", source),
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=means) for name, means in means_of.items()],
         deps=upstream_of(names.settings, source),
         group_name=names.source_group,
@@ -55,26 +57,32 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         metadata={"media": settings.address, "pattern": settings.pattern} if settings.uri else {},
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        steps = make_steps(names, context.resources)
-        refuse_misspelt_in_run(context, names, source)
-        made = upstream_made(settings, context.instance)  # before anything is read
-        land_upstream(context, steps, source)
-        with progress_in_log(context):
-            report = steps.refresh(source)
-        save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
-        context.log.info(_summary(report))
-        for each in report.out_of_reach:
-            context.log.warning(each.summary())
-        if report.unmatched:
-            context.log.warning(report.unmatched.summary())
-        metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(report.data_version),
-            metadata=metadata,
-            check_results=[_readable(steps, source), *([_matched(report)] if settings.sidecar else [])],
-        )
+        return materialize_manifest(names, source, context)
 
     return manifest
+
+
+def materialize_manifest(names: Names, source: str, context: StepContext) -> dg.MaterializeResult:
+    """List a source and read what changed."""
+    settings = names.settings.sources[source]
+    steps = make_steps(names, context.resources)
+    refuse_misspelt_in_run(context, names, source)
+    made = upstream_made(settings, context.instance)  # before anything is read
+    land_upstream(context, steps, source)
+    with progress_in_log(context):
+        report = steps.refresh(source)
+    save_settings(steps.store, names.settings, refreshed=[source])  # commands need a store's address only
+    context.log.info(_summary(report))
+    for each in report.out_of_reach:
+        context.log.warning(each.summary())
+    if report.unmatched:
+        context.log.warning(report.unmatched.summary())
+    metadata = _metadata(steps, source, report) | ({metadata_keys.UPSTREAM: made} if made else {})
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(report.data_version),
+        metadata=metadata,
+        check_results=[_readable(steps, source), *([_matched(report)] if settings.sidecar else [])],
+    )
 
 
 def _readable(steps: Steps, source: str) -> dg.AssetCheckResult:

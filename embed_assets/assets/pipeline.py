@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from embed_assets.assets.automation.build_job import build_build_job
 from embed_assets.assets.automation.choice import chosen_jobs, chosen_schedules, chosen_sensors
 from embed_assets.assets.automation.conditions import build_automation_sensor
 from embed_assets.assets.automation.jobs import EncoderJobs, build_jobs
@@ -45,9 +46,9 @@ def build_definitions(
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
     `build_jobs` and `build_upkeep_jobs`. Which jobs, schedules and sensors there are is in `automation.jobs`,
-    `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off until switched on in the UI;
-    with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says where the `asset` of
-    a source is written, for the message on a misspelt one.
+    `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off until switched on in the UI,
+    but for `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says
+    where the `asset` of a source is written, for the message on a misspelt one.
     No executor is set, since a code location has one. Two pipelines of one location need different `key_prefix`es
     and stores.
     """
@@ -57,14 +58,16 @@ def build_definitions(
         automation = automation.model_copy(update={"jobs": True})
     jobs, upkeep = jobs or build_jobs(names), upkeep or build_upkeep_jobs(names)
     conditions = build_automation_sensor(names)
-    chosen = chosen_jobs(automation, [*jobs.values(), upkeep])
+    assets = _assets(names, specs, until="serving")
+    build = build_build_job(names, {spec.key: spec for each in assets for spec in each.specs})
+    chosen = chosen_jobs(automation, [{"build": build}, *map(vars, jobs.values()), vars(upkeep)])
     return dg.Definitions(
-        assets=_assets(names, specs, until="serving"),
+        assets=assets,
         asset_checks=[build_checks(names, encoder) for encoder in specs],
         jobs=chosen,
         schedules=chosen_schedules(automation, build_schedules(names, jobs, upkeep), chosen),
         sensors=[
-            *chosen_sensors(automation, build_sensors(names, specs, jobs), chosen),
+            *chosen_sensors(automation, build_sensors(names, specs, jobs, build), chosen),
             *([conditions] if conditions else []),
         ],
         resources=build_resources(settings, encoders=encoders, store=store),

@@ -24,6 +24,9 @@ def _as_in(settings: type[Section], name: str) -> Any:
     return Field(default=field.default, description=field.description)
 
 
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of an asset's step, or of an op that does the same
+
+
 class EncoderResource(dg.ConfigurableResource):
     """Device, precision and batch budget of all encoders of a pipeline.
 

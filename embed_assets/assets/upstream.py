@@ -6,6 +6,7 @@ import dagster as dg
 
 from embed_assets.assets.metadata_keys import UPSTREAM
 from embed_assets.assets.names import Names
+from embed_assets.assets.resources import StepContext
 from embed_assets.errors import SourceError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings, SourceSettings
@@ -40,7 +41,7 @@ def news_of_upstream(names: Names, source: str, instance: dg.DagsterInstance) ->
     return "" if seen is not None and seen.value == made else made
 
 
-def land_upstream(context: dg.AssetExecutionContext, steps: Steps, source: str) -> None:
+def land_upstream(context: StepContext, steps: Steps, source: str) -> None:
     """Land the value of a source's asset; does nothing for a source with a uri.
 
     Where the asset is not defined in this code location, which is so at the command line, what was landed before is
@@ -63,13 +64,13 @@ def land_upstream(context: dg.AssetExecutionContext, steps: Steps, source: str) 
     context.log.info(f"{settings.asset}: {report.rows} rows, {report.written} written, {report.deleted} deleted")
 
 
-def _is_defined(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+def _is_defined(context: StepContext, key: dg.AssetKey) -> bool:
     """Return whether the asset is defined: Dagster makes a stub for a key that nothing defines."""
     layer = context.job_def.asset_layer
     return layer.has(key) and not layer.get(key).assets_def.is_auto_created_stub
 
 
-def _value(context: dg.AssetExecutionContext, key: dg.AssetKey, loader: dg.AssetValueLoader) -> Any:
+def _value(context: StepContext, key: dg.AssetKey, loader: dg.AssetValueLoader) -> Any:
     """Load the asset's value through its IO manager; of a partitioned asset every materialized partition, by key."""
     partitions = context.job_def.asset_layer.get(key).partitions_def
     try:

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._check import CheckError
 
 from embed_assets.assets.names import Names
+from embed_assets.assets.resources import StepContext
 from embed_assets.errors import SettingsError
 
 _NEAR = 0.85  # of equal letters: `articels` is near `articles`, `orders` is not near `order_lines`
@@ -51,7 +52,7 @@ def refuse_misspelt(names: Names, source: str, asset_graph: Any) -> None:
         )
 
 
-def refuse_misspelt_in_run(context: dg.AssetExecutionContext, names: Names, source: str) -> None:
+def refuse_misspelt_in_run(context: StepContext, names: Names, source: str) -> None:
     """Raise SettingsError as a run begins: a location without the pipeline's jobs was not looked at as it loaded."""
     try:
         repository = context.repository_def

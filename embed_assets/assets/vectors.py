@@ -1,14 +1,16 @@
 """The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from embed_assets.assets.automation.conditions import vectors_condition
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import encoders_of_run, make_steps, refuse_other_dtype
+from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
 from embed_assets.embedding.embed_report import EmbedReport
@@ -23,6 +25,7 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
 
     @dg.asset(
         key=names.asset_key(encoder, "vectors"),
+        code_version=code_version(names.settings, "vectors", encoder, spec),
         deps=[*sources, names.asset_key(encoder, "encoder")],
         partitions_def=names.version_shard_partitions(encoder),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -39,39 +42,65 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         ),
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
-        steps = make_steps(names, context.resources, loads_model=True)
-        budget = current_budget() or encoders_of_run(names, context.resources).run_budget()
+        budget = run_budget(names, context)
         done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
         unfinished = False
         by_version = shards_by_version(context.partition_keys)
-        records = {version: steps.version(VersionId(encoder, version)) for version in by_version}
-        for record in records.values():
-            refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+        for version in by_version:
+            refuse_another_dtype(names, VersionId(encoder, version), context)  # before anything is embedded
         for version, shards in by_version.items():
-            record = records[version]
-            with progress_in_log(context, observed=context.asset_key):
-                report = steps.embed(record, shards=shards, budget=budget)
-            context.log.info(_summary(report))
-            observation = run_observation(context.asset_key, steps, record, report)
-            if observation is not None:
-                context.log_event(observation)
-            complete = sorted(shards - report.left.keys())
-            for shard, metadata in shard_metadata(steps, record, report, complete).items():
-                done[dg.MultiPartitionKey({VERSION: version, SHARD: shard})] = metadata
-            unfinished = unfinished or bool(report.left)
+            embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
+            done |= embedded.metadata
+            unfinished = unfinished or embedded.unfinished
         if unfinished and budget is not None:
-            _stop(context, done, budget)
+            for key, metadata in done.items():  # complete shards count as materialized, the run fails
+                context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+            raise budget.exhausted_error()
         for key, metadata in done.items():
             context.add_asset_metadata(metadata, partition_key=key)
 
     return vectors
 
 
-def _stop(context: dg.AssetExecutionContext, done: Mapping[dg.MultiPartitionKey, Any], budget: RunBudget) -> None:
-    """End a run whose budget is exhausted: complete shards count as materialized, the run fails."""
-    for key, metadata in done.items():
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
-    raise budget.exhausted_error()
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedShards:
+    """Shards of a version that are complete, with the metadata of their partitions."""
+
+    metadata: Mapping[dg.MultiPartitionKey, dict[str, Any]]
+    unfinished: bool  # the run's budget is exhausted before all were complete
+
+
+def run_budget(names: Names, context: StepContext) -> RunBudget | None:
+    """Return the budget of this run: the command's, else the encoder resource's."""
+    return current_budget() or encoders_of_run(names, context.resources).run_budget()
+
+
+def refuse_another_dtype(names: Names, version: VersionId, context: StepContext) -> None:
+    """Raise SettingsError where the run config has another dtype than the version, or a device that is not there."""
+    record = make_steps(names, context.resources, loads_model=True).version(version)
+    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
+
+
+def embed_shards(
+    names: Names,
+    version: VersionId,
+    context: StepContext,
+    *,
+    shards: Set[str],
+    budget: RunBudget | None,
+) -> EmbeddedShards:
+    """Encode what is missing in some shards of a version."""
+    steps, key = make_steps(names, context.resources), names.asset_key(version.encoder, "vectors")
+    record = steps.version(version)
+    with progress_in_log(context, observed=key):
+        report = steps.embed(record, shards=shards, budget=budget)
+    context.log.info(_summary(report))
+    observation = run_observation(key, steps, record, report)
+    if observation is not None:
+        context.log_event(observation)
+    metadata = shard_metadata(steps, record, report, sorted(shards - report.left.keys()))
+    complete = {dg.MultiPartitionKey({VERSION: record.version, SHARD: shard}): own for shard, own in metadata.items()}
+    return EmbeddedShards(metadata=complete, unfinished=bool(report.left))
 
 
 def _summary(report: EmbedReport) -> str:

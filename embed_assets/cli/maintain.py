@@ -31,7 +31,7 @@ def command(seconds: float | None, store: str, as_json: bool) -> None:
     for version in report.forgotten:
         forget_partition(steps.settings, version)
     moved = [each for each in steps.store.serving.pointers() if each.generation != before.get(each.space)]
-    tell_moved(steps.settings, moved)
+    tell_moved(steps, moved)
     if as_json:
         say_json(report.figures())
         return

@@ -12,16 +12,17 @@ from embed_assets.store.versions import VersionRecord
 @click.command()
 @click.argument("name", metavar="SPACE|ENCODER")
 @click.option("--version", help="Encoder version, or how it begins. Default: the current one.")
+@click.option("--despite", multiple=True, metavar="CHECK", help="A blocking check whose failure you accept.")
 @store_option
 @json_option
-def command(name: str, version: str | None, store: str, as_json: bool) -> None:
+def command(name: str, version: str | None, despite: tuple[str, ...], store: str, as_json: bool) -> None:
     """Make the candidate of SPACE or ENCODER live, in one atomic write, if its blocking checks passed.
 
-    A version that was rolled back from is promoted only so.
+    A version that was rolled back from is promoted only so; one that a check holds back with --despite that check.
     """
     steps = steps_of(store)
     record = _record(steps, name, version)
-    move(steps, record.spec.space, lambda: steps.promote(record, by=by("promote")), as_json=as_json)
+    move(steps, record.spec.space, lambda: steps.promote(record, by=by("promote"), despite=despite), as_json=as_json)
 
 
 def _record(steps: Steps, name: str, version: str | None) -> VersionRecord:

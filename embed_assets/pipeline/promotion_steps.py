@@ -1,9 +1,11 @@
 """Steps of serving: promote, renew and roll back; whether a version is up to date."""
 
+from collections.abc import Collection
+
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.release_steps import ReleaseSteps
-from embed_assets.quality.checks import REQUIRED, compared_with_live
+from embed_assets.quality.checks import REQUIRED, compared_with_live, require_acceptable
 from embed_assets.quality.promotion_gate import compared_with_another
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer, move_event
@@ -36,17 +38,21 @@ class PromotionSteps:
             raise PromotionError(refusal)
         return pointer
 
-    def promote(self, record: VersionRecord, *, by: str) -> Pointer:
+    def promote(self, record: VersionRecord, *, by: str, despite: Collection[str] = ()) -> Pointer:
         """Make the version's candidate live. Raises PromotionError where a blocking check did not pass.
 
-        Where another version serves by now than the candidate was compared with, it is compared again.
+        `despite` names blocking checks that may have failed: a person accepts what they found. Where another
+        version serves by now than the candidate was compared with, it is compared again.
         """
+        require_acceptable(despite)
         release = self._releases.candidate(record)
         before = self._store.serving.pointer(release.space)
         if compared_with_another(release, before):
             release, _ = self._releases.check(record, only={compared_with_live.name})
         keep = self._context.settings.space(release.space).keep_previous
-        after = self._store.serving.promote(release, required=REQUIRED, by=by, keep=keep)
+        failed = sorted({check.name for check in release.checks if not check.passed}.intersection(despite))
+        by = f"{by}, despite {', '.join(failed)}" if failed else by
+        after = self._store.serving.promote(release, required=REQUIRED, by=by, keep=keep, despite=despite)
         return self._record_move("promote", before, after, by=by)
 
     def roll_back(self, space: str, *, by: str, to: str | None = None) -> Pointer:

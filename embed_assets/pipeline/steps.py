@@ -33,7 +33,7 @@ class Steps:
         self.plan, self.embed, self.sample = embedding.plan, embedding.embed, embedding.sample
 
         releases = ReleaseSteps(context, embedding)
-        self.index, self.check = releases.index, releases.check
+        self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate
 
         promotion = PromotionSteps(context, releases)
         self.serve, self.promote, self.roll_back = promotion.serve, promotion.promote, promotion.roll_back

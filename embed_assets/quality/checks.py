@@ -4,7 +4,7 @@ A check is one function with `@check`; `CHECKS` is their order in the UI and in 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.errors import named
+from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.quality.ann_recall import Recall
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable
@@ -357,6 +357,16 @@ CHECKS = (
     collapsed_vectors,
 )
 REQUIRED = frozenset(each.name for each in CHECKS if each.blocking)
+_BY_HAND = ("accounts", "ann_recall", "compared_with_live", "collapsed_vectors")  # a person may accept their failure
+
+
+def require_acceptable(names: Collection[str]) -> None:
+    """Raise PromotionError for checks whose failure nobody may accept: vectors of them can't be searched."""
+    for name in names:
+        if name not in _BY_HAND:
+            raise PromotionError(
+                f"A promotion despite check {name!r} is not possible; it is despite: {', '.join(_BY_HAND)}."
+            )
 
 
 def _finding(passed: bool, summary: str, **figures: Any) -> Finding:

@@ -1,6 +1,6 @@
 """Running a pipeline's jobs in a test: in process, on a given instance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -34,16 +34,28 @@ class Running:
         chosen = dict(tags or grid_range(version, self.settings.shards))
         return self._run(self.jobs[encoder].embed.name, tags=chosen)
 
-    def promote(self, encoder: str = "words") -> dg.ExecuteInProcessResult:
+    def promote(self, encoder: str = "words", *, despite: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         """The promote job of the encoder's current version; its failure is in the result."""
         version = self.steps.resolve(encoder).record.version
-        return self._run(self.jobs[encoder].promote.name, partition_key=version)
+        serving = self.names.asset_key(self.names.spaces_of[encoder], "serving").to_python_identifier()
+        config = {"ops": {serving: {"config": {"despite": list(despite)}}}} if despite else {}
+        return self._run(self.jobs[encoder].promote.name, config, partition_key=version)
 
-    def _run(self, job: str, **how: object) -> dg.ExecuteInProcessResult:
+    def build(self) -> dg.ExecuteInProcessResult:
+        """The build job: everything in one run."""
+        return self._run("build")
+
+    def materialize(self, asset: str) -> dg.ExecuteInProcessResult:
+        """A run of one asset, without a partition."""
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance, asset_selection=[dg.AssetKey(asset)], run_config=QUIET, raise_on_error=False
+        )
+
+    def _run(self, job: str, config: Mapping[str, object] | None = None, **how: object) -> dg.ExecuteInProcessResult:
         resolved = self.definitions.resolve_job_def(job)
         return resolved.execute_in_process(
             instance=self.instance,
-            run_config=QUIET,
+            run_config={**QUIET, **(config or {})},
             raise_on_error=False,
             **how,  # pyright: ignore[reportArgumentType]
         )

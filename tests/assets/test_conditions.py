@@ -244,16 +244,20 @@ def test_a_failed_run_is_not_repeated_until_there_is_other_media(settled: Automa
     settled.settle()
 
 
-def test_the_pointer_is_not_requested_while_a_blocking_check_failed(settled: Automation, tmp_path: Path) -> None:
+def test_a_failed_blocking_check_moves_no_pointer_and_is_told_on_the_serving_asset(settled: Automation) -> None:
+    before = settled.running.steps.store.serving.live_release("words").key
     record = settled.running.steps.resolve("words").record
     table = settled.running.steps.vectors(record).open()
     assert table is not None
     table.delete("key = 'note-003.txt'")  # an item whose vectors are lost
-    (result,) = settled.run("words_index", {record.version})
-    assert not result.success
+    settled.do({"words_index": {record.version}})
+    asked = settled.look()
+    assert asked == {"words_serving": {None}}
+    settled.do(asked)
+    assert settled.running.steps.store.serving.live_release("words").key == before
+    assert settled.running.metadata("words_serving")["candidates held back"].value == 1
     assert settled.look() == {}
-    assert settled.look() == {}
-    (result,) = settled.run("words_vectors", set(_all_shards(record.version)))
+    settled.run("words_vectors", set(_all_shards(record.version)))
     asked = settled.look()
     assert asked == {"words_index": {record.version}}
     settled.do(asked)
@@ -269,7 +273,7 @@ def test_the_live_version_is_renewed_while_its_candidate_lacks_vectors(settled: 
     settled.do({"notes_manifest": {None}})
     settled.run("words_vectors", _all_shards(old))
     settled.run("words_index", {old})
-    pointer = serve_kept(settled.running.steps, ["words"], by="test")
+    pointer = serve_kept(settled.running.steps, "words", ["words"], by="test")
     assert pointer.live is not None
     assert pointer.live.encoder_version == old
     assert pointer.live.rows == 9
@@ -298,7 +302,7 @@ def test_a_candidate_that_is_held_back_holds_back_no_other(settled: Automation, 
     steps.embed(record, shards={"s00"})
     steps.index(record)
     steps.check(record)  # most items lack vectors
-    pointer = serve_kept(steps, ["words"], by="test")
+    pointer = serve_kept(steps, "words", ["words"], by="test")
     assert pointer.live is not None and pointer.live.encoder_version == old
     with pytest.raises(PromotionError, match="items without vectors"):
         steps.serve(record, by="test")

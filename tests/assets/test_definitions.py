@@ -99,6 +99,7 @@ def test_a_key_prefix_goes_before_every_asset_and_job(words: list, tmp_path: Pat
     keys = definitions.resolve_asset_graph().get_all_asset_keys()
     assert {key.path[0] for key in keys} == {"media"}
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
+        "media_build",
         "media_words_embed",
         "media_words_reembed",
         "media_words_promote",
@@ -134,16 +135,16 @@ def test_every_job_schedule_and_sensor_is_of_a_kind_that_can_be_left_out(words: 
         ({"jobs": False}, set(), set(), set()),
         ({"jobs": False, "enabled": True}, set(), set(), {"automation"}),
         (
-            {"schedules": False, "sensors": ["new_media", "promotion"], "jobs": ["embed", "promote", "maintain"]},
+            {"schedules": False, "sensors": ["new_media", "first_build"], "jobs": ["embed", "promote", "maintain"]},
             {"words_embed", "words_promote", "maintain"},
             set(),
-            {"notes_new_media", "words_promotion"},
+            {"notes_new_media"},
         ),
         (
-            {"jobs": ["embed", "rollback", "recall"]},
-            {"words_embed", "words_rollback", "words_recall"},
+            {"jobs": ["build", "embed", "rollback", "recall"]},
+            {"build", "words_embed", "words_rollback", "words_recall"},
             {"words_nightly", "words_weekly_recall"},
-            {"notes_new_media", "words_new_revision"},
+            {"first_build", "notes_new_media", "words_new_revision"},
         ),
     ],
 )
@@ -274,10 +275,12 @@ def test_index_checks_can_be_had_of_some_encoders(words: list, tmp_path: Path) -
     assert len(build_index_checks(pipeline)) == 2
 
 
-def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
+def test_automation_is_off_by_default_but_for_a_first_build(words: list, tmp_path: Path) -> None:
     definitions = build_definitions(settings(tmp_path))
     repository = definitions.get_repository_def()
-    assert {sensor.name for sensor in repository.sensor_defs} == {
+    stopped = [one for one in repository.sensor_defs if one.default_status == dg.DefaultSensorStatus.STOPPED]
+    assert {sensor.name for sensor in repository.sensor_defs if sensor not in stopped} == {"first_build"}
+    assert {sensor.name for sensor in stopped} == {
         "notes_new_media",
         "words_new_revision",
         "words_promotion",
@@ -288,7 +291,6 @@ def test_automation_is_off_by_default(words: list, tmp_path: Path) -> None:
         "weekly_maintenance",
         "words_weekly_recall",
     }
-    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
     assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     specs = list(definitions.resolve_all_asset_specs())
     assert {spec.automation_condition for spec in specs} == {None}

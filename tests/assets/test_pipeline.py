@@ -6,11 +6,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from embed_assets.assets.checks import check_result, is_live
 from embed_assets.assets.names import grid_range, shards_by_version
-from embed_assets.errors import StoreError
+from embed_assets.errors import PromotionError, StoreError
 from embed_assets.search.searcher import Searcher
+from embed_assets.store.serving.releases import CheckVerdict
 from embed_assets.store.versions import VersionId
-from tests.assets.running import Running
+from tests.assets.running import QUIET, Running
 from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
 
 
@@ -45,8 +47,9 @@ def test_embed_counts_by_shard_in_partitions_and_for_the_whole_run_once(running:
     (run,) = observed(result)
     assert run.partition is None
     assert run.metadata["run embedded"].value == 12
-    names = ("seconds", "tokens", "encode_seconds", "items_per_second")
-    assert all(float(str(run.metadata[f"embed_assets/{name}"].value)) > 0 for name in names)
+    assert float(str(run.metadata["embed_assets/tokens"].value)) > 0
+    # Of a fast encoder's twelve notes the rounded seconds may be zero.
+    assert {f"embed_assets/{name}" for name in ("seconds", "encode_seconds", "items_per_second")} <= set(run.metadata)
 
 
 def test_quarantined_items_are_named_on_the_asset_that_set_them_aside(running: Running, tmp_path: Path) -> None:
@@ -129,16 +132,58 @@ def test_a_failing_blocking_check_holds_the_pointer_back(running: Running) -> No
 
     result = running.promote()
 
-    assert not result.success
-    evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
-    assert evaluations["accounts"] is False
-    assert evaluations["dimension"] is True
-    materialized = {event.asset_key for event in result.get_asset_materialization_events()}
-    assert dg.AssetKey("words_serving") not in materialized
+    assert result.success  # a candidate that waits fails nothing
+    evaluations = {e.check_name: (e.passed, e.severity) for e in result.get_asset_check_evaluations()}
+    assert evaluations["accounts"] == (False, dg.AssetCheckSeverity.WARN)
+    assert evaluations["dimension"][0] is True
     assert running.steps.store.serving.live_release("words").key == before
+    serving = running.metadata("words_serving")
+    assert serving["live"].value == before
+    assert serving["candidates held back"].value == 1
+    assert "better rows or a person: accounts: 1 items without vectors" in str(serving["waiting"].value)
 
 
-def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running) -> None:
+def test_a_person_may_accept_what_a_check_found(running: Running) -> None:
+    running.embed()
+    record = running.steps.resolve("words").record
+    table = running.steps.vectors(record).open()
+    assert table is not None
+    table.delete("key = 'note-003.txt'")
+    running.promote()
+    assert running.steps.store.serving.pointer("words").live is None
+    assert "despite: [accounts]" in str(running.metadata("words_serving")["how to move it"].value)
+
+    assert running.promote(despite=["accounts"]).success
+
+    pointer = running.steps.store.serving.pointer("words")
+    assert pointer.serves(record.id)
+    assert pointer.moved_by.endswith("despite accounts")
+
+
+def test_nobody_accepts_vectors_that_cannot_be_searched(running: Running) -> None:
+    running.embed()
+    running.promote()
+    with pytest.raises(PromotionError, match="despite check 'dimension' is not possible; it is despite: accounts"):
+        running.steps.promote(running.steps.resolve("words").record, by="test", despite=["dimension"])
+
+
+def test_the_checks_of_an_index_are_kept_by_version(running: Running) -> None:
+    running.embed()
+    version = running.steps.resolve("words").record.version
+    found = running.promote().get_asset_check_evaluations()
+    assert {each.partition for each in found} == {version}
+
+
+def test_a_check_that_fails_on_what_is_live_is_an_error(running: Running) -> None:
+    running.embed()
+    running.promote()
+    release = running.steps.store.serving.live_release("words")
+    failed = CheckVerdict(name="ann_recall", passed=False, blocking=True, summary="recall@10 0.5")
+    result = check_result(dg.AssetKey("words_index"), failed, release, is_live=is_live(running.steps, release))
+    assert result.severity == dg.AssetCheckSeverity.ERROR
+
+
+def test_serving_alone_leaves_a_candidate_that_was_not_checked(running: Running) -> None:
     running.embed()
     running.steps.index(running.steps.resolve("words").record)
     result = running.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -147,8 +192,19 @@ def test_serving_alone_refuses_a_candidate_that_was_not_checked(running: Running
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    assert not result.success
+    assert result.success
     assert running.steps.store.serving.pointer("words").live is None
+    assert "accounts: never ran" in str(running.metadata("words_serving")["waiting"].value)
+
+
+def test_serving_a_new_store_says_that_nothing_is_there_yet(running: Running) -> None:
+    result = running.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=running.instance, asset_selection=[dg.AssetKey("words_serving")], run_config=QUIET
+    )
+    assert result.success
+    metadata = running.metadata("words_serving")
+    assert metadata["live"].value == "none"
+    assert "nothing is built yet" in str(metadata["waiting"].value)
 
 
 def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from embed_assets.assets.automation.jobs import EncoderJobs
-from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs
 from embed_assets.settings import SCHEDULE_KINDS, SENSOR_KINDS, AutomationSettings
 
 if TYPE_CHECKING:
@@ -15,12 +13,12 @@ if TYPE_CHECKING:
     Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 
-def chosen_jobs(settings: AutomationSettings, jobs: Iterable[EncoderJobs | UpkeepJobs]) -> "list[Job]":
-    """Return the jobs of the kinds that are chosen; a kind is the name of a field."""
+def chosen_jobs(settings: AutomationSettings, jobs: Iterable[Mapping[str, Any]]) -> "list[Job]":
+    """Return the jobs that are chosen, of mappings of a kind to its job, or to its jobs by name."""
     return [
         job
         for group in jobs
-        for kind, found in vars(group).items()
+        for kind, found in group.items()
         if _is_chosen(settings.jobs, kind)
         for job in (found.values() if isinstance(found, Mapping) else [found])
     ]

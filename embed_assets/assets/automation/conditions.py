@@ -69,18 +69,18 @@ def index_condition(names: Names) -> dg.AutomationCondition | None:
 
 
 def serving_condition(names: Names) -> dg.AutomationCondition | None:
-    """Build the condition of a space: an index is newer than the pointer, and every blocking check passed last time.
+    """Build the condition of a space: an index is newer than the pointer, or its checks ran since.
 
-    Only a first filter: promotion reads the verdicts on the very table version again.
+    Where a check fails it is materialized, too: that says which candidate waits and why, and moves nothing.
     """
     if not names.settings.automation.enabled:
         return None
-    newer = _Condition.any_deps_match(_Condition.newly_updated())
+    checked = _Condition.any_checks_match(_Condition.newly_updated(), blocking_only=True)
+    newer = _Condition.any_deps_match(_Condition.newly_updated() | checked)
     indexed = _Condition.any_deps_match(~_Condition.missing())
     failed = _Condition.execution_failed() & ~newer.since(_Condition.newly_requested())
     return (
         ((_Condition.missing() & indexed) | newer.since(_Condition.newly_updated()))
-        & _Condition.all_deps_blocking_checks_passed()
         & ~failed
         & ~_Condition.in_progress()
         & ~_Condition.any_deps_in_progress()

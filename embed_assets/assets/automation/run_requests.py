@@ -83,6 +83,18 @@ def reconcile_requests(
             yield _promote(jobs, record, run_key=f"reconcile-promote-{state}")
 
 
+def unbuilt_versions(names: Names, instance: dg.DagsterInstance) -> list[str]:
+    """Return the encoders' current versions that were never indexed, while nothing builds them; asks Dagster alone."""
+    found = []
+    for encoder in names.spaces_of:
+        known = known_versions(names, encoder, instance)[-1:]  # an earlier one is not brought up any more
+        built = instance.get_materialized_partitions(names.asset_key(encoder, "index")) if known else set()
+        found += [version for version in known if version not in built]
+    if not found or instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=1):
+        return []  # a run under way may be about to build it: the next look shows it
+    return found
+
+
 def under_way(names: Names, encoder: str, jobs: EncoderJobs, version: str, instance: dg.DagsterInstance) -> bool:
     """Return whether a run of one of the encoder's jobs is queued or in progress for the version."""
     known = known_versions(names, encoder, instance)

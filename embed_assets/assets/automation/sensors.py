@@ -1,4 +1,7 @@
-"""Sensors: new media, a moved model, promotion after embedding, work that was left; all off until switched on."""
+"""Sensors: a version's first build, new media, a moved model, promotion after embedding, work that was left.
+
+All but the first are off until switched on.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -11,8 +14,9 @@ from embed_assets.assets.automation.run_requests import (
     reconcile_requests,
     requests_after_embed,
     resolve_request,
+    unbuilt_versions,
 )
-from embed_assets.assets.names import Names
+from embed_assets.assets.names import AUTOMATIC, Names
 from embed_assets.assets.upstream import news_of_upstream
 from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
@@ -25,13 +29,41 @@ _STOPPED = dg.DefaultSensorStatus.STOPPED
 
 
 def build_sensors(
-    names: Names, specs: Mapping[str, EncoderSpec], jobs: Mapping[str, EncoderJobs]
+    names: Names, specs: Mapping[str, EncoderSpec], jobs: Mapping[str, EncoderJobs], build: dg.JobDefinition
 ) -> list[dg.SensorDefinition]:
-    """Build all sensors: one per source, two per encoder, and `reconcile` for what is still missing."""
+    """Build all sensors: `first_build`, one per source, two per encoder, and `reconcile` for what is still missing."""
+    first = build_first_build_sensor(names, build)
     media = [build_new_media_sensor(names, source, jobs) for source in names.settings.sources]
     moved = [build_revision_sensor(names, encoder, spec, jobs[encoder]) for encoder, spec in specs.items()]
     promotion = [build_promotion_sensor(names, encoder, own) for encoder, own in jobs.items()]
-    return [*media, *moved, *promotion, build_reconcile_sensor(names, jobs)]
+    return [first, *media, *moved, *promotion, build_reconcile_sensor(names, jobs)]
+
+
+def build_first_build_sensor(names: Names, build: dg.JobDefinition, *, seconds: int = 15) -> dg.SensorDefinition:
+    """Build the sensor that launches the build job for an encoder version that was resolved and never built.
+
+    It is on from the start, so that "Materialize all" on a new store ends in a space that serves. It looks at
+    Dagster's event log alone; where the assets' conditions are evaluated, these do the same.
+    """
+
+    @dg.sensor(
+        name=names.prefixed("first_build"),
+        job=build,
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Embed, index, check and serve encoder versions that are new; what was built once is not looked "
+        "at again.",
+    )
+    def first_build(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        automation = names.settings.automation
+        if automation.enabled and automation.running:
+            return dg.SkipReason("the conditions of the assets are evaluated")
+        versions = unbuilt_versions(names, context.instance)
+        if not versions:
+            return dg.SkipReason("every version that was resolved is built")
+        return dg.RunRequest(run_key=f"first-build-{'-'.join(versions)}", tags=AUTOMATIC)
+
+    return first_build
 
 
 def build_new_media_sensor(

@@ -86,7 +86,7 @@ def _roll_back(names: Names, space: str) -> dg.OpDefinition:
             pointer = steps.roll_back(space, by=_by(context), to=config.to)
         except EmbedAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        _log_move(context, names, pointer)
+        _log_move(context, names, steps, pointer)
 
     return roll_back
 
@@ -149,12 +149,12 @@ def _generations(steps: Steps) -> dict[str, int]:
 def _tell_moved(context: dg.OpExecutionContext, names: Names, steps: Steps, before: Mapping[str, int]) -> None:
     for pointer in steps.store.serving.pointers():
         if pointer.space in names.spaces and pointer.generation != before.get(pointer.space):
-            _log_move(context, names, pointer)
+            _log_move(context, names, steps, pointer)
 
 
-def _log_move(context: dg.OpExecutionContext, names: Names, pointer: Pointer) -> None:
+def _log_move(context: dg.OpExecutionContext, names: Names, steps: Steps, pointer: Pointer) -> None:
     """Log a pointer's move on its serving asset."""
-    context.log_event(serving_event(names, pointer))
+    context.log_event(serving_event(names, steps, pointer))
     serves = pointer.live.key if pointer.live else "nothing"
     context.log.info(f"space {pointer.space} serves {serves}")
 

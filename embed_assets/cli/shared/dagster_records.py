@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embed_assets.cli.shared.dagster_home import dagster_instance, home_of
+from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.versions import VersionId
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-def tell_moved(settings: PipelineSettings, pointers: Iterable[Pointer]) -> None:
+def tell_moved(steps: Steps, pointers: Iterable[Pointer]) -> None:
     """Log moves of pointers on their serving assets."""
     pointers = list(pointers)
 
@@ -23,10 +24,10 @@ def tell_moved(settings: PipelineSettings, pointers: Iterable[Pointer]) -> None:
         from embed_assets.assets.serving import serving_event
 
         for pointer in pointers:
-            instance.report_runless_asset_event(serving_event(Names(settings, {}), pointer))
+            instance.report_runless_asset_event(serving_event(Names(steps.settings, {}), steps, pointer))
 
     if pointers:
-        _with_instance(settings, tell)
+        _with_instance(steps.settings, tell)
 
 
 def forget_partition(settings: PipelineSettings, version: VersionId) -> None:

@@ -37,7 +37,7 @@ def move(steps: Steps, space: str, action: Callable[[], Pointer], *, as_json: bo
         when = f"now, generation {pointer.generation}, moved in {milliseconds} ms" if moved else "already"
         say(f"Space {space} serves {serves} {when}. {_next(steps, pointer)}")
     if moved:
-        tell_moved(steps.settings, [pointer])
+        tell_moved(steps, [pointer])
 
 
 def pointer_document(pointer: Pointer) -> dict[str, object]:

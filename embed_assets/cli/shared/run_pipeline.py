@@ -112,10 +112,11 @@ def _materialize(steps: Steps, shown: Progress) -> None:
                     tags = grid_range(record.version, steps.settings.shards) | AUTOMATIC
                     execute(embed, tags=tags)
                     execute(promote, tags=AUTOMATIC, partition_key=record.version)
+                    problems.extend(filter(None, [_why(steps, record)]))
                 except BudgetReached:  # what it does not bound goes on
                     continue
                 except PromotionError as error:  # the other versions and encoders go on
-                    problems.append(_why(steps, record) or str(error))
+                    problems.append(str(error))
                 except EncoderVersionError as error:
                     if record is current:
                         raise

@@ -60,15 +60,19 @@ class Release:
         """Identity of a release: the table version, and the settings that it was indexed and checked by."""
         return self.key, self.indexed_by, self.checked_by
 
-    def failures(self, required: frozenset[str]) -> list[str]:
-        """Return the reasons against promotion: failed blocking checks, and required ones without a verdict."""
-        names = {check.name for check in self.checks}
-        failed = [f"{check.name}: {check.summary}" for check in self.checks if check.blocking and not check.passed]
-        return failed + [f"{name}: never ran on {self.key}" for name in sorted(required - names)]
+    def failures(self, required: frozenset[str], *, despite: Collection[str] = ()) -> list[str]:
+        """Return the reasons against promotion: failed blocking checks, and required ones without a verdict.
 
-    def refusal(self, required: frozenset[str], *, live: str = "") -> str:
+        `despite` names failed checks that a person accepts.
+        """
+        names = {check.name for check in self.checks}
+        failed = [check for check in self.checks if check.blocking and not check.passed and check.name not in despite]
+        never_ran = [f"{name}: never ran on {self.key}" for name in sorted(required - names)]
+        return [f"{check.name}: {check.summary}" for check in failed] + never_ran
+
+    def refusal(self, required: frozenset[str], *, despite: Collection[str] = (), live: str = "") -> str:
         """Return why it is not promoted, with what stays live, in one line; "" where every blocking check passed."""
-        failures = self.failures(required)
+        failures = self.failures(required, despite=despite)
         stays = f", {live}" if live else ""
         return f"{self.key} is not promoted to space {self.space!r}{stays}: {'; '.join(failures)}" if failures else ""
 

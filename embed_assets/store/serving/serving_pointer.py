@@ -1,7 +1,7 @@
 """Serving pointers: which release of a space search reads; moved by one atomic write, and back by one."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -106,14 +106,16 @@ class Serving:
         merge = table.merge_insert("space").when_not_matched_insert_all()
         merge.execute(_row(Pointer(space=space, generation=0, live=None)))
 
-    def promote(self, release: Release, *, required: frozenset[str], by: str, keep: int = 1) -> Pointer:
+    def promote(
+        self, release: Release, *, required: frozenset[str], by: str, keep: int = 1, despite: Collection[str] = ()
+    ) -> Pointer:
         """Make a release live, if every blocking check passed on this very table version.
 
         `keep` releases stay to go back to. Another release of the live encoder version takes its place and
-        leaves those as they are. Raises PromotionError where a check failed or is missing, or where another
-        move came first.
+        leaves those as they are. Raises PromotionError where a check failed that `despite` doesn't name, or is
+        missing, or where another move came first.
         """
-        _require_checks_passed(release, required)
+        _require_checks_passed(release, required, despite=despite)
         now = self.pointer(release.space)
         held = tuple(version for version in now.held if version != release.encoder_version)
         same = now.live is not None and now.live.identity == release.identity
@@ -263,8 +265,8 @@ def protect(database: Database, release: Release) -> None:
             raise StoreError(f"Release {release.key} can't be tagged: {error}") from error
 
 
-def _require_checks_passed(release: Release, required: frozenset[str]) -> None:
-    if refusal := release.refusal(required):
+def _require_checks_passed(release: Release, required: frozenset[str], *, despite: Collection[str] = ()) -> None:
+    if refusal := release.refusal(required, despite=despite):
         raise PromotionError(refusal)
 
 

@@ -1,0 +1,140 @@
+"""The build job: the whole graph in one run, of new media and new models too, without a choice of partitions.
+
+An asset job can't do it: it takes one partitions definition, and keys that are there before it starts. So this is
+a job of ops that do what the assets do and log what they would log.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+from dagster._core.definitions.dependency import IDependencyDefinition
+
+from embed_assets.assets.automation.asset_events import log_check, log_partitions, log_result
+from embed_assets.assets.checks import check_result, is_live
+from embed_assets.assets.encoder import materialize_encoder
+from embed_assets.assets.index import materialize_index
+from embed_assets.assets.manifest import materialize_manifest
+from embed_assets.assets.names import Names
+from embed_assets.assets.resources import make_steps
+from embed_assets.assets.serving import materialize_serving
+from embed_assets.assets.vectors import embed_shards, refuse_another_dtype, run_budget
+from embed_assets.embedding.run_budget import RunBudget
+from embed_assets.errors import EncoderVersionError
+from embed_assets.manifest.refresh import shard_names
+from embed_assets.store.versions import VersionRecord
+
+_START, _DONE = "start", "done"
+
+
+def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.JobDefinition:
+    """Build the job: an op per source, then one per encoder, then one per space; what fails stops only its own."""
+    sources = {source: _list_op(names, source, assets) for source in names.settings.sources}
+    encoders = {encoder: _encode_op(names, encoder, assets) for encoder in names.spaces_of}
+    spaces = {space: _serve_op(names, space, assets) for space in names.spaces}
+    dependencies: dict[str, dict[str, IDependencyDefinition]] = {}
+    for encoder, op in encoders.items():
+        upstream = [sources[source] for source in names.settings.sources_of(encoder)]
+        dependencies[op.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in upstream])}
+    for space, op in spaces.items():
+        upstream = [encoders[encoder] for encoder in names.encoders_of(space)]
+        dependencies[op.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in upstream])}
+    graph = dg.GraphDefinition(
+        name=names.prefixed("build"),
+        node_defs=[*sources.values(), *encoders.values(), *spaces.values()],
+        dependencies=dependencies,
+        description="Bring everything up to date in one run: list the sources, resolve the encoders, embed what is "
+        "missing or edited in all kept versions, index, check, and serve what passed. It needs no daemon and no "
+        "choice of partitions; what is up to date is left alone.",
+    )
+    return graph.to_job(executor_def=dg.in_process_executor)
+
+
+def _after(op: dg.OpDefinition) -> dg.DependencyDefinition:
+    return dg.DependencyDefinition(op.name, _DONE)
+
+
+def _list_op(names: Names, source: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
+    asset = assets[names.asset_key(source, "manifest")]
+
+    @dg.op(
+        name=names.prefixed(f"list_{source}"),
+        description=f"List {source}, and read what changed: {asset.key.to_user_string()}.",
+        out={_DONE: dg.Out(dg.Nothing)},
+        required_resource_keys=names.resource_keys,
+    )
+    def list_source(context: dg.OpExecutionContext) -> None:
+        log_result(context, asset, materialize_manifest(names, source, context))
+
+    return list_source
+
+
+def _encode_op(names: Names, encoder: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
+    asset = assets[names.asset_key(encoder, "encoder")]
+
+    @dg.op(
+        name=names.prefixed(f"encode_{encoder}"),
+        description=f"Resolve {encoder}; embed, index and check its versions that are kept.",
+        ins={_START: dg.In(dg.Nothing)},
+        out={_DONE: dg.Out(dg.Nothing)},
+        required_resource_keys=names.resource_keys,
+        pool=names.settings.pool,
+    )
+    def encode(context: dg.OpExecutionContext) -> None:
+        log_result(context, asset, materialize_encoder(names, encoder, context))
+        budget = run_budget(names, context)
+        current, *others = make_steps(names, context.resources).active_versions(encoder)
+        for record in (*others, current):  # what serves is brought up to date before a candidate is built
+            try:
+                _embed(names, record, context, assets, budget)
+            except EncoderVersionError as error:
+                if record is current:
+                    raise
+                context.log.warning(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+
+    return encode
+
+
+def _embed(
+    names: Names,
+    record: VersionRecord,
+    context: dg.OpExecutionContext,
+    assets: Mapping[dg.AssetKey, dg.AssetSpec],
+    budget: RunBudget | None,
+) -> None:
+    """Embed all shards of a version, then index and check it."""
+    shards = set(shard_names(names.settings.shards))
+    refuse_another_dtype(names, record.id, context)
+    embedded = embed_shards(names, record.id, context, shards=shards, budget=budget)
+    log_partitions(context, assets[names.asset_key(record.encoder, "vectors")], embedded.metadata)
+    if embedded.unfinished and budget is not None:
+        raise budget.exhausted_error()
+    index = assets[names.asset_key(record.encoder, "index")]
+    log_result(context, index, materialize_index(names, record.id, context), partition=record.version)
+    for result in _checks(names, record, context, index.key):
+        log_check(context, index.key, result, partition=record.version)
+
+
+def _checks(
+    names: Names, record: VersionRecord, context: dg.OpExecutionContext, key: dg.AssetKey
+) -> Iterator[dg.AssetCheckResult]:
+    steps = make_steps(names, context.resources)
+    release, verdicts = steps.check(record)
+    live = is_live(steps, release)
+    for verdict in verdicts:
+        yield check_result(key, verdict, release, is_live=live)
+
+
+def _serve_op(names: Names, space: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
+    asset = assets[names.asset_key(space, "serving")]
+
+    @dg.op(
+        name=names.prefixed(f"serve_{space}"),
+        description=f"Move the pointer of space {space} to what its checks passed: {asset.key.to_user_string()}.",
+        ins={_START: dg.In(dg.Nothing)},
+        out={_DONE: dg.Out(dg.Nothing)},
+        required_resource_keys=names.resource_keys,
+    )
+    def serve(context: dg.OpExecutionContext) -> None:
+        log_result(context, asset, materialize_serving(names, space, context))
+
+    return serve
