@@ -12,6 +12,7 @@ from embed_assets.assets.encoder import library_of
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
@@ -28,9 +29,10 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         code_version=code_version(names.settings, "vectors", encoder, spec),
         deps=[*sources, names.asset_key(encoder, "encoder")],
         partitions_def=names.version_shard_partitions(encoder),
-        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=names.group(encoder),
         kinds={"lancedb", library_of(spec)},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings),
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),
@@ -59,7 +61,8 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         for key, metadata in done.items():
             context.add_asset_metadata(metadata, partition_key=key)
 
-    return vectors
+    # The decorator's argument prints a BetaWarning at every load; the attribute does not.
+    return vectors.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -330,3 +331,24 @@ def test_definitions_need_neither_media_nor_a_store(words: list, tmp_path: Path)
     build_definitions(settings(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
     write_notes(tmp_path / "notes", 1)
+
+
+@pytest.mark.parametrize("automation", [{}, {"enabled": True}])
+def test_definitions_are_built_without_a_warning(words: list, tmp_path: Path, automation: dict[str, bool]) -> None:
+    """Dagster's are for the authors of assets: a person at a terminal can do nothing about them."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        build_definitions(settings(tmp_path, automation=automation)).resolve_asset_graph()
+    assert [str(each.message) for each in found] == []
+
+
+def test_a_backfill_of_vectors_is_one_run(words: list, tmp_path: Path) -> None:
+    graph = build_definitions(settings(tmp_path)).resolve_asset_graph()
+    assert graph.get(dg.AssetKey("words_vectors")).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize("key", ["notes_manifest", "words_vectors", "words_index"])
+def test_tables_of_the_store_show_it_as_their_storage(words: list, tmp_path: Path, key: str) -> None:
+    node = build_definitions(settings(tmp_path)).resolve_asset_graph().get(dg.AssetKey(key))
+    assert node.metadata["dagster/uri"] == str(tmp_path / "store")
+    assert node.tags["dagster/storage_kind"] == "lancedb"
