@@ -11,6 +11,7 @@ from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
 from embed_assets.pipeline.steps import Steps
@@ -33,6 +34,8 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         partitions_def=names.versions(encoder),
         group_name=names.group(encoder),
         kinds={"lancedb"},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings),
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=index_condition(names),
@@ -68,8 +71,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "dagster/row_count": report.rows,
         "dagster/size_bytes": report.bytes,
-        "dagster/table_name": release.table,
-        "dagster/uri": steps.store.uri,
+        **storage_metadata(steps.settings, release.table),
         metadata_keys.ENCODER_VERSION: release.encoder_version,
         "candidate": release.key,
         "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",

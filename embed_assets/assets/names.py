@@ -18,6 +18,8 @@ VERSION, SHARD = "version", "shard"
 
 # On runs that a sensor, a schedule or a condition started: they renew and promote by the settings' rules only.
 AUTOMATIC = {"embed_assets/automatic": "true"}
+# On runs of the command `run`, which go by the same rules: Dagster's UI shows both tags.
+BY_COMMAND = {"embed_assets/command": "run"}
 
 _PARTITION = "dagster/partition"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -128,8 +130,8 @@ def grid_range(version: str, shards: int) -> dict[str, str]:
 
 
 def is_automatic(tags: Mapping[str, str]) -> bool:
-    """Return whether a sensor, schedule or condition started a run, rather than a person."""
-    return AUTOMATIC.items() <= dict(tags).items()
+    """Return whether a sensor, schedule, condition or command started a run, rather than a person in the UI."""
+    return any(found.items() <= dict(tags).items() for found in (AUTOMATIC, BY_COMMAND))
 
 
 def versions_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:

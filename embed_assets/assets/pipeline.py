@@ -11,6 +11,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from embed_assets.assets.automation.build_job import build_build_job
+from embed_assets.assets.automation.choice import chosen_jobs, chosen_schedules, chosen_sensors
 from embed_assets.assets.automation.conditions import build_automation_sensor
 from embed_assets.assets.automation.jobs import EncoderJobs, build_jobs
 from embed_assets.assets.automation.schedules import build_schedules
@@ -48,24 +49,32 @@ def build_definitions(
     """Build assets, checks, jobs, schedules, sensors and resources of a pipeline; they merge with a host's own.
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
-    `build_jobs` and `build_upkeep_jobs`. Schedules and sensors are off until switched on in the UI, but for
-    `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says where
-    the `asset` of a source is written, for the message on a misspelt one. `translator` changes how the assets look,
-    `execute` is called for each step, with logic of the host's around it.
+    `build_jobs` and `build_upkeep_jobs`. Which jobs, schedules and sensors there are is in `automation.jobs`,
+    `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off until switched on in the UI,
+    but for `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says
+    where the `asset` of a source is written, for the message on a misspelt one. `translator` changes how the assets
+    look; `execute` is called for each step, with logic of the host's around it.
     No executor is set, since a code location has one. Two pipelines of one location need different `key_prefix`es
     and stores.
     """
     names, specs = build_names(settings, written=written, translator=translator, execute=execute)
+    automation = settings.automation
+    if jobs is not None:  # who gives jobs wants them
+        automation = automation.model_copy(update={"jobs": True})
     jobs, upkeep = jobs or build_jobs(names), upkeep or build_upkeep_jobs(names)
     conditions = build_automation_sensor(names)
     assets = _assets(names, specs, until="serving")
     build = build_build_job(names, {spec.key: spec for each in assets for spec in each.specs})
+    chosen = chosen_jobs(automation, [{"build": build}, *map(vars, jobs.values()), vars(upkeep)])
     return dg.Definitions(
         assets=assets,
         asset_checks=[build_checks(names, encoder) for encoder in specs],
-        jobs=[build, *(job for own in jobs.values() for job in own.all), *upkeep.all],
-        schedules=build_schedules(names, jobs, upkeep),
-        sensors=[*build_sensors(names, specs, jobs, build), *([conditions] if conditions else [])],
+        jobs=chosen,
+        schedules=chosen_schedules(automation, build_schedules(names, jobs, upkeep), chosen),
+        sensors=[
+            *chosen_sensors(automation, build_sensors(names, specs, jobs, build), chosen),
+            *([conditions] if conditions else []),
+        ],
         resources=build_resources(settings, encoders=encoders, store=store),
     )
 

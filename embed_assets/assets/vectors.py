@@ -13,6 +13,7 @@ from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
@@ -29,9 +30,10 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         code_version=code_version(names.settings, "vectors", encoder, spec),
         deps=[*sources, names.asset_key(encoder, "encoder")],
         partitions_def=names.version_shard_partitions(encoder),
-        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=names.group(encoder),
         kinds={"lancedb", library_of(spec)},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings),
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),
@@ -47,7 +49,8 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
     def vectors(context: dg.AssetExecutionContext) -> None:
         names.run(context, "vectors", encoder, lambda: _embed_partitions(names, encoder, context))
 
-    return vectors
+    # The decorator's argument prints a BetaWarning at every load; the attribute does not.
+    return vectors.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
 
 
 def _embed_partitions(names: Names, encoder: str, context: dg.AssetExecutionContext) -> None:

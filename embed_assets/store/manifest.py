@@ -152,7 +152,8 @@ class Manifest:
             return SCHEMA.empty_table().select(names)
         if not set(names).intersection(UNPACKED):
             return read(table, names, where=where)
-        needed = [name for name in dict.fromkeys((*names, *PACKED, *UNPACKED)) if name in table.schema.names]
+        present = set(table.schema.names)  # once: each time it is read from the table
+        needed = [name for name in dict.fromkeys((*names, *PACKED, *UNPACKED)) if name in present]
         return unpacked(read(table, needed, where=where)).select(names)
 
 

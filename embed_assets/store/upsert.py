@@ -51,14 +51,15 @@ def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None
 def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "Table":
     """Add the columns of the schema that a table of an older store lacks; their values are null."""
     table = database.open_or_create(name, schema)
-    missing = [field for field in schema if field.name not in table.schema.names]
+    present = set(table.schema.names)  # once: each time it is read from the table
+    missing = [field for field in schema if field.name not in present]
     if not missing:
         return table
     try:
         table.add_columns(missing)
     except (OSError, RuntimeError, ValueError):  # another process adds them at this moment
         table = database.open(name)
-        if any(field.name not in table.schema.names for field in missing):
+        if {field.name for field in missing} - set(table.schema.names):
             raise
     return database.open(name)
 

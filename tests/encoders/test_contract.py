@@ -6,6 +6,7 @@ from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.testing import EncoderContract
 
 
+@pytest.mark.slow  # of true size; the tiny one below is of the same family
 class TestMiniLM(EncoderContract):
     @pytest.fixture(scope="class")
     def encoder(self, minilm):
@@ -20,8 +21,8 @@ class TestPlainTransformer(EncoderContract):
 
 class TestTruncatedToLeadingNumbers(EncoderContract):
     @pytest.fixture(scope="class")
-    def encoder(self, minilm):
-        return load_encoder(spec_for("minilm", model=str(minilm), truncate_dim=64), device="cpu")
+    def encoder(self, tiny_mpnet):
+        return load_encoder(spec_for(str(tiny_mpnet), truncate_dim=16), device="cpu")
 
 
 @pytest.mark.slow

@@ -25,7 +25,10 @@ def clustered(count: int, dim: int, seed: int) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3, 7, 8, 12, 16, 50, 100, 300, 301, 384])
+_ALSO = [pytest.param(dim, marks=pytest.mark.slow) for dim in (3, 12, 16, 50, 100, 300)]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7, 8, 301, 384, *_ALSO])
 def test_an_index_of_any_dim_passes_the_check(dim: int, tmp_path: Path) -> None:
     store, settings = Store(str(tmp_path)), IndexSettings(min_rows=256, rows_per_partition=200)
     vector_table(store, clustered(_ROWS, dim, 1), dtype="float16")
