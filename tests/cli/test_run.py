@@ -30,6 +30,14 @@ def test_run_ends_with_a_table_and_the_next_command(command: Command, pipeline_y
     assert not [each for each in tags if AUTOMATIC.items() <= each.items()]
 
 
+def test_run_needs_no_jobs_of_the_code_location(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 2)
+    left_out = {"jobs": False, "schedules": False, "sensors": False}
+    result = command("run", "--settings", pipeline_yaml(automation=left_out))
+    assert result.exit_code == 0, result.output
+    assert "live" in result.stdout
+
+
 def test_a_second_run_says_in_one_line_that_everything_is_fresh(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:
