@@ -10,7 +10,9 @@ import pyarrow.compute
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
-from embed_assets.assets.execution import StepContext
+from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.upstream import land_upstream, upstream_made, upstream_of
+from embed_assets.assets.host.upstream_spelling import refuse_misspelt_in_run
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
@@ -18,8 +20,6 @@ from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
 from embed_assets.assets.ui.run_progress import progress_in_log
 from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.thumbnails import picture_metadata, pictures_of, spread
-from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
-from embed_assets.assets.upstream_spelling import refuse_misspelt_in_run
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.quarantined_items import unreadable_items
 from embed_assets.pipeline.steps import Steps

@@ -7,14 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.execution import EmbeddingStep, Execute, StepContext, execute_step, retry_policy, run_step
-from embed_assets.assets.translator import AssetKind, EmbeddingAssetData, EmbeddingTranslator
+from embed_assets.assets.host.execution import EmbeddingStep, Execute, StepContext, execute_step, retry_policy, run_step
+from embed_assets.assets.host.translator import AssetKind, EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.versions import VersionId
 
 VERSION, SHARD = "version", "shard"
+DASHBOARD = "pipeline"  # what the dashboard is of
 
 # On runs that a sensor, a schedule or a condition started: they renew and promote by the settings' rules only.
 AUTOMATIC = {"embed_assets/automatic": "true"}
@@ -71,7 +72,8 @@ class Names:
         manifests = [self.asset_key(source, "manifest") for source in self.settings.sources]
         kinds: tuple[AssetKind, ...] = ("encoder", "vectors", "index")
         of_encoders = [self.asset_key(encoder, kind) for encoder in self.spaces_of for kind in kinds]
-        return [*manifests, *of_encoders, *(self.asset_key(space, "serving") for space in self.spaces)]
+        of_spaces = [self.asset_key(space, "serving") for space in self.spaces]
+        return [*manifests, *of_encoders, *of_spaces, self.asset_key(DASHBOARD, "dashboard")]
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:

@@ -2,7 +2,7 @@
 
 <source>_manifest ─┐
                    ├─► <encoder>_vectors ─► <encoder>_index ─► checks ─► <space>_serving
-<encoder>_encoder ─┘    version, shard        version          blocking    pointer
+<encoder>_encoder ─┘    version, shard        version          blocking    pointer ─► pipeline_dashboard
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,14 +18,15 @@ from embed_assets.assets.automation.schedules import build_schedules
 from embed_assets.assets.automation.sensors import build_sensors
 from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.checks import build_checks
+from embed_assets.assets.dashboard import build_dashboard_asset
 from embed_assets.assets.encoder import build_encoder_asset
-from embed_assets.assets.execution import Execute, execute_step
+from embed_assets.assets.host.execution import Execute, execute_step
+from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset
-from embed_assets.assets.names import Names
+from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
-from embed_assets.assets.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.plugins import warn_once
@@ -147,4 +148,5 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
             assets.append(own(build_index_asset(names, encoder, spec), "index", encoder))
     if until == "serving":
         assets.extend(own(build_serving_asset(names, space), "serving", space) for space in names.spaces)
+        assets.append(own(build_dashboard_asset(names), "dashboard", DASHBOARD))
     return assets

@@ -40,6 +40,7 @@ def test_one_run_of_the_build_job_serves_a_new_store(running: Running) -> None:
         "words_vectors",
         "words_index",
         "words_serving",
+        "pipeline_dashboard",
     ]
     checks = {each.check_name for each in result.get_asset_check_evaluations()}
     assert {"readable_share", "dimension", "ann_recall"} <= checks
@@ -107,3 +108,19 @@ def test_materialize_all_on_a_new_store_fails_nothing(running: Running) -> None:
     for name in ("notes_manifest", "words_encoder", "words_serving"):
         assert running.materialize(name).success
     assert "job build" in str(running.metadata("words_serving")["waiting"].value)
+
+
+def test_the_dashboard_has_the_figures_of_each_space(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
+    running.build()
+    metadata = running.metadata("pipeline_dashboard")
+    figures = {name: entry.value for name, entry in metadata.items() if name.startswith("words: ")}
+    assert figures["words: items"] == 6
+    assert figures["words: vectors"] == 6
+    assert figures["words: stale"] == 0
+    assert figures["words: quarantined"] == 1
+    assert figures["words: waiting"] == 0
+    assert float(str(figures["words: tokens"])) > 0
+    (row,) = metadata["spaces"].records  # pyright: ignore[reportAttributeAccessIssue]
+    assert row.data["live"] == f"words/{running.steps.resolve('words').record.version}"
+    assert row.data["last_promotion"]

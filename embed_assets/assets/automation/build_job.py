@@ -11,10 +11,11 @@ from dagster._core.definitions.dependency import IDependencyDefinition
 
 from embed_assets.assets.automation.asset_events import log_check, log_partitions, log_result
 from embed_assets.assets.checks import check_result, is_live
+from embed_assets.assets.dashboard import materialize_dashboard
 from embed_assets.assets.encoder import materialize_encoder
 from embed_assets.assets.index import materialize_index
 from embed_assets.assets.manifest import materialize_manifest
-from embed_assets.assets.names import Names
+from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import materialize_serving
 from embed_assets.assets.vectors import embed_shards, refuse_another_dtype, run_budget
@@ -38,9 +39,11 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
     for space, op in spaces.items():
         upstream = [encoders[encoder] for encoder in names.encoders_of(space)]
         dependencies[op.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in upstream])}
+    dashboard = _dashboard_op(names, assets)
+    dependencies[dashboard.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in spaces.values()])}
     graph = dg.GraphDefinition(
         name=names.prefixed("build"),
-        node_defs=[*sources.values(), *encoders.values(), *spaces.values()],
+        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), dashboard],
         dependencies=dependencies,
         description="Bring everything up to date in one run: list the sources, resolve the encoders, embed what is "
         "missing or edited in all kept versions, index, check, and serve what passed. It needs no daemon and no "
@@ -156,3 +159,21 @@ def _serve_op(names: Names, space: str, assets: Mapping[dg.AssetKey, dg.AssetSpe
         log_result(context, asset, result)
 
     return serve
+
+
+def _dashboard_op(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
+    asset = assets[names.asset_key(DASHBOARD, "dashboard")]
+
+    @dg.op(
+        name=names.prefixed("show_spaces"),
+        description=f"Show what every space serves: {asset.key.to_user_string()}.",
+        ins={_START: dg.In(dg.Nothing)},
+        out={_DONE: dg.Out(dg.Nothing)},
+        required_resource_keys=names.resource_keys,
+        retry_policy=names.retry_policy,
+    )
+    def show_spaces(context: dg.OpExecutionContext) -> None:
+        result = names.run(context, "dashboard", DASHBOARD, lambda: materialize_dashboard(names, context))
+        log_result(context, asset, result)
+
+    return show_spaces

@@ -87,6 +87,16 @@ def serving_condition(names: Names) -> dg.AutomationCondition | None:
     ).with_label("serve what is checked")
 
 
+def dashboard_condition(names: Names) -> dg.AutomationCondition | None:
+    """Build the condition of the dashboard: a pointer's asset is newer."""
+    if not names.settings.automation.enabled:
+        return None
+    newer = _Condition.any_deps_match(_Condition.newly_updated())
+    return (
+        newer.since(_Condition.newly_updated()) & ~_Condition.in_progress() & ~_Condition.any_deps_in_progress()
+    ).with_label("show what serves")
+
+
 def _require_times(automation: AutomationSettings) -> None:
     """Raise SettingsError where Dagster would not understand when to look: its own message names no setting."""
     if not is_valid_cron_string(automation.cron):

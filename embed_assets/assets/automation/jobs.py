@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from embed_assets.assets.names import Names
-from embed_assets.assets.upstream_spelling import UpstreamChecked
+from embed_assets.assets.host.upstream_spelling import UpstreamChecked
+from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.quality.checks import ann_recall, labelled_retrieval
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def _jobs(names: Names, encoder: str) -> EncoderJobs:
         ),
         promote=_job(
             names.prefixed(f"{encoder}_promote"),
-            _selection([index, names.asset_key(names.spaces_of[encoder], "serving")]),
+            _selection(
+                [index, names.asset_key(names.spaces_of[encoder], "serving"), names.asset_key(DASHBOARD, "dashboard")]
+            ),
             "Index one version, check it, and make it live if its blocking checks passed.",
         ),
         recall=_job(

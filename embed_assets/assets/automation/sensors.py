@@ -16,8 +16,8 @@ from embed_assets.assets.automation.run_requests import (
     resolve_request,
     unbuilt_versions,
 )
+from embed_assets.assets.host.upstream import news_of_upstream
 from embed_assets.assets.names import AUTOMATIC, Names
-from embed_assets.assets.upstream import news_of_upstream
 from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError

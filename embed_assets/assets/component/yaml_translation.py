@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster.components.utils.translation import TranslatorResolvingInfo
 
-from embed_assets.assets.translator import EmbeddingAssetData
+from embed_assets.assets.host.translator import EmbeddingAssetData
 
 
 class Translation:

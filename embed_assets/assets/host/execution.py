@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.translator import AssetKind
+from embed_assets.assets.host.translator import AssetKind
 from embed_assets.errors import EmbedAssetsError, MovedError
 from embed_assets.settings import RetrySettings
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from embed_assets.settings import PipelineSettings
 
-AssetKind = Literal["manifest", "encoder", "vectors", "index", "serving"]
+AssetKind = Literal["manifest", "encoder", "vectors", "index", "serving", "dashboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, of the encoder, or of the space for "serving"
+    name: str  # of the source, of the encoder, or of the space for "serving"; "pipeline" for "dashboard"
     settings: PipelineSettings
     spec: dg.AssetSpec
 
