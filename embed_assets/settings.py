@@ -1,8 +1,18 @@
 """Settings: the one typed place; load_settings.py reads them from YAML and EMBED_ASSETS_* variables."""
 
+import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
 from embed_assets.media.files.redacted_uri import shown
 from embed_assets.media.media_types import Modality
@@ -413,8 +423,41 @@ class MaintenanceSettings(Section):
     )
 
 
+JOB_KINDS = ("build", "embed", "reembed", "promote", "recall", "rollback", "retire", "maintain")
+SCHEDULE_KINDS = ("nightly", "weekly_maintenance", "weekly_recall")
+SENSOR_KINDS = ("first_build", "new_media", "new_revision", "promotion", "reconcile")
+
+
+class KindsOf:
+    """Annotation of a choice among kinds: true for all of them, false for none, or a list of some."""
+
+    def __init__(self, *kinds: str) -> None:
+        self._kinds = kinds
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string", "enum": self._kinds}}]}
+
+    def _checked(self, written: Any) -> Any:
+        known = ", ".join(self._kinds)
+        if written in (True, False, "true", "false"):
+            return written in (True, "true")
+        if not isinstance(written, list):
+            raise ValueError(f"{written!r} is neither true nor false nor a list of {known}")
+        for name in written:
+            if name not in self._kinds:
+                near = difflib.get_close_matches(str(name), self._kinds, n=1, cutoff=0.5)
+                raise ValueError(f"{name!r} is none of {known}{f'. Did you mean {near[0]!r}?' if near else ''}")
+        return written
+
+
 class AutomationSettings(Section):
-    """Declarative automation: Dagster asks by itself for what is missing or stale. Off by default."""
+    """Which jobs, schedules and sensors there are, and declarative automation, off by default.
+
+    With that Dagster asks by itself for what is missing or stale.
+    """
 
     enabled: bool = Field(
         default=False, description="Give the assets conditions, and the pipeline a sensor that acts on them."
@@ -424,11 +467,35 @@ class AutomationSettings(Section):
     )
     cron: str = Field(default="0 * * * *", description="When sources are listed and encoders resolved.")
     timezone: str = Field(default="UTC", description="Time zone of cron, and of the nightly and weekly schedules.")
+    jobs: Annotated[bool | list[str], KindsOf(*JOB_KINDS)] = Field(
+        default=True,
+        examples=[["embed", "promote", "rollback"]],
+        description=f"Jobs that there are: true (all), false (none), or some of {', '.join(JOB_KINDS)}. Schedules and "
+        "sensors of a job that is left out are left out as well.",
+    )
+    schedules: Annotated[bool | list[str], KindsOf(*SCHEDULE_KINDS)] = Field(
+        default=True,
+        examples=[["nightly"]],
+        description=f"Schedules that there are: true, false, or some of {', '.join(SCHEDULE_KINDS)}.",
+    )
+    sensors: Annotated[bool | list[str], KindsOf(*SENSOR_KINDS)] = Field(
+        default=True,
+        examples=[["new_media", "promotion"]],
+        description=f"Sensors that there are, but for that of `enabled`: true, false, or some of "
+        f"{', '.join(SENSOR_KINDS)}.",
+    )
     fresh_within_hours: float | None = Field(
         default=None,
         gt=0,
         description="Serving assets are overdue when they were not materialized for so long; unset: never.",
     )
+
+
+class RetrySettings(Section):
+    """Retries of a step in Dagster: of what another try can fix alone, a network say, never of a mistake."""
+
+    max_retries: int = Field(default=0, ge=0, description="Maximum number of retries of a step; 0: none.")
+    delay_seconds: float = Field(default=30, gt=0, description="Seconds before the first retry; each is twice as late.")
 
 
 class LimitSettings(Section):
@@ -504,6 +571,12 @@ class PipelineSettings(Section):
         examples=["gpu", "cuda_1"],
         description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
     )
+    op_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        examples=[{"dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}}],
+        description="Dagster's tags of the steps that load a model: a GPU's node selector, a run's limits.",
+    )
+    retry: RetrySettings = RetrySettings()
     owners: list[str] = Field(
         default_factory=list, examples=[["team:search"]], description="Emails or team:NAME, shown in the UI."
     )

@@ -6,6 +6,7 @@ import pytest
 
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import load_settings
+from embed_assets.settings import JOB_KINDS
 from embed_assets.store.saved_settings import save_settings, saved_settings
 from embed_assets.store.store import Store
 
@@ -176,3 +177,22 @@ def test_the_environment_counts_for_the_settings_that_a_store_was_built_with(tmp
     assert found is not None
     assert found.compute.device == "cuda:1"
     assert found.store == settings.store
+
+
+@pytest.mark.parametrize(
+    ("jobs", "finding"),
+    [
+        ("[embed, embedd]", f"'embedd' is none of {', '.join(JOB_KINDS)}. Did you mean 'embed'?"),
+        ("[zzz]", f"'zzz' is none of {', '.join(JOB_KINDS)}"),
+        ("embed", f"'embed' is neither true nor false nor a list of {', '.join(JOB_KINDS)}"),
+    ],
+)
+def test_jobs_that_there_are_not_are_refused_by_name(tmp_path, jobs, finding):
+    found = message(tmp_path, f"{GOOD}automation: {{jobs: {jobs}}}")
+    assert found.splitlines() == [f"{tmp_path / 'pipeline.yaml'}: automation.jobs: {finding}"]
+
+
+def test_jobs_are_left_out_by_a_variable_too(tmp_path, monkeypatch):
+    set_variables(monkeypatch, EMBED_ASSETS_AUTOMATION__JOBS="false", EMBED_ASSETS_AUTOMATION__SENSORS='["new_media"]')
+    automation = load_settings(written(tmp_path, GOOD)).automation
+    assert (automation.jobs, automation.schedules, automation.sensors) == (False, True, ["new_media"])

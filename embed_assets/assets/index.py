@@ -7,9 +7,11 @@ import dagster as dg
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
+from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
 from embed_assets.pipeline.steps import Steps
@@ -32,10 +34,14 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         partitions_def=names.versions(encoder),
         group_name=names.group(encoder),
         kinds={"lancedb"},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings),
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=index_condition(names),
+        op_tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
         description=(
             f"ANN index (distance `{spec.distance}`) from {names.settings.index.min_rows:,} rows on, full-text index "
             "on chunks and captions, scalar indices for filters. The search effort is the cheapest that reaches the "
@@ -43,7 +49,8 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         ),
     )
     def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_index(names, VersionId(encoder, context.partition_key), context)
+        version = VersionId(encoder, context.partition_key)
+        return names.run(context, "index", encoder, lambda: materialize_index(names, version, context))
 
     return index
 
@@ -64,8 +71,7 @@ def _metadata(steps: Steps, indexed: Indexed) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "dagster/row_count": report.rows,
         "dagster/size_bytes": report.bytes,
-        "dagster/table_name": release.table,
-        "dagster/uri": steps.store.uri,
+        **storage_metadata(steps.settings, release.table),
         metadata_keys.ENCODER_VERSION: release.encoder_version,
         "candidate": release.key,
         "ann": report.ann_kind if report.ann else f"none: exact search below {steps.settings.index.min_rows:,} rows",

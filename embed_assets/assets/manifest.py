@@ -10,11 +10,13 @@ import pyarrow.compute
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
 from embed_assets.assets.ui.run_progress import progress_in_log
+from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.thumbnails import picture_metadata, pictures_of, spread
 from embed_assets.assets.upstream import land_upstream, upstream_made, upstream_of
 from embed_assets.assets.upstream_spelling import refuse_misspelt_in_run
@@ -53,11 +55,14 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names, source),
+        retry_policy=names.retry_policy,
         description=_description(settings),
-        metadata={"media": settings.address, "pattern": settings.pattern} if settings.uri else {},
+        tags=STORAGE_KIND,
+        metadata=storage_metadata(names.settings, TABLE)
+        | ({"media": settings.address, "pattern": settings.pattern} if settings.uri else {}),
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_manifest(names, source, context)
+        return names.run(context, "manifest", source, lambda: materialize_manifest(names, source, context))
 
     return manifest
 
@@ -138,9 +143,7 @@ def _metadata(steps: Steps, source: str, report: RefreshReport) -> dict[str, Any
     }
     metadata: dict[str, Any] = {
         "dagster/row_count": report.items,
-        "dagster/table_name": TABLE,
-        "dagster/storage_kind": "lancedb",
-        "dagster/uri": steps.store.uri,
+        **storage_metadata(steps.settings, TABLE),
         "dagster/column_schema": column_schema(SCHEMA, COLUMNS),
         metadata_keys.ITEMS: report.items,
         metadata_keys.READ_SECONDS: round(report.seconds, 3),

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, ValidationError
 
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.runs.liveness import tag_run
 from embed_assets.embedding.run_budget import RunBudget
@@ -22,9 +23,6 @@ def _as_in(settings: type[Section], name: str) -> Any:
     if field.default_factory is not None:
         return Field(default_factory=field.default_factory, description=field.description)
     return Field(default=field.default, description=field.description)
-
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of an asset's step, or of an op that does the same
 
 
 class EncoderResource(dg.ConfigurableResource):
@@ -114,7 +112,7 @@ def make_steps(names: Names, resources: Any, *, loads_model: bool = False) -> St
     return Steps(names.settings.model_copy(update=changed))
 
 
-def refuse_other_dtype(context: dg.AssetExecutionContext, names: Names, dtype: str, *, of: str) -> None:
+def refuse_other_dtype(context: StepContext, names: Names, dtype: str, *, of: str) -> None:
     """Raise SettingsError where a run's config has another dtype than what the run is of.
 
     Only the config says what a person wrote for this run: older versions are brought up to date in their own dtype.

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from embed_assets.assets.automation.jobs import build_jobs
 from embed_assets.assets.encoder import register_version
 from embed_assets.assets.names import AUTOMATIC, grid_range
 from embed_assets.assets.pipeline import (
@@ -24,7 +27,7 @@ from embed_assets.assets.resources import EncoderResource, StoreResource, encode
 from embed_assets.errors import SettingsError, UnknownEncoderError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
-from embed_assets.settings import PipelineSettings
+from embed_assets.settings import JOB_KINDS, SCHEDULE_KINDS, SENSOR_KINDS, PipelineSettings
 from embed_assets.store.store import Store
 from tests.assets.running import QUIET, Running
 from tests.support import REPOSITORY, all_rows, settings, write_notes
@@ -106,6 +109,57 @@ def test_a_key_prefix_goes_before_every_asset_and_job(words: list, tmp_path: Pat
         "media_retire",
         "media_maintain",
     }
+
+
+def _automation(pipeline: PipelineSettings) -> dict[str, set[str]]:
+    """Names of the jobs, schedules and sensors that a code location of the pipeline has."""
+    repository = build_definitions(pipeline).get_repository_def()
+    repository.load_all_definitions()
+    return {
+        "jobs": {name for name in repository.job_names if not name.startswith("__")},
+        "schedules": {each.name for each in repository.schedule_defs},
+        "sensors": {each.name for each in repository.sensor_defs},
+    }
+
+
+def test_every_job_schedule_and_sensor_is_of_a_kind_that_can_be_left_out(words: list, tmp_path: Path) -> None:
+    found = _automation(settings(tmp_path))
+    prefixes = ("", "notes_", "words_")
+    for names, kinds in [("jobs", JOB_KINDS), ("schedules", SCHEDULE_KINDS), ("sensors", SENSOR_KINDS)]:
+        assert len(found[names]) == len(kinds)
+        assert found[names] <= {f"{prefix}{kind}" for prefix in prefixes for kind in kinds}
+
+
+@pytest.mark.parametrize(
+    ("automation", "jobs", "schedules", "sensors"),
+    [
+        ({"jobs": False}, set(), set(), set()),
+        ({"jobs": False, "enabled": True}, set(), set(), {"automation"}),
+        (
+            {"schedules": False, "sensors": ["new_media", "first_build"], "jobs": ["embed", "promote", "maintain"]},
+            {"words_embed", "words_promote", "maintain"},
+            set(),
+            {"notes_new_media"},
+        ),
+        (
+            {"jobs": ["build", "embed", "rollback", "recall"]},
+            {"build", "words_embed", "words_rollback", "words_recall"},
+            {"words_nightly", "words_weekly_recall"},
+            {"first_build", "notes_new_media", "words_new_revision"},
+        ),
+    ],
+)
+def test_jobs_schedules_and_sensors_can_be_left_out(
+    words: list, tmp_path: Path, automation: dict[str, Any], jobs: set, schedules: set, sensors: set
+) -> None:
+    found = _automation(settings(tmp_path, automation=automation))
+    assert found == {"jobs": jobs, "schedules": schedules, "sensors": sensors}
+
+
+def test_jobs_that_are_given_stay(words: list, tmp_path: Path) -> None:
+    chosen = settings(tmp_path, automation={"jobs": False, "schedules": False, "sensors": False})
+    definitions = build_definitions(chosen, jobs=build_jobs(build_names(chosen)[0]))
+    assert definitions.resolve_job_def("words_embed")
 
 
 def test_two_pipelines_with_their_own_prefix_merge(words: list, tmp_path: Path) -> None:
@@ -277,3 +331,24 @@ def test_definitions_need_neither_media_nor_a_store(words: list, tmp_path: Path)
     build_definitions(settings(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
     write_notes(tmp_path / "notes", 1)
+
+
+@pytest.mark.parametrize("automation", [{}, {"enabled": True}])
+def test_definitions_are_built_without_a_warning(words: list, tmp_path: Path, automation: dict[str, bool]) -> None:
+    """Dagster's are for the authors of assets: a person at a terminal can do nothing about them."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        build_definitions(settings(tmp_path, automation=automation)).resolve_asset_graph()
+    assert [str(each.message) for each in found] == []
+
+
+def test_a_backfill_of_vectors_is_one_run(words: list, tmp_path: Path) -> None:
+    graph = build_definitions(settings(tmp_path)).resolve_asset_graph()
+    assert graph.get(dg.AssetKey("words_vectors")).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize("key", ["notes_manifest", "words_vectors", "words_index"])
+def test_tables_of_the_store_show_it_as_their_storage(words: list, tmp_path: Path, key: str) -> None:
+    node = build_definitions(settings(tmp_path)).resolve_asset_graph().get(dg.AssetKey(key))
+    assert node.metadata["dagster/uri"] == str(tmp_path / "store")
+    assert node.tags["dagster/storage_kind"] == "lancedb"

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from embed_assets.assets.names import AUTOMATIC, is_automatic
 from tests.cli.conftest import Command
 from tests.kept import Kept
 from tests.support import REPOSITORY, note, picture, rewrite, touch, write_notes
@@ -34,9 +36,22 @@ def first_run(command: Command, pipeline_yaml: Settings, tmp_path: Path, kept: K
     return kept.once("run", run)
 
 
-def test_run_ends_with_a_table_and_the_next_command(first_run: str) -> None:
+def test_run_ends_with_a_table_and_the_next_command(first_run: str, tmp_path: Path) -> None:
     assert "notes" in first_run and "live" in first_run
     assert "embed-assets search" in first_run
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        tags = [run.tags for run in instance.get_runs()]
+    assert len(tags) == 2 and all(is_automatic(each) for each in tags)
+    assert all(each["user"] == "embed-assets run" for each in tags)  # "Launched by" in Dagster's list
+    assert not [each for each in tags if AUTOMATIC.items() <= each.items()]
+
+
+def test_run_needs_no_jobs_of_the_code_location(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
+    write_notes(tmp_path / "notes", 2)
+    left_out = {"jobs": False, "schedules": False, "sensors": False}
+    result = command("run", "--settings", pipeline_yaml(automation=left_out))
+    assert result.exit_code == 0, result.output
+    assert "live" in result.stdout
 
 
 def test_a_second_run_says_in_one_line_that_everything_is_fresh(command: Command, first_run: str, words: list) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.ui.quarantine_table import quarantine_metadata
+from embed_assets.assets.ui.storage import storage_metadata
 from embed_assets.assets.ui.thumbnails import SHOWN, pictures_of, strips
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.pipeline.quarantined_items import failed_by_shard
@@ -33,7 +34,7 @@ def shard_metadata(
     assert table is not None
     failed = failed_by_shard(steps, record)
     shared = {
-        **_address(steps, record),
+        **storage_metadata(steps.settings, record.table),
         "dagster/row_count": table.count_rows(),
         "dagster/column_schema": column_schema(table.schema, COLUMNS),
         metadata_keys.ENCODER_VERSION: record.version,
@@ -59,7 +60,7 @@ def run_observation(
         return None
     counted = {**done, "unchanged": report.total("unchanged"), "quarantined": report.total("quarantined")}
     metadata = {
-        **_address(steps, record),
+        **storage_metadata(steps.settings, record.table),
         metadata_keys.ENCODER_VERSION: record.version,
         **{f"run {name}": count for name, count in counted.items()},
         **quarantine_metadata(steps, [item for own in failed_by_shard(steps, record).values() for item in own]),
@@ -81,14 +82,6 @@ def _cost(report: EmbedReport) -> dict[str, float]:
         metadata_keys.WRITE_SECONDS: figures["write_seconds"],
         **{f"run {name.replace('_', ' ')}": figures[name] for name in names},
         **{metadata_keys.SPENT[unit]: amount for unit, amount in report.spent.items()},
-    }
-
-
-def _address(steps: Steps, record: VersionRecord) -> dict[str, str]:
-    return {
-        "dagster/table_name": steps.vectors(record).name,
-        "dagster/storage_kind": "lancedb",
-        "dagster/uri": steps.store.uri,
     }
 
 

@@ -50,10 +50,15 @@ run_monitoring:
 
 def dagster_home(settings: PipelineSettings) -> Path:
     """Make and set the store's DAGSTER_HOME: beside a local store, unless the environment names one."""
+    return set_home(settings.store)
+
+
+def set_home(store: str) -> Path:
+    """Make and set the DAGSTER_HOME of a store by its address, which need not be built yet."""
     named = os.environ.get("DAGSTER_HOME")
-    home = Path(named) if named else home_of(settings.store)
+    home = Path(named) if named else home_of(store)
     home.mkdir(parents=True, exist_ok=True)
-    _write_configuration(home / "dagster.yaml", own=home == home_of(settings.store))
+    _write_configuration(home / "dagster.yaml", own=home == home_of(store))
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

@@ -3,7 +3,6 @@
 import gc
 import logging
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from embed_assets.assets.names import Names
 
 _WAITED = 0.4  # seconds: less than one look at what is waited for takes
+_LAUNCHED_BY = {"user": "embed-assets run"}  # Dagster's list of runs shows it, and as much of it as fits
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -80,7 +80,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
 
     from embed_assets.assets.automation.jobs import build_jobs
     from embed_assets.assets.encoder import register_version
-    from embed_assets.assets.names import AUTOMATIC, grid_range
+    from embed_assets.assets.names import BY_COMMAND, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
 
     _quiet_libraries()
@@ -88,6 +88,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
+    launched = BY_COMMAND | _LAUNCHED_BY
     definitions = build_definitions(steps.settings, jobs=jobs)
     problems: list[str] = []
 
@@ -109,9 +110,9 @@ def _materialize(steps: Steps, shown: Progress) -> None:
             for record in (*others, current):  # what serves is brought up to date before a candidate is built
                 register_version(instance, names, encoder, record.version)
                 try:
-                    tags = grid_range(record.version, steps.settings.shards) | AUTOMATIC
+                    tags = grid_range(record.version, steps.settings.shards) | launched
                     execute(embed, tags=tags)
-                    execute(promote, tags=AUTOMATIC, partition_key=record.version)
+                    execute(promote, tags=launched, partition_key=record.version)
                     problems.extend(filter(None, [_why(steps, record)]))
                 except BudgetReached:  # what it does not bound goes on
                     continue
@@ -128,9 +129,6 @@ def _materialize(steps: Steps, shown: Progress) -> None:
 
 
 def _quiet_libraries() -> None:
-    import dagster as dg
-
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)  # for its authors, not for who runs the command
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
 
