@@ -114,7 +114,7 @@ def make_steps(names: Names, resources: Any, *, loads_model: bool = False) -> St
     return Steps(names.settings.model_copy(update=changed))
 
 
-def refuse_other_dtype(context: dg.AssetExecutionContext, names: Names, dtype: str, *, of: str) -> None:
+def refuse_other_dtype(context: StepContext, names: Names, dtype: str, *, of: str) -> None:
     """Raise SettingsError where a run's config has another dtype than what the run is of.
 
     Only the config says what a person wrote for this run: older versions are brought up to date in their own dtype.
