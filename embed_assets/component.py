@@ -11,7 +11,10 @@ import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
+from embed_assets.assets.component.yaml_translation import Translation
 from embed_assets.assets.component.yaml_with_templates import component_model, is_template
+from embed_assets.assets.execution import EmbeddingStep, StepContext
+from embed_assets.assets.translator import EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.load_settings import absolute_paths, describe_error, make_settings
 from embed_assets.settings import PipelineSettings
@@ -38,6 +41,7 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
     """
 
     _places: "_Places | None" = PrivateAttr(default=None)  # of a defs.yaml
+    _translation: Translation | None = PrivateAttr(default=None)  # of a defs.yaml
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -64,8 +68,10 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
         """Build the component from its attributes, with templates rendered."""
         places = _Places(context)
         try:
-            values = _rendered(model.model_dump(exclude_unset=True, warnings=False), context)
-            made = cls.model_validate(values)
+            written = model.model_dump(exclude_unset=True, warnings=False)
+            translation = written.pop("translation", None)
+            made = cls.model_validate(_rendered(written, context))
+            made._translation = Translation(translation, context) if translation else None
         except ResolutionException as error:  # of a template; it has file and line
             raise error.with_traceback(None) from None
         except ValidationError as error:
@@ -85,7 +91,15 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
         if wrong := list(self._wrong_models(settings, context)):
             raise SettingsError("\n".join(wrong))
         assets = {source: self._place(context, "sources", source, "asset") for source in settings.sources}
-        return build_definitions(settings, written=assets)
+        return build_definitions(settings, written=assets, translator=_Translator(self), execute=self.execute)
+
+    def get_asset_spec(self, data: EmbeddingAssetData) -> dg.AssetSpec:
+        """Return the spec of an asset, by `translation:` of the YAML. Override it to map specs in Python."""
+        return data.spec if self._translation is None else self._translation.get_asset_spec(data)
+
+    def execute(self, context: StepContext, step: EmbeddingStep) -> Any:
+        """Run a step of the pipeline and return what it returns. Override it for logic of your own around it."""
+        return step.run()
 
     def _wrong_models(self, settings: PipelineSettings, context: dg.ComponentLoadContext) -> Iterator[str]:
         from embed_assets.versions.load_version import spec_of
@@ -101,6 +115,17 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
         if self._places is not None:
             return self._places.of(path)
         return f"{context.path}: {'.'.join(path)}"
+
+
+class _Translator(EmbeddingTranslator):
+    """The component's own method as a translator."""
+
+    def __init__(self, component: EmbeddingPipeline) -> None:
+        self._component = component
+
+    def get_asset_spec(self, data: EmbeddingAssetData) -> dg.AssetSpec:
+        """Return the spec of an asset."""
+        return self._component.get_asset_spec(data)
 
 
 class _Places:

@@ -491,6 +491,13 @@ class AutomationSettings(Section):
     )
 
 
+class RetrySettings(Section):
+    """Retries of a step in Dagster: of what another try can fix alone, a network say, never of a mistake."""
+
+    max_retries: int = Field(default=0, ge=0, description="Maximum number of retries of a step; 0: none.")
+    delay_seconds: float = Field(default=30, gt=0, description="Seconds before the first retry; each is twice as late.")
+
+
 class LimitSettings(Section):
     """Bounds on one media item; over them it is quarantined."""
 
@@ -564,6 +571,12 @@ class PipelineSettings(Section):
         examples=["gpu", "cuda_1"],
         description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
     )
+    op_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        examples=[{"dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}}],
+        description="Dagster's tags of the steps that load a model: a GPU's node selector, a run's limits.",
+    )
+    retry: RetrySettings = RetrySettings()
     owners: list[str] = Field(
         default_factory=list, examples=[["team:search"]], description="Emails or team:NAME, shown in the UI."
     )

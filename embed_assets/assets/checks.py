@@ -23,7 +23,9 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
         specs=_specs(names, encoder),
         can_subset=True,
         required_resource_keys=names.resource_keys,
+        op_tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
     )
     def index_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         steps = make_steps(names, context.resources, loads_model=True)

@@ -8,8 +8,9 @@ import dagster as dg
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
+from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.encoders.catalog import builtin_families
 from embed_assets.encoders.loading.find_weights import BUILTIN, TORCHVISION
@@ -45,10 +46,12 @@ def build_encoder_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
             "license": spec.license or "unknown",
             **({"needs": f"pip install 'embed-assets[{spec.extra}]'"} if spec.extra else {}),
         },
+        op_tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
     )
     def encoder_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_encoder(names, encoder, context)
+        return names.run(context, "encoder", encoder, lambda: materialize_encoder(names, encoder, context))
 
     return encoder_version
 

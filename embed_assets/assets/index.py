@@ -7,8 +7,9 @@ import dagster as dg
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps, refuse_other_dtype
+from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.pictures import density_map, legend
 from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.encoders.spec import EncoderSpec
@@ -38,7 +39,9 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=index_condition(names),
+        op_tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
         description=(
             f"ANN index (distance `{spec.distance}`) from {names.settings.index.min_rows:,} rows on, full-text index "
             "on chunks and captions, scalar indices for filters. The search effort is the cheapest that reaches the "
@@ -46,7 +49,8 @@ def build_index_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Asset
         ),
     )
     def index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_index(names, VersionId(encoder, context.partition_key), context)
+        version = VersionId(encoder, context.partition_key)
+        return names.run(context, "index", encoder, lambda: materialize_index(names, version, context))
 
     return index
 

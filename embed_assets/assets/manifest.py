@@ -10,8 +10,9 @@ import pyarrow.compute
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.ui.quarantine_table import NAMED, quarantine_metadata
 from embed_assets.assets.ui.run_progress import progress_in_log
@@ -54,13 +55,14 @@ def build_manifest_asset(names: Names, source: str) -> dg.AssetsDefinition:
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=listing_condition(names, source),
+        retry_policy=names.retry_policy,
         description=_description(settings),
         tags=STORAGE_KIND,
         metadata=storage_metadata(names.settings, TABLE)
         | ({"media": settings.address, "pattern": settings.pattern} if settings.uri else {}),
     )
     def manifest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_manifest(names, source, context)
+        return names.run(context, "manifest", source, lambda: materialize_manifest(names, source, context))
 
     return manifest
 

@@ -1,11 +1,14 @@
 """Names of a pipeline in Dagster: asset keys, partitions, groups, jobs and resource keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import dagster as dg
 
+from embed_assets.assets.execution import EmbeddingStep, Execute, StepContext, execute_step, retry_policy, run_step
+from embed_assets.assets.translator import AssetKind, EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks
 from embed_assets.settings import PipelineSettings
@@ -29,10 +32,23 @@ class Names:
     settings: PipelineSettings
     spaces_of: Mapping[str, str]  # encoder → space
     written: Mapping[str, str] = field(default_factory=dict)  # source → where its `asset` is written, for messages
+    translator: EmbeddingTranslator = field(default_factory=EmbeddingTranslator)
+    execute: Execute = execute_step
 
-    def asset_key(self, owner: str, kind: str) -> dg.AssetKey:
-        """Return `<prefix>/<owner>_<kind>`: the lineage graph shows the last part alone."""
-        return dg.AssetKey([*self.settings.key_prefix, f"{owner}_{kind}"])
+    def asset_key(self, owner: str, kind: AssetKind) -> dg.AssetKey:
+        """Return `<prefix>/<owner>_<kind>`, or the translator's: the lineage graph shows the last part alone."""
+        spec = dg.AssetSpec(dg.AssetKey([*self.settings.key_prefix, f"{owner}_{kind}"]))
+        data = EmbeddingAssetData(kind=kind, name=owner, settings=self.settings, spec=spec)
+        return self.translator.get_asset_spec(data).key
+
+    @property
+    def retry_policy(self) -> dg.RetryPolicy | None:
+        """How often and when a step is tried again; None where it is not."""
+        return retry_policy(self.settings.retry)
+
+    def run(self, context: StepContext, kind: AssetKind, name: str, step: Callable[[], Any]) -> Any:
+        """Run a step by the host's `execute`."""
+        return run_step(self.execute, context, EmbeddingStep(kind=kind, name=name, run=step))
 
     @property
     def encoders_key(self) -> str:
@@ -53,7 +69,7 @@ class Names:
     def keys(self) -> list[dg.AssetKey]:
         """Asset keys of the pipeline."""
         manifests = [self.asset_key(source, "manifest") for source in self.settings.sources]
-        kinds = ("encoder", "vectors", "index")
+        kinds: tuple[AssetKind, ...] = ("encoder", "vectors", "index")
         of_encoders = [self.asset_key(encoder, kind) for encoder in self.spaces_of for kind in kinds]
         return [*manifests, *of_encoders, *(self.asset_key(space, "serving") for space in self.spaces)]
 

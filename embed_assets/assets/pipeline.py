@@ -19,11 +19,13 @@ from embed_assets.assets.automation.sensors import build_sensors
 from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_jobs
 from embed_assets.assets.checks import build_checks
 from embed_assets.assets.encoder import build_encoder_asset
+from embed_assets.assets.execution import Execute, execute_step
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
+from embed_assets.assets.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.plugins import warn_once
@@ -41,6 +43,8 @@ def build_definitions(
     jobs: Mapping[str, EncoderJobs] | None = None,
     upkeep: UpkeepJobs | None = None,
     written: Mapping[str, str] | None = None,
+    translator: EmbeddingTranslator | None = None,
+    execute: Execute = execute_step,
 ) -> dg.Definitions:
     """Build assets, checks, jobs, schedules, sensors and resources of a pipeline; they merge with a host's own.
 
@@ -48,11 +52,12 @@ def build_definitions(
     `build_jobs` and `build_upkeep_jobs`. Which jobs, schedules and sensors there are is in `automation.jobs`,
     `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off until switched on in the UI,
     but for `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says
-    where the `asset` of a source is written, for the message on a misspelt one.
+    where the `asset` of a source is written, for the message on a misspelt one. `translator` changes how the assets
+    look; `execute` is called for each step, with logic of the host's around it.
     No executor is set, since a code location has one; under any a step's process loads a model at most once. Two
     pipelines of one location need different `key_prefix`es and stores.
     """
-    names, specs = build_names(settings, written=written)
+    names, specs = build_names(settings, written=written, translator=translator, execute=execute)
     automation = settings.automation
     if jobs is not None:  # who gives jobs wants them
         automation = automation.model_copy(update={"jobs": True})
@@ -74,23 +79,33 @@ def build_definitions(
     )
 
 
-def build_embedding_assets(settings: PipelineSettings, *, until: Until = "serving") -> list[dg.AssetsDefinition]:
+def build_embedding_assets(
+    settings: PipelineSettings,
+    *,
+    until: Until = "serving",
+    translator: EmbeddingTranslator | None = None,
+    execute: Execute = execute_step,
+) -> list[dg.AssetsDefinition]:
     """Build the assets alone. `until="vectors"` leaves out indices and pointers, `"index"` the pointers.
 
-    They need the resources of `build_resources`; the jobs of `build_jobs` need all of them.
+    They need the resources of `build_resources`; the jobs of `build_jobs` need all of them. `translator` and
+    `execute` are as in `build_definitions`.
     """
-    names, specs = build_names(settings)
+    names, specs = build_names(settings, translator=translator, execute=execute)
     return _assets(names, specs, until=until)
 
 
 def build_index_checks(
-    settings: PipelineSettings, *, encoders: Iterable[str] | None = None
+    settings: PipelineSettings,
+    *,
+    encoders: Iterable[str] | None = None,
+    translator: EmbeddingTranslator | None = None,
 ) -> list[dg.AssetChecksDefinition]:
     """Build the checks alone, of all or some encoders' indices. They need the resources of `build_resources`.
 
     Of a Lance table that no pipeline made, `build_recall_check` in recall_check.py measures the index.
     """
-    names, specs = build_names(settings)
+    names, specs = build_names(settings, translator=translator)
     return [build_checks(names, encoder) for encoder in (specs if encoders is None else encoders)]
 
 
@@ -106,22 +121,30 @@ def build_resources(
 
 
 def build_names(
-    settings: PipelineSettings, *, written: Mapping[str, str] | None = None
+    settings: PipelineSettings,
+    *,
+    written: Mapping[str, str] | None = None,
+    translator: EmbeddingTranslator | None = None,
+    execute: Execute = execute_step,
 ) -> tuple[Names, dict[str, EncoderSpec]]:
     """Build names and encoder specs. Reads model configs, never weights; warns of missing extras."""
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
     for message in filter(None, map(missing_extra_message, specs.values())):
         warn_once(f"{message}. Its assets load without it, its runs need it.")
-    return Names(settings, {name: spec.space for name, spec in specs.items()}, written or {}), specs
+    spaces = {name: spec.space for name, spec in specs.items()}
+    return Names(settings, spaces, written or {}, translator or EmbeddingTranslator(), execute), specs
 
 
 def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> list[dg.AssetsDefinition]:
-    assets = [build_manifest_asset(names, source) for source in names.settings.sources]
+    def own(definition: dg.AssetsDefinition, kind: AssetKind, name: str) -> dg.AssetsDefinition:
+        return translated(names.translator, names.settings, definition, kind=kind, name=name)
+
+    assets = [own(build_manifest_asset(names, source), "manifest", source) for source in names.settings.sources]
     for encoder, spec in specs.items():
-        assets.append(build_encoder_asset(names, encoder, spec))
-        assets.append(build_vectors_asset(names, encoder, spec))
+        assets.append(own(build_encoder_asset(names, encoder, spec), "encoder", encoder))
+        assets.append(own(build_vectors_asset(names, encoder, spec), "vectors", encoder))
         if until != "vectors":
-            assets.append(build_index_asset(names, encoder, spec))
+            assets.append(own(build_index_asset(names, encoder, spec), "index", encoder))
     if until == "serving":
-        assets.extend(build_serving_asset(names, space) for space in names.spaces)
+        assets.extend(own(build_serving_asset(names, space), "serving", space) for space in names.spaces)
     return assets

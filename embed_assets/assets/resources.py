@@ -6,6 +6,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, ValidationError
 
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.runs.liveness import tag_run
 from embed_assets.embedding.run_budget import RunBudget
@@ -22,9 +23,6 @@ def _as_in(settings: type[Section], name: str) -> Any:
     if field.default_factory is not None:
         return Field(default_factory=field.default_factory, description=field.description)
     return Field(default=field.default, description=field.description)
-
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of an asset's step, or of an op that does the same
 
 
 class EncoderResource(dg.ConfigurableResource):

@@ -8,8 +8,9 @@ from pydantic import Field
 from embed_assets.assets.automation.conditions import freshness_policy, serving_condition
 from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names, is_automatic
-from embed_assets.assets.resources import StepContext, make_steps
+from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.serving_metadata import log_version_states, serving_metadata
 from embed_assets.errors import MovedError, PromotionError
 from embed_assets.pipeline.space_versions import space_versions
@@ -44,6 +45,7 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
         required_resource_keys=names.resource_keys,
         automation_condition=serving_condition(names),
         freshness_policy=freshness_policy(names),
+        retry_policy=names.retry_policy,
         description=(
             f"The pointer of space `{space}`: one atomic write moves it to the candidate, if every blocking check "
             "passed on that very table version. The release before stays, to go back to. A candidate that a check "
@@ -51,7 +53,9 @@ def build_serving_asset(names: Names, space: str) -> dg.AssetsDefinition:
         ),
     )
     def serving(context: dg.AssetExecutionContext, config: PromotionConfig) -> dg.MaterializeResult:
-        return materialize_serving(names, space, context, despite=config.despite)
+        return names.run(
+            context, "serving", space, lambda: materialize_serving(names, space, context, despite=config.despite)
+        )
 
     return serving
 

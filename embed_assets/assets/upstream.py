@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.metadata_keys import UPSTREAM
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext
 from embed_assets.errors import SourceError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings, SourceSettings

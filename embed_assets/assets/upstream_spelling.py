@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 from dagster._check import CheckError
 
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names
-from embed_assets.assets.resources import StepContext
 from embed_assets.errors import SettingsError
 
 _NEAR = 0.85  # of equal letters: `articels` is near `articles`, `orders` is not near `order_lines`

@@ -9,8 +9,9 @@ import dagster as dg
 from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.encoder import library_of
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
-from embed_assets.assets.resources import StepContext, encoders_of_run, make_steps, refuse_other_dtype
+from embed_assets.assets.resources import encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log
 from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metadata
@@ -36,7 +37,9 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         owners=names.settings.owners or None,
         required_resource_keys=names.resource_keys,
         automation_condition=vectors_condition(names, encoder),
+        op_tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
         description=(
             f"Vectors of {', '.join(spec.media)} by encoder version and shard. Encodes what is missing or "
             "edited, deletes what is gone, leaves what is equal; equal bytes are encoded once. All partitions of "
@@ -44,25 +47,30 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         ),
     )
     def vectors(context: dg.AssetExecutionContext) -> None:
-        budget = run_budget(names, context)
-        done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
-        unfinished = False
-        by_version = shards_by_version(context.partition_keys)
-        for version in by_version:
-            refuse_another_dtype(names, VersionId(encoder, version), context)  # before anything is embedded
-        for version, shards in by_version.items():
-            embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
-            done |= embedded.metadata
-            unfinished = unfinished or embedded.unfinished
-        if unfinished and budget is not None:
-            for key, metadata in done.items():  # complete shards count as materialized, the run fails
-                context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
-            raise budget.exhausted_error()
-        for key, metadata in done.items():
-            context.add_asset_metadata(metadata, partition_key=key)
+        names.run(context, "vectors", encoder, lambda: _embed_partitions(names, encoder, context))
 
     # The decorator's argument prints a BetaWarning at every load; the attribute does not.
     return vectors.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
+
+
+def _embed_partitions(names: Names, encoder: str, context: dg.AssetExecutionContext) -> None:
+    """Embed the shards of each version that the run's partitions name."""
+    budget = run_budget(names, context)
+    done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
+    unfinished = False
+    by_version = shards_by_version(context.partition_keys)
+    for version in by_version:
+        refuse_another_dtype(names, VersionId(encoder, version), context)  # before anything is embedded
+    for version, shards in by_version.items():
+        embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
+        done |= embedded.metadata
+        unfinished = unfinished or embedded.unfinished
+    if unfinished and budget is not None:
+        for key, metadata in done.items():  # complete shards count as materialized, the run fails
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+        raise budget.exhausted_error()
+    for key, metadata in done.items():
+        context.add_asset_metadata(metadata, partition_key=key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.utils import DefsFolderSandbox
 from pydantic import BaseModel, ValidationError
 
+from embed_assets.assets.execution import EmbeddingStep, StepContext
+from embed_assets.assets.translator import EmbeddingAssetData
 from embed_assets.component import EmbeddingPipeline, PipelineScaffolder
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import make_settings
@@ -23,7 +25,7 @@ from embed_assets.search.searcher import Searcher
 from embed_assets.settings import MaintenanceSettings, PipelineSettings, Section
 from embed_assets.store.saved_settings import saved_settings
 from embed_assets.store.store import Store
-from tests.assets.running import Running
+from tests.assets.running import QUIET, Running
 from tests.support import REPOSITORY, write_notes
 
 TYPE = "embed_assets.component.EmbeddingPipeline"
@@ -34,6 +36,9 @@ ATTRIBUTES: dict[str, Any] = {
     "compute": {"device": "cpu", "offline": True},
     "shards": 4,
 }
+
+
+KINDS = ("encoder", "vectors", "index", "serving")
 
 
 @pytest.fixture
@@ -205,6 +210,61 @@ def test_post_processing_keeps_the_jobs_whole(sandbox: DefsFolderSandbox, instan
         assert running.promote().success
 
 
+def test_a_translation_maps_keys_groups_and_tags_of_every_asset(
+    sandbox: DefsFolderSandbox, instance: dg.DagsterInstance
+) -> None:
+    translation = {
+        "key_prefix": "ml",
+        "group_name": "of_{{ kind }}",
+        "tags": {"of": "{{ name }}"},
+        "owners": ["team:search"],
+    }
+    path = _component(sandbox, translation=translation)
+    with sandbox.load_component_and_build_defs(path) as (_, definitions):
+        specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+        assert set(specs) == {"ml/notes_manifest", *(f"ml/words_{kind}" for kind in KINDS)}
+        vectors = specs["ml/words_vectors"]
+        assert vectors.group_name == "of_vectors"
+        assert vectors.tags["of"] == "words"
+        assert vectors.owners == ["team:search"]
+        assert {dep.asset_key.to_user_string() for dep in vectors.deps} == {"ml/notes_manifest", "ml/words_encoder"}
+        result = definitions.resolve_job_def("build").execute_in_process(instance=instance, run_config=QUIET)
+        assert result.success
+        made = {event.asset_key for event in result.get_asset_materialization_events()}
+        assert {key.to_user_string() for key in made if key} == set(specs)
+        promoted = definitions.resolve_job_def("words_promote").asset_layer.executable_asset_keys
+        assert {key.to_user_string() for key in promoted} == {"ml/words_index", "ml/words_serving"}
+
+
+def test_a_misspelt_key_of_the_translation_is_named(sandbox: DefsFolderSandbox) -> None:
+    path = _component(sandbox, translation={"groupname": "search"})
+    assert "groupname" in _refused(sandbox, path, SettingsError)
+
+
+def test_a_component_in_python_maps_specs_and_runs_its_own_logic_around_a_step(
+    words: list, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    ran = []
+
+    class Own(EmbeddingPipeline):
+        def get_asset_spec(self, data: EmbeddingAssetData) -> dg.AssetSpec:
+            return super().get_asset_spec(data).replace_attributes(group_name="own")
+
+        def execute(self, context: StepContext, step: EmbeddingStep) -> Any:
+            ran.append((step.kind, step.name))
+            return super().execute(context, step)
+
+    write_notes(tmp_path / "notes", 5)
+    places = {"store": str(tmp_path / "store"), "sources": {"notes": {"uri": str(tmp_path / "notes")}}}
+    own = Own.model_validate({**ATTRIBUTES, **places})
+    definitions = dg.build_defs_for_component(own)
+    assert {spec.group_name for spec in definitions.resolve_all_asset_specs()} == {"own"}
+    running = Running(_settings(tmp_path), instance, definitions=definitions)
+    assert running.embed().success
+    assert running.promote().success
+    assert set(ran) == {("manifest", "notes"), *((kind, "words") for kind in KINDS)}
+
+
 def test_two_components_and_a_hosts_own_asset_are_one_project(
     sandbox: DefsFolderSandbox, instance: dg.DagsterInstance
 ) -> None:
@@ -271,9 +331,9 @@ def test_the_schema_has_the_settings_keys_and_says_what_each_means() -> None:
     schema = _schema()
     sections = {kind.__name__: kind for kind in Section.__subclasses__() if kind.__module__ == Section.__module__}
     sections.pop("PipelineSettings")
-    assert {name for name in schema["$defs"] if not name.endswith("Template")} == set(sections)
+    assert {name for name in schema["$defs"] if not name.endswith("Template")} == {*sections, "Translation"}
     for section, written in [(PipelineSettings, schema), *((kind, schema["$defs"][n]) for n, kind in sections.items())]:
-        assert set(written["properties"]) == set(section.model_fields)
+        assert set(written["properties"]) - {"translation"} == set(section.model_fields)
         undescribed = [n for n, f in written["properties"].items() if not f.get("description") and "$ref" not in f]
         assert undescribed == [], section
     for section, example in [(schema, "store"), (schema["$defs"]["SourceSettings"], "uri")]:
@@ -338,7 +398,7 @@ def test_a_mistake_breaks_one_rule_of_the_schema_which_says_what_was_meant(
 
 
 def test_the_schema_is_half_as_long_as_one_of_every_misspelling() -> None:
-    assert len(json.dumps(_schema())) < 34_000
+    assert len(json.dumps(_schema())) < 40_000
 
 
 def test_dg_finds_the_component_by_its_entry_point() -> None:

@@ -61,9 +61,11 @@ def _list_op(names: Names, source: str, assets: Mapping[dg.AssetKey, dg.AssetSpe
         description=f"List {source}, and read what changed: {asset.key.to_user_string()}.",
         out={_DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
+        retry_policy=names.retry_policy,
     )
     def list_source(context: dg.OpExecutionContext) -> None:
-        log_result(context, asset, materialize_manifest(names, source, context))
+        result = names.run(context, "manifest", source, lambda: materialize_manifest(names, source, context))
+        log_result(context, asset, result)
 
     return list_source
 
@@ -77,21 +79,40 @@ def _encode_op(names: Names, encoder: str, assets: Mapping[dg.AssetKey, dg.Asset
         ins={_START: dg.In(dg.Nothing)},
         out={_DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
+        tags=names.settings.op_tags,
         pool=names.settings.pool,
+        retry_policy=names.retry_policy,
     )
     def encode(context: dg.OpExecutionContext) -> None:
-        log_result(context, asset, materialize_encoder(names, encoder, context))
+        result = names.run(context, "encoder", encoder, lambda: materialize_encoder(names, encoder, context))
+        log_result(context, asset, result)
         budget = run_budget(names, context)
         current, *others = make_steps(names, context.resources).active_versions(encoder)
         for record in (*others, current):  # what serves is brought up to date before a candidate is built
             try:
-                _embed(names, record, context, assets, budget)
-            except EncoderVersionError as error:
-                if record is current:
+                _build_version(names, record, context, assets, budget)
+            except dg.Failure as failure:
+                if record is current or not isinstance(failure.__cause__, EncoderVersionError):
                     raise
-                context.log.warning(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+                context.log.warning(f"Version {record.version} is kept, but can't be brought up to date: {failure}")
 
     return encode
+
+
+def _build_version(
+    names: Names,
+    record: VersionRecord,
+    context: dg.OpExecutionContext,
+    assets: Mapping[dg.AssetKey, dg.AssetSpec],
+    budget: RunBudget | None,
+) -> None:
+    """Embed all shards of a version, then index and check it."""
+    names.run(context, "vectors", record.encoder, lambda: _embed(names, record, context, assets, budget))
+    index = assets[names.asset_key(record.encoder, "index")]
+    result = names.run(context, "index", record.encoder, lambda: materialize_index(names, record.id, context))
+    log_result(context, index, result, partition=record.version)
+    for result in _checks(names, record, context, index.key):
+        log_check(context, index.key, result, partition=record.version)
 
 
 def _embed(
@@ -101,17 +122,12 @@ def _embed(
     assets: Mapping[dg.AssetKey, dg.AssetSpec],
     budget: RunBudget | None,
 ) -> None:
-    """Embed all shards of a version, then index and check it."""
     shards = set(shard_names(names.settings.shards))
     refuse_another_dtype(names, record.id, context)
     embedded = embed_shards(names, record.id, context, shards=shards, budget=budget)
     log_partitions(context, assets[names.asset_key(record.encoder, "vectors")], embedded.metadata)
     if embedded.unfinished and budget is not None:
         raise budget.exhausted_error()
-    index = assets[names.asset_key(record.encoder, "index")]
-    log_result(context, index, materialize_index(names, record.id, context), partition=record.version)
-    for result in _checks(names, record, context, index.key):
-        log_check(context, index.key, result, partition=record.version)
 
 
 def _checks(
@@ -133,8 +149,10 @@ def _serve_op(names: Names, space: str, assets: Mapping[dg.AssetKey, dg.AssetSpe
         ins={_START: dg.In(dg.Nothing)},
         out={_DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
+        retry_policy=names.retry_policy,
     )
     def serve(context: dg.OpExecutionContext) -> None:
-        log_result(context, asset, materialize_serving(names, space, context))
+        result = names.run(context, "serving", space, lambda: materialize_serving(names, space, context))
+        log_result(context, asset, result)
 
     return serve

@@ -11,16 +11,35 @@ from embed_assets.settings import PipelineSettings
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
 _ABOUT = ("title", "description", "default", "examples")
+# Attributes of an asset that a project may change; the others belong to the pipeline.
+TRANSLATED = (
+    "key", "key_prefix", "group_name", "description", "owners", "tags", "kinds", "metadata", "deps",
+    "automation_condition", "freshness_policy", "code_version",
+)  # fmt: skip
 _SHORTEST = 3  # letters that a misspelt key shares with the right one, at its beginning or end
 
 
 def component_schema() -> dict[str, Any]:
     """Build the schema: sections in `$defs`, then the types of values that a template may stand for."""
     settings = PipelineSettings.model_json_schema()
+    settings["properties"]["translation"] = {"$ref": "#/$defs/Translation"}
     types: dict[str, Any] = {}
     sections = {name: _section(section, types) for name, section in settings.pop("$defs").items()}
+    sections["Translation"] = _translation()
     whole = _section(settings, types)
     return whole | {"examples": settings["examples"], "$defs": sections | dict(sorted(types.items()))}
+
+
+def _translation() -> dict[str, Any]:
+    return {
+        "description": "How the assets look in this project, as in Dagster's own integrations: attributes of an asset, "
+        "in templates of `kind` (manifest, encoder, vectors, index, serving), `name` (of the source, encoder or "
+        "space) and `spec`.",
+        "type": "object",
+        "properties": {key: {} for key in TRANSLATED},
+        "additionalProperties": {"const": f"one of the keys {', '.join(TRANSLATED)}"},
+        "examples": [{"group_name": "search", "key_prefix": "ml", "tags": {"modality": "{{ name }}"}}],
+    }
 
 
 def _section(section: Mapping[str, Any], types: dict[str, Any]) -> dict[str, Any]:

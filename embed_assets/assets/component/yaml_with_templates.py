@@ -26,7 +26,10 @@ def component_model() -> type[BaseModel]:
     validators: dict[str, Any] = {"_readable_errors": model_validator(mode="wrap")(_readable_errors)}
     bases = (_OwnSchema, _section_model(PipelineSettings))
     doc = PipelineSettings.__doc__
-    return create_model("EmbeddingPipeline", __base__=bases, __doc__=doc, __validators__=validators)
+    translation: Any = (dict[str, Any] | None, None)  # its templates are rendered for each asset
+    return create_model(
+        "EmbeddingPipeline", __base__=bases, __doc__=doc, __validators__=validators, translation=translation
+    )
 
 
 class _OwnSchema(BaseModel):

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from embed_assets.assets.execution import StepContext
 from embed_assets.assets.names import Names, known_versions
-from embed_assets.assets.resources import StepContext
 from embed_assets.assets.ui.previews import preview
 from embed_assets.pipeline.space_versions import SpaceVersion
 from embed_assets.store.serving.releases import Release
