@@ -55,8 +55,8 @@ def build_definitions(
     but for `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says
     where the `asset` of a source is written, for the message on a misspelt one. `translator` changes how the assets
     look; `execute` is called for each step, with logic of the host's around it.
-    No executor is set, since a code location has one. Two pipelines of one location need different `key_prefix`es
-    and stores.
+    No executor is set, since a code location has one; under any a step's process loads a model at most once. Two
+    pipelines of one location need different `key_prefix`es and stores.
     """
     names, specs = build_names(settings, written=written, translator=translator, execute=execute)
     automation = settings.automation

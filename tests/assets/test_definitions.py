@@ -338,7 +338,7 @@ def test_definitions_are_built_without_a_warning(words: list, tmp_path: Path, au
     """Dagster's are for the authors of assets: a person at a terminal can do nothing about them."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        build_definitions(settings(tmp_path, automation=automation)).resolve_asset_graph()
+        build_definitions(settings(tmp_path, automation=automation)).get_repository_def()
     assert [str(each.message) for each in found] == []
 
 

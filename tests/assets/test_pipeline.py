@@ -12,14 +12,38 @@ from embed_assets.errors import PromotionError, StoreError
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving.releases import CheckVerdict
 from embed_assets.store.versions import VersionId
+from tests.assets.kept_run import KeptRun
 from tests.assets.running import QUIET, Running
+from tests.kept import Kept
 from tests.support import NOT_ENCODABLE, picture, rewrite, settings, write_notes
+
+
+@pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
 
 
 @pytest.fixture
 def running(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Running:
     write_notes(tmp_path / "notes", 12)
     return Running(settings(tmp_path), instance)
+
+
+@pytest.fixture
+def embedded(running: Running, kept_run: KeptRun) -> Running:
+    kept_run.once("embedded", lambda: _succeeded(running.embed()))
+    return running
+
+
+@pytest.fixture
+def served(running: Running, kept_run: KeptRun) -> Running:
+    kept_run.once("served", lambda: _succeeded(running.embed()) and _succeeded(running.promote()))
+    return running
+
+
+def _succeeded(result: dg.ExecuteInProcessResult) -> bool:
+    assert result.success
+    return True
 
 
 def test_embed_and_promote_make_a_folder_searchable(running: Running) -> None:
@@ -69,13 +93,12 @@ def test_quarantined_items_are_named_on_the_asset_that_set_them_aside(running: R
     assert told == {f"1: embed-assets status --quarantined --store {running.steps.store.uri}"}
 
 
-def test_a_manifest_is_a_described_table_of_the_store(running: Running) -> None:
-    running.embed()
-    metadata = running.metadata("notes_manifest")
+def test_a_manifest_is_a_described_table_of_the_store(embedded: Running) -> None:
+    metadata = embedded.metadata("notes_manifest")
     schema = metadata["dagster/column_schema"].value
     assert isinstance(schema, dg.TableSchema)
     assert not [column.name for column in schema.columns if not column.description]
-    assert metadata["dagster/uri"].value == running.settings.store
+    assert metadata["dagster/uri"].value == embedded.settings.store
     assert metadata["dagster/table_name"].value == "manifest"
 
 
@@ -90,20 +113,18 @@ def test_embed_of_some_shards_embeds_those_only(running: Running) -> None:
     assert rows is not None and set(rows.column("shard").to_pylist()) <= {"s00", "s01"}
 
 
-def test_a_second_run_encodes_nothing(running: Running, words: list) -> None:
-    running.embed()
+def test_a_second_run_encodes_nothing(embedded: Running, words: list) -> None:
     words.clear()
-    result = running.embed()
+    result = embedded.embed()
     assert result.success
     assert words == []
     assert observed(result) == []  # no zeros after the figures of the run before
 
 
-def test_the_encoder_asset_registers_its_version_as_a_partition(running: Running) -> None:
-    running.embed()
-    version = running.steps.resolve("words").record.version
-    assert running.instance.get_dynamic_partitions("words_versions") == [version]
-    assert running.metadata("words_encoder")["embed_assets/encoder_version"].value == version
+def test_the_encoder_asset_registers_its_version_as_a_partition(embedded: Running) -> None:
+    version = embedded.steps.resolve("words").record.version
+    assert embedded.instance.get_dynamic_partitions("words_versions") == [version]
+    assert embedded.metadata("words_encoder")["embed_assets/encoder_version"].value == version
 
 
 def test_the_data_version_of_a_manifest_follows_its_media(running: Running, tmp_path: Path) -> None:
@@ -121,80 +142,71 @@ def test_the_data_version_of_a_manifest_follows_its_media(running: Running, tmp_
     assert data_version() != first
 
 
-def test_a_failing_blocking_check_holds_the_pointer_back(running: Running) -> None:
-    running.embed()
-    running.promote()
-    before = running.steps.store.serving.live_release("words").key
-    record = running.steps.resolve("words").record
-    table = running.steps.vectors(record).open()
+def test_a_failing_blocking_check_holds_the_pointer_back(served: Running) -> None:
+    before = served.steps.store.serving.live_release("words").key
+    record = served.steps.resolve("words").record
+    table = served.steps.vectors(record).open()
     assert table is not None
     table.delete("key = 'note-003.txt'")  # an item whose vectors are lost
 
-    result = running.promote()
+    result = served.promote()
 
     assert result.success  # a candidate that waits fails nothing
     evaluations = {e.check_name: (e.passed, e.severity) for e in result.get_asset_check_evaluations()}
     assert evaluations["accounts"] == (False, dg.AssetCheckSeverity.WARN)
     assert evaluations["dimension"][0] is True
-    assert running.steps.store.serving.live_release("words").key == before
-    serving = running.metadata("words_serving")
+    assert served.steps.store.serving.live_release("words").key == before
+    serving = served.metadata("words_serving")
     assert serving["live"].value == before
     assert serving["candidates held back"].value == 1
     assert "better rows or a person: accounts: 1 items without vectors" in str(serving["waiting"].value)
 
 
-def test_a_person_may_accept_what_a_check_found(running: Running) -> None:
-    running.embed()
-    record = running.steps.resolve("words").record
-    table = running.steps.vectors(record).open()
+def test_a_person_may_accept_what_a_check_found(embedded: Running) -> None:
+    record = embedded.steps.resolve("words").record
+    table = embedded.steps.vectors(record).open()
     assert table is not None
     table.delete("key = 'note-003.txt'")
-    running.promote()
-    assert running.steps.store.serving.pointer("words").live is None
-    assert "despite: [accounts]" in str(running.metadata("words_serving")["how to move it"].value)
+    embedded.promote()
+    assert embedded.steps.store.serving.pointer("words").live is None
+    assert "despite: [accounts]" in str(embedded.metadata("words_serving")["how to move it"].value)
 
-    assert running.promote(despite=["accounts"]).success
+    assert embedded.promote(despite=["accounts"]).success
 
-    pointer = running.steps.store.serving.pointer("words")
+    pointer = embedded.steps.store.serving.pointer("words")
     assert pointer.serves(record.id)
     assert pointer.moved_by.endswith("despite accounts")
 
 
-def test_nobody_accepts_vectors_that_cannot_be_searched(running: Running) -> None:
-    running.embed()
-    running.promote()
+def test_nobody_accepts_vectors_that_cannot_be_searched(served: Running) -> None:
     with pytest.raises(PromotionError, match="despite check 'dimension' is not possible; it is despite: accounts"):
-        running.steps.promote(running.steps.resolve("words").record, by="test", despite=["dimension"])
+        served.steps.promote(served.steps.resolve("words").record, by="test", despite=["dimension"])
 
 
-def test_the_checks_of_an_index_are_kept_by_version(running: Running) -> None:
-    running.embed()
-    version = running.steps.resolve("words").record.version
-    found = running.promote().get_asset_check_evaluations()
+def test_the_checks_of_an_index_are_kept_by_version(embedded: Running) -> None:
+    version = embedded.steps.resolve("words").record.version
+    found = embedded.promote().get_asset_check_evaluations()
     assert {each.partition for each in found} == {version}
 
 
-def test_a_check_that_fails_on_what_is_live_is_an_error(running: Running) -> None:
-    running.embed()
-    running.promote()
-    release = running.steps.store.serving.live_release("words")
+def test_a_check_that_fails_on_what_is_live_is_an_error(served: Running) -> None:
+    release = served.steps.store.serving.live_release("words")
     failed = CheckVerdict(name="ann_recall", passed=False, blocking=True, summary="recall@10 0.5")
-    result = check_result(dg.AssetKey("words_index"), failed, release, is_live=is_live(running.steps, release))
+    result = check_result(dg.AssetKey("words_index"), failed, release, is_live=is_live(served.steps, release))
     assert result.severity == dg.AssetCheckSeverity.ERROR
 
 
-def test_serving_alone_leaves_a_candidate_that_was_not_checked(running: Running) -> None:
-    running.embed()
-    running.steps.index(running.steps.resolve("words").record)
-    result = running.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=running.instance,
+def test_serving_alone_leaves_a_candidate_that_was_not_checked(embedded: Running) -> None:
+    embedded.steps.index(embedded.steps.resolve("words").record)
+    result = embedded.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=embedded.instance,
         asset_selection=[dg.AssetKey("words_serving")],
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     assert result.success
-    assert running.steps.store.serving.pointer("words").live is None
-    assert "accounts: never ran" in str(running.metadata("words_serving")["waiting"].value)
+    assert embedded.steps.store.serving.pointer("words").live is None
+    assert "accounts: never ran" in str(embedded.metadata("words_serving")["waiting"].value)
 
 
 def test_serving_a_new_store_says_that_nothing_is_there_yet(running: Running) -> None:
@@ -221,10 +233,8 @@ def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, i
     assert running.steps.store.serving.live_release("words").rows == 12
 
 
-def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(running: Running) -> None:
-    running.embed()
-    running.promote()
-    release, verdicts = running.steps.check(running.steps.resolve("words").record, only={"dimension"})
+def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(served: Running) -> None:
+    release, verdicts = served.steps.check(served.steps.resolve("words").record, only={"dimension"})
     assert [verdict.name for verdict in verdicts] == ["dimension"]
     assert len(release.checks) == 8
 

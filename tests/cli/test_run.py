@@ -12,17 +12,33 @@ import pytest
 
 from embed_assets.assets.names import AUTOMATIC, is_automatic
 from tests.cli.conftest import Command
+from tests.kept import Kept
 from tests.support import REPOSITORY, note, picture, rewrite, touch, write_notes
 
 Settings = Callable[..., str]
 
 
-def test_run_ends_with_a_table_and_the_next_command(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
-    write_notes(tmp_path / "notes", 5)
-    result = command("run", "--settings", pipeline_yaml())
-    assert result.exit_code == 0, result.output
-    assert "notes" in result.stdout and "live" in result.stdout
-    assert "embed-assets search" in result.stdout
+@pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def first_run(command: Command, pipeline_yaml: Settings, tmp_path: Path, kept: Kept) -> str:
+    """What the run of five notes printed, which made the store."""
+
+    def run() -> str:
+        write_notes(tmp_path / "notes", 5)
+        result = command("run", "--settings", pipeline_yaml())
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return kept.once("run", run)
+
+
+def test_run_ends_with_a_table_and_the_next_command(first_run: str, tmp_path: Path) -> None:
+    assert "notes" in first_run and "live" in first_run
+    assert "embed-assets search" in first_run
     with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
         tags = [run.tags for run in instance.get_runs()]
     assert len(tags) == 2 and all(is_automatic(each) for each in tags)
@@ -38,11 +54,7 @@ def test_run_needs_no_jobs_of_the_code_location(command: Command, pipeline_yaml:
     assert "live" in result.stdout
 
 
-def test_a_second_run_says_in_one_line_that_everything_is_fresh(
-    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
-) -> None:
-    write_notes(tmp_path / "notes", 5)
-    command("run", "--settings", pipeline_yaml())
+def test_a_second_run_says_in_one_line_that_everything_is_fresh(command: Command, first_run: str, words: list) -> None:
     words.clear()
     result = command("run", "--settings", "pipeline.yaml")
     assert result.exit_code == 0
@@ -92,9 +104,7 @@ def test_a_touched_file_is_read_and_not_encoded(
     assert words == []
 
 
-def test_search_prints_json_for_machines(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
-    write_notes(tmp_path / "notes", 5)
-    command("run", "--settings", pipeline_yaml())
+def test_search_prints_json_for_machines(command: Command, first_run: str) -> None:
     found = json.loads(command("search", "note 3", "--store", "store", "--json").stdout)
     assert found["words"][0]["key"] == "note-003.txt"
     assert found["words"][0]["rank"] == 1
@@ -103,7 +113,7 @@ def test_search_prints_json_for_machines(command: Command, pipeline_yaml: Settin
 def test_a_failed_check_is_reported_and_the_exit_status_says_so(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_notes(tmp_path / "notes", 2000, length=30)
+    write_notes(tmp_path / "notes", 500, length=30)
     # One-bit codes, searched with little effort: the nearest are not among those that are ranked again.
     monkeypatch.setattr("embed_assets.quality.ann_recall.LADDER", ((1, 1),))
     index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
@@ -136,9 +146,7 @@ def test_a_wrong_key_suggests_the_nearest(command: Command, pipeline_yaml: Setti
     assert "encoders.words.modle: unknown key. Did you mean 'model'?" in result.output
 
 
-def test_a_space_that_serves_nothing_is_named(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
-    write_notes(tmp_path / "notes", 5)
-    command("run", "--settings", pipeline_yaml())
+def test_a_space_that_serves_nothing_is_named(command: Command, first_run: str) -> None:
     result = command("search", "x", "--space", "wrds", "--store", "store")
     assert result.exit_code == 1
     assert "Space 'wrds' serves nothing. Spaces that serve: words." in result.output

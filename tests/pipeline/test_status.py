@@ -13,6 +13,7 @@ from embed_assets.pipeline.plan_report import plan_pipeline
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
+from tests.kept import Kept
 from tests.support import (
     NOT_ENCODABLE,
     note,
@@ -25,6 +26,11 @@ from tests.support import (
 )
 
 SMALLER = {"words": {"model": "words", "segment": {"max_tokens": 8}}}
+
+
+@pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
 
 
 @pytest.fixture
@@ -56,8 +62,8 @@ def test_a_version_goes_from_resolved_to_candidate_to_live(steps):
     assert status.encoders[0].space == "words"
 
 
-def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path):
-    run_all(steps)
+def test_what_a_refresh_found_and_nobody_encoded_is_stale(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     (tmp_path / "notes" / "added.txt").write_text("added")
     (tmp_path / "notes" / "note-000.txt").unlink()
     assert read_status(steps).encoders[0].stale == 0  # the manifest has not seen it yet
@@ -106,8 +112,8 @@ def test_checks_and_their_failures_are_reported(tmp_path, words):
     assert status.failures == ("quarantined_share: 1 of 11 items (9.1%, at most 1.0%): vector not finite 1",)
 
 
-def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_path):
-    run_all(steps)
+def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     (tmp_path / "notes" / "added.txt").write_text("added")
     refresh_and_embed(steps)
     record = steps.resolve("words").record
@@ -126,8 +132,8 @@ def test_a_version_that_a_blocking_check_held_back_stays_a_candidate(steps, tmp_
     assert steps.embed(record).total("embedded") == 1  # and the next run mends it
 
 
-def test_a_new_version_is_reported_beside_the_one_that_serves(steps, tmp_path):
-    run_all(steps)
+def test_a_new_version_is_reported_beside_the_one_that_serves(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     before = steps.resolve("words").record
     second = pipeline(tmp_path, encoders=SMALLER)
     record = refresh_and_embed(second).version
@@ -147,8 +153,8 @@ def test_a_new_version_is_reported_beside_the_one_that_serves(steps, tmp_path):
     assert now.fresh
 
 
-def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, tmp_path):
-    run_all(steps)
+def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     second = pipeline(tmp_path, encoders=SMALLER)
     run_all(second)
     (tmp_path / "notes" / "added.txt").write_text("added")
@@ -159,8 +165,8 @@ def test_a_version_to_go_back_to_that_is_behind_makes_the_pipeline_stale(steps, 
     assert not status.fresh
 
 
-def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp_path):
-    run_all(steps)
+def test_a_version_that_was_rolled_back_from_is_held_and_all_is_fresh(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     second = pipeline(tmp_path, encoders=SMALLER)
     run_all(second)
     second.roll_back("words", by="test")
@@ -186,8 +192,8 @@ def test_a_candidate_that_waits_for_a_hand_leaves_a_run_nothing_to_do(tmp_path, 
     assert status.fresh
 
 
-def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
-    run_all(steps)
+def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words, kept):
+    kept.once("run", lambda: run_all(steps))
     before = table_versions(steps.store)
     words.clear()
     read_status(steps)
@@ -195,8 +201,8 @@ def test_reading_the_status_writes_nothing_and_loads_no_model(steps, words):
     assert words == []
 
 
-def test_the_document_is_json(steps):
-    run_all(steps)
+def test_the_document_is_json(steps, kept):
+    kept.once("run", lambda: run_all(steps))
     status = read_status(steps)
     again = json.loads(json.dumps(status.document()))
     assert again["fresh"] is True
@@ -213,8 +219,8 @@ def test_a_version_that_is_embedded_in_part_says_so_and_counts_its_vectors(steps
     assert 0 < now.vectors == 10 - now.stale
 
 
-def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path):
-    run_all(steps)
+def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     unread = tmp_path / "notes" / "note-001.txt"
     rewrite(unread, "other words")
     steps.refresh("notes")
@@ -226,8 +232,8 @@ def test_what_could_not_be_read_leaves_a_run_something_to_do(steps, tmp_path):
     assert plan_pipeline(steps).encoders[0].versions[0].plan.items == 1
 
 
-def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, tmp_path):
-    run_all(steps)
+def test_an_encoder_that_has_no_version_yet_leaves_a_run_something_to_do(steps, tmp_path, kept):
+    kept.once("run", lambda: run_all(steps))
     assert read_status(steps).fresh
     more = {"words": {"model": "words"}, "more": {"model": "words", "space": "more"}}
     status = read_status(pipeline(tmp_path, encoders=more))

@@ -12,6 +12,7 @@ import pytest
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.serving.releases import CheckVerdict
+from tests.kept import Kept
 from tests.support import (
     DIM,
     NOT_ENCODABLE,
@@ -25,6 +26,7 @@ from tests.support import (
 )
 
 COUNT = 30
+PLAIN = {"compute": {"device": "cpu", "offline": True, "keep_models": False}}
 
 
 @pytest.fixture
@@ -51,6 +53,32 @@ def judged(folder: Path, numbers: range = range(10), *, name: str = "queries.jso
     return {"spaces": {"words": {"queries": str(folder / name)}}}
 
 
+@pytest.fixture
+def tmp_path(kept: Kept) -> Path:
+    return kept.folder
+
+
+@pytest.fixture
+def served(tmp_path: Path, words: list[Any], kept: Kept) -> Steps:
+    """Notes that are live, with labelled queries."""
+    steps = pipeline(tmp_path, **judged(tmp_path))
+    kept.once("served", lambda: _write_and_run(steps, tmp_path))
+    return steps
+
+
+@pytest.fixture
+def served_unjudged(tmp_path: Path, words: list[Any], kept: Kept) -> Steps:
+    """Notes that are live, without any labelled query; the store keeps no copy of the model."""
+    steps = pipeline(tmp_path, **PLAIN)
+    kept.once("served-unjudged", lambda: _write_and_run(steps, tmp_path))
+    return steps
+
+
+def _write_and_run(steps: Steps, folder: Path) -> None:
+    write_notes(folder / "notes", COUNT)
+    run_all(steps)
+
+
 def checked(steps: Steps, encoder: str = "words") -> CheckVerdict:
     """The comparison of the encoder's current version, embedded, indexed and checked."""
     refresh_and_embed(steps, encoder)
@@ -68,25 +96,19 @@ def test_the_first_candidate_of_a_space_has_nothing_to_be_compared_with(tmp_path
     assert verdict.figures == {}
 
 
-def test_another_release_of_the_live_version_is_not_compared(tmp_path, words):
-    notes = write_notes(tmp_path / "notes", COUNT)
-    steps = pipeline(tmp_path, **judged(tmp_path))
-    run_all(steps)
-    rewrite(notes / "note-001.txt", "edited")
-    verdict = checked(steps)
+def test_another_release_of_the_live_version_is_not_compared(tmp_path, served):
+    rewrite(tmp_path / "notes" / "note-001.txt", "edited")
+    verdict = checked(served)
     assert verdict.passed
     assert "its version is live already" in verdict.summary
 
 
-def test_a_candidate_as_good_as_live_passes_with_both_figures(tmp_path, swap):
-    write_notes(tmp_path / "notes", COUNT)
-    steps = pipeline(tmp_path, **judged(tmp_path))
-    run_all(steps)
+def test_a_candidate_as_good_as_live_passes_with_both_figures(served, swap):
     swap(seed=5)
-    verdict = checked(steps)
+    verdict = checked(served)
     assert verdict.passed, verdict.summary
     figures = verdict.figures
-    assert figures["live"] == steps.store.serving.live_release("words").key
+    assert figures["live"] == served.store.serving.live_release("words").key
     assert figures["ndcg_at_10"] == 1.0
     assert figures["live_ndcg_at_10"] == 1.0
     assert figures["judged_queries"] == 10
@@ -126,14 +148,11 @@ def test_a_version_that_roll_back_returns_to_may_be_worse_than_live(tmp_path, sw
     assert "roll-back returns to it" in verdict.summary
 
 
-def test_only_items_that_both_hold_are_counted(tmp_path, swap):
+def test_only_items_that_both_hold_are_counted(tmp_path, served, swap):
     """An item that came after live was made is no fault of live's, and one that live still holds none of ours."""
-    notes = write_notes(tmp_path / "notes", COUNT)
-    steps = pipeline(tmp_path, **judged(tmp_path))
-    run_all(steps)
-    (notes / "note-003.txt").unlink()
+    (tmp_path / "notes" / "note-003.txt").unlink()
     swap(seed=5)
-    verdict = checked(steps)
+    verdict = checked(served)
     assert verdict.passed
     assert verdict.figures["judged_queries"] == 9
     assert verdict.figures["queries"] == 10
@@ -164,21 +183,15 @@ def test_without_judgements_held_out_queries_give_overlap_and_latency(tmp_path, 
     assert "ndcg_at_10" not in verdict.figures
 
 
-def test_the_same_vectors_overlap_wholly(tmp_path, words):
-    write_notes(tmp_path / "notes", COUNT)
-    steps = pipeline(tmp_path, **judged(tmp_path))
-    run_all(steps)
+def test_the_same_vectors_overlap_wholly(tmp_path, served):
     again = pipeline(tmp_path, **judged(tmp_path), index={"vector_dtype": "float32"})
     assert checked(again).figures["overlap_at_10"] > 0.95
 
 
-def test_where_lives_model_is_gone_its_recorded_figures_are_compared(tmp_path, swap):
-    write_notes(tmp_path / "notes", COUNT)
-    plain = {"compute": {"device": "cpu", "offline": True, "keep_models": False}}
-    run_all(pipeline(tmp_path, **judged(tmp_path), **plain))
+def test_where_lives_model_is_gone_its_recorded_figures_are_compared(tmp_path, served, swap):
     swap(seed=5)
     shutil.rmtree(tmp_path / "store" / "models", ignore_errors=True)
-    steps = pipeline(tmp_path, **judged(tmp_path, range(5, 15), name="other.jsonl"), **plain)
+    steps = pipeline(tmp_path, **judged(tmp_path, range(5, 15), name="other.jsonl"), **PLAIN)
     verdict = checked(steps)
     assert verdict.passed, verdict.summary
     assert "nDCG@10 1.000 (live 1.000, as recorded)" in verdict.summary
@@ -186,20 +199,15 @@ def test_where_lives_model_is_gone_its_recorded_figures_are_compared(tmp_path, s
     assert "overlap_at_10" not in verdict.figures
 
 
-def test_where_lives_model_is_gone_and_nothing_was_recorded_the_candidate_waits(tmp_path, swap):
-    write_notes(tmp_path / "notes", COUNT)
-    plain = {"compute": {"device": "cpu", "offline": True, "keep_models": False}}
-    run_all(pipeline(tmp_path, **plain))
+def test_where_lives_model_is_gone_and_nothing_was_recorded_the_candidate_waits(tmp_path, served_unjudged, swap):
     swap(seed=5)
     shutil.rmtree(tmp_path / "store" / "models", ignore_errors=True)
-    verdict = checked(pipeline(tmp_path, **judged(tmp_path), **plain))
+    verdict = checked(pipeline(tmp_path, **judged(tmp_path), **PLAIN))
     assert not verdict.passed
     assert "set checks.max_quality_loss to 1" in verdict.summary
 
 
-def test_another_encoders_release_is_compared_as_well(tmp_path, words):
-    write_notes(tmp_path / "notes", COUNT)
-    run_all(pipeline(tmp_path, **judged(tmp_path)))
+def test_another_encoders_release_is_compared_as_well(tmp_path, served):
     steps = pipeline(tmp_path, **judged(tmp_path), encoders={"slow_words": {"model": "slow-words"}})
     verdict = checked(steps, "slow_words")
     assert verdict.passed
@@ -209,10 +217,8 @@ def test_another_encoders_release_is_compared_as_well(tmp_path, words):
     assert steps.resolve("slow_words").record.dim == DIM
 
 
-def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_are_as_good(tmp_path, words):
-    notes = write_notes(tmp_path / "notes", COUNT)
-    steps = pipeline(tmp_path)
-    run_all(steps)
+def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_are_as_good(tmp_path, served_unjudged):
+    notes, steps = tmp_path / "notes", served_unjudged
     before = steps.store.serving.live_release("words").key
     for number in range(20):  # what the encoder of the next version chokes on, live has
         rewrite(notes / f"note-{number:03d}.txt", f"{NOT_ENCODABLE} {note(number)}")

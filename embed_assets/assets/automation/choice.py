@@ -44,7 +44,8 @@ def chosen_sensors(
     return [
         each
         for each in sensors
-        if {job.name for job in each.jobs} <= there and _is_chosen(settings.sensors, _kind(each.name, SENSOR_KINDS))
+        if {target.job_name for target in each.targets} <= there
+        and _is_chosen(settings.sensors, _kind(each.name, SENSOR_KINDS))
     ]
 
 

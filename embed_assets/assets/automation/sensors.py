@@ -48,7 +48,7 @@ def build_first_build_sensor(names: Names, build: dg.JobDefinition, *, seconds: 
 
     @dg.sensor(
         name=names.prefixed("first_build"),
-        job=build,
+        job_name=build.name,  # Dagster copies a sensor with the job itself, and warns of its own argument as it does
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Embed, index, check and serve encoder versions that are new; what was built once is not looked "

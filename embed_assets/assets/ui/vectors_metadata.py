@@ -21,6 +21,7 @@ from embed_assets.store.versions import VersionRecord
 
 _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
 _ROWS = 8  # of the preview
+_LETTERS = 60  # of a text in it: Dagster breaks a narrow column at every word
 
 
 def shard_metadata(
@@ -38,15 +39,17 @@ def shard_metadata(
         "dagster/row_count": table.count_rows(),
         "dagster/column_schema": column_schema(table.schema, COLUMNS),
         metadata_keys.ENCODER_VERSION: record.version,
-        **(strips(_pictures(steps, table)) if "image" in record.spec.media else {}),
-        "preview": _preview(table),
     }
+    shown = strips(_pictures(steps, table)) if "image" in record.spec.media else {}
+    preview_of_table = {"preview": _preview(table)}  # last: it is long
     rows = _rows_by_shard(steps, record)
     total = sum(map(len, failed.values()))
     return {
         shard: shared
         | _counts(report, shard, rows.get(shard, 0))
         | quarantine_metadata(steps, failed.get(shard, []), total=total)
+        | shown
+        | preview_of_table
         for shard in shards
     }
 
@@ -109,5 +112,6 @@ def _pictures(steps: Steps, table: Any) -> list[Any]:
 def _preview(table: Any) -> dg.TableMetadataValue:
     found = table.search().limit(_ROWS).to_list()
     for row in found:
+        row["text"] = (row["text"] or "")[:_LETTERS]
         row["norm"] = round(float(np.linalg.norm(np.asarray(row["vector"], dtype=np.float32))), 4)
     return preview(found, _PREVIEW)
