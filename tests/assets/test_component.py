@@ -222,7 +222,7 @@ def test_a_translation_maps_keys_groups_and_tags_of_every_asset(
     path = _component(sandbox, translation=translation)
     with sandbox.load_component_and_build_defs(path) as (_, definitions):
         specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-        assert set(specs) == {"ml/notes_manifest", *(f"ml/words_{kind}" for kind in KINDS)}
+        assert set(specs) == {"ml/notes_manifest", *(f"ml/words_{kind}" for kind in KINDS), "ml/pipeline_dashboard"}
         vectors = specs["ml/words_vectors"]
         assert vectors.group_name == "of_vectors"
         assert vectors.tags["of"] == "words"
@@ -233,7 +233,7 @@ def test_a_translation_maps_keys_groups_and_tags_of_every_asset(
         made = {event.asset_key for event in result.get_asset_materialization_events()}
         assert {key.to_user_string() for key in made if key} == set(specs)
         promoted = definitions.resolve_job_def("words_promote").asset_layer.executable_asset_keys
-        assert {key.to_user_string() for key in promoted} == {"ml/words_index", "ml/words_serving"}
+        assert {key.path[-1] for key in promoted} == {"words_index", "words_serving", "pipeline_dashboard"}
 
 
 def test_a_misspelt_key_of_the_translation_is_named(sandbox: DefsFolderSandbox) -> None:
@@ -262,7 +262,7 @@ def test_a_component_in_python_maps_specs_and_runs_its_own_logic_around_a_step(
     running = Running(_settings(tmp_path), instance, definitions=definitions)
     assert running.embed().success
     assert running.promote().success
-    assert set(ran) == {("manifest", "notes"), *((kind, "words") for kind in KINDS)}
+    assert set(ran) == {("manifest", "notes"), *((kind, "words") for kind in KINDS), ("dashboard", "pipeline")}
 
 
 def test_two_components_and_a_hosts_own_asset_are_one_project(
@@ -274,7 +274,7 @@ def test_two_components_and_a_hosts_own_asset_are_one_project(
         "defs = dg.Definitions(assets=[orders], resources={'store': 1}, executor=dg.multiprocess_executor)\n"
     )
     with sandbox.build_all_defs() as definitions:
-        assert len(definitions.resolve_asset_graph().get_all_asset_keys()) == 11
+        assert len(definitions.resolve_asset_graph().get_all_asset_keys()) == 13
         for name, path in paths.items():
             running = Running(_settings(path, key_prefix=[name]), instance, definitions=definitions)
             assert running.embed().success

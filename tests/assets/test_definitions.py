@@ -59,12 +59,13 @@ def test_the_workspace_validates(tmp_path: Path) -> None:
 def test_every_asset_says_what_it_is(words: list, tmp_path: Path) -> None:
     definitions = build_definitions(settings(tmp_path, owners=["team:search"]))
     specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-    assert sorted(specs) == ["notes_manifest", "words_encoder", "words_index", "words_serving", "words_vectors"]
+    of_words = ("words_encoder", "words_vectors", "words_index", "words_serving")
+    assert set(specs) == {"notes_manifest", *of_words, "pipeline_dashboard"}
     for name, spec in specs.items():
         assert spec.description, name
         assert spec.kinds, name
         assert spec.owners == ["team:search"], name
-    assert {spec.group_name for spec in specs.values()} == {"sources", "words"}
+    assert {spec.group_name for spec in specs.values()} == {"sources", "words", "pipeline"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_definitions_merge_with_a_host_that_has_its_own_executor(words: list, tm
 
     host = dg.Definitions(assets=[of_the_host], executor=dg.multiprocess_executor)
     merged = dg.Definitions.merge(host, build_definitions(settings(tmp_path)))
-    assert len(merged.resolve_asset_graph().get_all_asset_keys()) == 6
+    assert len(merged.resolve_asset_graph().get_all_asset_keys()) == 7
 
 
 def test_a_key_prefix_goes_before_every_asset_and_job(words: list, tmp_path: Path) -> None:
