@@ -218,6 +218,13 @@ def test_a_new_encoder_version_requests_its_own_shards_only(settled: Automation)
     assert settled.look() == {"words_index": {new}}
 
 
+def test_other_settings_ask_for_the_encoder_at_once(settled: Automation) -> None:
+    settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})
+    assert settled.look() == {"words_encoder": {None}}
+    settled.do({"words_encoder": {None}})
+    assert "words_encoder" not in settled.look()
+
+
 def test_media_that_changes_reaches_the_live_version_and_the_candidate(settled: Automation, tmp_path: Path) -> None:
     old = settled.version
     settled.settings_become(encoders={"words": {"model": "words", "segment": {"max_tokens": 16}}})

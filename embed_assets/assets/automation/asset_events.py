@@ -64,6 +64,13 @@ def log_check(
     context.log_event(evaluation)
 
 
+def latest_code_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
+    """Return the code version of an asset's latest materialization; "" before the first."""
+    event = instance.get_latest_materialization_event(key)
+    tags = (event.asset_materialization.tags if event and event.asset_materialization else None) or {}
+    return tags.get(_CODE, "")
+
+
 def _provenance(instance: dg.DagsterInstance, asset: dg.AssetSpec) -> dict[str, str]:
     """Build the tags that say of which code and of which upstream materializations an asset is made."""
     tags = {_CODE: asset.code_version} if asset.code_version else {}

@@ -21,6 +21,8 @@ _Condition = dg.AutomationCondition
 def listing_condition(names: Names, source: str | None = None) -> dg.AutomationCondition | None:
     """Build the condition of manifests and encoders: each tick of `automation.cron`, and once where they are missing.
 
+    They are looked at, too, once their settings are others than before.
+
     Of a source with an asset also when that is newer than the manifest; of one that is the asset's value, which no
     tick can change, only then, and once the asset is there.
     """
@@ -30,7 +32,8 @@ def listing_condition(names: Names, source: str | None = None) -> dg.AutomationC
     _require_times(automation)
     ticked = _Condition.cron_tick_passed(automation.cron, automation.timezone).since(_Condition.newly_requested())
     missing = _Condition.missing() & ~_Condition.execution_failed()
-    due = ticked | missing
+    handled = _Condition.newly_requested() | _Condition.newly_updated()
+    due = ticked | missing | _Condition.code_version_changed().since(handled)
     settings = names.settings.sources[source] if source else None
     if settings is not None and settings.asset:
         newer = _Condition.any_deps_match(_Condition.newly_updated())

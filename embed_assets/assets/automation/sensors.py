@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from embed_assets.assets.automation.asset_events import latest_code_version
 from embed_assets.assets.automation.jobs import EncoderJobs
 from embed_assets.assets.automation.run_requests import (
     embed_requests,
@@ -16,6 +17,7 @@ from embed_assets.assets.automation.run_requests import (
     resolve_request,
     unbuilt_versions,
 )
+from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.upstream import news_of_upstream
 from embed_assets.assets.names import AUTOMATIC, Names
 from embed_assets.encoders.loading.revision import model_state
@@ -101,26 +103,36 @@ def build_new_media_sensor(
 def build_revision_sensor(
     names: Names, encoder: str, spec: EncoderSpec, jobs: EncoderJobs, *, seconds: int = 3600
 ) -> dg.SensorDefinition:
-    """Build the sensor that looks up the model's revision, and resolves the encoder where it moved; loads no model."""
+    """Build the sensor that resolves the encoder where its model's revision moved or its settings changed.
+
+    It loads no model. Its cursor is the revision, then "@" and the settings' code version.
+    """
+    code = code_version(names.settings, "encoder", encoder, spec)
 
     @dg.sensor(
         name=names.prefixed(f"{encoder}_new_revision"),
         jobs=[jobs.embed],
         minimum_interval_seconds=seconds,
         default_status=_STOPPED,
-        description=f"Look for other weights of {spec.model}: a hub's commit, or a local folder's files.",
+        description=f"Look for other weights of {spec.model}: a hub's commit, or a local folder's files; and for other "
+        f"settings of {encoder}.",
     )
     def new_revision(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        revision, _, seen_code = (context.cursor or "").rpartition("@")
+        made_by = latest_code_version(context.instance, names.asset_key(encoder, "encoder"))
+        if made_by not in ("", code) and seen_code != code:
+            request = resolve_request(names, encoder, jobs)
+            return dg.SensorResult(run_requests=[request], cursor=f"{revision}@{code}")
         try:
             state = model_state(spec, offline=names.settings.compute.offline)
         except WeightsError as error:
             return dg.SkipReason(str(error))
-        if state == context.cursor:
+        if state in (revision, context.cursor):
             return dg.SkipReason(f"{spec.model} is where it was: {state}")
         known = Steps(names.settings).current_version(encoder)
         if known is not None and known.revision == state:  # resolved since, or before the sensor was switched on
-            return dg.SensorResult(cursor=state, skip_reason=f"{spec.model} is resolved at {state}")
-        return dg.SensorResult(run_requests=[resolve_request(names, encoder, jobs)], cursor=state)
+            return dg.SensorResult(cursor=f"{state}@{code}", skip_reason=f"{spec.model} is resolved at {state}")
+        return dg.SensorResult(run_requests=[resolve_request(names, encoder, jobs)], cursor=f"{state}@{code}")
 
     return new_revision
 
