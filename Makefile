@@ -33,8 +33,8 @@ demo: setup ## Build, check and search an index of real text and pictures, witho
 ui: setup ## Open the Dagster UI on the demo's store (STORE=... for another)
 	@$(BIN)/embed-assets ui --store $(STORE)
 
-# A worker a core, and one thread of torch in each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+# A worker a core, and one thread of torch in each; compiled tests are kept for the next run.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test: setup ## Run the tests, but for the slow ones: minutes
 	@$(PYTEST)

@@ -13,7 +13,7 @@ from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import preview
 from embed_assets.pipeline.space_summaries import SpaceSummary, space_summaries
 
-_COLUMNS = tuple(field.name for field in fields(SpaceSummary))
+_FIGURES = tuple(field.name for field in fields(SpaceSummary) if field.name != "space")
 
 
 def build_dashboard_asset(names: Names) -> dg.AssetsDefinition:
@@ -40,8 +40,16 @@ def build_dashboard_asset(names: Names) -> dg.AssetsDefinition:
 def materialize_dashboard(names: Names, context: StepContext) -> dg.MaterializeResult:
     """Read the store, and show every space."""
     summaries = space_summaries(make_steps(names, context.resources), names.spaces)
-    rows = [{name: value for name, value in asdict(each).items() if value is not None} for each in summaries]
-    return dg.MaterializeResult(metadata={"spaces": preview(rows, _COLUMNS), **_figures(summaries)})
+    return dg.MaterializeResult(metadata={"spaces": _table(summaries), **_figures(summaries)})
+
+
+def _table(summaries: Sequence[SpaceSummary]) -> dg.TableMetadataValue:
+    """Show a row a figure and a column a space: the page cuts a wide table at its edge."""
+    columns = {each.space: asdict(each) for each in summaries}
+    rows = [
+        {"figure": name.replace("_", " "), **{space: own[name] for space, own in columns.items()}} for name in _FIGURES
+    ]
+    return preview(rows, ("figure", *columns))
 
 
 def _figures(summaries: Sequence[SpaceSummary]) -> dict[str, Any]:

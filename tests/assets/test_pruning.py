@@ -41,6 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     os.environ.pop("DAGSTER_HOME", None)
 
 
+@pytest.mark.slow
 def test_runs_beyond_those_kept_go_but_for_what_is_shown(home: Path) -> None:
     with dg.DagsterInstance.get() as instance:
         shown = [

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from embed_assets.assets.recall_check import build_recall_check
 from embed_assets.store.store import Store
@@ -45,6 +46,7 @@ def test_a_table_without_an_index_is_searched_exactly(tmp_path: Path) -> None:
     assert evaluation.metadata["queries"].value == 20
 
 
+@pytest.mark.slow
 def test_a_coarse_index_fails_and_a_higher_effort_passes(tmp_path: Path) -> None:
     coarse = _host(tmp_path / "coarse", rows=1000, num_bits=8)
     assert not coarse.passed

@@ -89,6 +89,7 @@ def test_roll_back_without_a_version_before_says_so(first: Running) -> None:
     assert first.steps.store.serving.pointer("words").generation == 1
 
 
+@pytest.mark.slow
 def test_retire_drops_the_table_and_the_partition_key(second: Running, tmp_path: Path) -> None:
     new, old = _versions(second)
     another = {"words": {"model": "words", "segment": {"max_tokens": 24}}}

@@ -80,6 +80,7 @@ def warehouse(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> Ware
     return Warehouse(of_asset(tmp_path), instance)
 
 
+@pytest.mark.slow
 def test_the_value_of_an_asset_becomes_items_with_the_asset_upstream(warehouse: Warehouse) -> None:
     graph = warehouse.running.definitions.resolve_asset_graph()
     assert graph.get(dg.AssetKey("articles_manifest")).parent_keys == {KEY}

@@ -236,6 +236,7 @@ def _typed(folder: Path, arguments: list[str], *, answers: list[str]) -> str:
     return shown
 
 
+@pytest.mark.slow
 def test_an_encoder_with_a_price_is_bounded_by_money(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:

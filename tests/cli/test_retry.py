@@ -37,6 +37,7 @@ def test_what_a_limit_quarantined_is_embedded_once_the_limit_is_raised(
     assert {text.split()[0] for text in words} == {"large", "long"}
 
 
+@pytest.mark.slow
 def test_where_nothing_is_quarantined_it_says_so(
     command: Command, pipeline_yaml: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_run_ends_with_a_table_and_the_next_command(first_run: str, tmp_path: Pa
     assert not [each for each in tags if AUTOMATIC.items() <= each.items()]
 
 
+@pytest.mark.slow
 def test_run_needs_no_jobs_of_the_code_location(command: Command, pipeline_yaml: Settings, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 2)
     left_out = {"jobs": False, "schedules": False, "sensors": False}
@@ -110,6 +111,7 @@ def test_search_prints_json_for_machines(command: Command, first_run: str) -> No
     assert found["words"][0]["rank"] == 1
 
 
+@pytest.mark.slow
 def test_a_failed_check_is_reported_and_the_exit_status_says_so(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +207,7 @@ def test_what_would_be_ignored_or_dropped_is_refused(
     assert message in " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_a_budget_of_the_settings_bounds_a_run_as_the_option_does(
     command: Command, pipeline_yaml: Settings, tmp_path: Path
 ) -> None:

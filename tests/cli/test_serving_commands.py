@@ -120,6 +120,7 @@ def test_a_failed_check_holds_promotion_by_hand_back(command: Command, steps: St
     assert live(steps) == two[0]
 
 
+@pytest.mark.slow
 def test_retire_drops_what_nothing_needs_and_refuses_the_rest(command: Command, steps: Steps, two, swap) -> None:
     first, second = two
     printed(command("promote", "words", "--store", "store"))

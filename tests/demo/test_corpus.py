@@ -18,6 +18,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_docs_hold_some_thousand_passages_with_four_labels(corpus: Path) -> None:
     rows = read_sidecar(corpus / "docs")
     assert 2500 <= len(rows) <= 3300
@@ -56,6 +57,7 @@ def test_a_method_that_a_package_hangs_on_a_class_is_no_passage(monkeypatch: pyt
     assert passages() == before
 
 
+@pytest.mark.slow
 def test_docs_and_scenes_repeat_byte_for_byte(corpus: Path, tmp_path: Path) -> None:
     write_docs(tmp_path / "docs")
     write_scenes(tmp_path / "scenes")

@@ -74,6 +74,7 @@ def test_sounds_take_under_four_megabytes_and_videos_under_two(corpus: Path) -> 
 
 
 @pytest.mark.parametrize("part", ["sounds", "queries/sounds"])
+@pytest.mark.slow
 def test_every_sound_decodes_and_is_heard(corpus: Path, part: str) -> None:
     for path in (path for path in (corpus / part).iterdir() if path.suffix != ".jsonl"):
         data = path.read_bytes()
@@ -169,6 +170,7 @@ def test_sounds_find_most_of_their_kind_without_a_model(corpus: Path) -> None:
     assert 0.7 < ndcg < 0.98
 
 
+@pytest.mark.slow
 def test_words_find_videos_by_the_mean_of_their_frames(corpus: Path) -> None:
     pytest.importorskip("torch")
     spec = spec_for(

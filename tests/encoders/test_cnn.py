@@ -78,6 +78,7 @@ def test_inception_v3_equals_the_pooled_layer_of_pictures_from_minus_one_to_one(
     assert_same(encoder.encode([encoder.prepare("image", image) for image in IMAGES]), unit(expected))
 
 
+@pytest.mark.slow
 def test_layers_beyond_the_tap_may_be_absent(random_cnn, tmp_path):
     from safetensors.torch import load_file, save_file
 
@@ -130,6 +131,7 @@ def test_an_unknown_architecture_names_the_known(random_cnn):
         load_encoder(spec, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_resize_of_the_weights_is_part_of_the_identity(random_cnn):
     spec = spec_for("resnet50", model=str(random_cnn("resnet50")))
     new = load_encoder(spec, device="cpu").identity()

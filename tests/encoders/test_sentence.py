@@ -116,6 +116,7 @@ def test_prompts_are_the_models_own_or_the_specs(plain_bert, tmp_path):
     assert spec.identity()["prompts"] != own.identity()["prompts"]
 
 
+@pytest.mark.slow
 def test_truncated_vectors_are_the_first_numbers_renormalised(minilm):
     spec = spec_for("minilm", model=str(minilm))
     whole = encode(load_encoder(spec, device="cpu"), TEXTS)

@@ -89,6 +89,7 @@ def test_a_host_that_is_down_keeps_its_rows_and_vectors_and_is_reported(tmp_path
         (500, "unreachable", "HTTP 500"),
     ],
 )
+@pytest.mark.slow
 def test_a_host_that_refuses_or_is_in_trouble_deletes_nothing(
     tmp_path: Path, words: list, server: WebServer, status: int, reason: str, why: str
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_password_in_a_row_reads_its_file_and_is_nowhere_in_the_store(
     assert b"PASSWORD" not in kept and b"SIGNATURE" not in kept
 
 
+@pytest.mark.slow
 def test_most_of_a_hosts_files_gone_stops_before_anything_is_written(tmp_path: Path, server: WebServer) -> None:
     with web_server() as other:
         steps = named(tmp_path, [*on(server, 30), *on(other, 12)])

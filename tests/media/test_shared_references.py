@@ -85,6 +85,7 @@ def test_what_the_reference_decodes_is_decoded(name: str, shared_data: Path, dec
 
 
 @pytest.mark.parametrize("name", SETS)
+@pytest.mark.slow
 def test_every_file_is_accounted_for_and_none_is_fatal(name: str, shared_data: Path, decoders: Decoders) -> None:
     known = entries(shared_data / name)
     found = {key: outcome((shared_data / name / key).read_bytes(), decoders) for key in known}

@@ -44,6 +44,7 @@ def write_and_run(tmp_path: Path, steps: Steps) -> None:
     run_all(steps)
 
 
+@pytest.mark.slow
 def test_every_file_is_accounted_for_once(steps: Steps) -> None:
     status = read_status(steps)
     assert {row.encoder: (row.embedded, row.quarantined) for row in status.sources} == {

@@ -88,6 +88,7 @@ def test_the_account_of_a_source_adds_up(steps, tmp_path):
     assert unknown.reasons == {unsupported("application/octet-stream"): 1}
 
 
+@pytest.mark.slow
 def test_what_nothing_can_read_counts_once_for_its_source_and_against_no_encoder(tmp_path, words):
     write_notes(tmp_path / "notes", 3)
     for number in range(2):

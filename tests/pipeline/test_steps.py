@@ -42,6 +42,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
+@pytest.mark.slow
 def test_the_next_run_does_what_changed_and_nothing_else(tmp_path, tiny_bert):
     notes = write_notes(tmp_path / "notes", 200)
     steps = pipeline(tmp_path, encoders={"words": {"model": str(tiny_bert)}})

@@ -246,6 +246,7 @@ IMAGES: dict[str, Any] = {"encoders": {"words": {"model": "words", "media": ["im
 
 
 @pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.slow
 def test_bytes_in_a_column_are_media(tmp_path: Path, words: list, kind: str) -> None:
     path = WRITERS[kind](tmp_path, [*pictures(6), {"doc": "none", "png": None}, {"doc": "odd", "png": b"\0\1\2\3" * 9}])
     table = {"bytes": "png", "id": "doc", "format": kind}

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from tests.support import pipeline, refresh_and_embed, rows_by_key
@@ -32,6 +34,7 @@ def texts(steps: Steps) -> dict[str, str]:
     return {key: row["text"] for key, row in rows_by_key(steps).items()}
 
 
+@pytest.mark.slow
 def test_a_setting_reads_what_was_quarantined_and_embeds_only_other_texts_again(tmp_path, words) -> None:
     folder(tmp_path)
     report = refresh_and_embed(source(tmp_path))

@@ -134,6 +134,7 @@ def test_a_model_that_was_renamed_is_the_same_version_and_writes_no_vector(own_m
     assert found(steps, note(2))[0][0] == "note-002.txt"
 
 
+@pytest.mark.slow
 def test_new_media_reaches_the_candidate_the_live_and_the_previous_version(own_model, tmp_path):
     swap(tmp_path)
     advance(own_model)  # the swapped one is live, the first one previous
@@ -154,6 +155,7 @@ def test_new_media_reaches_the_candidate_the_live_and_the_previous_version(own_m
     assert found(own_model, "copper fennel ferry")[0][0] == "note-001.txt"
 
 
+@pytest.mark.slow
 def test_a_version_that_was_rolled_back_from_is_not_promoted_by_itself(own_model, tmp_path):
     first = current(own_model)
     swap(tmp_path)

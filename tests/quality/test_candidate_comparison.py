@@ -116,6 +116,7 @@ def test_a_candidate_as_good_as_live_passes_with_both_figures(served, swap):
     assert {"recall_at_10", "live_recall_at_10", "median_ms", "live_median_ms"} <= set(figures)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_answers_worse_is_held_back(tmp_path, swap):
     write_notes(tmp_path / "notes", COUNT, length=3)
     steps = pipeline(tmp_path, **judged(tmp_path), checks={"max_mean_cosine": 1.0})
@@ -134,6 +135,7 @@ def test_a_candidate_that_answers_worse_is_held_back(tmp_path, swap):
     assert checked(allowed).passed
 
 
+@pytest.mark.slow
 def test_a_version_that_roll_back_returns_to_may_be_worse_than_live(tmp_path, swap):
     write_notes(tmp_path / "notes", COUNT, length=3)
     steps = pipeline(tmp_path, **judged(tmp_path), checks={"max_mean_cosine": 1.0})

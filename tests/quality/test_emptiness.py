@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from embed_assets.pipeline.steps import Steps
 from tests.support import NOT_ENCODABLE, pipeline, refusal, run_all, write_notes
 
@@ -68,6 +70,7 @@ def test_an_encoder_whose_vectors_are_none_is_reported_and_does_not_serve(tmp_pa
     assert live_rows(pipeline(tmp_path)) is None
 
 
+@pytest.mark.slow
 def test_an_encoder_whose_items_are_all_broken_serves_beside_others(tmp_path: Path, words: list) -> None:
     """It is the media that can't be used, not the encoder: one broken sound stops no texts."""
     write_notes(tmp_path / "notes", 3)

@@ -87,6 +87,7 @@ def test_the_command_reads_no_file_that_is_larger_than_media_may_be(tones: Steps
 
 
 @pytest.mark.parametrize(("data", "reason"), [(b"deadly", "decoder crashed"), (b"deadly hang", "decoder timed out")])
+@pytest.mark.slow
 def test_a_decoder_that_dies_of_a_query_is_an_error_of_the_query(
     data: bytes, reason: str, tmp_path: Path, words: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_an_item_is_one_hit_by_its_best_chunk(served):
     assert len({hit.key for hit in hits if hit.source == "books"}) == sum(hit.source == "books" for hit in hits)
 
 
+@pytest.mark.slow
 def test_a_picture_finds_its_like(tmp_path, words):
     (tmp_path / "notes").mkdir()
     for seed in range(8):

@@ -280,6 +280,7 @@ def test_a_promotion_that_comes_between_saves_the_version(store, monkeypatch):
 
 @pytest.mark.parametrize("steps", range(5))
 @pytest.mark.parametrize("finished_by", ["retiring again", "maintenance"])
+@pytest.mark.slow
 def test_a_retirement_that_was_killed_is_finished(store, monkeypatch, steps, finished_by):
     promote(store, candidate(store, "v2"))
     with_everything(store, "v1")

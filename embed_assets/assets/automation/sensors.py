@@ -120,13 +120,16 @@ def build_revision_sensor(
     def new_revision(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         revision, _, seen_code = (context.cursor or "").rpartition("@")
         made_by = latest_code_version(context.instance, names.asset_key(encoder, "encoder"))
-        if made_by not in ("", code) and seen_code != code:
-            request = resolve_request(names, encoder, jobs)
-            return dg.SensorResult(run_requests=[request], cursor=f"{revision}@{code}")
+        other_settings = made_by not in ("", code) and seen_code != code
         try:
             state = model_state(spec, offline=names.settings.compute.offline)
         except WeightsError as error:
-            return dg.SkipReason(str(error))
+            if not other_settings:
+                return dg.SkipReason(str(error))
+            state = revision
+        if other_settings:
+            request = resolve_request(names, encoder, jobs)
+            return dg.SensorResult(run_requests=[request], cursor=f"{state}@{code}")
         if state in (revision, context.cursor):
             return dg.SkipReason(f"{spec.model} is where it was: {state}")
         known = Steps(names.settings).current_version(encoder)

@@ -14,7 +14,7 @@ from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer
 
 _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster draws over time
-_COLUMNS = ("encoder", "version", "model", "state", "waits_for", "rows", "since")
+_COLUMNS = ("encoder", "version", "state", "rows", "since")  # a wider table is cut at the page's edge
 
 
 def serving_metadata(names: Names, pointer: Pointer, versions: Sequence[SpaceVersion]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def serving_metadata(names: Names, pointer: Pointer, versions: Sequence[SpaceVer
         "moved at": pointer.moved_at,
     }
     if versions:
-        metadata["versions"] = preview([asdict(version) for version in versions], _COLUMNS)
+        metadata["versions"] = preview([asdict(each) | {"since": each.since[:16]} for each in versions], _COLUMNS)
     if pointer.live:
         metadata |= _live(pointer.live)
     if moves := _moves(names, pointer, versions):

@@ -110,6 +110,7 @@ def test_a_bucket_that_vanished_is_no_fault_of_the_item(s3: S3Server) -> None:
         open_source("s3://no-such-bucket", s3.storage_options).read("a.txt", 10)
 
 
+@pytest.mark.slow
 def test_one_source_reads_from_several_threads(s3: S3Server, bucket: str) -> None:
     for n in range(40):
         s3.client().put_object(Bucket=bucket, Key=f"{n}.txt", Body=str(n).encode())

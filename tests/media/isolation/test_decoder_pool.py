@@ -143,6 +143,7 @@ def test_a_forked_child_has_workers_of_its_own(decoders: Decoders) -> None:
     os.close(write)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_program_is_gone_ends() -> None:
     import signal
 

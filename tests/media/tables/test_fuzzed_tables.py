@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +82,7 @@ def test_no_quote_in_a_tsv_costs_a_neighbour(lines: list[tuple[str, str]]) -> No
 
 @fuzzed()
 @given(values=st.lists(st.tuples(plain, plain, plain), min_size=1, max_size=5), broken=mixed)
+@pytest.mark.slow
 def test_a_broken_json_line_costs_no_neighbour(values: list[tuple[Any, Any, Any]], broken: bytes) -> None:
     line = broken.replace(b"\n", b"") + b"\n"
     good = [json.dumps({"text": "word", "id": id, "topic": topic, "meta": meta}) for id, topic, meta in values]
@@ -98,6 +100,7 @@ def test_a_sidecar_of_any_bytes_is_read_or_a_source_error_that_names_it(data: by
 
 @fuzzed()
 @given(lines=st.lists(st.dictionaries(st.sampled_from(["file", "caption", "label", "labels", "x"]), plain), max_size=4))
+@pytest.mark.slow
 def test_a_sidecar_of_any_values_is_read_or_a_source_error_that_names_it(lines: list[dict[str, Any]]) -> None:
     sidecar("".join(json.dumps(line) + "\n" for line in lines).encode(), "jsonl")
 

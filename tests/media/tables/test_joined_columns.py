@@ -81,6 +81,7 @@ def test_rows_that_differ_in_a_joined_column_alone_are_two_items(tmp_path: Path)
     assert first.id != second.id and first.content_hash != second.content_hash
 
 
+@pytest.mark.slow
 def test_an_edited_title_is_embedded_again_and_nothing_else(tmp_path: Path, words: list[str]) -> None:
     source = {"uri": str(tmp_path / "notes"), "table": {"text": ["title", "body"], "id": "doc"}}
     (tmp_path / "notes").mkdir()

@@ -88,6 +88,7 @@ def test_without_the_extra_delta_says_how_to_install_it(tmp_path: Path, monkeypa
         open_dataset(str(tmp_path), "delta", shown="t").version()
 
 
+@pytest.mark.slow
 def test_secrets_of_the_storage_options_are_in_no_message() -> None:
     options = {"key": "AKIAEXAMPLE", "secret": "not-to-be-seen"}
     opened = open_dataset(

@@ -83,6 +83,7 @@ def test_a_file_most_of_whose_lines_are_broken_is_no_table(tmp_path: Path) -> No
     assert len(rows(tmp_path, "t.jsonl")) == 20_002
 
 
+@pytest.mark.slow
 def test_equal_rows_by_the_hundred_thousand_have_names_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("body\n" + "same\n" * 100_001)
     assert len({row.id for row in rows(tmp_path, "t.csv")}) == 100_001

@@ -48,6 +48,7 @@ def refused(data: bytes, encoding: str | None = None) -> MediaError:
     return caught.value
 
 
+@pytest.mark.slow
 def test_no_text_of_the_corpus_is_silently_wrong() -> None:
     found = [
         (outcome(text, data, faulty=kind.endswith("fault")), language, encoding, kind, text)

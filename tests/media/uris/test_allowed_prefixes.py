@@ -145,6 +145,7 @@ _URIS = st.lists(st.sampled_from(_PIECES), max_size=12).map("".join)
 
 @given(st.one_of(st.text(max_size=60), _URIS.map("https://cdn.example/pub/{}".format), _URIS.map("https://{}".format)))
 @settings(max_examples=300, deadline=None)
+@pytest.mark.slow
 def test_any_address_is_refused_or_lies_below_a_prefix_whoever_reads_it(uri: str) -> None:
     try:
         ALLOWED.check(uri)

@@ -196,6 +196,7 @@ def test_unreachable_files_are_distinguished_from_deleted_ones(tmp_path: Path, s
     }
 
 
+@pytest.mark.slow
 def test_faulty_rows_side_by_side_do_not_hide_those_behind_them(tmp_path: Path, server: WebServer) -> None:
     server.answers = {f"/{number}": Answer(status=500) for number in range(150)}
     server.answers |= {f"/{number}": Answer(b"amber") for number in range(150, 400)}
