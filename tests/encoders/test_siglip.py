@@ -17,13 +17,14 @@ IMAGES = [picture(64, 48, 1), picture(33, 90, 2), picture(32, 32, 3)]
 TEXTS = ["a red circle on the left", "star", "Photo of a LARGE yellow triangle " * 20]
 
 
-def gemma_tokenizer():
+def gemma_tokenizer(*, entries=0):
     """Gemma's kind, as the checkpoints of SigLIP 2 declare it: no start, an end, padded on the right."""
     from transformers import GemmaTokenizer
 
     specials = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     pieces = [*(f"<0x{byte:02X}>" for byte in range(256)), "▁", *map(chr, range(33, 127))]
-    vocab = {piece: index for index, piece in enumerate([*specials, *pieces])}
+    fillers = [f"piece{number}" for number in range(len(specials) + len(pieces), entries)]
+    vocab = {piece: index for index, piece in enumerate([*specials, *pieces, *fillers])}
     return GemmaTokenizer(
         vocab=vocab, merges=[], add_bos_token=False, add_eos_token=True, padding_side="right", model_max_length=64
     )
@@ -138,7 +139,7 @@ def test_preprocessing_and_tokenizer_are_parts_of_the_identity(tiny_siglip2, tmp
 def test_the_true_architecture_of_siglip2_base(tmp_path):
     """1.5 GB of random weights, two thirds of them the table of Gemma's 256,000 pieces."""
     whole = config(width=768, layers=12, heads=12, size=224, patch=16, vocab=256000)
-    folder = saved(whole, tmp_path, gemma_tokenizer(), images(224))
+    folder = saved(whole, tmp_path, gemma_tokenizer(entries=256_000), images(224))
     encoder = load_encoder(spec_for("siglip2-base", model=str(folder)), device="cpu")
     assert encoder.prepare("image", IMAGES[0]).cost == 224 * 224
     seen, read = raw(folder, ids_of(folder, TEXTS))
