@@ -109,7 +109,8 @@ def embed_shards(
     observation = run_observation(key, steps, record, report)
     if observation is not None:
         context.log_event(observation)
-    metadata = shard_metadata(steps, record, report, sorted(shards - report.left.keys()))
+    manifests = [names.asset_key(source, "manifest") for source in names.settings.sources_of(record.encoder)]
+    metadata = shard_metadata(steps, record, report, sorted(shards - report.left.keys()), manifests=manifests)
     complete = {dg.MultiPartitionKey({VERSION: record.version, SHARD: shard}): own for shard, own in metadata.items()}
     return EmbeddedShards(metadata=complete, unfinished=bool(report.left))
 

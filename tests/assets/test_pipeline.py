@@ -269,3 +269,23 @@ def test_partitions_of_a_run_sort_out_into_versions_and_shards() -> None:
     keys = [dg.MultiPartitionKey({"version": "v1", "shard": shard}) for shard in ("s00", "s01")]
     assert shards_by_version([*keys, "s00|v2"]) == {"v1": {"s00", "s01"}, "v2": {"s00"}}
     assert grid_range("v1", 3)["dagster/asset_partition_range_end"] == "s02|v1"
+
+
+def test_the_columns_of_vectors_lead_to_those_of_the_manifest(running: Running) -> None:
+    running.embed()
+    lineage = running.metadata("words_vectors")["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    sources = {column: {dep.column_name for dep in deps} for column, deps in lineage.deps_by_column.items()}
+    assert sources["vector"] == {"content_hash", "caption"}
+    assert sources["labels"] == {"labels"}
+    assert "encoder_version" not in sources
+    assert {dep.asset_key for deps in lineage.deps_by_column.values() for dep in deps} == {
+        dg.AssetKey("notes_manifest")
+    }
+
+
+def test_every_asset_has_tags_of_what_it_is_and_of_what(running: Running) -> None:
+    tags = {spec.key.path[-1]: spec.tags for spec in running.definitions.resolve_all_asset_specs()}
+    assert tags["words_vectors"]["embed_assets/kind"] == "vectors"
+    assert tags["words_vectors"]["embed_assets/of"] == "words"
+    assert tags["notes_manifest"]["embed_assets/of"] == "notes"

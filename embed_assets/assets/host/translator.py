@@ -45,7 +45,8 @@ def translated(
 ) -> dg.AssetsDefinition:
     """Lay the translator's spec over an asset, whose key is the translator's already."""
 
-    def translate(spec: dg.AssetSpec) -> dg.AssetSpec:
+    def translate(own: dg.AssetSpec) -> dg.AssetSpec:
+        spec = own.merge_attributes(tags={"embed_assets/kind": kind, "embed_assets/of": name})
         return translator.get_asset_spec(EmbeddingAssetData(kind=kind, name=name, settings=settings, spec=spec))
 
     def with_own_key(spec: dg.AssetSpec) -> dg.AssetSpec:  # a key that the translator derives from the spec's is it

@@ -1,13 +1,14 @@
 """Metadata of the vectors asset: of each partition what is its own, of a run one observation."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
 from embed_assets.assets import metadata_keys
+from embed_assets.assets.ui.column_lineage import column_lineage
 from embed_assets.assets.ui.previews import column_schema, counts, preview
 from embed_assets.assets.ui.quarantine_table import quarantine_metadata
 from embed_assets.assets.ui.storage import storage_metadata
@@ -25,7 +26,12 @@ _LETTERS = 60  # of a text in it: Dagster breaks a narrow column at every word
 
 
 def shard_metadata(
-    steps: Steps, record: VersionRecord, report: EmbedReport, shards: Iterable[str]
+    steps: Steps,
+    record: VersionRecord,
+    report: EmbedReport,
+    shards: Iterable[str],
+    *,
+    manifests: Sequence[dg.AssetKey],
 ) -> dict[str, dict[str, Any]]:
     """Return the metadata of each shard: counts of its own alone, since Dagster draws and adds up numbers.
 
@@ -38,6 +44,7 @@ def shard_metadata(
         **storage_metadata(steps.settings, record.table),
         "dagster/row_count": table.count_rows(),
         "dagster/column_schema": column_schema(table.schema, COLUMNS),
+        "dagster/column_lineage": column_lineage(table.schema, manifests),
         metadata_keys.ENCODER_VERSION: record.version,
     }
     shown = strips(_pictures(steps, table)) if "image" in record.spec.media else {}
