@@ -1,5 +1,6 @@
 """kill -9 in the middle of each operation: the store opens, search answers, a rerun ends as an undisturbed one."""
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.crashing import answers_from_a_checked_version, finish, killed, make_
 
 pytestmark = pytest.mark.slow  # processes that are killed
 
+# More of them: EMBED_ASSETS_CRASHES=60 pytest -m slow tests/test_crashes.py --timeout 0
+TIMES = int(os.environ.get("EMBED_ASSETS_CRASHES", "6"))
 OPERATIONS = ("vectors", "index", "promote", "roll back", "clean up")
 
 
@@ -49,13 +52,7 @@ def crash(operation: str, times: int, root: Path, stages: dict[str, Path]) -> li
     return moments
 
 
+@pytest.mark.timeout(60 * TIMES + 300)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_killed_at_a_random_moment_is_finished_by_the_next(operation, root, stages, words):
-    crash(operation, 1, root, stages)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_killed_at_twenty_random_moments_is_finished_by_the_next(operation, root, stages, words):
-    crash(operation, 20, root, stages)
+def test_an_operation_killed_at_several_random_moments_is_finished_by_the_next(operation, root, stages, words):
+    crash(operation, TIMES, root, stages)

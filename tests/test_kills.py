@@ -11,7 +11,7 @@ import pytest
 from tests.kills import END_SECONDS, Harness, daemon, kill
 
 # More of them: EMBED_ASSETS_KILLS=150 pytest -m slow tests/test_kills.py --timeout 0
-TIMES = int(os.environ.get("EMBED_ASSETS_KILLS", "8"))
+TIMES = int(os.environ.get("EMBED_ASSETS_KILLS", "4"))
 
 
 @pytest.fixture

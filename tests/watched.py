@@ -79,7 +79,7 @@ def settings(folder: Path, source: str) -> PipelineSettings:
                 "shades": {"model": "shades"},
             },
             "compute": {"device": "cpu", "offline": True, "readers": 2},
-            "limits": {"decode_seconds": 5, "decode_megabytes": 1024},
+            "limits": {"decode_seconds": 12, "decode_megabytes": 1024},
             "shards": 1,
         }
     )
