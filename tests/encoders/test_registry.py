@@ -239,8 +239,11 @@ def test_packages_are_read_once_until_one_comes_or_goes(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", entry_points)
     code = _SPEC + 'one = replace(pixels, name="one")\ntwo = replace(pixels, name="two")\n'
     place = install(tmp_path, "come-plugin", code, {_GROUP: {"one": "come_plugin:one"}}, monkeypatch)
-    assert "one" in encoder_specs() and "one" in encoder_specs()
-    assert read == [_GROUP]
+    assert "one" in encoder_specs()
+    encoder_specs()  # the import may have left a folder of bytecode beside the package
+    read.clear()
+    assert "one" in encoder_specs()
+    assert read == []
     info = place / "later-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: later\nVersion: 1.0\n")
@@ -248,4 +251,4 @@ def test_packages_are_read_once_until_one_comes_or_goes(tmp_path, monkeypatch):
     assert {"one", "two"} <= set(encoder_specs())
     shutil.rmtree(info)
     assert "two" not in encoder_specs()
-    assert read == [_GROUP] * 3
+    assert read == [_GROUP] * 2
