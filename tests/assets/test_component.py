@@ -191,6 +191,7 @@ def test_an_encoder_whose_extra_is_missing_loads_and_says_what_it_needs(sandbox:
         assert specs["served_encoder"].metadata["needs"] == "pip install 'embed-assets[openai]'"
 
 
+@pytest.mark.slow
 def test_post_processing_keeps_the_jobs_whole(sandbox: DefsFolderSandbox, instance: dg.DagsterInstance) -> None:
     laid_over = {
         "owners": ["team:search"],
@@ -210,6 +211,7 @@ def test_post_processing_keeps_the_jobs_whole(sandbox: DefsFolderSandbox, instan
         assert running.promote().success
 
 
+@pytest.mark.slow
 def test_a_translation_maps_keys_groups_and_tags_of_every_asset(
     sandbox: DefsFolderSandbox, instance: dg.DagsterInstance
 ) -> None:
@@ -241,6 +243,7 @@ def test_a_misspelt_key_of_the_translation_is_named(sandbox: DefsFolderSandbox) 
     assert "groupname" in _refused(sandbox, path, SettingsError)
 
 
+@pytest.mark.slow
 def test_a_component_in_python_maps_specs_and_runs_its_own_logic_around_a_step(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

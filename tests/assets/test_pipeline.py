@@ -76,6 +76,7 @@ def test_embed_counts_by_shard_in_partitions_and_for_the_whole_run_once(running:
     assert {f"embed_assets/{name}" for name in ("seconds", "encode_seconds", "items_per_second")} <= set(run.metadata)
 
 
+@pytest.mark.slow
 def test_quarantined_items_are_named_on_the_asset_that_set_them_aside(running: Running, tmp_path: Path) -> None:
     (tmp_path / "notes" / "broken.txt").write_bytes(bytes(range(256)) * 8)
     (tmp_path / "notes" / "bad.txt").write_text(NOT_ENCODABLE)
@@ -163,6 +164,7 @@ def test_a_failing_blocking_check_holds_the_pointer_back(served: Running) -> Non
     assert "better rows or a person: accounts: 1 items without vectors" in str(serving["waiting"].value)
 
 
+@pytest.mark.slow
 def test_a_person_may_accept_what_a_check_found(embedded: Running) -> None:
     record = embedded.steps.resolve("words").record
     table = embedded.steps.vectors(record).open()

@@ -95,6 +95,7 @@ def test_the_value_of_an_asset_becomes_items_with_the_asset_upstream(warehouse: 
     assert set(landed.schema.names) == {"_landed_id", "_landed_hash", "doc", "body", "topic", "year"}
 
 
+@pytest.mark.slow
 def test_an_edited_row_is_one_item_to_encode_and_a_deleted_one_is_gone(warehouse: Warehouse, words: list) -> None:
     warehouse.publish(pa.Table.from_pylist(plain(articles(6))))
     warehouse.running.embed()
@@ -405,6 +406,7 @@ def asked(warehouse: Warehouse, cursor: Any = None, *, minutes: int) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_the_manifest_is_requested_when_its_asset_is_newer(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

@@ -121,6 +121,7 @@ def test_planning_a_store_leaves_its_vectors_and_versions_alone(
     assert table_versions(Store("store")) == before
 
 
+@pytest.mark.slow
 def test_status_says_by_its_exit_code_whether_a_run_is_due(
     command: Command, pipeline_yaml: Settings, built: Path
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_run_that_reaches_its_budget_says_what_is_left_and_serves_nothing_half
     assert json.loads(command("status", "--store", "store", "--json").stdout)["fresh"] is True
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_reached_is_in_the_document(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:

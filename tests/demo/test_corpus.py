@@ -48,6 +48,7 @@ def test_no_passage_holds_an_address_or_a_folder_of_this_machine(corpus: Path) -
     assert not [text for text in texts if sys.prefix in text or str(Path.home()) + "/" in text]
 
 
+@pytest.mark.slow
 def test_a_method_that_a_package_hangs_on_a_class_is_no_passage(monkeypatch: pytest.MonkeyPatch) -> None:
     def shout(self: logging.Logger) -> None:
         """Logs the message in capital letters."""

@@ -104,6 +104,7 @@ def test_no_circle_turns() -> None:
     assert not [script for script in clip_scripts() if (script.shape, script.motion) == ("circle", "turns")]
 
 
+@pytest.mark.slow
 def test_every_video_decodes_and_five_have_no_sound(corpus: Path) -> None:
     without = 0
     for row in read_sidecar(corpus / "videos"):

@@ -101,6 +101,7 @@ def test_the_published_names_are_torchvisions():
         assert url.rsplit("/", 1)[1] == name
 
 
+@pytest.mark.slow
 def test_a_pickle_is_loaded_only_if_its_hash_is_the_one_in_its_name(random_cnn, tmp_path):
     import torch
     from safetensors.torch import load_file

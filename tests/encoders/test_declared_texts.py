@@ -178,6 +178,7 @@ def nomic(folder, sizes):
 
 
 @pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.slow
 def test_nomic_keeps_the_first_numbers_and_makes_them_unit_length(sizes, tmp_path):
     folder = nomic(tmp_path, sizes)
     prompted = [f"search_document: {text}" for text in TEXTS]

@@ -312,6 +312,7 @@ def test_shards_are_stable_and_named_in_order():
     assert shard_of("0000000fabc", 4) == "s03"
 
 
+@pytest.mark.slow
 def test_a_file_that_a_decoder_dies_of_is_quarantined_alone(tmp_path, words, monkeypatch):
     code = (
         "import os, signal, time\n"

@@ -157,6 +157,7 @@ def test_a_row_whose_read_fails_stays_as_it_was_and_is_read_again(
         assert steps.refresh("notes").edited == 1
 
 
+@pytest.mark.slow
 def test_a_host_that_goes_down_between_refresh_and_embedding_keeps_the_vectors_of_before(
     tmp_path: Path, words: list
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_candidate_that_did_not_get_through_is_not_settled(steps):
     assert not found.fresh
 
 
+@pytest.mark.slow
 def test_a_version_that_was_rolled_back_from_is_held_and_leaves_nothing_to_do(steps, tmp_path):
     run_all(steps)
     second = pipeline(tmp_path, encoders=SMALLER)

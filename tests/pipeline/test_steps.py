@@ -259,6 +259,7 @@ def test_items_of_a_kind_that_the_encoder_does_not_read_are_left_alone(tmp_path,
     assert refresh_and_embed(steps).items == {"notes": {"embedded": 2}}
 
 
+@pytest.mark.slow
 def test_a_smaller_chunk_is_another_encoder_version_beside_the_old(tmp_path, words):
     write_notes(tmp_path / "notes", 3)
     steps = pipeline(tmp_path)
@@ -323,6 +324,7 @@ def test_a_source_that_is_not_there_deletes_nothing(tmp_path, words):
     assert len(all_rows(steps)) == 3
 
 
+@pytest.mark.slow
 def test_text_and_pictures_go_into_one_space_of_two_modalities(tmp_path, words):
     notes = write_notes(tmp_path / "notes", 2)
     (notes / "photo.png").write_bytes(picture(1))
@@ -470,6 +472,7 @@ def test_the_accounts_are_those_of_the_table_version_that_is_checked(tmp_path, w
     assert accounts.figures["missing"] == 1
 
 
+@pytest.mark.slow
 def test_other_settings_of_index_and_checks_are_no_news_to_the_vectors_but_to_all_behind_them(tmp_path, words):
     write_notes(tmp_path / "notes", 40)
     index = {"min_rows": 30, "rows_per_partition": 16}

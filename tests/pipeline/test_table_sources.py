@@ -488,6 +488,7 @@ def test_a_folder_source_may_name_the_asset_that_writes_it(tmp_path: Path) -> No
     assert steps.settings.sources["docs"].kind == "files"
 
 
+@pytest.mark.slow
 def test_a_row_of_bytes_that_a_decoder_dies_of_is_quarantined_alone(
     tmp_path: Path, words: list, monkeypatch: Any
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_setting_reads_what_was_quarantined_and_embeds_only_other_texts_again(
     assert dict(report.items["notes"]) == {"unchanged": 3, "embedded": 2}
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_taken_back_leaves_what_the_texts_say(tmp_path, words) -> None:
     folder(tmp_path)
     refresh_and_embed(source(tmp_path, encoding="cp1251"))

@@ -233,6 +233,7 @@ def test_a_candidate_that_sets_most_items_aside_is_held_back_though_its_answers_
     assert steps.store.serving.live_release("words").key == before
 
 
+@pytest.mark.slow
 def test_a_promotion_compares_again_where_another_version_serves_by_now(tmp_path, swap):
     """Two encoders of a space: what passed beside the worse one is not good enough beside the better one."""
     write_notes(tmp_path / "notes", COUNT, length=3)

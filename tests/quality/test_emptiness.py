@@ -22,6 +22,7 @@ def test_an_empty_folder_is_reported_and_does_not_serve(tmp_path: Path, words: l
     assert live_rows(steps) is None
 
 
+@pytest.mark.slow
 def test_a_folder_of_nothing_usable_is_reported_with_reasons(tmp_path: Path, words: list) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.bin").write_bytes(b"\0\1\2\3")

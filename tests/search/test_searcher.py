@@ -87,6 +87,7 @@ def test_a_picture_finds_its_like(tmp_path, words):
         searcher(steps).search(b"\x00\x01\x02\xff" * 8, space="words")
 
 
+@pytest.mark.slow
 def test_the_demos_clip_finds_pictures_by_words_and_by_pictures(tmp_path, monkeypatch):
     """A real model of two towers, end to end: a red circle is asked for in words."""
     from PIL import Image, ImageDraw
@@ -211,6 +212,7 @@ def test_a_space_is_not_asked_with_what_its_encoder_cannot_take(own_model):
         searcher(own_model).search(picture(1), space="text")
 
 
+@pytest.mark.slow
 def test_an_indexed_table_finds_what_exact_search_finds_under_filters(tmp_path, words):
     write_notes(tmp_path / "notes" / "common", 600, length=14)
     write_notes(tmp_path / "notes" / "rare", 6, length=14)

@@ -202,6 +202,7 @@ def test_all_results_together_have_the_seconds_of_the_item(decoders: Decoders) -
         list(decoders.stream(tasks.counted, b"", most=100, naps=0.1, seconds=0.5))
 
 
+@pytest.mark.slow
 def test_an_error_behind_some_results_is_raised_behind_them(decoders: Decoders) -> None:
     seen = []
     with pytest.raises(MediaError, match="broken end: in a test"):
@@ -229,6 +230,7 @@ def test_a_worker_that_hangs_when_nobody_wants_the_rest_is_stopped(decoders: Dec
     assert decoders.restarts == before
 
 
+@pytest.mark.slow
 def test_a_result_has_a_size_that_it_may_have(decoders: Decoders) -> None:
     with pytest.raises(MediaError) as caught:
         list(decoders.stream(tasks.zeros, b"", megabytes=257))

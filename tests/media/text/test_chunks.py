@@ -116,6 +116,7 @@ def test_time_grows_with_the_length_of_a_text_without_line_ends(tokenizer: Any) 
     assert time.perf_counter() - start < 20  # some 2 s; 30 s and more where the splitter gets it whole
 
 
+@pytest.mark.slow
 def test_scientific_abstracts_keep_every_promise(shared_data: Path, tokenizer: Any) -> None:
     with (shared_data / "text_scifact" / "corpus.jsonl").open(encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line, _ in zip(lines, range(300), strict=False)]

@@ -127,6 +127,7 @@ def test_a_page_with_faults_of_its_own_does_not_take_its_host_down(server: WebSe
         assert asking.find(good).size == 1
 
 
+@pytest.mark.slow
 def test_a_host_of_faults_alone_is_given_up(server: WebServer) -> None:
     asking = web(server)
     for number in range(120):
