@@ -40,19 +40,55 @@ counted = EncoderSpec(
 ''',
     "counted_plugin-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: counted-plugin\nVersion: 1.0\n",
     "counted_plugin-1.0.dist-info/entry_points.txt": "[embed_assets.encoders]\ncounted = counted_plugin:counted\n",
-    "host.py": """
+    "pyproject.toml": """
+[project]
+name = "shop"
+version = "0.1.0"
+
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.project]
+root_module = "shop"
+""",
+    "shop/__init__.py": "",
+    "shop/definitions.py": """
+from pathlib import Path
+
 import dagster as dg
 
-from embed_assets.assets.pipeline import build_definitions
-from embed_assets.load_settings import load_settings
+
+@dg.definitions
+def defs() -> dg.Definitions:  # no executor is named: Dagster's default has a process for each step
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+""",
+    "shop/defs/__init__.py": "",
+    "shop/defs/models.py": """
+import dagster as dg
 
 
-@dg.asset
-def orders() -> None: ...
+@dg.asset(key_prefix="warehouse", group_name="models")
+def raw_articles():
+    return [{"id": f"a{number}", "body": f"article {number} of the harbour"} for number in range(4)]
 
 
-own = dg.Definitions(assets=[orders])  # no executor is named: Dagster's default has a process for each step
-defs = dg.Definitions.merge(own, build_definitions(load_settings("pipeline.yaml")))
+@dg.asset(key_prefix="warehouse", group_name="models")
+def articles(raw_articles):
+    return [row for row in raw_articles if row["id"] != "a0"]
+""",
+    "shop/defs/search/defs.yaml": """
+type: embed_assets.component.EmbeddingPipeline
+attributes:
+  store: store
+  sources:
+    notes: {uri: notes}
+    articles: {asset: warehouse/articles, table: {text: body, id: id}}
+  encoders: {counted: {model: counted}}
+  spaces: {words: {queries: queries.jsonl}}
+  compute: {device: cpu, offline: true}
+  shards: 4
+  translation: {key_prefix: ml, group_name: "of_{{ kind }}"}
+  op_tags: {dagster-k8s/config: {container_config: {resources: {limits: {nvidia.com/gpu: 1}}}}}
 """,
     "run.py": """
 import json
@@ -69,8 +105,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run(instance, *keys, tags=None):
-    chosen = [dg.AssetKey(key) for key in keys]
-    location = ReconstructableRepository.for_module("host", "defs", working_directory=os.getcwd())
+    chosen = [dg.AssetKey(key.split("/")) for key in keys]
+    location = ReconstructableRepository.for_module("shop.definitions", "defs", working_directory=os.getcwd())
     job = location.get_reconstructable_job("__ASSET_JOB")
     with dg.execute_job(job, instance, run_config=QUIET, tags=tags, asset_selection=chosen) as done:
         assert done.success
@@ -83,47 +119,65 @@ def run(instance, *keys, tags=None):
 
 if __name__ == "__main__":
     with dg.DagsterInstance.get() as instance:
-        steps = run(instance, "notes_manifest", "counted_encoder")
+        steps = run(instance, "warehouse/raw_articles", "warehouse/articles")
+        steps |= run(instance, "ml/notes_manifest", "ml/articles_manifest", "ml/counted_encoder")
         (version,) = instance.get_dynamic_partitions("counted_versions")
-        steps |= run(instance, "counted_vectors", tags=grid_range(version, 4))
-        steps |= run(instance, "counted_index", "words_serving", tags={"dagster/partition": version})
-    print(json.dumps({"steps": steps, "found": Searcher(Store("store")).search("note 3", space="words", k=1)[0].key}))
+        steps |= run(instance, "ml/counted_vectors", tags=grid_range(version, 4))
+        steps |= run(instance, "ml/counted_index", "ml/words_serving", tags={"dagster/partition": version})
+    searcher = Searcher(Store("shop/defs/search/store"))
+    found = [searcher.search(query, space="words", k=1)[0].key for query in ("note 3", "article 2 of the harbour")]
+    print(json.dumps({"steps": steps, "found": found}))
 """,
 }
 
 
-def test_a_step_loads_a_model_once_without_an_executor_of_the_host(tmp_path: Path) -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A host's project with models upstream and the component; and the environment of its commands."""
     for name, text in _FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text.lstrip())
     write_weights(tmp_path / "weights")
-    write_notes(tmp_path / "notes", 8)
+    component = tmp_path / "shop" / "defs" / "search"
+    write_notes(component / "notes", 8)
     queries = [{"query": note(number), "relevant": [f"note-{number:03d}.txt"]} for number in range(3)]
-    (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    settings = {
-        "store": "store",
-        "sources": {"notes": {"uri": "notes"}},
-        "encoders": {"counted": {"model": "counted"}},
-        "spaces": {"words": {"queries": "queries.jsonl"}},
-        "compute": {"device": "cpu", "offline": True},
-        "shards": 4,
-    }
-    (tmp_path / "pipeline.yaml").write_text(json.dumps(settings))
+    (component / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    environ = {
+    return tmp_path, {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)]),
         "PYTHONWARNINGS": "ignore",
         "DAGSTER_HOME": str(tmp_path / "home"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
-    done = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environ, capture_output=True, text=True)
+
+
+def _run(project: tuple[Path, dict[str, str]], *command: str) -> str:
+    folder, environ = project
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    loads = Counter(int(pid) for pid in (tmp_path / "loads.txt").read_text().split())
+    return done.stdout
+
+
+def test_a_step_loads_a_model_once_without_an_executor_of_the_host(project: tuple[Path, dict[str, str]]) -> None:
+    told = json.loads(_run(project, sys.executable, "run.py").splitlines()[-1])
+    loads = Counter(int(pid) for pid in (project[0] / "loads.txt").read_text().split())
     of_steps = {step: loads[pid] for step, pid in told["steps"].items()}
-    assert told["found"] == "note-003.txt"
-    assert len(set(told["steps"].values())) == len(told["steps"]) >= 6  # a process each
-    assert of_steps["counted_vectors"] == 1  # four partitions
+    assert told["found"] == ["note-003.txt", "articles#a2"]
+    assert len(set(told["steps"].values())) == len(told["steps"]) >= 9  # a process each
+    assert of_steps["ml__counted_vectors"] == 1  # four partitions
     assert max(loads.values()) == 1
+
+
+def test_dg_checks_and_lists_the_project_by_the_translators_keys_and_groups(
+    project: tuple[Path, dict[str, str]],
+) -> None:
+    dg = str(Path(sys.executable).with_name("dg"))
+    assert "All component YAML validated successfully" in _run(project, dg, "check", "yaml")
+    assert "All definitions loaded successfully" in _run(project, dg, "check", "defs")
+    listed = json.loads(_run(project, dg, "list", "defs", "--json"))
+    groups = {asset["asset_key"]: asset["group_name"] for asset in listed["assets"]}
+    assert groups["ml/counted_vectors"] == "of_vectors"
+    assert groups["ml/articles_manifest"] == "of_manifest"
+    assert groups["warehouse/articles"] == "models"
