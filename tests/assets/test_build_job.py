@@ -11,6 +11,7 @@ from embed_assets.assets.automation.build_job import build_build_job
 from embed_assets.assets.automation.sensors import build_first_build_sensor
 from embed_assets.search.searcher import Searcher
 from tests.assets.running import Running
+from tests.assets.test_liveness import under_way
 from tests.support import rewrite, settings, write_notes
 
 
@@ -100,6 +101,8 @@ def test_the_first_build_is_asked_for_once_a_version_is_resolved(running: Runnin
     request = look()
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"first-build-{version}"
+    under_way(running.instance, {})  # a run of another project keeps nothing waiting
+    assert isinstance(look(), dg.RunRequest)
     running.build()
     assert isinstance(look(), dg.SkipReason)
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING

@@ -90,9 +90,16 @@ def unbuilt_versions(names: Names, instance: dg.DagsterInstance) -> list[str]:
         known = known_versions(names, encoder, instance)[-1:]  # an earlier one is not brought up any more
         built = instance.get_materialized_partitions(names.asset_key(encoder, "index")) if known else set()
         found += [version for version in known if version not in built]
-    if not found or instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=1):
-        return []  # a run under way may be about to build it: the next look shows it
+    if not found or any(_may_build(names, run) for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))):
+        return []  # the next look shows what that run built
     return found
+
+
+def _may_build(names: Names, run: dg.DagsterRun) -> bool:
+    """Return whether a run is of the pipeline: of its jobs, or of some of its assets."""
+    kinds = ("embed", "reembed", "promote")
+    jobs = {names.prefixed(f"{encoder}_{kind}") for encoder in names.spaces_of for kind in kinds}
+    return run.job_name in {names.prefixed("build"), *jobs} or not (run.asset_selection or set()).isdisjoint(names.keys)
 
 
 def under_way(names: Names, encoder: str, jobs: EncoderJobs, version: str, instance: dg.DagsterInstance) -> bool:
