@@ -492,7 +492,7 @@ class AutomationSettings(Section):
 
 
 class RetrySettings(Section):
-    """Retries of a step in Dagster: of what another try can fix alone, a network say, never of a mistake."""
+    """Retries of a step in Dagster: of a network or a disk that failed, never of a mistake with a message of ours."""
 
     max_retries: int = Field(default=0, ge=0, description="Maximum number of retries of a step; 0: none.")
     delay_seconds: float = Field(default=30, gt=0, description="Seconds before the first retry; each is twice as late.")

@@ -1,5 +1,7 @@
 """Keys of our metadata entries on materializations and checks: one home, since the code of others reads them too."""
 
+DATA_VERSION = "dagster/data_version"  # Dagster's tag of a materialization
+
 # Metadata of materializations and checks; Dagster plots the numeric ones over time.
 ITEMS = "embed_assets/items"
 RECALL_AT_10 = "embed_assets/recall_at_10"

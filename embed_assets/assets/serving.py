@@ -9,6 +9,7 @@ from embed_assets.assets.automation.conditions import freshness_policy, serving_
 from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.metadata_keys import DATA_VERSION
 from embed_assets.assets.names import Names, is_automatic
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.serving_metadata import log_version_states, serving_metadata
@@ -18,8 +19,6 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.versions import VersionId, VersionRecord
-
-_DATA_VERSION = "dagster/data_version"
 
 
 class PromotionConfig(dg.Config):
@@ -110,7 +109,7 @@ def serving_event(names: Names, steps: Steps, pointer: Pointer) -> dg.AssetMater
     """Build the event for a pointer's move that its asset did not make."""
     key = names.asset_key(pointer.space, "serving")
     metadata = serving_metadata(names, pointer, space_versions(steps, pointer.space))
-    return dg.AssetMaterialization(key, metadata=metadata, tags={_DATA_VERSION: _serves(pointer)})
+    return dg.AssetMaterialization(key, metadata=metadata, tags={DATA_VERSION: _serves(pointer)})
 
 
 def _serves(pointer: Pointer) -> str:

@@ -59,8 +59,9 @@ def _embed_partitions(names: Names, encoder: str, context: dg.AssetExecutionCont
     done: dict[dg.MultiPartitionKey, dict[str, Any]] = {}
     unfinished = False
     by_version = shards_by_version(context.partition_keys)
-    for version in by_version:
-        refuse_another_dtype(names, VersionId(encoder, version), context)  # before anything is embedded
+    steps = make_steps(names, context.resources, loads_model=True)
+    for version in by_version:  # before anything of the others is embedded
+        refuse_other_dtype(context, names, steps.version(VersionId(encoder, version)).dtype, of=f"version {version}")
     for version, shards in by_version.items():
         embedded = embed_shards(names, VersionId(encoder, version), context, shards=shards, budget=budget)
         done |= embedded.metadata
@@ -86,12 +87,6 @@ def run_budget(names: Names, context: StepContext) -> RunBudget | None:
     return current_budget() or encoders_of_run(names, context.resources).run_budget()
 
 
-def refuse_another_dtype(names: Names, version: VersionId, context: StepContext) -> None:
-    """Raise SettingsError where the run config has another dtype than the version, or a device that is not there."""
-    record = make_steps(names, context.resources, loads_model=True).version(version)
-    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
-
-
 def embed_shards(
     names: Names,
     version: VersionId,
@@ -101,8 +96,9 @@ def embed_shards(
     budget: RunBudget | None,
 ) -> EmbeddedShards:
     """Encode what is missing in some shards of a version."""
-    steps, key = make_steps(names, context.resources), names.asset_key(version.encoder, "vectors")
+    steps, key = make_steps(names, context.resources, loads_model=True), names.asset_key(version.encoder, "vectors")
     record = steps.version(version)
+    refuse_other_dtype(context, names, record.dtype, of=f"version {record.version}")
     with progress_in_log(context, observed=key):
         report = steps.embed(record, shards=shards, budget=budget)
     context.log.info(_summary(report))

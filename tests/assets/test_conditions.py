@@ -28,6 +28,7 @@ class Automation:
         self.running = Running(settings(folder, **values), instance)
         self.instance = instance
         self.looked: tuple[datetime, Any] = (datetime(2030, 1, 1, 0, 30), None)  # last: when, and its cursor
+        self.dashboard_asked = False
 
     def settings_become(self, **changes: object) -> None:
         """The pipeline's code location is loaded again with other settings."""
@@ -47,8 +48,8 @@ class Automation:
         self.looked = (at, result.cursor)
         keys = self.running.names.keys
         found = {key.path[-1]: set(result.get_requested_partitions(key)) for key in keys}
-        dashboard = found.pop("pipeline_dashboard")  # it follows each pointer, and nothing follows it
-        assert not dashboard or self._served_since_dashboard()
+        self.dashboard_asked = bool(found.pop("pipeline_dashboard"))  # it follows each pointer, nothing follows it
+        assert not self.dashboard_asked or self._served_since_dashboard()
         return {name: wanted for name, wanted in found.items() if wanted}
 
     def _served_since_dashboard(self) -> bool:
@@ -140,6 +141,7 @@ def test_an_empty_store_is_filled_stage_by_stage(automation: Automation) -> None
     assert fourth == {"words_serving": {None}}
     automation.do(fourth)
     assert automation.look() == {}
+    assert automation.dashboard_asked
     live = automation.running.steps.store.serving.pointer("words").live
     assert live is not None and live.rows == 8
 

@@ -291,3 +291,10 @@ def test_every_asset_has_tags_of_what_it_is_and_of_what(running: Running) -> Non
     assert tags["words_vectors"]["embed_assets/kind"] == "vectors"
     assert tags["words_vectors"]["embed_assets/of"] == "words"
     assert tags["notes_manifest"]["embed_assets/of"] == "notes"
+
+
+def test_the_state_of_a_version_is_observed_on_its_partition(running: Running) -> None:
+    running.embed()
+    observation = next(each for each in observed(running.promote()) if each.asset_key == dg.AssetKey("words_index"))
+    assert observation.partition == running.steps.resolve("words").record.version
+    assert observation.metadata["state"].value == "live"

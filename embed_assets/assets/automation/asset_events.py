@@ -5,7 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-_CODE, _DATA, _BY_USER = "dagster/code_version", "dagster/data_version", "dagster/data_version_is_user_provided"
+from embed_assets.assets.metadata_keys import DATA_VERSION
+
+_CODE, _BY_USER = "dagster/code_version", "dagster/data_version_is_user_provided"
 _INPUT_DATA, _INPUT_EVENT = "dagster/input_data_version", "dagster/input_event_pointer"
 _INITIAL = "INITIAL"  # Dagster's data version of what was never materialized
 
@@ -20,7 +22,7 @@ def log_result(
     """Log what an asset's own step would: its materialization, then its checks."""
     tags = _provenance(context.instance, asset)
     if result.data_version is not None:
-        tags |= {_DATA: result.data_version.value, _BY_USER: "true"}
+        tags |= {DATA_VERSION: result.data_version.value, _BY_USER: "true"}
     log_materialization(context, asset.key, result.metadata or {}, tags=tags, partition=partition)
     for check in result.check_results or ():
         log_check(context, asset.key, check, partition=partition)
@@ -85,6 +87,6 @@ def _latest(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[d
     for key in keys:
         records = instance.fetch_materializations(key, limit=1).records
         event = records[0].asset_materialization if records else None
-        data_version = (event.tags or {}).get(_DATA, _INITIAL) if event else _INITIAL
+        data_version = (event.tags or {}).get(DATA_VERSION, _INITIAL) if event else _INITIAL
         found[key] = (data_version, str(records[0].storage_id) if records else "NULL")
     return found

@@ -4,7 +4,8 @@ An asset job can't do it: it takes one partitions definition, and keys that are 
 a job of ops that do what the assets do and log what they would log.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import dagster as dg
 from dagster._core.definitions.dependency import IDependencyDefinition
@@ -13,12 +14,13 @@ from embed_assets.assets.automation.asset_events import log_check, log_partition
 from embed_assets.assets.checks import check_result, is_live
 from embed_assets.assets.dashboard import materialize_dashboard
 from embed_assets.assets.encoder import materialize_encoder
+from embed_assets.assets.host.translator import AssetKind
 from embed_assets.assets.index import materialize_index
 from embed_assets.assets.manifest import materialize_manifest
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import materialize_serving
-from embed_assets.assets.vectors import embed_shards, refuse_another_dtype, run_budget
+from embed_assets.assets.vectors import embed_shards, run_budget
 from embed_assets.embedding.run_budget import RunBudget
 from embed_assets.errors import EncoderVersionError
 from embed_assets.manifest.refresh import shard_names
@@ -29,18 +31,25 @@ _START, _DONE = "start", "done"
 
 def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.JobDefinition:
     """Build the job: an op per source, then one per encoder, then one per space; what fails stops only its own."""
-    sources = {source: _list_op(names, source, assets) for source in names.settings.sources}
-    encoders = {encoder: _encode_op(names, encoder, assets) for encoder in names.spaces_of}
-    spaces = {space: _serve_op(names, space, assets) for space in names.spaces}
-    dependencies: dict[str, dict[str, IDependencyDefinition]] = {}
-    for encoder, op in encoders.items():
-        upstream = [sources[source] for source in names.settings.sources_of(encoder)]
-        dependencies[op.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in upstream])}
-    for space, op in spaces.items():
-        upstream = [encoders[encoder] for encoder in names.encoders_of(space)]
-        dependencies[op.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in upstream])}
-    dashboard = _dashboard_op(names, assets)
-    dependencies[dashboard.name] = {_START: dg.MultiDependencyDefinition([_after(each) for each in spaces.values()])}
+    sources = {
+        name: _asset_op(names, "manifest", name, assets, partial(materialize_manifest, names, name), verb="list")
+        for name in names.settings.sources
+    }
+    encoders = {name: _encode_op(names, name, assets) for name in names.spaces_of}
+    spaces = {
+        name: _asset_op(names, "serving", name, assets, partial(materialize_serving, names, name), verb="serve")
+        for name in names.spaces
+    }
+    dashboard = _asset_op(names, "dashboard", DASHBOARD, assets, partial(materialize_dashboard, names), verb="show")
+    upstream = {
+        **{op: [sources[name] for name in names.settings.sources_of(encoder)] for encoder, op in encoders.items()},
+        **{op: [encoders[name] for name in names.encoders_of(space)] for space, op in spaces.items()},
+        dashboard: list(spaces.values()),
+    }
+    dependencies: dict[str, dict[str, IDependencyDefinition]] = {
+        op.name: {_START: dg.MultiDependencyDefinition([dg.DependencyDefinition(each.name, _DONE) for each in before])}
+        for op, before in upstream.items()
+    }
     graph = dg.GraphDefinition(
         name=names.prefixed("build"),
         node_defs=[*sources.values(), *encoders.values(), *spaces.values(), dashboard],
@@ -52,25 +61,30 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
     return graph.to_job(executor_def=dg.in_process_executor)
 
 
-def _after(op: dg.OpDefinition) -> dg.DependencyDefinition:
-    return dg.DependencyDefinition(op.name, _DONE)
-
-
-def _list_op(names: Names, source: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
-    asset = assets[names.asset_key(source, "manifest")]
+def _asset_op(
+    names: Names,
+    kind: AssetKind,
+    name: str,
+    assets: Mapping[dg.AssetKey, dg.AssetSpec],
+    materialize: Callable[[dg.OpExecutionContext], dg.MaterializeResult],
+    *,
+    verb: str,
+) -> dg.OpDefinition:
+    """Build the op that makes one asset without partitions: what it depends on is over, and nothing is passed on."""
+    asset = assets[names.asset_key(name, kind)]
 
     @dg.op(
-        name=names.prefixed(f"list_{source}"),
-        description=f"List {source}, and read what changed: {asset.key.to_user_string()}.",
+        name=names.prefixed(f"{verb}_{name}"),
+        description=asset.description,
+        ins={} if kind == "manifest" else {_START: dg.In(dg.Nothing)},
         out={_DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
         retry_policy=names.retry_policy,
     )
-    def list_source(context: dg.OpExecutionContext) -> None:
-        result = names.run(context, "manifest", source, lambda: materialize_manifest(names, source, context))
-        log_result(context, asset, result)
+    def make(context: dg.OpExecutionContext) -> None:
+        log_result(context, asset, names.run(context, kind, name, lambda: materialize(context)))
 
-    return list_source
+    return make
 
 
 def _encode_op(names: Names, encoder: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
@@ -126,7 +140,6 @@ def _embed(
     budget: RunBudget | None,
 ) -> None:
     shards = set(shard_names(names.settings.shards))
-    refuse_another_dtype(names, record.id, context)
     embedded = embed_shards(names, record.id, context, shards=shards, budget=budget)
     log_partitions(context, assets[names.asset_key(record.encoder, "vectors")], embedded.metadata)
     if embedded.unfinished and budget is not None:
@@ -141,39 +154,3 @@ def _checks(
     live = is_live(steps, release)
     for verdict in verdicts:
         yield check_result(key, verdict, release, is_live=live)
-
-
-def _serve_op(names: Names, space: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
-    asset = assets[names.asset_key(space, "serving")]
-
-    @dg.op(
-        name=names.prefixed(f"serve_{space}"),
-        description=f"Move the pointer of space {space} to what its checks passed: {asset.key.to_user_string()}.",
-        ins={_START: dg.In(dg.Nothing)},
-        out={_DONE: dg.Out(dg.Nothing)},
-        required_resource_keys=names.resource_keys,
-        retry_policy=names.retry_policy,
-    )
-    def serve(context: dg.OpExecutionContext) -> None:
-        result = names.run(context, "serving", space, lambda: materialize_serving(names, space, context))
-        log_result(context, asset, result)
-
-    return serve
-
-
-def _dashboard_op(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
-    asset = assets[names.asset_key(DASHBOARD, "dashboard")]
-
-    @dg.op(
-        name=names.prefixed("show_spaces"),
-        description=f"Show what every space serves: {asset.key.to_user_string()}.",
-        ins={_START: dg.In(dg.Nothing)},
-        out={_DONE: dg.Out(dg.Nothing)},
-        required_resource_keys=names.resource_keys,
-        retry_policy=names.retry_policy,
-    )
-    def show_spaces(context: dg.OpExecutionContext) -> None:
-        result = names.run(context, "dashboard", DASHBOARD, lambda: materialize_dashboard(names, context))
-        log_result(context, asset, result)
-
-    return show_spaces
