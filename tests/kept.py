@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from embed_assets.store import database
+from embed_assets.store import open_database
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ def kept_for_module(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 def kept(kept_for_module: Kept) -> Kept:
     """The module's folder, empty; no table of it is remembered from the test before."""
     _empty(kept_for_module.folder)
-    database._connections.clear()
-    database._opened.clear()
+    open_database._connections.clear()
+    open_database._opened.clear()
     return kept_for_module
 
 

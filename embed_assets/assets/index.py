@@ -10,7 +10,7 @@ from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.execution import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps, refuse_other_dtype
-from embed_assets.assets.ui.pictures import density_map, legend
+from embed_assets.assets.ui.projection_map import density_map, legend
 from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed

@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 
 from embed_assets.encoders import families as package
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.spec import EncoderSpec
 
 

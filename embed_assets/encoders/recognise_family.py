@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from embed_assets.encoders.catalog import builtin_families
-from embed_assets.encoders.family import ModelDescription
+from embed_assets.encoders.family_type import ModelDescription
 from embed_assets.encoders.loading.find_weights import FILELESS, TORCHVISION, fetch_json
 
 

@@ -10,8 +10,8 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.files.download_cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation.decoder_pool import Decoders
+from embed_assets.quality.candidate_measurements import CandidateMeasurements
 from embed_assets.quality.evaluation_queries import EvaluationQueries
-from embed_assets.quality.promotion_gate import Gate
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
@@ -53,9 +53,9 @@ class RunContext:
         )
 
     @cached_property
-    def gate(self) -> Gate:
+    def measurements(self) -> CandidateMeasurements:
         """Measurements and checks of candidates."""
-        return Gate(self.settings, self.store, self.queries)
+        return CandidateMeasurements(self.settings, self.store, self.queries)
 
     def encoder(self, record: VersionRecord) -> Encoder:
         """Return the loaded encoder of a version; it stays loaded in this process."""

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.release_steps import ReleaseSteps
+from embed_assets.quality.candidate_measurements import compared_with_another
 from embed_assets.quality.checks import REQUIRED, compared_with_live, require_acceptable
-from embed_assets.quality.promotion_gate import compared_with_another
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer, move_event
 from embed_assets.store.versions import VersionRecord

@@ -40,17 +40,17 @@ class ReleaseSteps:
         progress.report("index", record.encoder, 0)
         if self._store.vectors(record.id).open() is None:
             raise StoreError(f"Encoder {record.encoder!r} has no vectors of version {record.version}: embed first.")
-        gate, releases = self._context.gate, self._store.releases
-        before, settings_hash = releases.candidate(record.id), gate.index_settings_hash()
+        measurements, releases = self._context.measurements, self._store.releases
+        before, settings_hash = releases.candidate(record.id), measurements.index_settings_hash()
         retrain = before is not None and before.indexed_by not in ("", settings_hash)
         report = self._build(record, retrain=retrain)
         recorded = releases.get(f"{record.table}@{report.table_version}")
         if recorded is not None and self.is_by_settings(recorded, record):
             return Indexed(release=recorded, report=report, recall=None)
-        recall = gate.tuned(record, report, before=before if before and before.ann else None)
+        recall = measurements.tuned(record, report, before=before if before and before.ann else None)
         if recall and _lowest(recall).mean < self._settings.checks.min_ann_recall:
             report = self._build(record, retrain=True)
-            recall = gate.tuned(record, report)
+            recall = measurements.tuned(record, report)
         release = replace(_release(record, report, recall), indexed_by=settings_hash)
         releases.put(release)
         self._store.history.add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
@@ -65,13 +65,15 @@ class ReleaseSteps:
         """
         release = self.candidate(record)
         progress.report("check", record.encoder, 0)
-        checks = self._context.gate.checks(record, release, self._embedding.plan(record, at=release.table_version))
+        checks = self._context.measurements.checks(
+            record, release, self._embedding.plan(record, at=release.table_version)
+        )
         verdicts = [run() for name, run in checks.items() if only is None or name in only]
         names = {verdict.name for verdict in verdicts}
         others = [verdict for verdict in release.checks if verdict.name not in names]
         release = replace(release, checks=(*others, *verdicts))
         if names.issuperset(checks):
-            release = replace(release, checked_by=self._context.gate.check_settings_hash(release.space))
+            release = replace(release, checked_by=self._context.measurements.check_settings_hash(release.space))
         self._store.releases.put(release)
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
         self._store.history.add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
@@ -86,11 +88,11 @@ class ReleaseSteps:
 
     def is_by_settings(self, release: Release, record: VersionRecord) -> bool:
         """Return whether a release was indexed, and checked if at all, by the settings as they are now."""
-        gate = self._context.gate
+        measurements = self._context.measurements
         return (
             release.space == record.spec.space
-            and release.indexed_by in ("", gate.index_settings_hash())
-            and (not release.checks or release.checked_by == gate.check_settings_hash(record.spec.space))
+            and release.indexed_by in ("", measurements.index_settings_hash())
+            and (not release.checks or release.checked_by == measurements.check_settings_hash(record.spec.space))
         )
 
     def _build(self, record: VersionRecord, *, retrain: bool) -> IndexReport:

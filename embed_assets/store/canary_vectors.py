@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.versions import VersionId
 

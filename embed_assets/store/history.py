@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.records import Records
 
 TABLE = "history"

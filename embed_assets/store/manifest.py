@@ -9,8 +9,8 @@ import pyarrow.compute
 
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
-from embed_assets.store.database import Database
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow, owner
+from embed_assets.store.open_database import Database
 from embed_assets.store.packed_manifest import PACKED, PACKED_ROWS, UNPACKED, unpacked
 from embed_assets.store.source_state import TABLE as SOURCE_STATE
 from embed_assets.store.source_state import SourceState, read_state, write_state

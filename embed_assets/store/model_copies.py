@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 
 FOLDER = "models"  # below the store
 

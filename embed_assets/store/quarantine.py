@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from embed_assets.errors import MediaError
-from embed_assets.store.database import Database
 from embed_assets.store.manifest_row import ManifestRow
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 TABLE = "quarantine"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import COMMITTED, KEY, quoted, read, upsert
 
 SCHEMA = pa.schema(

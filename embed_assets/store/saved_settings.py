@@ -9,7 +9,7 @@ from embed_assets.errors import StoreError
 from embed_assets.load_settings import make_settings, overridden
 from embed_assets.media.files.redacted_uri import shown
 from embed_assets.settings import PipelineSettings
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 
 _FILE = "pipeline.yaml"
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, quoted, read, upsert
 
 TABLE = "source_state"

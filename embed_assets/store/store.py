@@ -4,10 +4,10 @@ from functools import cached_property
 
 from embed_assets.store.asset_value_tables import LandedTable
 from embed_assets.store.canary_vectors import CanaryVectors
-from embed_assets.store.database import Database
 from embed_assets.store.history import History
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.model_copies import ModelCopies
+from embed_assets.store.open_database import Database
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.serving.releases import Releases
 from embed_assets.store.serving.serving_pointer import Serving

@@ -10,7 +10,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-    from embed_assets.store.database import Database
+    from embed_assets.store.open_database import Database
 
 
 Result = TypeVar("Result")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
 from embed_assets.store.versions import VersionId
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.records import Records
 
 TABLE = "encoder_versions"

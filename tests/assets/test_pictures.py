@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embed_assets.assets.ui.pictures import picture_strip
+from embed_assets.assets.ui.contact_sheet import picture_strip
 from embed_assets.assets.ui.thumbnails import picture_metadata, pictures_of
 from tests.support import picture, pipeline
 

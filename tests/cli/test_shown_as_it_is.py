@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embed_assets.assets.ui.pictures import legend
+from embed_assets.assets.ui.projection_map import legend
 from embed_assets.cli.shared.console import PlainConsole
 from embed_assets.cli.shared.plain_output import harmless
 from embed_assets.cli.shared.status_tables import print_hits

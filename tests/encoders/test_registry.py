@@ -10,7 +10,7 @@ import pytest
 
 from embed_assets import plugins
 from embed_assets.encoders.catalog import builtin_families, builtin_specs
-from embed_assets.encoders.family import ModelDescription
+from embed_assets.encoders.family_type import ModelDescription
 from embed_assets.encoders.loading.device import resolve_device, torch_dtype
 from embed_assets.encoders.registry import encoder_specs, family_class, load_encoder, spec_for
 from embed_assets.errors import EncoderOutputError, MissingExtraError, SettingsError, UnknownEncoderError
@@ -163,7 +163,7 @@ _SPEC = """
 from dataclasses import replace
 from embed_assets import plugins
 from embed_assets.encoders.catalog import builtin_families, builtin_specs
-from embed_assets.encoders.family import ModelDescription
+from embed_assets.encoders.family_type import ModelDescription
 pixels = builtin_specs()["pixels"]
 """
 

@@ -165,7 +165,7 @@ def test_judged_queries_measure_a_release_and_count_as_held_out(tmp_path, words)
     assert verdict.figures["ndcg_at_10"] == 1.0
     wrong = json.dumps({"query": note(1), "relevant": ["note-002.txt"]})
     written(tmp_path, *lines, wrong)
-    found = steps.context.gate.evaluate(record, release)
+    found = steps.context.measurements.evaluate(record, release)
     assert found is not None
     assert found.ndcg_at_10 < 1.0
 

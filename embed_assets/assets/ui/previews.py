@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+INLINE = 1000  # characters of markdown: Dagster hides what is longer behind a button
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>&$]")
 
 

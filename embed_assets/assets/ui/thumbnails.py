@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from embed_assets.assets.ui.pictures import THUMBNAIL, contact_sheet, picture_strip
+from embed_assets.assets.ui.contact_sheet import THUMBNAIL, contact_sheet, picture_strip
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.manifest.open_sources import media_reader
 from embed_assets.media.isolation.worker_process import NotStarted

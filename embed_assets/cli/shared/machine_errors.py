@@ -36,7 +36,7 @@ def explained(error: BaseException) -> str | None:
 
 def _damage() -> str | None:
     """Return the first damaged table of the stores that this process has opened."""
-    from embed_assets.store.database import opened_databases
+    from embed_assets.store.open_database import opened_databases
     from embed_assets.store.upkeep.repair import find_damage
 
     for database in opened_databases():

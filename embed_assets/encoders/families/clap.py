@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.device import torch_dtype
 from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors

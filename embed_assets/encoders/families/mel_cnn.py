@@ -9,7 +9,7 @@ import numpy as np
 from embed_assets.encoders.base import Prepared
 from embed_assets.encoders.families.mel_spectrogram import FLOOR, HOP, RATE, log_mel, mel_hash
 from embed_assets.encoders.families.torchvision_cnn import CnnEncoder
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.encoders.parts.media_encoder import check_rate, samples_of
 from embed_assets.encoders.spec import EncoderSpec

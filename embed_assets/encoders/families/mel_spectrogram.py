@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.encoders.parts.media_encoder import check_rate, one_modality, refuse_truncation, samples_of
 from embed_assets.encoders.spec import EncoderSpec

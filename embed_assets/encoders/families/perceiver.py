@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Prepared
-from embed_assets.encoders.family import Family, ModelDescription
+from embed_assets.encoders.family_type import Family, ModelDescription
 from embed_assets.encoders.loading.checkpoint import load_model
 from embed_assets.encoders.loading.device import torch_dtype
 from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors

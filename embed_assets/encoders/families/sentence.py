@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.device import inference
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors
 from embed_assets.encoders.parts.pooling import MODES

@@ -6,7 +6,7 @@ from typing import Any
 
 from embed_assets.encoders.families.clip import ClipEncoder
 from embed_assets.encoders.families.vision import load_processor
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.family import Family, ModelDescription
+from embed_assets.encoders.family_type import Family, ModelDescription
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.find_weights import TORCHVISION, default_weights, verify_published
 from embed_assets.encoders.loading.identity import canonical_hash, hash_tensors

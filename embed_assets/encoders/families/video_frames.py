@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.parts.media_encoder import CLIP_SECONDS, frames_of, one_modality
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model
 from embed_assets.encoders.parts.media_encoder import CLIP_SECONDS
 from embed_assets.encoders.parts.video_encoder import VideoEncoder

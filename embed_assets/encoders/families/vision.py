@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embed_assets.encoders.base import Encoder, Prepared
-from embed_assets.encoders.family import Family
+from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.errors import StoreError
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.upsert import one_of
 

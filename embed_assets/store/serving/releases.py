@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.records import Records
 from embed_assets.store.upsert import one_of
 from embed_assets.store.versions import VersionId

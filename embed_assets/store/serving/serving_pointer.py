@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embed_assets.errors import EmbedAssetsError, MovedError, PromotionError, StoreError
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release, Releases, from_document, release_tag
 from embed_assets.store.upsert import ALL_ROWS, KEY, add_missing_columns, is_conflict, quoted, retried

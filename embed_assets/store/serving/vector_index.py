@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embed_assets.settings import IndexSettings
-from embed_assets.store.database import Database
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import is_conflict, retried
 
 if TYPE_CHECKING:

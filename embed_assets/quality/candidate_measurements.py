@@ -1,4 +1,4 @@
-"""Promotion gate: a candidate's search effort, recall and labelled retrieval, measured before it may go live."""
+"""Candidate measurements: search effort, recall and labelled retrieval of a candidate, and the checks that use them."""
 
 import hashlib
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def compared_with_another(release: Release, pointer: Pointer) -> bool:
     return any(str(verdict.figures.get("live", "")).partition("@")[0] != live.table for verdict in verdicts)
 
 
-class Gate:
+class CandidateMeasurements:
     """Measures the candidates of a pipeline."""
 
     def __init__(self, settings: PipelineSettings, store: Store, queries: EvaluationQueries) -> None:

@@ -1,72 +1,27 @@
-"""Pictures for the UI: contact sheets and projections, as markdown with the picture inside."""
+"""Projection map for the UI: the vectors of an index as cells of a plane, as markdown with the picture inside."""
 
 import base64
 import io
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
-from embed_assets.assets.ui.previews import in_markdown
+from embed_assets.assets.ui.previews import INLINE, in_markdown
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-# Dagster shows markdown inline when it is shorter than this; longer hides behind a button.
-_INLINE = 1000
 _COLOURS = (
     (76, 120, 168), (245, 133, 24), (84, 162, 75), (228, 87, 86),
     (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
 )  # fmt: skip
 _OTHERS = (150, 150, 150)
-# Sides and qualities of a strip's thumbnails, the best first.
-_STRIP_SIZES = tuple(
-    (side, quality) for side, least in ((68, 40), (56, 30), (48, 16), (40, 1)) for quality in range(61, least - 1, -10)
-)
-THUMBNAIL = 68  # pixels of a side on a contact sheet
-
-
-def contact_sheet(pictures: Sequence["Image"], *, columns: int = 8, side: int = THUMBNAIL + 4) -> str:
-    """Draw thumbnails in a grid, as markdown with a JPEG inside; some 20 kB for 24 pictures."""
-    from PIL import Image
-
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * side, max(1, rows) * side), (255, 255, 255))
-    for place, picture in enumerate(pictures):
-        small = picture.copy()
-        small.thumbnail((side - 4, side - 4))
-        sheet.paste(small, ((place % columns) * side + 2, (place // columns) * side + 2))
-    data = io.BytesIO()
-    sheet.save(data, "JPEG", quality=75)
-    return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()})"
-
-
-def picture_strip(pictures: Sequence["Image"]) -> str:
-    """Draw some thumbnails in a row, as markdown with a WebP inside; as large and sharp as stays short enough."""
-    from PIL import Image
-
-    markdown = ""
-    for side, quality in _STRIP_SIZES:
-        strip = Image.new("RGB", (len(pictures) * (side + 2), side), (255, 255, 255))
-        for place, picture in enumerate(pictures):
-            small = picture.copy()
-            small.thumbnail((side, side))
-            strip.paste(small, (place * (side + 2), 0))
-        data = io.BytesIO()
-        strip.save(data, "WEBP", quality=quality, method=6)
-        markdown = f"![pictures](data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()})"
-        if len(markdown) < _INLINE:
-            break
-    return markdown
 
 
 def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
     """Draw points of a plane as cells in the colour of their commonest group; short enough for inline metadata."""
     for cells in (48, 40, 32, 24):
         markdown = _map(_grid(points, groups, cells), cells)
-        if len(markdown) < _INLINE:
+        if len(markdown) < INLINE:
             return markdown
     return _map(_grid(points, groups, 16), 16)
 
