@@ -13,7 +13,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from embed_assets.assets.component.yaml_translation import Translation
 from embed_assets.assets.component.yaml_with_templates import component_model, is_template
-from embed_assets.assets.host.execution import EmbeddingStep, StepContext
+from embed_assets.assets.host.step_hooks import EmbeddingStep, StepContext
 from embed_assets.assets.host.translator import EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.load_settings import absolute_paths, describe_error, make_settings

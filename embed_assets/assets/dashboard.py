@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from embed_assets.assets.automation.conditions import dashboard_condition
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import preview

@@ -7,7 +7,7 @@ import dagster as dg
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import index_condition
 from embed_assets.assets.code_versions import code_version
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.resources import make_steps, refuse_other_dtype
 from embed_assets.assets.ui.projection_map import density_map, legend

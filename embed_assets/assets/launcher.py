@@ -34,7 +34,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return Return Return FAILED where the process that the run is tagged with is gone, else RUNNING."""
+        """Return FAILED where the process that the run is tagged with is gone, else RUNNING."""
         if is_dead(run):
             return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process_of(run)} is gone")
         return CheckRunHealthResult(WorkerStatus.RUNNING)

@@ -10,7 +10,7 @@ import pyarrow.compute
 from embed_assets.assets import metadata_keys
 from embed_assets.assets.automation.conditions import listing_condition
 from embed_assets.assets.code_versions import code_version
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.host.upstream import land_upstream, upstream_made, upstream_of
 from embed_assets.assets.host.upstream_spelling import refuse_misspelt_in_run
 from embed_assets.assets.names import Names

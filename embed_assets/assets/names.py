@@ -7,7 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.host.execution import EmbeddingStep, Execute, StepContext, execute_step, retry_policy, run_step
+from embed_assets.assets.host.step_hooks import (
+    EmbeddingStep,
+    Execute,
+    StepContext,
+    execute_step,
+    retry_policy,
+    run_step,
+)
 from embed_assets.assets.host.translator import AssetKind, EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.quality import checks

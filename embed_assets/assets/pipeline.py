@@ -20,7 +20,7 @@ from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_
 from embed_assets.assets.checks import build_checks
 from embed_assets.assets.dashboard import build_dashboard_asset
 from embed_assets.assets.encoder import build_encoder_asset
-from embed_assets.assets.host.execution import Execute, execute_step
+from embed_assets.assets.host.step_hooks import Execute, execute_step
 from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset

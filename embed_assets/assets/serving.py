@@ -8,7 +8,7 @@ from pydantic import Field
 from embed_assets.assets.automation.conditions import freshness_policy, serving_condition
 from embed_assets.assets.automation.kept_versions import serve_kept
 from embed_assets.assets.code_versions import code_version
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.metadata_keys import DATA_VERSION
 from embed_assets.assets.names import Names, is_automatic
 from embed_assets.assets.resources import make_steps

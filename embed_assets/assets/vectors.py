@@ -9,7 +9,7 @@ import dagster as dg
 from embed_assets.assets.automation.conditions import vectors_condition
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.encoder import library_of
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import SHARD, VERSION, Names, shards_by_version
 from embed_assets.assets.resources import encoders_of_run, make_steps, refuse_other_dtype
 from embed_assets.assets.ui.run_progress import progress_in_log

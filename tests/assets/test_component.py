@@ -16,7 +16,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.utils import DefsFolderSandbox
 from pydantic import BaseModel, ValidationError
 
-from embed_assets.assets.host.execution import EmbeddingStep, StepContext
+from embed_assets.assets.host.step_hooks import EmbeddingStep, StepContext
 from embed_assets.assets.host.translator import EmbeddingAssetData
 from embed_assets.component import EmbeddingPipeline, PipelineScaffolder
 from embed_assets.errors import SettingsError

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.metadata_keys import UPSTREAM
 from embed_assets.assets.names import Names
 from embed_assets.errors import SourceError

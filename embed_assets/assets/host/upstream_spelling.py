@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from dagster._check import CheckError
 
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.errors import SettingsError
 

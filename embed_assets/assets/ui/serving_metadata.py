@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.host.execution import StepContext
+from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names, known_versions
 from embed_assets.assets.ui.previews import preview
 from embed_assets.pipeline.space_versions import SpaceVersion

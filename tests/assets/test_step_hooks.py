@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from embed_assets.assets.host.execution import is_transient
+from embed_assets.assets.host.step_hooks import is_transient
 from embed_assets.assets.pipeline import build_definitions
 from embed_assets.errors import EmbedAssetsError, MovedError, SettingsError, SourceError
 from tests.assets.running import Running
