@@ -28,6 +28,7 @@ class StatusDocument(TypedDict):
     unusable: dict[str, str]
     out_of_reach: dict[str, list[UnreachableItems]]
     unmatched: dict[str, Unmatched]
+    column_conflicts: list[str]
 
 
 class RunDocument(StatusDocument):

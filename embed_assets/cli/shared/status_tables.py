@@ -39,7 +39,7 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
 
 
 def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
-    """Print what is unreachable or unreadable, and names in sidecars and labelled queries that match no item."""
+    """Print what is unreachable or unreadable, names that match no item, and columns whose values disagree."""
     console = console or make_console()
     lines = [f"{source}: {reason}" for source, reason in status.unusable.items()]
     for source, found in status.out_of_reach.items():
@@ -47,6 +47,7 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
     lines += [f"{source}: {found.summary()}" for source, found in status.unmatched.items()]
+    lines += [f"column {conflict}" for conflict in status.column_conflicts]
     lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
     for line in lines:
         console.tell(f"  {line}", style="yellow")
