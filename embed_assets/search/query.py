@@ -1,4 +1,4 @@
-"""Query: what is asked, in parts with weights, and what of the answer is returned."""
+"""Query: what is searched for, in parts with weights, and what of the answer is returned."""
 
 import math
 from typing import Annotated, Any, Literal, Self
@@ -32,7 +32,7 @@ class QueryPart(BaseModel):
     start: int | None = Field(
         default=None, ge=0, description="Of an item: only the segment that starts here, as its span says."
     )
-    vector: list[float] | None = Field(default=None, max_length=20_000, description="A vector of the one space asked.")
+    vector: list[float] | None = Field(default=None, max_length=20_000, description="A vector of the one space searched.")
     encoder_version: str | None = Field(
         default=None, max_length=40, description="The encoder version that made the vector."
     )
@@ -107,7 +107,7 @@ class QueryOptions(BaseModel):
         default=0.0, ge=0, le=1, description="How far items that are like one before them go down: 0 not at all."
     )
     fold_duplicates: bool = Field(default=False, description="Show items that are nearly identical as one.")
-    rerank: bool = Field(default=False, description="Order the first results anew by the reranker of the searcher.")
+    rerank: bool = Field(default=False, description="Order the first results again by the reranker of the searcher.")
     spans: int = Field(default=3, ge=1, le=50, description="Number of the best spans of an item to return.")
 
     @model_validator(mode="after")
