@@ -17,7 +17,7 @@ from embed_assets.assets.host.step_hooks import EmbeddingStep, StepContext
 from embed_assets.assets.host.translator import EmbeddingAssetData, EmbeddingTranslator
 from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.load_settings import absolute_paths, describe_error, make_settings
-from embed_assets.settings import PipelineSettings
+from embed_assets.settings import PipelineSettings, WrittenIn
 
 
 class PipelineScaffolder(dg.Scaffolder):
@@ -88,6 +88,8 @@ class EmbeddingPipeline(PipelineSettings, dg.Component, dg.Resolvable):
 
         values = absolute_paths(self.model_dump(exclude_unset=True), folder=_folder(context))
         settings = make_settings(values, origin=str(_folder(context)))
+        if self._places is None and context.path.is_file():  # of a defs.yaml Dagster itself keeps the place
+            settings = settings.with_file(WrittenIn(str(context.path)))
         if wrong := list(self._wrong_models(settings, context)):
             raise SettingsError("\n".join(wrong))
         assets = {source: self._place(context, "sources", source, "asset") for source in settings.sources}

@@ -1,7 +1,7 @@
 """Load settings: from YAML, with EMBED_ASSETS_* variables over them, and a line for each mistake."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.uris.allowed_prefixes import is_path
-from embed_assets.settings import PipelineSettings, Section
+from embed_assets.settings import PipelineSettings, Section, WrittenIn
 
 
 def load_settings(path: str | Path) -> PipelineSettings:
@@ -21,17 +21,25 @@ def load_settings(path: str | Path) -> PipelineSettings:
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"Settings file {str(path)!r} does not exist. Write one, or name another.")
-    values = _parsed(path)
+    values, lines = _parsed(path)
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: expected keys and values at the top, found {type(values).__name__}.")
-    return make_settings(overridden(values, folder=path.resolve().parent), origin=str(path))
+    settings = make_settings(overridden(values, folder=path.resolve().parent), origin=str(path))
+    return settings.with_file(WrittenIn(str(path.resolve()), lines))
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: Path) -> tuple[Any, dict[str, int]]:
+    """Return the values of a YAML file, and the lines of its sections."""
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            lines = _lines(node)
+            return (loader.construct_document(node) if node else None) or {}, lines
+        finally:
+            loader.dispose()
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error}") from error
     except UnicodeDecodeError as error:
@@ -40,6 +48,24 @@ def _parsed(path: Path) -> Any:
         raise SettingsError(f"{path}: not valid YAML: nested too deep") from error
     except Exception as error:  # ValueError and others, of values that YAML has types for: dates, keys, tags
         raise SettingsError(f"{path}: not valid YAML: {str(error)[:1000]}") from error
+
+
+def _lines(node: Any) -> dict[str, int]:
+    """Return the line of each source, encoder and space: "sources.NAME" → line, from 1."""
+    sections = dict(_entries(node))
+    return {
+        f"{section}.{key}": line
+        for section in ("sources", "encoders", "spaces")
+        for key, (line, _) in _entries(sections[section][1] if section in sections else None)
+    }
+
+
+def _entries(node: Any) -> Iterator[tuple[str, tuple[int, Any]]]:
+    """Yield what a mapping of the YAML file holds: key, its line, and its value; nothing of what is no mapping."""
+    for entry in node.value if node is not None and node.id == "mapping" else ():
+        key, value = entry
+        if isinstance(key.value, str):
+            yield key.value, (key.start_mark.line + 1, value)
 
 
 def overridden(values: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Settings: the one typed place; load_settings.py reads them from YAML and EMBED_ASSETS_* variables."""
 
 import difflib
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +12,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PrivateAttr,
     model_validator,
 )
 from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
@@ -527,10 +530,24 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class WrittenIn:
+    """The file that settings are written in; all are equal, since it is no part of what settings mean."""
+
+    file: str | None = field(default=None, compare=False)  # None: in no file, or in one that is not known
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)  # of sections: "sources.NAME" → line
+
+    def line_of(self, *sections: str) -> int | None:
+        """Return the line of the first of the sections that is written."""
+        return next((self.lines[section] for section in sections if section in self.lines), None)
+
+
 class PipelineSettings(Section):
     """Everything a pipeline is made of: sources, encoders, spaces and one store."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    _written_in: WrittenIn = PrivateAttr(default_factory=WrittenIn)
 
     store: str = Field(
         examples=["data/store", "s3://bucket/store"],
@@ -596,6 +613,17 @@ class PipelineSettings(Section):
                     known = ", ".join(sorted(self.sources))
                     raise ValueError(f"encoders.{name}.sources names {source!r}; the sources are: {known}")
         return self
+
+    @property
+    def written_in(self) -> WrittenIn:
+        """The file that the settings were loaded from."""
+        return self._written_in
+
+    def with_file(self, written_in: WrittenIn) -> Self:
+        """Return the same settings, which say that they are written in a file."""
+        copied = self.model_copy()
+        copied._written_in = written_in
+        return copied
 
     def space(self, name: str) -> SpaceSettings:
         """Return the settings of a space, the defaults where it has none."""

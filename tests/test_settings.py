@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.load_settings import load_settings
+from embed_assets.load_settings import load_settings, make_settings
 from embed_assets.settings import JOB_KINDS
 from embed_assets.store.saved_settings import save_settings, saved_settings
 from embed_assets.store.store import Store
@@ -196,3 +196,12 @@ def test_jobs_are_left_out_by_a_variable_too(tmp_path, monkeypatch):
     set_variables(monkeypatch, EMBED_ASSETS_AUTOMATION__JOBS="false", EMBED_ASSETS_AUTOMATION__SENSORS='["new_media"]')
     automation = load_settings(written(tmp_path, GOOD)).automation
     assert (automation.jobs, automation.schedules, automation.sensors) == (False, True, ["new_media"])
+
+
+def test_settings_know_the_lines_of_their_file_and_are_equal_without_it(tmp_path):
+    file = written(tmp_path, GOOD)
+    loaded = load_settings(file)
+    assert loaded.written_in.file == str(file)
+    assert loaded.written_in.lines == {"sources.notes": 4, "encoders.text": 6}
+    assert loaded == make_settings(loaded.model_dump())
+    assert loaded.model_copy(update={"shards": 1}).written_in.file == str(file)

@@ -20,6 +20,7 @@ from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_
 from embed_assets.assets.checks import build_checks
 from embed_assets.assets.dashboard import build_dashboard_asset
 from embed_assets.assets.encoder import build_encoder_asset
+from embed_assets.assets.host.code_references import CODE_REFERENCES, calling_code, code_references
 from embed_assets.assets.host.step_hooks import Execute, execute_step
 from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.index import build_index_asset
@@ -137,8 +138,11 @@ def build_names(
 
 
 def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> list[dg.AssetsDefinition]:
+    caller = calling_code()
+
     def own(definition: dg.AssetsDefinition, kind: AssetKind, name: str) -> dg.AssetsDefinition:
-        return translated(names.translator, names.settings, definition, kind=kind, name=name)
+        links = {CODE_REFERENCES: code_references(names, kind, name, caller=caller)}
+        return translated(names.translator, names.settings, definition, kind=kind, name=name, metadata=links)
 
     assets = [own(build_manifest_asset(names, source), "manifest", source) for source in names.settings.sources]
     for encoder, spec in specs.items():

@@ -80,8 +80,8 @@ def _shards_of_live(running: Running) -> dict[str, str]:
 def _tick(running: Running, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
     sensor = build_new_media_sensor(running.names, "notes", running.jobs)
     result = sensor(dg.build_sensor_context(instance=running.instance, cursor=cursor))
-    assert isinstance(result, (dg.SensorResult, dg.SkipReason))
-    return result
+    assert isinstance(result, dg.SensorResult)
+    return result.skip_reason or result
 
 
 def _night(running: Running) -> list[dg.RunRequest]:

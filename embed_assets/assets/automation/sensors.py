@@ -3,7 +3,6 @@
 All but the first are off until switched on.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
@@ -17,15 +16,14 @@ from embed_assets.assets.automation.run_requests import (
     resolve_request,
     unbuilt_versions,
 )
+from embed_assets.assets.automation.source_observations import listing_digest, listing_of, observed_listing
 from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.upstream import news_of_upstream
 from embed_assets.assets.names import AUTOMATIC, Names
 from embed_assets.encoders.loading.revision import model_state
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import WeightsError
-from embed_assets.manifest.open_sources import limits_of, listed
 from embed_assets.pipeline.steps import Steps
-from embed_assets.settings import PipelineSettings
 
 _STOPPED = dg.DefaultSensorStatus.STOPPED
 
@@ -74,8 +72,8 @@ def build_new_media_sensor(
     """Build the sensor that lists a source, and starts the embed jobs that read it where the listing changed.
 
     So it does where the source's asset was materialized after its manifest; of a source that is an asset's value
-    that is all it looks at. Without run keys: a listing that comes back (a file removed and restored) is another
-    change.
+    that is all it looks at. What the listing shows is observed on the manifest. Without run keys: a listing that
+    comes back (a file removed and restored) is another change.
     """
     readers = [encoder for encoder in names.spaces_of if source in names.settings.sources_of(encoder)]
 
@@ -89,13 +87,16 @@ def build_new_media_sensor(
     def new_media(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         previous_digest, _, previous_news = (context.cursor or "").partition("@")
         by_listing = names.settings.sources[source].kind != "value"
-        digest = listing_digest(names.settings, source) if by_listing else ""
+        listing = listing_of(names.settings, source) if by_listing else None
+        digest = listing_digest(listing) if listing else ""
         news = news_of_upstream(names, source, context.instance)
-        if digest == previous_digest and news in ("", previous_news):
-            return dg.SkipReason(f"nothing changed in {source}")
+        changed = digest != previous_digest
+        seen = observed_listing(names, listing, context.instance, changed=changed) if listing else []
+        if not changed and news in ("", previous_news):
+            return dg.SensorResult(skip_reason=f"nothing changed in {source}", asset_events=seen, cursor=context.cursor)
         cursor = f"{digest}@{news or previous_news}" if news or previous_news else digest
         requests = [one for name in readers for one in embed_requests(names, name, jobs[name], context.instance)]
-        return dg.SensorResult(run_requests=requests, cursor=cursor)
+        return dg.SensorResult(run_requests=requests, cursor=cursor, asset_events=seen)
 
     return new_media
 
@@ -178,13 +179,3 @@ def build_reconcile_sensor(names: Names, jobs: Mapping[str, EncoderJobs], *, sec
         return dg.SensorResult(run_requests=requests)
 
     return reconcile
-
-
-def listing_digest(settings: PipelineSettings, source: str) -> str:
-    """Hash a source's listing: keys, sizes, times and etags; reads no bytes."""
-    store = Steps(settings).store
-    found = listed(source, settings.sources[source], limits=limits_of(settings.limits), readers=1, store=store)
-    digest = hashlib.sha256()
-    for file in found.files:
-        digest.update(f"{file.key}\0{file.size}\0{file.mtime}\0{file.etag}\n".encode())
-    return digest.hexdigest()

@@ -3,8 +3,9 @@
 The form is that of Dagster's own integrations: a subclass overrides `get_asset_spec`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -42,11 +43,12 @@ def translated(
     *,
     kind: AssetKind,
     name: str,
+    metadata: Mapping[str, Any],
 ) -> dg.AssetsDefinition:
-    """Lay the translator's spec over an asset, whose key is the translator's already."""
+    """Lay the translator's spec over an asset, whose key is the translator's already; it sees `metadata`, too."""
 
     def translate(own: dg.AssetSpec) -> dg.AssetSpec:
-        spec = own.merge_attributes(tags={"embed_assets/kind": kind, "embed_assets/of": name})
+        spec = own.merge_attributes(tags={"embed_assets/kind": kind, "embed_assets/of": name}, metadata=metadata)
         return translator.get_asset_spec(EmbeddingAssetData(kind=kind, name=name, settings=settings, spec=spec))
 
     def with_own_key(spec: dg.AssetSpec) -> dg.AssetSpec:  # a key that the translator derives from the spec's is it

@@ -1,4 +1,4 @@
-"""Tables of a status and of search results."""
+"""Tables of a status."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from rich.table import Table
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.options import short_path
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus, Status
-from embed_assets.search.searcher import Hit
 
 _PLACES = 10  # out of reach, of one source
 
@@ -51,20 +50,6 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
     lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
     for line in lines:
         console.tell(f"  {line}", style="yellow")
-
-
-def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:
-    """Print one search's hits."""
-    console = console or make_console()
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
-        table.add_column(name, style=style, no_wrap=name == "score", overflow="ellipsis")
-    for hit in hits:
-        what = " ".join((hit.text or ", ".join(hit.labels)).split())
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", f"{hit.source}/{hit.key}", _cut(what, 72))
-    if not hits:
-        table.add_row("", "", "nothing found", "")
-    console.print(table)
 
 
 def _warnings(source: SourceStatus) -> list[str]:
@@ -123,7 +108,3 @@ def _version_lines(encoder: EncoderStatus) -> list[str]:
     if encoder.stale:
         lines.append(f"{encoder.stale:,} items to encode, rewrite or remove")
     return lines
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

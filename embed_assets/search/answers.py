@@ -1,0 +1,144 @@
+"""Answer: the hits of a query, with what they were found by; a list, a data frame, a table, a notebook's view."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+from embed_assets.media.cells.cell_values import plain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GOOD_MATCH = 99.5  # percentile against random pairs; benchmarks/calibration.py has what lies on either side
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A part of an item that matches: characters of a text, milliseconds of a sound or video; None: the whole."""
+
+    start: int | None
+    end: int | None
+    text: str | None
+    score: float | None  # similarity; None where words alone found it
+    kind: str = ""  # chunk, image, frame, window, clip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """One media item, ranked by its best segment. `score`: higher is nearer; 1 is the same."""
+
+    rank: int
+    score: float | None  # similarity in `space`; None where words alone found it
+    source: str
+    key: str
+    uri: str
+    modality: str
+    text: str | None
+    labels: tuple[str, ...]
+    start: int | None  # of the best segment: characters, or milliseconds
+    end: int | None
+    media_id: str = ""
+    space: str = ""  # in which it is ranked highest
+    percentile: float | None = None  # share of random pairs that are less near, in percent
+    ranks: Mapping[str, int] = field(default_factory=dict)  # by ranking: a space, or SPACE:words for full text
+    spans: tuple[Span, ...] = ()  # best first
+    columns: Mapping[str, Any] = field(default_factory=dict)  # the user's own
+    duplicates: tuple[str, ...] = ()  # keys of nearly identical items that it stands for
+    rerank_score: float | None = None
+    good: bool | None = None  # whether its percentile is that of a good match; None where it has none
+
+    def document(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {**asdict(self), "columns": plain(dict(self.columns))}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchedSpace:
+    """A space that answered, and by what: encoder and table come from one pointer."""
+
+    space: str
+    encoder: str
+    encoder_version: str
+    release: str
+    live: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerDocument:
+    """An answer in JSON."""
+
+    hits: list[Hit]
+    good_match: bool | None
+    spaces: list[SearchedSpace]
+    mode: str
+    reranker: str | None
+    encode_seconds: float
+    search_seconds: float
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Sequence[Hit]):
+    """The hits of a query, best first."""
+
+    hits: tuple[Hit, ...]
+    spaces: tuple[SearchedSpace, ...] = ()
+    mode: str = "vector"
+    reranker: str | None = None  # model and version that ordered them
+    encode_seconds: float = 0.0
+    search_seconds: float = 0.0
+    notes: tuple[str, ...] = ()  # what the reader should know: a space that takes no such part, say
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        """Return a hit, or several."""
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        """Return the number of hits."""
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Iterate over the hits, best first."""
+        return iter(self.hits)
+
+    @property
+    def good_match(self) -> bool | None:
+        """Whether any hit is a good match: False is an answer too. None where nothing is calibrated."""
+        known = [hit.good for hit in self.hits if hit.good is not None]
+        return any(known) if known else (False if not self.hits else None)
+
+    def document(self) -> dict[str, Any]:
+        """Return JSON-able values, those of AnswerDocument."""
+        return {
+            "hits": [hit.document() for hit in self.hits],
+            "good_match": self.good_match,
+            "spaces": [asdict(space) for space in self.spaces],
+            "mode": self.mode,
+            "reranker": self.reranker,
+            "encode_seconds": round(self.encode_seconds, 4),
+            "search_seconds": round(self.search_seconds, 4),
+            "notes": list(self.notes),
+        }
+
+    def to_arrow(self) -> "pa.Table":
+        """Return the hits as an Arrow table: a column a field, and one for each of the user's own columns."""
+        import pyarrow as pa
+
+        rows = [hit.document() for hit in self.hits]
+        names = list(dict.fromkeys(name for row in rows for name in row["columns"]))
+        flat = [
+            {
+                **{name: value for name, value in row.items() if name not in ("columns", "spans", "ranks")},
+                **{f"extra_{name}": row["columns"].get(name) for name in names},
+            }
+            for row in rows
+        ]
+        return pa.Table.from_pylist(flat)
+
+    def to_pandas(self) -> Any:
+        """Return the hits as a data frame, as `to_arrow`; needs pandas."""
+        return self.to_arrow().to_pandas()
