@@ -17,6 +17,7 @@ from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
 from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
 from embed_assets.quality.evaluation_queries import EvaluationQueries
+from embed_assets.quality.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
@@ -100,6 +101,11 @@ class CandidateMeasurements:
             recall[modality] = cached or self._measure(table, queries, release.distance, *effort)
         return recall
 
+    def filtered_recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, FilteredRecall]:
+        """Measure recall of the release as it is searched under filters; none without an ANN index."""
+        held_out = self._queries.held_out(record, table) if release.ann else {}
+        return filtered_recall(table, release, np.concatenate([*held_out.values()]), k=_K) if held_out else {}
+
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
         truth = kth_distances(table, queries, k=_K, distance=distance)
         effort = {"nprobes": nprobes, "refine_factor": refine_factor, "rows": _K * SEGMENTS_PER_ITEM}
@@ -153,6 +159,7 @@ class CandidateMeasurements:
             limits=limits,
             floors=self._settings.space(release.space),
             recall=partial(self.recall, record, table, release),
+            filtered_recall=partial(self.filtered_recall, record, table, release),
             evaluation=partial(self.evaluate, record, release),
             comparison=partial(self.comparison, record, release),
             empty_reason=partial(empty_reason, self._settings, self._store, release),

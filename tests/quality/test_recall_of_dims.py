@@ -42,7 +42,7 @@ def test_an_index_of_any_dim_passes_the_check(dim: int, tmp_path: Path) -> None:
     assert report.rows == _ROWS + _LATE
     assert report.rows_not_indexed == 0
     seen = tune(store.open(NAME), clustered(_QUERIES, dim, 3), k=10, distance="cosine", target=0.95, rows=50)
-    verdict = check_ann_recall({"text": seen}, target=0.95, rows=report.rows)
+    verdict = check_ann_recall({"text": seen}, target=0.95, rows=report.rows, filtered={})
     assert verdict.passed, verdict.summary
 
 
