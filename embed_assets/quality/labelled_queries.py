@@ -34,7 +34,8 @@ class LabelledQuery:
 def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> list[LabelledQuery]:
     """Read the query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field.
 
-    A query of which only `not_relevant` items are known is left out: nothing can be measured by it. A `query_file` is taken from the folder `files_in`, or from the query set's own.
+    A query of which only `not_relevant` items are known is left out: nothing can be measured by it. A `query_file` is
+    taken from the folder `files_in`, or from the query set's own.
     """
     if str(path).startswith(EMBEDDED):
         path = str(files("embed_assets.demo") / "queries" / f"{str(path).removeprefix(EMBEDDED)}.jsonl")

@@ -94,9 +94,7 @@ class Service:
             raise SettingsError("There is nothing to encode: send texts or uploads.")
         if any(len(text) > self.settings.max_query_characters or not text.strip() for text in request.texts):
             most = self.settings.max_query_characters
-            raise SettingsError(
-                f"Each text has 1 to {most:,} characters, not blanks alone (serve.max_query_characters)."
-            )
+            raise SettingsError(f"A text has 1 to {most:,} characters, not only blanks (serve.max_query_characters).")
         record = self._record(request.space, request.version)
         limits = recipe_of(record, self.steps.limits).limits
         decoders = self.steps.context.decoders
@@ -186,8 +184,8 @@ class Service:
             raise SettingsError("file and picture are of Python; send the file, and name it with upload.")
 
     def _resolved(self, caller: Caller, part: QueryPart, files: Mapping[str, bytes]) -> QueryPart:
-        """Return a part with the bytes of its upload; an item that does not exist for the caller is unknown."""
-        if part.item is not None and caller.must is not None:
+        """Return a part with the bytes of its upload, or the id of its item, if that exists for the caller."""
+        if part.item is not None:
             return part.model_copy(update={"item": self.row(caller, part.item)["media_id"]})
         if part.upload is None:
             return part

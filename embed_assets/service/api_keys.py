@@ -51,9 +51,10 @@ class ApiKeys:
 
 
 def read_api_keys(settings: ServeSettings) -> ApiKeys:
-    """Read the keys of the settings. Raises SettingsError where one is absent, short or twice there, or its filter none.
+    """Read the keys of the settings.
 
-    Also where the service would listen beyond this machine without a key.
+    Raises SettingsError where one is absent, short or there twice, where its filter is none, and where the service
+    would listen beyond this machine without a key.
     """
     callers: dict[bytes, Caller] = {}
     for name, each in settings.api_keys.items():

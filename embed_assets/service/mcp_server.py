@@ -51,9 +51,7 @@ def mcp_server(service: Service) -> MCPServer:
     async def search(
         query: Words,
         context: Context,
-        minus: Annotated[
-            str | None, Field(max_length=2000, description="What the results should not be about.")
-        ] = None,
+        minus: Annotated[str | None, Field(max_length=2000, description="What results should not be about.")] = None,
         spaces: Spaces = None,
         where: Where = None,
         mode: Annotated[
@@ -75,7 +73,7 @@ def mcp_server(service: Service) -> MCPServer:
 
     @server.tool(annotations=_READS)
     async def show_item(item: Item, context: Context) -> CallToolResult:
-        """Show an item: its texts or spans, columns, encoder versions and history; of pictures and videos a thumbnail."""
+        """Show an item: its texts or spans, columns, encoder versions and history; of pictures and videos a picture."""
         caller = _caller(context)
         document = await _run(service, service.item, caller, item)
         content: list[Any] = [TextContent(type="text", text=_text(document))]

@@ -1,4 +1,4 @@
-"""MediaFiles: bytes of the manifest's items, whole or a range: of local files, object stores, web servers and tables."""
+"""MediaFiles: bytes of the manifest's items, whole or a range: of files, object stores, web servers and tables."""
 
 import os
 from collections.abc import Callable, Iterator

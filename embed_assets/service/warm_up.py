@@ -1,4 +1,4 @@
-"""WarmUp: load encoders and open tables before they are asked, at the start and behind every move of a pointer."""
+"""WarmUp: load encoders and open tables before they are needed, at the start and behind every move of a pointer."""
 
 import logging
 import threading

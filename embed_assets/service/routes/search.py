@@ -21,9 +21,7 @@ _EXAMPLES: dict[str, Any] = {
             "where": {"and": [{"label": {"in": ["sea", "sand"]}}, {"price": {"lt": 20}}]},
         }
     },
-    "more like an item, both ways": {
-        "value": {"parts": [{"item": "photos/a.jpg"}, {"text": "dusk"}], "mode": "hybrid"}
-    },
+    "more like an item": {"value": {"parts": [{"item": "photos/a.jpg"}, {"text": "dusk"}], "mode": "hybrid"}},
 }
 _BODY: dict[str, Any] = {
     "requestBody": {
