@@ -18,7 +18,7 @@ from embed_assets.search.answers import Answer
 from embed_assets.search.filters import FilterTree
 from embed_assets.search.query import Query, QueryPart
 from embed_assets.search.searcher import Searcher
-from embed_assets.service.api_keys import ApiKeys, Caller
+from embed_assets.service.access.api_keys import ApiKeys, Caller
 from embed_assets.service.batching_encoder import BatchingEncoder
 from embed_assets.service.documents import EncodeRequest, JudgementRequest
 from embed_assets.service.freshness import Freshness

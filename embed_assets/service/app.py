@@ -8,13 +8,14 @@ from fastapi import FastAPI
 
 from embed_assets import __version__
 from embed_assets.pipeline.steps import Steps
+from embed_assets.service.access.api_keys import KeyCheck, read_api_keys
+from embed_assets.service.access.response_headers import ResponseHeaders
+from embed_assets.service.access.upload_limit import UploadLimit
 from embed_assets.service.answering import Service
-from embed_assets.service.api_keys import KeyCheck, read_api_keys
 from embed_assets.service.errors_as_json import answer_errors
 from embed_assets.service.mcp_server import mcp_app, mcp_server
 from embed_assets.service.openapi import describe
 from embed_assets.service.page_files import FOLDER, PageFiles, page_paths
-from embed_assets.service.response_headers import ResponseHeaders
 from embed_assets.service.routes import (
     encode,
     facets,
@@ -27,7 +28,6 @@ from embed_assets.service.routes import (
     spaces,
     uploads,
 )
-from embed_assets.service.upload_limit import UploadLimit
 from embed_assets.settings import ServeSettings
 
 _ROUTES = (search, encode, uploads, items, media, facets, spaces, judgements, health, session)

@@ -11,15 +11,16 @@ from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 
 from embed_assets.errors import EmbedAssetsError
+from embed_assets.pipeline.steps import Steps
 from embed_assets.search.filters import parse_filter
 from embed_assets.search.query import Query, QueryPart
+from embed_assets.service.access.api_keys import ANYBODY, ApiKeys, Caller, caller_of
 from embed_assets.service.answering import Service
-from embed_assets.service.api_keys import ANYBODY, Caller, caller_of
 from embed_assets.settings import ServeSettings
 
 T = TypeVar("T")
 
-_READS = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
+_READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ABOUT = (
     "Search media (texts, pictures, sounds, videos) by meaning. Call list_spaces first: a space takes some kinds of "
     "queries. Scores compare within a space only; percentile says how unusual a match is: 99.5 and more is a good one."
@@ -157,3 +158,10 @@ def _text(document: dict[str, Any]) -> str:
     import json
 
     return json.dumps(document, ensure_ascii=False, indent=1, default=str)[:20_000]
+
+
+def run_on_stdio(steps: Steps) -> None:
+    """Be an MCP server on stdin and stdout until stdin ends; everything else is printed on stderr."""
+    service = Service(steps, ApiKeys({}))
+    service.warm_up.start()
+    mcp_server(service).run(transport="stdio")

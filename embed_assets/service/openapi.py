@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from embed_assets import __version__
 from embed_assets.search.query import Query
-from embed_assets.service.api_keys import HEADER, ApiKeys
+from embed_assets.service.access.api_keys import HEADER, ApiKeys
 
 _PYTHON_ONLY = ("file", "picture")  # of a part: HTTP has uploads
 _OPEN = ("/health",)

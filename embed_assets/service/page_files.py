@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from embed_assets.service.response_headers import PAGE_POLICY
+from embed_assets.service.access.response_headers import PAGE_POLICY
 
 FOLDER = Path(__file__).parent / "page"
 

@@ -3,12 +3,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 
 from embed_assets.pipeline.steps import Steps
+from embed_assets.service.answering import Service
 from embed_assets.service.app import create_app
 from embed_assets.settings import PipelineSettings
 from tests.support import note, picture, pipeline, run_all, write_notes
@@ -111,6 +112,10 @@ def app_of(steps: Steps, **changes: Any) -> Any:
     serve = steps.settings.serve.model_dump() | changes
     settings = PipelineSettings.model_validate(steps.settings.model_dump() | {"serve": serve})
     return create_app(Steps(settings))
+
+
+def service_of(client: TestClient) -> Service:
+    return cast(Any, client.app).state.service
 
 
 def media_ids(steps: Steps) -> dict[str, str]:

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.labelled_queries import load_queries
 from embed_assets.service.media_files import parse_range
-from tests.service.conftest import DRAWING, PAGE, Connect, media_ids, png_size
+from tests.service.conftest import DRAWING, PAGE, Connect, media_ids, png_size, service_of
 from tests.support import note, picture, pipeline, run_all
 
 
@@ -123,7 +123,7 @@ def test_facets_count_what_the_filter_leaves(client: TestClient) -> None:
 
 
 def test_spaces_show_what_serves(client: TestClient, served: Steps) -> None:
-    client.app.state.service.freshness.count()  # pyright: ignore[reportAttributeAccessIssue]
+    service_of(client).freshness.count()
     document = client.get("/spaces").json()
     (space,) = document["spaces"]
     assert (space["space"], space["live"]["encoder"], space["live"]["takes"]) == ("words", "words", ["text", "image"])
@@ -160,7 +160,7 @@ def test_marks_become_a_query_set(connect: Connect, own_store: Steps, tmp_path) 
 
 
 def test_the_service_is_ready_once_it_is_warm(client: TestClient) -> None:
-    client.app.state.service.warm_up.look()  # pyright: ignore[reportAttributeAccessIssue]
+    service_of(client).warm_up.look()
     assert client.get("/health").json() == {"status": "ready"}
     client.get("/search", params={"q": "x"})
     figures = client.get("/metrics").text
@@ -171,7 +171,7 @@ def test_the_service_is_ready_once_it_is_warm(client: TestClient) -> None:
 def test_a_store_without_a_release_is_not_ready(connect: Connect, words, tmp_path) -> None:
     (tmp_path / "notes").mkdir()
     client = connect(steps=pipeline(tmp_path))
-    client.app.state.service.warm_up.look()  # pyright: ignore[reportAttributeAccessIssue]
+    service_of(client).warm_up.look()
     answer = client.get("/health")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert "no space serves yet" in answer.json()["detail"]
@@ -184,7 +184,7 @@ def test_a_promotion_is_picked_up(connect: Connect, own_store: Steps, built_stor
     version = client.get("/search", params={"q": "x"}).json()["spaces"][0]["encoder_version"]
     changed = Steps(own_store.settings.model_copy(update={"encoders": _whole_texts(own_store)}))
     run_all(changed)
-    client.app.state.service.warm_up.look()  # pyright: ignore[reportAttributeAccessIssue]
+    service_of(client).warm_up.look()
     for _ in range(40):
         answer = client.get("/search", params={"q": note(3)})
         assert answer.status_code == 200

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from embed_assets.service.access.api_keys import Caller, caller_of
 from embed_assets.service.answering import Service
-from embed_assets.service.api_keys import Caller, caller_of
 from embed_assets.service.documents import Problem
 
 _PROBLEMS = {

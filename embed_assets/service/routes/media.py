@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from embed_assets.errors import MediaError, UnknownNameError
+from embed_assets.service.access.api_keys import Caller
 from embed_assets.service.answering import Service
-from embed_assets.service.api_keys import Caller
 from embed_assets.service.media_files import OpenMedia, parse_range
 from embed_assets.service.routes.dependencies import Asking, Served, problems
 from embed_assets.service.routes.items import MediaId

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from embed_assets.service.api_keys import COOKIE, HEADER
+from embed_assets.service.access.api_keys import COOKIE, HEADER
 from embed_assets.service.routes.dependencies import Asking, Served, problems
 
 router = APIRouter(tags=["service"])
