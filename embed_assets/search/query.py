@@ -32,7 +32,9 @@ class QueryPart(BaseModel):
     start: int | None = Field(
         default=None, ge=0, description="Of an item: only the segment that starts here, as its span says."
     )
-    vector: list[float] | None = Field(default=None, max_length=20_000, description="A vector of the space searched.")
+    vector: list[float] | None = Field(
+        default=None, max_length=20_000, description="A vector of the one space searched."
+    )
     encoder_version: str | None = Field(
         default=None, max_length=40, description="The encoder version that made the vector."
     )
