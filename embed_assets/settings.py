@@ -70,7 +70,9 @@ class TableSettings(Section):
     labels: list[str] = Field(
         default_factory=list, description="Columns whose values are labels; lists too, also those written as JSON."
     )
-    extra: list[str] = Field(default_factory=list, description="Columns that are kept with the item, as JSON.")
+    extra: list[str] = Field(
+        default_factory=list, description="Columns that are kept with the item, typed, to filter by and to show."
+    )
     updated: str | None = Field(
         default=None,
         description="Column with a row's time or version: while it stays as it is, the row is not read again.",

@@ -9,7 +9,8 @@ from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.options import short_path
 from embed_assets.cli.shared.run_outcome import print_fresh
 from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
-from embed_assets.cli.shared.status_tables import print_hits, print_status
+from embed_assets.cli.shared.tables.hit_tables import print_hits
+from embed_assets.cli.shared.tables.status_tables import print_status
 from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps

@@ -8,9 +8,9 @@ from embed_assets import progress
 from embed_assets.cli.shared.chosen_settings import chosen_settings
 from embed_assets.cli.shared.options import accept_deletions_option, budget_option, json_option, store_option
 from embed_assets.cli.shared.plain_output import say, say_json
-from embed_assets.cli.shared.plan_tables import print_plan
 from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_outcome import apply, parsed_budget, print_outcome
+from embed_assets.cli.shared.tables.plan_tables import print_plan
 from embed_assets.pipeline.plan_report import PipelinePlan, plan_pipeline
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings

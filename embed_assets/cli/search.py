@@ -1,70 +1,118 @@
-"""embed-assets search: search the live spaces by words, a picture, sound or video."""
+"""embed-assets search: search the live spaces by words, files, stored items, and what to leave out."""
 
 import difflib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from embed_assets.cli.shared.options import json_option, steps_of, store_option
+from embed_assets.cli.shared.options import json_option, saved_pipeline, store_option
 from embed_assets.cli.shared.plain_output import say_json
-from embed_assets.cli.shared.status_tables import print_hits
-from embed_assets.errors import SettingsError, StoreError
+from embed_assets.cli.shared.tables.hit_tables import print_answer
+from embed_assets.errors import SettingsError
 from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.search.searcher import Hit, Searcher
+from embed_assets.search.filters import FilterTree, both, parse_condition, parse_filter
+from embed_assets.search.query import Query
+from embed_assets.search.searcher import Searcher, query_of
 
 _LABELS = 12  # that are named where one is unknown
+_AWAY = -0.5  # weight of what a query is to lead away from
 
 
 @click.command()
 @click.argument("query", required=False)
-@click.option("--file", "file", type=click.Path(), help="A picture, sound or video to search with.")
-@click.option("--space", help="Only this space; otherwise all that take such a query.")
+@click.option("--file", "files", type=click.Path(), multiple=True, help="A picture, sound or video to search with.")
+@click.option("--like", "items", multiple=True, metavar="ITEM", help="More like this stored item: SOURCE/KEY.")
+@click.option("--minus", multiple=True, metavar="WORDS", help="Away from what these words mean.")
+@click.option("--space", "spaces", multiple=True, help="Only this space; otherwise all that take such a query.")
+@click.option(
+    "--mode",
+    type=click.Choice(["vector", "text", "hybrid"]),
+    default="vector",
+    show_default=True,
+    help="By meaning, by words (full-text), or both.",
+)
 @click.option("--label", help="Only items with this label.")
-@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many items of each space.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only items for which it holds: label=dog, price<20, source=a,b, title~word, or a JSON object.",
+)
+@click.option(
+    "--min-percentile",
+    type=click.FloatRange(0, 100),
+    help="Only items nearer than this share, in percent, of random pairs.",
+)
+@click.option("--fold", is_flag=True, help="Show items that are nearly identical as one.")
+@click.option(
+    "--diversity",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="How far items that are like one before them go down: 0 to 1.",
+)
+@click.option("--rerank", metavar="MODEL", help="Order the first results again by this cross-encoder (hub id).")
+@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="How many items.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="How many items to leave out first.")
 @store_option
 @json_option
 def command(
     query: str | None,
-    file: str | None,
-    space: str | None,
+    files: Sequence[str],
+    items: Sequence[str],
+    minus: Sequence[str],
     label: str | None,
-    k: int,
+    where: Sequence[str],
+    rerank: str | None,
+    fold: bool,
     store: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Find media items by QUERY, or by a picture, sound or video."""
-    if (query is None) == (file is None):
-        raise SettingsError('Give words or a file: embed-assets search "a query", or --file FILE.')
-    for name, given in (("query", query), ("label", label)):
-        if given is not None and not _is_text(given):
+    """Find media items by QUERY, by pictures, sounds or videos, or by stored items."""
+    if query is None and not files and not items:
+        raise SettingsError('Give words, a file or a stored item: embed-assets search "a query", or --file FILE.')
+    given = [("query", query), ("label", label), *(("--minus", each) for each in minus)]
+    for name, text in [*given, *(("--where", each) for each in where), *(("--like", each) for each in items)]:
+        if text is not None and not _is_text(text):
             raise SettingsError(f"The {name} is not UTF-8. Check the encoding of the terminal or script it comes from.")
-    steps = steps_of(store)
-    searcher = Searcher(steps.store, compute=steps.settings.compute, limits=steps.settings.limits)
-    search_input: str | bytes = query if query is not None else _bytes_of(Path(file or ""), steps.limits.max_bytes)
-    found = {
-        name: searcher.search(search_input, space=name, k=k, label=label)
-        for name in _spaces(searcher, search_input, space)
-    }
-    if label is not None and not any(found.values()):
-        _refuse_unknown_label(searcher, label, found)
+    opened, settings = saved_pipeline(store)
+    parts = [
+        *([{"text": query}] if query is not None else []),
+        *({"file": _bytes_of(Path(each), settings.limits.max_bytes)} for each in files),
+        *({"item": each} for each in items),
+        *({"text": each, "weight": _AWAY} for each in minus),
+    ]
+    whole = query_of(
+        parts=parts, where=_filter(label, where), fold_duplicates=fold, rerank=rerank is not None, **options
+    )
+    searcher = Searcher(opened, compute=settings.compute, limits=settings.limits, reranker=rerank)
+    answer = searcher.search(whole)
+    if label is not None and not answer.hits:
+        _refuse_unknown_label(searcher, label, [space.space for space in answer.spaces])
     if as_json:
-        say_json({name: [hit.document() for hit in hits] for name, hits in found.items()})
+        say_json(answer.document())
         return
-    for name, hits in found.items():
-        print_hits(_title(query or str(file), name, hits), hits)
+    print_answer(_title(query, files, items, whole, [space.space for space in answer.spaces], len(answer)), answer)
 
 
-def _spaces(searcher: Searcher, query: str | bytes, space: str | None) -> list[str]:
-    if space is not None:
-        return [space]
-    modality = searcher.kind(query)
-    spaces = [name for name in searcher.spaces() if modality in searcher.takes(name)]
-    if not spaces:
-        raise StoreError(f"No space serves that takes {modality or 'such'} queries. See embed-assets status.")
-    return spaces
+def _filter(label: str | None, conditions: Sequence[str]) -> FilterTree | None:
+    tree = None if label is None else parse_filter({"label": {"eq": label}})
+    for each in conditions:
+        tree = both(tree, _json_filter(each) if each.lstrip().startswith("{") else parse_condition(each))
+    return tree
+
+
+def _json_filter(text: str) -> FilterTree:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"--where {text[:60]!r} is not JSON: {error}") from error
+    return parse_filter(document)
 
 
 def _is_text(query: str) -> bool:
@@ -99,5 +147,9 @@ def _bytes_of(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def _title(query: str, space: str, hits: list[Hit]) -> str:
-    return f"{query} → {space} ({len(hits)})"
+def _title(
+    query: str | None, files: Sequence[str], items: Sequence[str], whole: Query, spaces: Sequence[str], count: int
+) -> str:
+    wanted = [*([query] if query is not None else []), *files, *(f"like {item}" for item in items)]
+    away = [f"- {words}" for words in whole.unwanted_words]
+    return f"{' + '.join(wanted)} {' '.join(away)}".rstrip() + f" → {', '.join(spaces)} ({count})"

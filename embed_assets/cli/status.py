@@ -7,7 +7,7 @@ import click
 from embed_assets.cli.shared.options import json_option, steps_of, store_option
 from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.cli.shared.quarantine_lines import say_quarantined
-from embed_assets.cli.shared.status_tables import print_status
+from embed_assets.cli.shared.tables.status_tables import print_status
 from embed_assets.pipeline.quarantined_items import quarantined
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps

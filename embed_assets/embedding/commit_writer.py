@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from embed_assets.media.media_types import Segment
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.quarantine import Quarantine
 from embed_assets.store.upsert import one_of, upsert
+from embed_assets.store.user_columns import ItemFacts, column_values, user_columns
 from embed_assets.store.vectors import VectorTable, unstorable
 
 
@@ -120,25 +121,28 @@ class Writer:
             self._table.delete_items(obsolete)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
-            self._table.replace_items(self._arrow(done), replaced=replaced)
+            self._table.write_as_it_is(
+                lambda schema: self._table.replace_items(self._arrow(done, schema), replaced=replaced)
+            )
             self.commits += 1
 
-    def _arrow(self, items: Sequence[EncodedItem]) -> pa.Table:
+    def _arrow(self, items: Sequence[EncodedItem], schema: pa.Schema) -> pa.Table:
         """Return rows of the vector table for complete items."""
-        now = datetime.now(UTC)
-        columns: dict[str, list[Any]] = {name: [] for name in self._schema.names if name != "vector"}
+        now, fields = datetime.now(UTC), user_columns(schema)
+        columns: dict[str, list[Any]] = {name: [] for name in schema.names if name != "vector"}
         vectors: list[np.ndarray] = []
         for item in items:
+            of_item = {**column_values(fields, _facts(item.row)), "embedded_at": now}
             for segment, vector in zip(item.segments, item.vectors, strict=True):
                 vectors.append(vector)
-                for name, value in self._values(item, segment).items():
-                    columns[name].append(value)
-                columns["embedded_at"].append(now)
+                values = of_item | self._values(item, segment)
+                for name, column in columns.items():
+                    column.append(values[name])
         arrays = [
             _vector_array(vectors, field.type) if field.name == "vector" else pa.array(columns[field.name], field.type)
-            for field in self._schema
+            for field in schema
         ]
-        return pa.Table.from_arrays(arrays, schema=self._schema)
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def _values(self, item: EncodedItem, segment: Segment) -> dict[str, Any]:
         row = item.row
@@ -165,20 +169,29 @@ def _vector_array(vectors: Sequence[np.ndarray], kind: pa.DataType) -> pa.Array:
 
 
 def rewrite_metadata(table: VectorTable, rows: Sequence[ManifestRow], *, chunk: int = 2000) -> None:
-    """Bring URI, labels and caption of items up to date; vectors are kept as they are."""
+    """Bring URI, labels, caption, time and user columns of items up to date; vectors are kept as they are."""
     for start in range(0, len(rows), chunk):
         by_id = {row["media_id"]: row for row in rows[start : start + chunk]}
-        schema = table.database.open(table.name).schema
-        old = table.read(schema.names, where=one_of("media_id", list(by_id)))
-        if old is None or not old.num_rows:
-            continue
-        owners = [by_id[media_id] for media_id in old.column("media_id").to_pylist()]
-        for name in ("key", "uri", "meta_hash", "labels"):
-            index = schema.get_field_index(name)
-            old = old.set_column(
-                index, schema.field(name), pa.array([o[name] for o in owners], schema.field(name).type)
-            )
-        kinds, texts = old.column("kind").to_pylist(), old.column("text").to_pylist()
-        new = [text if kind == "chunk" else o["caption"] for kind, text, o in zip(kinds, texts, owners, strict=True)]
-        old = old.set_column(schema.get_field_index("text"), schema.field("text"), pa.array(new, pa.string()))
-        upsert(table.database.open(table.name), old.select(schema.names).cast(schema), key="segment_id")
+        table.write_as_it_is(lambda schema, by_id=by_id: _rewrite(table, by_id, schema))
+
+
+def _rewrite(table: VectorTable, by_id: Mapping[str, ManifestRow], schema: pa.Schema) -> None:
+    old = table.read(schema.names, where=one_of("media_id", list(by_id)))
+    if old is None or not old.num_rows:
+        return
+    owners = [by_id[media_id] for media_id in old["media_id"].to_pylist()]
+    fields = user_columns(schema)
+    of_items = {media_id: column_values(fields, _facts(row)) for media_id, row in by_id.items()}
+    new = {name: [owner[name] for owner in owners] for name in ("key", "uri", "meta_hash", "labels")}
+    new |= {name: [of_items[owner["media_id"]][name] for owner in owners] for name in next(iter(of_items.values()))}
+    kept = zip(old["kind"].to_pylist(), old["text"].to_pylist(), owners, strict=True)
+    new["text"] = [text if kind == "chunk" else owner["caption"] for kind, text, owner in kept]
+    for name in schema.names:
+        if name in new:
+            field = schema.field(name)
+            old = old.set_column(schema.get_field_index(name), field, pa.array(new[name], field.type))
+    upsert(table.database.open(table.name), old.select(schema.names).cast(schema), key="segment_id")
+
+
+def _facts(row: ManifestRow) -> ItemFacts:
+    return ItemFacts(row["extra"], row["mtime"])

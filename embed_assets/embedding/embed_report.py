@@ -52,6 +52,7 @@ class EmbedReport:
     warnings: dict[str, Counter[str]] = field(default_factory=dict)  # source → kind → items embedded with it
     warned: dict[str, list[str]] = field(default_factory=dict)  # source → the first of these: "key: what, where"
     work: dict[str, dict[str, Work]] = field(default_factory=dict)  # source → modality → what was encoded
+    conflicts: tuple[str, ...] = ()  # of user columns: a line each
     left: Counter[str] = field(default_factory=Counter)  # shard → items still to encode
     stopped: str = ""  # "": nothing stopped it
     segments_encoded: int = 0
@@ -137,6 +138,7 @@ class EmbedReport:
             "reasons": _plain(self.reasons),
             "warnings": _plain(self.warnings),
             "warned": self.warned,
+            "conflicts": list(self.conflicts),
             "shards": sorted(self.shards),
             "work": {
                 source: {modality: work.figures() for modality, work in modalities.items()}

@@ -25,6 +25,7 @@ CLASSES = ("new", "edited", "stale", "renamed", "deleted", "errored", "unchanged
 _COLUMNS = (
     "media_id", "source", "key", "uri", "shard", "size", "content_hash", "meta_hash",
     "mime", "modality", "status", "reason", "caption", "labels", "table_key", "row_id", "decoder", "charset",
+    "mtime", "extra",
 )  # fmt: skip
 
 

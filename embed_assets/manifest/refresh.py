@@ -18,6 +18,7 @@ from embed_assets.manifest.mass_deletion_guard import guard
 from embed_assets.manifest.source_changes import SourceChanges, by_key
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, unmatched, unmatched_as_text
 from embed_assets.manifest.unreachable_items import UnreachableItems, unreachable_as_text
+from embed_assets.manifest.user_column_counts import counted_columns
 from embed_assets.media.files.unreachable import KEPT
 from embed_assets.media.media_types import ListedFile
 from embed_assets.store.manifest import Manifest
@@ -102,6 +103,7 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
         encoding=listed.encoding or "",
         unreachable=unreachable_as_text(unreachable),
         unmatched=unmatched_as_text(unnamed),
+        columns=counted_columns(changes.previous_columns, stored=changes.rows, written=writer.rows, live=writer.live),
     )
     manifest.write_state(listed.name, state)
     marks = {key: mark for key, mark in changes.marks.items() if key not in writer.unread_tables}

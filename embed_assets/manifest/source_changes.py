@@ -46,6 +46,7 @@ class SourceChanges:
     unreachable: Sequence[UnreachableItems]  # by the listing
     still_unreadable: Sequence[Away]  # unreadable before and now
     previous_unreachable: str  # of the latest refresh, as text
+    previous_columns: str  # as of user_column_counts
 
     @property
     def has_changes(self) -> bool:
@@ -110,6 +111,7 @@ class _Comparison:
             unreachable=unreachable,
             still_unreadable=self._still,
             previous_unreachable=previous,
+            previous_columns=self._state.columns,
         )
 
     def _files_to_read(

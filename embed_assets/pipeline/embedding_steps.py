@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from embed_assets import progress
+from embed_assets.embedding.added_columns import add_columns
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import Encoding, embed, sample
@@ -13,10 +14,12 @@ from embed_assets.encoders.base import Encoder
 from embed_assets.manifest.open_sources import segmenter
 from embed_assets.manifest.pending_items import Plan, make_plan
 from embed_assets.manifest.refresh import shard_names
+from embed_assets.manifest.user_column_types import ColumnTypes, column_types
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
 from embed_assets.store.manifest_row import ManifestRow
+from embed_assets.store.user_columns import with_user_columns
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
@@ -79,9 +82,12 @@ class EmbeddingSteps:
         report = EmbedReport(encoder=record.encoder, version=record.version, price=price_of(record.spec))
         vectors = self._store.vectors(record.id)
         _count_without_encoder(plan, report)
-        if plan.fresh and vectors.open() is not None:
+        types = self.column_types(record)
+        vectors.create(with_user_columns(_schema(record), types.kinds))
+        add_columns(vectors, self._context.manifest, sources=self._sources(record), kinds=types.kinds)
+        report.conflicts = types.conflicts
+        if plan.fresh:
             return report
-        vectors.create(_schema(record))
         rewrite_metadata(vectors, plan.rewrite)
         if plan.encode and budget is not None and budget.blocks(record.spec):
             report.stop(budget.stop(len(plan.encode)), plan.encode)  # not even the model is loaded
@@ -91,6 +97,11 @@ class EmbeddingSteps:
         if not plan.fresh:
             self._store.history.add("embed", report.figures())
         return report
+
+    def column_types(self, record: VersionRecord) -> ColumnTypes:
+        """Return the types of the user columns of a version's sources."""
+        sources = {name: self._settings.sources[name] for name in self._sources(record)}
+        return column_types(self._context.manifest, sources)
 
     def sample(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> EmbedReport:
         """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
@@ -115,6 +126,9 @@ class EmbeddingSteps:
         with self._context.running_decoders() as decoders:
             encoding, known = self._encoding(record, encoder, decoders), EqualInputVectors(vectors)
             embed(plan, encoding, writer=writer, known=known, report=report, budget=budget)
+
+    def _sources(self, record: VersionRecord) -> list[str]:
+        return list(self._settings.sources_of(record.encoder))
 
     def _encoding(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Encoding:
         """Return how items are read, cut as the version does, and batched; it may be made with other settings."""

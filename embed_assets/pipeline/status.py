@@ -8,12 +8,14 @@ from typing import Any
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
 from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
+from embed_assets.manifest.user_column_types import ColumnTypes
 from embed_assets.pipeline.quarantined_items import unencoded_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
 from embed_assets.store.serving.serving_pointer import Pointer
+from embed_assets.store.user_columns import type_name
 from embed_assets.store.versions import VersionId, VersionRecord
 
 
@@ -71,6 +73,7 @@ class EncoderStatus:
     kept: tuple[ActiveVersionStatus, ...] = ()  # other versions that new media reaches
     held: tuple[str, ...] = ()  # versions of it that were rolled back from: only promoted by hand
     settled: bool = True  # indexed, checked, and the pointer where a run would leave it: all kept versions
+    columns: Mapping[str, str] = field(default_factory=dict)  # the user's columns by name: their types
 
     @property
     def fresh(self) -> bool:
@@ -90,6 +93,7 @@ class Status:
     unusable: Mapping[str, str]  # source → how many of its files nothing can read, where these are too many
     out_of_reach: Mapping[str, tuple[UnreachableItems, ...]]  # source → what its latest refresh could not get at
     unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
+    column_conflicts: tuple[str, ...] = ()  # of the user's columns: a line each
 
     @property
     def fresh(self) -> bool:
@@ -112,12 +116,14 @@ def read_status(steps: Steps) -> Status:
     sources: list[SourceStatus] = []
     unknown: dict[str, Mapping[str, int]] = {}
     encoders: list[EncoderStatus] = []
+    columns: list[ColumnTypes] = []
     for name, record in newest.items():
         own = [event for event in events if VersionId(event["encoder"], event["version"]) == record.id]
         plan = steps.plan(record, again=True)  # as a run does
         sources.extend(_sources(name, steps.settings.sources_of(name), own[-1] if own else {}))
         unknown |= plan.unknown
-        encoders.append(_encoder(steps, record, own, plan.items, releases))
+        columns.append(steps.column_types(record))
+        encoders.append(_encoder(steps, record, own, plan.items, releases, columns[-1]))
     sources.extend(
         SourceStatus(source=source, encoder="", quarantined=sum(reasons.values()), reasons=dict(reasons))
         for source, reasons in unknown.items()
@@ -131,6 +137,7 @@ def read_status(steps: Steps) -> Status:
         unusable=_unusable(steps),
         out_of_reach=_out_of_reach(steps),
         unmatched=_unmatched(steps),
+        column_conflicts=tuple(dict.fromkeys(line for types in columns for line in types.conflicts)),
     )
 
 
@@ -179,6 +186,7 @@ def _encoder(
     events: list[dict[str, Any]],
     stale: int,
     releases: Mapping[VersionId, Release],
+    columns: ColumnTypes,
 ) -> EncoderStatus:
     release = releases.get(record.id)
     pointer = steps.store.serving.pointer(record.spec.space)
@@ -209,6 +217,7 @@ def _encoder(
         kept=tuple(_active(steps, each, pointer, releases) for each in kept if each.version != record.version),
         held=tuple(version for version in pointer.held if version in own),
         settled=all(steps.is_up_to_date(each) for each in kept),
+        columns={name: type_name(kind) for name, kind in columns.kinds.items()},
     )
 
 

@@ -31,6 +31,7 @@ class Steps:
 
         embedding = EmbeddingSteps(context)
         self.plan, self.embed, self.sample = embedding.plan, embedding.embed, embedding.sample
+        self.column_types = embedding.column_types
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from embed_assets.media.cells.cell_values import plain
+
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 GOOD_MATCH = 99.5  # percentile against random pairs; benchmarks/calibration.py has what lies on either side
@@ -44,21 +45,15 @@ class Hit:
     columns: Mapping[str, Any] = field(default_factory=dict)  # the user's own
     duplicates: tuple[str, ...] = ()  # keys of nearly identical items that it stands for
     rerank_score: float | None = None
-
-    @property
-    def good(self) -> bool | None:
-        """Whether it is a good match by its percentile; None where it has none."""
-        return None if self.percentile is None else self.percentile >= GOOD_MATCH
+    good: bool | None = None  # whether its percentile is that of a good match; None where it has none
 
     def document(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        from embed_assets.media.cells.cell_values import plain
-
-        return {**asdict(self), "columns": plain(dict(self.columns)), "good": self.good}
+        return {**asdict(self), "columns": plain(dict(self.columns))}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AskedSpace:
+class SearchedSpace:
     """A space that answered, and by what: encoder and table come from one pointer."""
 
     space: str
@@ -68,12 +63,26 @@ class AskedSpace:
     live: bool = True
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerDocument:
+    """An answer in JSON."""
+
+    hits: list[Hit]
+    good_match: bool | None
+    spaces: list[SearchedSpace]
+    mode: str
+    reranker: str | None
+    encode_seconds: float
+    search_seconds: float
+    notes: list[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer(Sequence[Hit]):
     """The hits of a query, best first."""
 
     hits: tuple[Hit, ...]
-    spaces: tuple[AskedSpace, ...] = ()
+    spaces: tuple[SearchedSpace, ...] = ()
     mode: str = "vector"
     reranker: str | None = None  # model and version that ordered them
     encode_seconds: float = 0.0
@@ -103,7 +112,7 @@ class Answer(Sequence[Hit]):
         return any(known) if known else (False if not self.hits else None)
 
     def document(self) -> dict[str, Any]:
-        """Return JSON-able values."""
+        """Return JSON-able values, those of AnswerDocument."""
         return {
             "hits": [hit.document() for hit in self.hits],
             "good_match": self.good_match,
@@ -130,6 +139,6 @@ class Answer(Sequence[Hit]):
         ]
         return pa.Table.from_pylist(flat)
 
-    def to_pandas(self) -> "pd.DataFrame":
+    def to_pandas(self) -> Any:
         """Return the hits as a data frame, as `to_arrow`; needs pandas."""
         return self.to_arrow().to_pandas()

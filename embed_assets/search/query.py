@@ -1,6 +1,5 @@
 """Query: what is searched for, in parts with weights, and what of the answer is returned."""
 
-import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -57,13 +56,6 @@ class QueryPart(BaseModel):
         except UnicodeEncodeError:
             raise ValueError("the query is not valid Unicode; check the encoding of where it comes from") from None
         return text
-
-    @field_validator("vector")
-    @classmethod
-    def _numbers_are_finite(cls, vector: list[float] | None) -> list[float] | None:
-        if vector is not None and not (vector and all(map(math.isfinite, vector))):
-            raise ValueError("the vector is empty or not finite")
-        return vector
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:

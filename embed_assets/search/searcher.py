@@ -1,60 +1,46 @@
-"""Searcher: the nearest items of a space's live release; encoder and table come from one pointer."""
+"""Searcher: the items of a store that answer a query; encoder and table of a space come from one pointer."""
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute
+from pydantic import ValidationError
 
-from embed_assets.embedding.batching import BatchLimits, encode
-from embed_assets.errors import EncoderOutputError, EncoderVersionError, SettingsError, StoreError
+from embed_assets.errors import SettingsError, StoreError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.detect import look_at
-from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Modality
+from embed_assets.search.answers import Answer, SearchedSpace
+from embed_assets.search.compile_filter import UnknownColumnError, compile_filter
+from embed_assets.search.encode_query import QueryEncoder
+from embed_assets.search.facets import facets_of
+from embed_assets.search.filters import FilterTree, both, parse_filter
+from embed_assets.search.fuse_rankings import Fused, diversify, fold, fuse
+from embed_assets.search.make_hits import make_hit
+from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
+from embed_assets.search.query import Query
+from embed_assets.search.read_parts import QueryParts, items_named, without
+from embed_assets.search.rerank import Reranker
+from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
-from embed_assets.store.serving.nearest_rows import nearest_items, open_release
-from embed_assets.store.serving.releases import Release
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import one_of, quoted, read
-from embed_assets.store.vectors import unstorable
-from embed_assets.store.versions import VersionRecord
-from embed_assets.versions.cutting_recipe import recipe_of
-from embed_assets.versions.load_version import load_version
-from embed_assets.versions.query_input import query_payload
+from embed_assets.store.upsert import quoted, read
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
-_COLUMNS = ("segment_id", "media_id", "source", "modality", "key", "uri", "start", "end", "text", "labels")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """One media item, ranked by its best segment. `score`: higher is nearer; 1 is the same."""
-
-    rank: int
-    score: float
-    source: str
-    key: str
-    uri: str
-    modality: str
-    text: str | None
-    labels: tuple[str, ...]
-    start: int | None  # characters of the segment within the item
-    end: int | None
-
-    def document(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return asdict(self)
+_COMPARED = 3  # times as many items are ranked where some are folded or go down
+_RERANKED = 50  # items at most
 
 
 class Searcher:
-    """Search over a store. The pointer is read at every search, so that a promotion takes effect at once."""
+    """Search over a store. Without `pointer_seconds` the serving pointers are read at every search."""
 
     def __init__(
         self,
@@ -63,17 +49,30 @@ class Searcher:
         storage_options: Mapping[str, Any] | None = None,
         compute: ComputeSettings | None = None,
         limits: LimitSettings | None = None,
+        encoder: QueryEncoder | None = None,
+        reranker: str | None = None,
+        pointer_seconds: float = 0.0,
     ) -> None:
-        """Take the `limits` of media: a query's file is as foreign, and is decoded in a process of its own."""
+        """Take the `limits` of media: a query's file is as foreign, and is decoded in a process of its own.
+
+        `reranker` is the hub id or folder of a cross-encoder. For `pointer_seconds` a serving pointer that was read is
+        used again: a promotion takes effect so much later.
+        """
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
-        self._compute = compute or ComputeSettings()
+        compute = compute or ComputeSettings()
         self._limits = limits_of(limits or LimitSettings())
-        self._decoders = decoders_of(self._limits) if self._compute.isolate_decoders else None
+        self._decoders = decoders_of(self._limits) if compute.isolate_decoders else None
+        self._spaces = OpenSpaces(self._store, pointer_seconds=pointer_seconds)
+        self._encoder = encoder or QueryEncoder(self._store, compute)
+        self._reranker = Reranker(reranker, compute) if reranker else None
 
     def spaces(self) -> list[str]:
         """List the spaces with a live release."""
-        serving = self._store.serving
-        return [space for space in serving.spaces() if serving.pointer(space).live is not None]
+        return self._spaces.serving()
+
+    def open_space(self, space: str, *, version: str | None = None) -> OpenSpace:
+        """Return the live release of a space, or the newest of an encoder version. Raises StoreError."""
+        return self._spaces.of_version(space, version) if version else self._spaces.live(space)
 
     def kind(self, query: str | bytes) -> Modality | None:
         """Return the kind of a query, words are text; None for a file that nothing decodes. Raises MediaError."""
@@ -81,92 +80,198 @@ class Searcher:
 
     def takes(self, space: str) -> tuple[Modality, ...]:
         """Return the kinds of queries that a space takes."""
-        return self._record(self._store.serving.live_release(space)).spec.modalities
+        return self._spaces.live(space).record.spec.modalities
 
     def labels(self, space: str) -> Counter[str]:
         """Count the segments of each label of the space's items."""
-        table = open_release(self._store, self._store.serving.live_release(space))
+        table = self._spaces.live(space).table
         return Counter(pc.list_flatten(read(table, ["labels"])["labels"]).to_pylist())
 
     def search(
         self,
-        query: "str | bytes | Image | np.ndarray",
+        query: "Query | str | bytes | Image | np.ndarray",
         *,
-        space: str,
-        k: int = 10,
+        space: str | None = None,
         sources: Sequence[str] = (),
         label: str | None = None,
         encoder_version: str | None = None,
-    ) -> list[Hit]:
-        """Return the k nearest items to words, a file's bytes, a decoded picture, or a vector of this space.
+        must: FilterTree | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Return the items that answer a Query; or words, a file's bytes, a decoded picture, a vector, with `options`.
 
-        A vector needs the `encoder_version` that made it. Raises EncoderVersionError if that is not
-        the live one, StoreError if the space has no live release, MediaError if a file can't be decoded,
-        SettingsError for a k below 1, EncoderOutputError if the query's vector can't be compared.
+        Options are the fields of QueryOptions: k, offset, where, mode, … A vector needs the one `space` and the
+        `encoder_version` that made it. `must` is a filter beside the query's own, of whoever asks for others. Raises
+        EncoderVersionError if a vector is not of the live version, StoreError if a space has no live release,
+        MediaError if a file can't be decoded, SettingsError for a query that is none, EncoderOutputError if its vector
+        can't be compared.
         """
-        if k < 1:
-            raise SettingsError(f"k is {k}; it must be at least 1.")
-        release = self._store.serving.live_release(space)
-        vector = self._vector(query, release, encoder_version)
-        table, where = open_release(self._store, release), _where(sources, label)
-        if reason := unstorable([vector], table.schema.field("vector").type.value_type):  # pyright: ignore[reportAttributeAccessIssue]
-            raise EncoderOutputError(
-                f"The query's vector can't be compared: {reason}. Its numbers must be like those of the table."
+        if not isinstance(query, Query):
+            query = made_query(
+                query, space=space, sources=sources, label=label, encoder_version=encoder_version, **options
             )
-        rows = nearest_items(table, vector, release, k=k, columns=_COLUMNS, where=where)
-        return [_hit(rank, row, release) for rank, row in enumerate(rows, 1)]
-
-    def _vector(self, query: Any, release: Release, version: str | None) -> np.ndarray:
-        if isinstance(query, np.ndarray):
-            return _checked(query, release, version)
-        record = self._record(release)
-        limits = recipe_of(record, self._limits).limits
-        modality, payload = query_payload(query, record.spec, limits=limits, decoders=self._decoders)
-        encoder = load_version(record, compute=self._compute, store=self._store)
-        prepared = encoder.prepare(modality, payload, query=True)
-        limits = BatchLimits.for_device(encoder.device, tokens=None, pixels=None)
-        return encode(encoder, [prepared], limits=limits)[0]
-
-    def _record(self, release: Release) -> VersionRecord:
-        record = self._store.versions.get(release.version_id)
-        if record is None:
-            raise StoreError(
-                f"Release {release.key} is of encoder version {release.encoder_version}, which the store does not "
-                "have any more. Promote another release."
-            )
-        return record
-
-
-def _checked(vector: np.ndarray, release: Release, version: str | None) -> np.ndarray:
-    if version != release.encoder_version:
-        raise EncoderVersionError(
-            f"The query vector is of encoder version {version or 'unknown'}; space {release.space!r} serves "
-            f"{release.encoder} {release.encoder_version}. Encode the query with that version."
+        parts = QueryParts(query.parts, limits=self._limits, decoders=self._decoders)
+        started = time.perf_counter()
+        space_queries, notes = self._space_queries(query, parts, must)
+        encoded = time.perf_counter()
+        depth = query.offset + query.k
+        compares = bool(query.diversity or query.fold_duplicates)
+        ranked_depth = max(depth * (_COMPARED if compares else 1), _RERANKED if query.rerank else 0)
+        found = _side_by_side(lambda each: each.rankings(query, depth=ranked_depth, vectors=compares), space_queries)
+        items = self._ordered(fuse([ranking for several in found for ranking in several]), query, depth)
+        hits = tuple(
+            make_hit(rank, item, kind=parts.main_kind, spans=query.spans)
+            for rank, item in enumerate(items[query.offset : depth], query.offset + 1)
         )
-    if vector.shape != (release.dim,):
-        raise EncoderVersionError(f"The query vector has shape {vector.shape}; expected ({release.dim},).")
-    return vector
+        return Answer(
+            hits=hits,
+            spaces=tuple(_searched_space(each.space) for each in space_queries),
+            mode=query.mode,
+            reranker=self._reranker.version if query.rerank and self._reranker else None,
+            encode_seconds=encoded - started,
+            search_seconds=time.perf_counter() - encoded,
+            notes=tuple(notes),
+        )
+
+    def facets(
+        self,
+        *,
+        spaces: Sequence[str] = (),
+        where: FilterTree | None = None,
+        must: FilterTree | None = None,
+        values: int = 20,
+    ) -> dict[str, dict[str, Any]]:
+        """Count items by source, modality, label and the user's columns, for a filter: column → values or range."""
+        opened = [self._spaces.live(name) for name in spaces or self.spaces()]
+        filtered = compiled_filters(opened, both(where, must))
+        return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
+
+    def visible(self, media_id: str, must: FilterTree) -> bool:
+        """Return whether a live row of the item fulfils a filter."""
+        item = f"media_id = {quoted(media_id)}"
+        for name in self.spaces():
+            space = self._spaces.live(name)
+            try:
+                where = compile_filter(must, space.schema)
+            except UnknownColumnError:
+                continue
+            if space.table.count_rows(f"{item} AND {where}"):
+                return True
+        return False
+
+    def _space_queries(
+        self, query: Query, parts: QueryParts, must: FilterTree | None
+    ) -> tuple[list[SpaceQuery], list[str]]:
+        """Return the spaces that the query goes to, each with its vector and filter; and notes on the others."""
+        names = query.spaces or self.spaces()
+        if not names:
+            raise StoreError("No space serves yet: run the pipeline first.")
+        spaces = [self.open_space(name, version=query.version) for name in dict.fromkeys(names)]
+        within_reach = compiled_filters(spaces, must)
+        notes: list[str] = []
+        taking: list[tuple[OpenSpace, str | None]] = []
+        for space, reach in zip(spaces, within_reach, strict=True):
+            reason = parts.refusal(space, query.mode, where=reach)
+            if reason is None:
+                taking.append((space, reach))
+            elif query.spaces:
+                raise reason
+            else:
+                notes.append(str(reason))
+        if not taking:
+            raise StoreError(
+                f"No space takes this query ({', '.join(parts.kinds)}). {notes[0]} See embed-assets status."
+            )
+        filters = compiled_filters([space for space, _ in taking], both(query.where, must))
+
+        def space_query(place: int) -> SpaceQuery:
+            space, reach = taking[place]
+            return SpaceQuery(
+                space=space,
+                vector=None if query.mode == "text" else parts.vector(space, self._encoder, where=reach),
+                where=without(items_named(space, query.parts), filters[place]),
+                within=distances_within(query, space, parts.main_kind),
+            )
+
+        return _side_by_side(space_query, range(len(taking))), notes
+
+    def _ordered(self, items: list[Fused], query: Query, depth: int) -> list[Fused]:
+        if query.rerank:
+            if self._reranker is None:
+                raise SettingsError("rerank needs a cross-encoder: name one with --reranker, or serve.reranker.")
+            if not query.words:
+                raise SettingsError("rerank needs words: a cross-encoder reads them beside each text.")
+            items = self._reranker.reordered(items, query.words, most=_RERANKED)
+        if query.fold_duplicates:
+            items = fold(items, wanted=depth * (2 if query.diversity else 1))
+        return diversify(items, diversity=query.diversity, wanted=depth)
 
 
-def _where(sources: Sequence[str], label: str | None) -> str | None:
-    parts = [one_of("source", list(sources))] if sources else []
+def made_query(
+    query: "str | bytes | Image | np.ndarray",
+    *,
+    space: str | None = None,
+    sources: Sequence[str] = (),
+    label: str | None = None,
+    encoder_version: str | None = None,
+    **options: Any,
+) -> Query:
+    """Return the Query of one part. Raises SettingsError that names the field."""
+    conditions: dict[str, Any] = {}
+    if sources:
+        conditions["source"] = {"in": list(sources)}
     if label is not None:
-        parts.append(f"array_has(labels, {quoted(composed(label))})")
-    return " AND ".join(parts) or None
+        conditions["label"] = {"eq": label}
+    if conditions:
+        options["where"] = both(options.get("where"), parse_filter(conditions))
+    if space is not None:
+        options["spaces"] = [space]
+    return query_of(parts=[_part(query, encoder_version)], **options)
 
 
-def _hit(rank: int, row: Mapping[str, Any], release: Release) -> Hit:
-    distance = float(row["_distance"])
-    similarity = {"cosine": 1 - distance, "dot": 1 - distance, "l2": 1 / (1 + distance)}[release.distance]
-    return Hit(
-        rank=rank,
-        score=round(similarity, 4),
-        source=row["source"],
-        key=row["key"],
-        uri=row["uri"],
-        modality=row["modality"],
-        text=row["text"],
-        labels=tuple(row["labels"] or ()),
-        start=row["start"],
-        end=row["end"],
+def query_of(**fields: Any) -> Query:
+    """Return the Query of these fields. Raises SettingsError that names the field."""
+    try:
+        return Query(**fields)
+    except ValidationError as error:
+        raise SettingsError(query_fault(error)) from error
+
+
+def query_fault(error: ValidationError) -> str:
+    """Return one line on what is wrong with a query, the field first."""
+    first = error.errors()[0]
+    place = ".".join(str(each) for each in first["loc"])
+    found = first["input"]
+    message = first["msg"].removeprefix("Value error, ")
+    brief = "" if isinstance(found, (dict, list, tuple)) else f", found {str(found)[:60]!r}"
+    return f"{place or 'query'}: {message}{brief}."
+
+
+def _part(query: Any, encoder_version: str | None) -> dict[str, Any]:
+    if isinstance(query, str):
+        return {"text": query}
+    if isinstance(query, bytes):
+        return {"file": query}
+    if isinstance(query, np.ndarray):
+        return {"vector": query.astype(float).ravel().tolist(), "encoder_version": encoder_version or "unknown"}
+    return {"picture": query}
+
+
+def _side_by_side(work: Any, each: Iterable[Any]) -> list[Any]:
+    """Return the results of a function for several, in their order; more than one in threads of their own."""
+    items = list(each)
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(8, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def _searched_space(space: OpenSpace) -> SearchedSpace:
+    release = space.release
+    return SearchedSpace(
+        space=release.space,
+        encoder=release.encoder,
+        encoder_version=release.encoder_version,
+        release=release.key,
+        live=space.live,
     )

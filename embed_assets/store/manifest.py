@@ -11,9 +11,9 @@ from embed_assets.media.files.unicode_names import composed
 from embed_assets.media.media_types import Annotation
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow, owner
 from embed_assets.store.open_database import Database
-from embed_assets.store.packed_manifest import PACKED, PACKED_ROWS, UNPACKED, unpacked
 from embed_assets.store.source_state import TABLE as SOURCE_STATE
 from embed_assets.store.source_state import SourceState, read_state, write_state
+from embed_assets.store.upkeep.packed_manifest import PACKED, PACKED_ROWS, UNPACKED, unpacked
 from embed_assets.store.upsert import COMMITTED, KEY, add_missing_columns, one_of, quoted, read, upsert
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them

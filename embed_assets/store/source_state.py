@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 
 from embed_assets.store.open_database import Database
-from embed_assets.store.upsert import KEY, quoted, read, upsert
+from embed_assets.store.upsert import KEY, add_missing_columns, quoted, read, upsert
 
 TABLE = "source_state"
 
@@ -16,6 +16,7 @@ _SCHEMA = pa.schema(
         pa.field("encoding", pa.string(), nullable=False),
         pa.field("unreachable", pa.string(), nullable=False),
         pa.field("unmatched", pa.string(), nullable=False),
+        pa.field("columns", pa.string()),
     ]
 )
 
@@ -28,6 +29,7 @@ class SourceState:
     encoding: str = ""  # setting by which its texts were read that are not UTF-8
     unreachable: str = ""  # items that could not be reached, as JSON
     unmatched: str = ""  # rows of the sidecar that name no item, as JSON
+    columns: str = ""  # user columns: their values by kind, as JSON
 
 
 def read_state(database: Database, source: str) -> SourceState | None:
@@ -35,8 +37,9 @@ def read_state(database: Database, source: str) -> SourceState | None:
     table = database.open_or_none(TABLE)
     if table is None:
         return None
-    rows = read(table, _SCHEMA.names, where=f"source = {quoted(source)}").to_pylist()
-    return SourceState(**{name: rows[0][name] for name in _SCHEMA.names[1:]}) if rows else None
+    present = [name for name in table.schema.names if name in _SCHEMA.names]  # an older store has fewer
+    rows = read(table, present, where=f"source = {quoted(source)}").to_pylist()
+    return SourceState(**{name: value or "" for name, value in rows[0].items() if name != "source"}) if rows else None
 
 
 def write_state(database: Database, source: str, state: SourceState) -> None:
@@ -44,5 +47,5 @@ def write_state(database: Database, source: str, state: SourceState) -> None:
     if state == (read_state(database, source) or SourceState()):
         return
     row = {"source": source, **asdict(state)}
-    table = database.open_or_create(TABLE, _SCHEMA)
+    table = add_missing_columns(database, TABLE, _SCHEMA)
     upsert(table, pa.Table.from_pylist([row], schema=_SCHEMA), key="source")

@@ -1,6 +1,6 @@
 """Vector tables: one per encoder version; schema, names, whole-item writes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
+from embed_assets.store.user_columns import MODIFIED, user_columns
 from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ COLUMNS = {
     "end": "Where it ends: the character behind it, or the millisecond.",
     "text": "The chunk, or the caption; full-text searched.",
     "labels": "Class names, from a sidecar or the folder.",
+    "modified": "When the file was last modified, as of its latest change; of a table's row the table.",
     "embedded_at": "When the row was written.",
     "encoder_version": "Identity of the encoder that made the vector.",
     "vector": "The vector.",
@@ -42,6 +44,7 @@ BEYOND_FLOAT16 = "vector beyond float16: set index.vector_dtype to float32"
 _MOST_LOST = 0.01  # of a vector's length; rounding to float16 costs some 3e-4
 
 _DELETE_CHUNK = 2000  # ids in one filter: the expression stays small
+_SCHEMAS = 5  # that a table may have while rows are written to it
 
 
 def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) -> pa.Schema:
@@ -72,12 +75,21 @@ def vector_schema(version: VersionId, *, dim: int, dtype: str, distance: str) ->
             pa.field("end", pa.int64()),
             pa.field("text", pa.string()),
             pa.field("labels", pa.list_(pa.string())),
+            MODIFIED,
             pa.field("embedded_at", pa.timestamp("us", tz="UTC")),
             pa.field("encoder_version", pa.string(), nullable=False),
             pa.field("vector", pa.list_(number, dim), nullable=False),
         ],
         metadata=metadata,
     )
+
+
+def described_columns(schema: pa.Schema) -> dict[str, str]:
+    """Return what each column of a vector table holds, the user's included."""
+    own = {
+        field.name: f"User column {name}, from the sidecar or table." for name, field in user_columns(schema).items()
+    }
+    return COLUMNS | own
 
 
 def unstorable(vectors: Sequence[np.ndarray], kind: pa.DataType) -> str:
@@ -122,6 +134,23 @@ class VectorTable:
         """Read columns of all rows that match; None where there is no table."""
         table = self.open()
         return None if table is None else read(table, columns, where=where)
+
+    def write_as_it_is(self, write: Callable[[pa.Schema], None]) -> None:
+        """Call `write` with the table's schema; again where it is another one by then.
+
+        Another run may add the columns of a user meanwhile, or change their types: rows that were written without
+        them would stay without.
+        """
+        for attempt in range(_SCHEMAS):
+            schema = self.database.open(self.name).schema
+            try:
+                write(schema)
+            except (OSError, RuntimeError, ValueError):
+                if attempt == _SCHEMAS - 1 or self.database.open(self.name).schema.equals(schema):
+                    raise
+            else:
+                if self.database.open(self.name).schema.equals(schema):
+                    return
 
     def replace_items(self, rows: pa.Table, *, replaced: Sequence[str]) -> None:
         """Write all segments of some items in one commit.

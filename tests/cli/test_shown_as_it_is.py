@@ -12,8 +12,8 @@ import pytest
 from embed_assets.assets.ui.projection_map import legend
 from embed_assets.cli.shared.console import PlainConsole
 from embed_assets.cli.shared.plain_output import harmless
-from embed_assets.cli.shared.status_tables import print_hits
-from embed_assets.search.searcher import Hit
+from embed_assets.cli.shared.tables.hit_tables import print_hits
+from embed_assets.search.answers import Hit
 from tests.cli.conftest import Command
 from tests.support import REPOSITORY
 

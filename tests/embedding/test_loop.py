@@ -94,7 +94,7 @@ class Loop:
 
 def row(key: str, text: str) -> dict[str, Any]:
     media_id = hashlib.sha256(key.encode()).hexdigest()[:20]
-    made = dict.fromkeys(("caption", "reason"))
+    made = dict.fromkeys(("caption", "reason", "extra", "mtime"))
     made |= {
         "size": None,
         "media_id": media_id,

@@ -8,9 +8,9 @@ import pytest
 
 from embed_assets.store.manifest import TABLE, TABLE_MARKS
 from embed_assets.store.manifest_row import SCHEMA
-from embed_assets.store.packed_manifest import UNPACKED, unpacked
 from embed_assets.store.source_state import SourceState
 from embed_assets.store.store import Store
+from embed_assets.store.upkeep.packed_manifest import UNPACKED, unpacked
 from embed_assets.store.upsert import KEY
 
 OLD_SCHEMA = pa.schema([field for field in SCHEMA if field.name not in set(UNPACKED) - {"mime", "etag"}])

@@ -7,8 +7,11 @@ import pytest
 
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import approximate, exact
-from embed_assets.store.serving.vector_index import IndexReport, build_indices
+from embed_assets.store.serving.vector_index import LARGE, IndexReport, build_indices
 from embed_assets.store.store import Store
+from embed_assets.store.user_columns import with_user_columns
+from embed_assets.store.vectors import vector_schema
+from embed_assets.store.versions import VersionId
 from tests.support import vector_rows, vector_table
 
 NAME = "words__v1"
@@ -74,6 +77,27 @@ def test_a_table_without_texts_gets_no_full_text_index(tmp_path):
     vector_table(store, vectors(10))
     build(store)
     assert names(store) == {"source_idx", "shard_idx", "modality_idx", "labels_idx"}
+
+
+@pytest.mark.slow
+def test_a_large_table_has_indices_of_items_and_of_the_users_columns(tmp_path):
+    store = Store(str(tmp_path))
+    schema = vector_schema(VersionId("words", "v1"), dim=8, dtype="float32", distance="cosine")
+    schema = with_user_columns(
+        schema, {"price": "float", "sold": "bool", "colour": "text", "name": "text", "story": "text"}
+    )
+    numbers = range(LARGE)
+    own = {"extra_price": [each / 7 for each in numbers], "extra_sold": [each % 2 == 0 for each in numbers]}
+    own |= {"extra_colour": [f"c{each % 9}" for each in numbers], "extra_name": [f"n{each}" for each in numbers]}
+    rows = vector_rows(schema, DRAW.standard_normal((LARGE, 8)), extra_story=["x" * 300] * LARGE, **own)
+    store.open_or_create(NAME, schema).add(rows)
+    build(store, min_rows=LARGE + 1)
+    found = {index.name: index.index_type for index in store.open(NAME).list_indices()}
+    assert {name: kind.upper() for name, kind in found.items() if name.split("_")[0] not in ("labels", "text")} == {
+        **dict.fromkeys(["source_idx", "shard_idx", "modality_idx", "extra_sold_idx", "extra_colour_idx"], "BITMAP"),
+        **dict.fromkeys(["media_id_idx", "key_idx", "modified_idx", "extra_price_idx", "extra_name_idx"], "BTREE"),
+    }
+    assert build(store, min_rows=LARGE + 1).table_version == store.open(NAME).version
 
 
 def test_an_empty_table_is_indexed_without_complaint(tmp_path):

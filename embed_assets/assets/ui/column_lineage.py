@@ -6,6 +6,7 @@ import dagster as dg
 import pyarrow as pa
 
 from embed_assets.store.manifest import SCHEMA
+from embed_assets.store.user_columns import user_columns
 
 # Columns of the vector table by other names than those that they are made from.
 _MADE_FROM = {
@@ -14,23 +15,18 @@ _MADE_FROM = {
     "content_hash": ("content_hash", "caption"),
     "text": ("content_hash", "caption"),
     "vector": ("content_hash", "caption"),
+    "modified": ("mtime",),
 }
 
 
 def column_lineage(schema: pa.Schema, manifests: Sequence[dg.AssetKey]) -> dg.TableColumnLineage:
     """Return the lineage of the columns of a vector table; those of the encoder alone have none."""
+    made_from = _MADE_FROM | {field.name: ("extra",) for field in user_columns(schema).values()}
+    columns = {name: [each for each in made_from.get(name, (name,)) if each in SCHEMA.names] for name in schema.names}
     return dg.TableColumnLineage(
         {
-            name: [
-                dg.TableColumnDep(asset_key=manifest, column_name=column)
-                for manifest in manifests
-                for column in _columns(name)
-            ]
-            for name in schema.names
-            if _columns(name)
+            name: [dg.TableColumnDep(asset_key=key, column_name=column) for key in manifests for column in found]
+            for name, found in columns.items()
+            if found
         }
     )
-
-
-def _columns(name: str) -> list[str]:
-    return [column for column in _MADE_FROM.get(name, (name,)) if column in SCHEMA.names]

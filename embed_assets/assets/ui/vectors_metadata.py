@@ -17,11 +17,12 @@ from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.pipeline.quarantined_items import failed_by_shard
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.upsert import evenly_spread
-from embed_assets.store.vectors import COLUMNS
+from embed_assets.store.vectors import described_columns
 from embed_assets.store.versions import VersionRecord
 
 _PREVIEW = ("key", "kind", "start", "end", "text", "labels", "norm")
 _ROWS = 8  # of the preview
+_CONFLICTS = 20
 _LETTERS = 60  # of a text in it: Dagster breaks a narrow column at every word
 
 
@@ -43,9 +44,10 @@ def shard_metadata(
     shared = {
         **storage_metadata(steps.settings, record.table),
         "dagster/row_count": table.count_rows(),
-        "dagster/column_schema": column_schema(table.schema, COLUMNS),
+        "dagster/column_schema": column_schema(table.schema, described_columns(table.schema)),
         "dagster/column_lineage": column_lineage(table.schema, manifests),
         metadata_keys.ENCODER_VERSION: record.version,
+        **_conflicts(report),
     }
     shown = strips(_pictures(steps, table)) if "image" in record.spec.media else {}
     preview_of_table = {"preview": _preview(table)}  # last: it is long
@@ -77,6 +79,12 @@ def run_observation(
         **(_cost(report) if report.segments_encoded or report.segments_reused else {}),
     }
     return dg.AssetObservation(asset, metadata=metadata)
+
+
+def _conflicts(report: EmbedReport) -> dict[str, Any]:
+    """Return the conflicts of user columns, where there are any."""
+    rows = [{"conflict": line} for line in report.conflicts[:_CONFLICTS]]
+    return {"column conflicts": preview(rows, ("conflict",))} if rows else {}
 
 
 def _cost(report: EmbedReport) -> dict[str, float]:

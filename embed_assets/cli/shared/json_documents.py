@@ -11,7 +11,7 @@ from embed_assets.manifest.unreachable_items import UnreachableItems
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
-from embed_assets.search.searcher import Hit
+from embed_assets.search.answers import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
 
@@ -28,6 +28,7 @@ class StatusDocument(TypedDict):
     unusable: dict[str, str]
     out_of_reach: dict[str, list[UnreachableItems]]
     unmatched: dict[str, Unmatched]
+    column_conflicts: list[str]
 
 
 class RunDocument(StatusDocument):
@@ -191,7 +192,7 @@ DOCUMENTS: dict[str, Any] = {
     "retry": RetryDocument,
     "rollback": MoveDocument,
     "run": RunDocument,
-    "search": dict[str, list[Hit]],
+    "search": AnswerDocument,
     "status": StatusDocument,
 }
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from embed_assets.cli.shared.dagster_home import HOME
 from embed_assets.errors import StoreError
-from embed_assets.pipeline.steps import Steps
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.saved_settings import saved_settings
 from embed_assets.store.store import Store
+
+if TYPE_CHECKING:
+    from embed_assets.pipeline.steps import Steps
 
 DEFAULT_STORE = f"{HOME}/store"
 DEMO_STORE = f"{HOME}/demo/store"
@@ -50,8 +53,15 @@ def budget_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def steps_of(store: str) -> Steps:
+def steps_of(store: str) -> "Steps":
     """Open the pipeline that built a store. Raises StoreError where none did."""
+    from embed_assets.pipeline.steps import Steps  # what embeds and checks: search does without
+
+    return Steps(saved_pipeline(store)[1])
+
+
+def saved_pipeline(store: str) -> tuple[Store, PipelineSettings]:
+    """Open a store, with the settings that it was built by. Raises StoreError where there is none."""
     opened = Store(store)
     settings = saved_settings(opened)
     if settings is None:
@@ -59,7 +69,7 @@ def steps_of(store: str) -> Steps:
             f"There is no store at {store!r} yet. Make one: embed-assets run MEDIA_FOLDER --store {store}"
             f"{_demo_store()}"
         )
-    return Steps(settings)
+    return opened, settings
 
 
 def _demo_store() -> str:

@@ -9,7 +9,7 @@ import click
 from embed_assets.cli.shared.options import short_path
 from embed_assets.cli.shared.plain_output import say
 from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
-from embed_assets.cli.shared.status_tables import print_status, print_warnings
+from embed_assets.cli.shared.tables.status_tables import print_status, print_warnings
 from embed_assets.embedding.run_budget import BudgetReached, RunBudget, limited_to
 from embed_assets.errors import PromotionError
 from embed_assets.pipeline.status import Status, read_status

@@ -1,5 +1,6 @@
 """Nearest rows to vectors: by the ANN index with stated effort, or exactly."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
+FEW = 20_000  # rows that a filter leaves: the exact search of them is faster than an ANN index that looks for them
 _MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
 
 # Queries of one search: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
 _BATCH = 50
+
+DistanceRange = tuple[float | None, float | None]  # least, and what it stays below
+
+_COUNTED = 512  # filters whose rows a process has counted
+_counts: dict[tuple[str, int, str], int] = {}
+_lock = threading.Lock()
 
 
 def open_release(database: Database, release: Release) -> "Table":
@@ -39,12 +47,13 @@ def exact(
     distance: str,
     columns: Sequence[str],
     where: str | None = None,
+    within: DistanceRange | None = None,
 ) -> list[pa.Table]:
     """Return the k nearest rows of each query, without the ANN index: the ground truth."""
     results: list[pa.Table] = []
     for batch in _batches(queries):
         query = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
-        query = query.bypass_vector_index().select([*columns, "_distance"]).limit(k)
+        query = _ranged(query.bypass_vector_index().select([*columns, "_distance"]).limit(k), within)
         rows = (query.where(where) if where else query).to_arrow()
         results.extend(_by_query(rows, len(batch)))
     return results
@@ -60,6 +69,7 @@ def approximate(
     refine_factor: int,
     columns: Sequence[str],
     where: str | None = None,
+    within: DistanceRange | None = None,
 ) -> list[pa.Table]:
     """Return the k nearest rows of each query by the ANN index, distances exact.
 
@@ -70,7 +80,7 @@ def approximate(
     for batch in _batches(queries):
         search = table.search(batch, vector_column_name="vector").distance_type(distance)  # pyright: ignore[reportAttributeAccessIssue]
         search = search.minimum_nprobes(nprobes).maximum_nprobes(0).refine_factor(refine_factor)
-        search = search.select([*columns, "_distance"]).limit(k)
+        search = _ranged(search.select([*columns, "_distance"]).limit(k), within)
         rows = (search.where(where) if where else search).to_arrow()
         results.extend(_by_query(rows, len(batch)))
     return results
@@ -84,21 +94,22 @@ def nearest(
     k: int,
     columns: Sequence[str],
     where: str | None = None,
+    within: DistanceRange | None = None,
+    exactly: bool | None = None,
 ) -> pa.Table:
-    """Return the k nearest rows of a release, searched with the effort that was checked."""
-    if not release.ann:
-        return exact(table, query[None, :], k=k, distance=release.distance, columns=columns, where=where)[0]
-    results = approximate(
-        table,
-        query[None, :],
-        k=k,
-        distance=release.distance,
-        nprobes=release.nprobes,
-        refine_factor=release.refine_factor,
-        columns=columns,
-        where=where,
-    )
-    return results[0]
+    """Return the k nearest rows of a release, searched with the effort that was checked.
+
+    The search is exact where a filter leaves few rows, and again where the ANN index returns fewer than k: never
+    silently too few. `exactly` is what `searched_exactly` says of the filter, where the caller knows it already.
+    """
+    ask: dict[str, Any] = {"k": k, "distance": release.distance, "columns": columns, "where": where, "within": within}
+    if searched_exactly(table, release, where) if exactly is None else exactly:
+        return exact(table, query[None, :], **ask)[0]
+    effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
+    found = approximate(table, query[None, :], **effort, **ask)[0]
+    if len(found) < k and within is None and len(found) < table.count_rows(where):
+        return exact(table, query[None, :], **ask)[0]
+    return found
 
 
 def nearest_items(
@@ -110,21 +121,59 @@ def nearest_items(
     columns: Sequence[str],
     where: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the best row of each of the k nearest items, nearest first; fewer where there are no more.
+    """Return the best row of each of the k nearest items, nearest first; fewer where there are no more."""
+    return [rows[0] for rows in rows_by_item(table, query, release, k=k, columns=columns, where=where)]
+
+
+def rows_by_item(
+    table: "Table",
+    query: np.ndarray,
+    release: Release,
+    *,
+    k: int,
+    columns: Sequence[str],
+    where: str | None = None,
+    within: DistanceRange | None = None,
+) -> list[list[dict[str, Any]]]:
+    """Return the k nearest items, nearest first, each as the rows of it that were fetched, best first.
 
     `columns` include media_id. A long document may fill all rows that are fetched: the items that were found are
     then left out, and more rows are fetched. Every fetch finds another item, so there are at most k.
     """
-    best: dict[str, dict[str, Any]] = {}
-    rows = k * SEGMENTS_PER_ITEM
-    while len(best) < k:
-        fetched = nearest(table, query, release, k=rows, columns=columns, where=_but(best, where))
+    found: dict[str, list[dict[str, Any]]] = {}
+    rows, exactly = k * SEGMENTS_PER_ITEM, searched_exactly(table, release, where)
+    while len(found) < k:
+        left = _but(found, where)
+        fetched = nearest(table, query, release, k=rows, columns=columns, where=left, within=within, exactly=exactly)
         for row in fetched.to_pylist():
-            best.setdefault(row["media_id"], row)
+            found.setdefault(row["media_id"], []).append(row)
         if len(fetched) < rows:
             break
         rows = max(rows, min(4 * rows, _MOST_ROWS))
-    return sorted(best.values(), key=lambda row: row["_distance"])[:k]
+    return sorted(found.values(), key=lambda rows: rows[0]["_distance"])[:k]
+
+
+def searched_exactly(table: "Table", release: Release, where: str | None) -> bool:
+    """Return whether a search is exact: without an ANN index, or where a filter leaves few rows."""
+    return not release.ann or (where is not None and rows_left(table, release, where) <= FEW)
+
+
+def rows_left(table: "Table", release: Release, where: str) -> int:
+    """Return how many rows of a release a filter leaves; counted once."""
+    key = (str(table.uri), release.table_version, where)  # pyright: ignore[reportAttributeAccessIssue]
+    with _lock:
+        if key in _counts:
+            return _counts[key]
+    count = table.count_rows(where)
+    with _lock:
+        while len(_counts) >= _COUNTED:
+            _counts.pop(next(iter(_counts)))
+        _counts[key] = count
+    return count
+
+
+def _ranged(query: Any, within: DistanceRange | None) -> Any:
+    return query if within is None else query.distance_range(*within)
 
 
 def _but(items: Iterable[str], where: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from embed_assets.store.open_database import Database
 from embed_assets.store.records import Records
+from embed_assets.store.serving.score_calibration import Calibration
 from embed_assets.store.upsert import one_of
 from embed_assets.store.versions import VersionId
 
@@ -39,6 +40,7 @@ class Release:
     ann: bool  # whether there is an ANN index; without one every search is exact
     nprobes: int = 20
     refine_factor: int = 2
+    calibration: Calibration = field(default_factory=dict)  # by kind of query: how similar random pairs are
     recall_at_10: float | None = None  # that this effort reached when it was chosen; None: search is exact
     checks: tuple[CheckVerdict, ...] = ()
     indexed_by: str = ""  # hash of the settings that its indices were built by

@@ -1,19 +1,31 @@
 """Indices on a vector table: ANN where it pays, full-text and scalar; built or refreshed, then measured."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.settings import IndexSettings
 from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import is_conflict, retried
+from embed_assets.store.user_columns import MODIFIED, user_columns
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
 ANN = "vector_idx"
 MOST_SEGMENTS = 8  # of an index; with more it is folded into one
 _CODED = 8  # what divides the dim of vectors that RaBitQ encodes
+# Of 100,000 rows a filtered search takes 6 to 8 ms of CPU with an index on the column and 9 without, the look-up of an
+# item 2 instead of 6, and an index is built in 0.04 s; of 20,000 rows neither gains.
+LARGE = 50_000
+MOST_USER_INDICES = 32  # each is brought up to date by every run
+_SAMPLED, _FEW, _LONG = 5000, 1000, 200  # rows, different values, characters on average
 _SCALARS = {"source": "BITMAP", "shard": "BITMAP", "modality": "BITMAP", "labels": "LABEL_LIST"}
 
 
@@ -54,7 +66,7 @@ def build_indices(
             when=lambda error: is_conflict(error) or _is_failed_training(error),
         )
     if rows:
-        retried(lambda: _build_scalars(database.open(name)))
+        retried(lambda: _build_scalars(database.open(name), rows))
     return report(database, name)
 
 
@@ -110,16 +122,40 @@ def _build_ann(table: "Table", rows: int, *, distance: str, settings: IndexSetti
     table.create_index("vector", config=config, name=ANN, replace=True)
 
 
-def _build_scalars(table: "Table") -> None:
-    from lancedb.index import FTS, Bitmap, LabelList
+def _build_scalars(table: "Table", rows: int) -> None:
+    from lancedb.index import FTS, Bitmap, BTree, LabelList
 
     present = {index.name for index in table.list_indices()}
-    kinds = {"BITMAP": Bitmap, "LABEL_LIST": LabelList}
-    for column, kind in _SCALARS.items():
+    kinds = {"BITMAP": Bitmap, "BTREE": BTree, "LABEL_LIST": LabelList}
+    wanted = _SCALARS | (_large_scalars(table, present) if rows >= LARGE else {})
+    for column, kind in wanted.items():
         if f"{column}_idx" not in present:
             table.create_index(column, config=kinds[kind](), name=f"{column}_idx")
     if "text_idx" not in present and table.count_rows("text IS NOT NULL"):
         table.create_index("text", config=FTS(with_position=True), name="text_idx")
+
+
+def _large_scalars(table: "Table", present: Collection[str]) -> dict[str, str]:
+    """Return the indices of a large table: of an item's id, key and time, and of the columns of the user."""
+    schema = table.schema
+    kinds = {name: "BTREE" for name in ("media_id", "key", MODIFIED.name) if name in schema.names}
+    own = [field for field in user_columns(schema).values() if f"{field.name}_idx" not in present]
+    room = MOST_USER_INDICES + len(own) - len(user_columns(schema))
+    for field in own[: max(0, room)]:
+        if kind := _scalar_kind(table, field):
+            kinds[field.name] = kind
+    return kinds
+
+
+def _scalar_kind(table: "Table", field: pa.Field) -> str | None:
+    """Return the kind of index of a user's column; None for long texts, which are no values to filter by."""
+    if not pa.types.is_string(field.type):
+        return "BITMAP" if pa.types.is_boolean(field.type) else "BTREE"
+    dataset: Any = table.to_lance()
+    values = dataset.to_table(columns=[field.name], limit=_SAMPLED)[field.name].drop_null()
+    if not len(values) or pc.mean(pc.utf8_length(values)).as_py() > _LONG:
+        return None
+    return "BITMAP" if pc.count_distinct(values).as_py() <= _FEW else "BTREE"
 
 
 def _unindexed(table: "Table", present: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Tables of a status and of search results."""
+"""Tables of a status."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from rich.table import Table
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.options import short_path
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus, Status
-from embed_assets.search.searcher import Hit
 
 _PLACES = 10  # out of reach, of one source
 
@@ -39,7 +38,7 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
 
 
 def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
-    """Print what is unreachable or unreadable, and names in sidecars and labelled queries that match no item."""
+    """Print what is unreachable or unreadable, names that match no item, and columns whose values disagree."""
     console = console or make_console()
     lines = [f"{source}: {reason}" for source, reason in status.unusable.items()]
     for source, found in status.out_of_reach.items():
@@ -47,23 +46,10 @@ def print_warnings(status: Status, console: PlainConsole | None = None) -> None:
         if len(found) > _PLACES:
             lines.append(f"{source}: and {len(found) - _PLACES:,} more places out of reach; status --json has them all")
     lines += [f"{source}: {found.summary()}" for source, found in status.unmatched.items()]
+    lines += [f"column {conflict}" for conflict in status.column_conflicts]
     lines += [f"{encoder.encoder}: {note}" for encoder in status.encoders for note in encoder.notes]
     for line in lines:
         console.tell(f"  {line}", style="yellow")
-
-
-def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None) -> None:
-    """Print one search's hits."""
-    console = console or make_console()
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name, style in (("", "dim"), ("score", "cyan"), ("item", "bold"), ("what", "")):
-        table.add_column(name, style=style, no_wrap=name == "score", overflow="ellipsis")
-    for hit in hits:
-        what = " ".join((hit.text or ", ".join(hit.labels)).split())
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", f"{hit.source}/{hit.key}", _cut(what, 72))
-    if not hits:
-        table.add_row("", "", "nothing found", "")
-    console.print(table)
 
 
 def _warnings(source: SourceStatus) -> list[str]:
@@ -122,7 +108,3 @@ def _version_lines(encoder: EncoderStatus) -> list[str]:
     if encoder.stale:
         lines.append(f"{encoder.stale:,} items to encode, rewrite or remove")
     return lines
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

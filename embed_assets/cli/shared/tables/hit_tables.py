@@ -1,0 +1,78 @@
+"""Tables of a search's hits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from rich.table import Table
+from rich.text import Text
+
+from embed_assets.cli.shared.console import PlainConsole, make_console
+from embed_assets.cli.shared.plain_output import harmless
+from embed_assets.search.answers import Answer, Hit
+
+_CHARACTERS = 72  # of a text
+
+
+def print_answer(title: str, answer: Answer, console: PlainConsole | None = None) -> None:
+    """Print the hits of an answer, and what the reader should know of it."""
+    console = console or make_console()
+    print_hits(title, answer.hits, console, several=len(answer.spaces) > 1)
+    if answer.good_match is False and answer.hits:
+        console.tell("  no good match: nothing is nearer than most random pairs", style="yellow")
+    if answer.reranker:
+        console.tell(f"  ordered by {answer.reranker}", style="dim")
+    for note in answer.notes:
+        console.tell(f"  {note}", style="dim")
+
+
+def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None, *, several: bool = False) -> None:
+    """Print hits as a table; items on this machine are links. `several`: of more than one space, each named."""
+    console = console or make_console()
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    calibrated = any(hit.percentile is not None for hit in hits)
+    columns = [("", "dim"), ("score", "cyan"), ("%", "cyan"), ("space", "dim"), ("item", "bold"), ("what", "")]
+    left_out = {*(() if calibrated else ("%",)), *(() if several else ("space",))}
+    shown = [column for column in columns if column[0] not in left_out]
+    for name, style in shown:
+        table.add_column(name, style=style, no_wrap=name in ("score", "%", "space"), overflow="ellipsis")
+    for hit in hits:
+        cells = {
+            "": str(hit.rank),
+            "score": "words" if hit.score is None else f"{hit.score:.3f}",
+            "%": "" if hit.percentile is None else f"{hit.percentile:.1f}",
+            "space": _ranks(hit),
+            "item": _item(hit),
+            "what": _what(hit),
+        }
+        table.add_row(*(cells[name] for name, _ in shown))
+    if not hits:
+        table.add_row(*("nothing found" if name == "item" else "" for name, _ in shown))
+    console.print(table)
+
+
+def _ranks(hit: Hit) -> str:
+    """Return the spaces that found the item, each with its rank there."""
+    return ", ".join(f"{name} {rank}" for name, rank in hit.ranks.items())
+
+
+def _item(hit: Hit) -> Text:
+    """Return source, key and span; a link to the file where it is one of this machine."""
+    name = harmless(f"{hit.source}/{hit.key}{_span(hit)}")
+    if hit.uri.startswith("/") and Path(hit.uri).is_file():
+        return Text(name, style=f"link file://{quote(hit.uri)}")
+    return Text(name)
+
+
+def _span(hit: Hit) -> str:
+    """Return where in a sound or video it is, in minutes and seconds."""
+    if hit.start is None or hit.modality not in ("audio", "video"):
+        return ""
+    ends = [each for each in (hit.start, hit.end) if each is not None]
+    return " " + "-".join(f"{each // 60_000}:{each // 1000 % 60:02d}" for each in ends)
+
+
+def _what(hit: Hit) -> str:
+    what = " ".join((hit.text or ", ".join(hit.labels)).split())
+    same = f" (and {len(hit.duplicates)} nearly identical)" if hit.duplicates else ""
+    return (what if len(what) <= _CHARACTERS else what[: _CHARACTERS - 1] + "…") + same

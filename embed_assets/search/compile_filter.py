@@ -1,0 +1,159 @@
+"""Filters compiled for one table: columns looked up in its schema, values in their types, built by lancedb.expr."""
+
+import difflib
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from embed_assets.errors import SettingsError
+from embed_assets.media.files.unicode_names import composed
+from embed_assets.search.filters import All, Condition, FilterTree, Not, Some, Value
+from embed_assets.store.user_columns import user_columns
+
+# What people call the columns of every table.
+_OWN = {
+    "source": "source",
+    "modality": "modality",
+    "label": "labels",
+    "key": "key",
+    "kind": "kind",
+    "item": "media_id",
+    "text": "text",
+    "modified": "modified",
+    "embedded": "embedded_at",
+}
+_LAST = "\U0010ffff"  # behind every text that begins alike
+
+
+class UnknownColumnError(SettingsError):
+    """A filter names a column that a table does not have."""
+
+
+def filter_columns(schema: pa.Schema) -> dict[str, pa.Field]:
+    """Map the names that a filter may use to the columns of a vector table: its own, and the user's."""
+    present = set(schema.names)
+    own = {name: schema.field(column) for name, column in _OWN.items() if column in present}
+    return {**{name: field for name, field in user_columns(schema).items() if name not in own}, **own}
+
+
+def compile_filter(tree: FilterTree, schema: pa.Schema) -> str:
+    """Return the filter in Lance's language. Raises UnknownColumnError, or SettingsError where a value doesn't fit.
+
+    Every name and value goes through `lancedb.expr`, which quotes them.
+    """
+    columns = filter_columns(schema)
+    return _compiled(tree, columns)
+
+
+def _compiled(tree: FilterTree, columns: Mapping[str, pa.Field]) -> str:
+    if isinstance(tree, All):
+        return _joined("AND", tree.filters, columns)
+    if isinstance(tree, Some):
+        return _joined("OR", tree.filters, columns)
+    if isinstance(tree, Not):
+        return _not(_compiled(tree.filter, columns))
+    return _condition(tree, columns)
+
+
+def _joined(word: str, filters: tuple[FilterTree, ...], columns: Mapping[str, pa.Field]) -> str:
+    return "(" + f" {word} ".join(_compiled(each, columns) for each in filters) + ")"
+
+
+def _not(condition: str) -> str:
+    """Return the opposite, which rows without a value fulfil too."""
+    return f"(({condition}) IS NOT TRUE)"
+
+
+def _condition(condition: Condition, columns: Mapping[str, pa.Field]) -> str:
+    from lancedb.expr import col
+
+    field = columns.get(condition.column)
+    if field is None:
+        raise UnknownColumnError(_unknown(condition.column, columns))
+    name = col(field.name).to_sql()
+    if condition.operator == "exists":
+        return f"({name} IS {'NOT ' if condition.value else ''}NULL)"
+    if pa.types.is_list(field.type):
+        return _of_list(condition, name)
+    return _of_value(condition, field)
+
+
+def _of_list(condition: Condition, name: str) -> str:
+    """Compare a column of lists: labels."""
+    if condition.operator not in ("eq", "ne", "in"):
+        raise SettingsError(f"Filter on {condition.column!r}: {condition.operator} can't compare labels; use eq or in.")
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    has = " OR ".join(f"array_has({name}, {_literal(composed(_as_text(value)))})" for value in values)
+    return _not(has) if condition.operator == "ne" else f"({has})"
+
+
+def _of_value(condition: Condition, field: pa.Field) -> str:
+    from lancedb.expr import col, lit
+
+    column, operator, operand = col(field.name), condition.operator, condition.value
+    if operator == "in":
+        values = operand if isinstance(operand, tuple) else (operand,)
+        return column.isin([_typed(value, field, condition.column) for value in values]).to_sql()
+    assert not isinstance(operand, tuple)
+    if operator in ("contains", "prefix"):
+        if not pa.types.is_string(field.type):
+            raise SettingsError(f"Filter on {condition.column!r}: {operator} is of texts, and it holds {field.type}.")
+        text = str(operand)
+        if operator == "contains":
+            return column.lower().contains(lit(text.lower())).to_sql()
+        return ((column >= lit(text)) & (column < lit(text + _LAST))).to_sql()
+    value = _typed(operand, field, condition.column)
+    if operator == "ne":
+        return _not((column == value).to_sql())
+    return getattr(column, operator)(value).to_sql()
+
+
+def _typed(value: Value, field: pa.Field, name: str) -> Any:
+    """Return the value as the column's type has it. Raises SettingsError where it has none."""
+    kind = field.type
+    if pa.types.is_string(kind):
+        return _as_text(value)
+    if pa.types.is_boolean(kind) and isinstance(value, bool):
+        return value
+    if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and not isinstance(value, (str, bool)):
+        return value
+    if pa.types.is_timestamp(kind) and isinstance(value, str) and (time := _time(value)) is not None:
+        return time
+    if pa.types.is_date(kind) and isinstance(value, str) and (time := _time(value)) is not None:
+        return date(time.year, time.month, time.day)
+    raise SettingsError(f"Filter on {name!r}: it holds {_kind_in_words(kind)}, and {value!r} is none.")
+
+
+def _time(text: str) -> datetime | None:
+    """Return a moment of ISO text, in UTC where it says no zone; None for other text."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _as_text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(text: str) -> str:
+    from lancedb.expr import lit
+
+    return lit(text).to_sql()
+
+
+def _kind_in_words(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "times (ISO: 2026-01-31 or 2026-01-31T12:00:00Z)"
+    return "numbers"
+
+
+def _unknown(name: str, columns: Mapping[str, pa.Field]) -> str:
+    near = difflib.get_close_matches(name, columns, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"No column {name!r} to filter by.{hint} Columns: {', '.join(sorted(columns))}."

@@ -1,0 +1,77 @@
+"""Facets: how many items there are of each value of a column, for the filter at hand."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from embed_assets.search.open_spaces import OpenSpace
+from embed_assets.store.upsert import read
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+_OWN = {"source": "source", "modality": "modality", "label": "labels"}
+
+
+def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) -> dict[str, dict[str, Any]]:
+    """Return for each column its most frequent values with their numbers of items, or its range.
+
+    {"label": {"values": {"dog": 31}, "distinct": 90}, "price": {"min": 2.5, "max": 80.0, "items": 120}}. `spaces` are
+    given with the filter compiled for each; an item in several of them is counted once.
+    """
+    counts: dict[str, Counter[Any]] = {}
+    ranges: dict[str, list[Any]] = {}
+    counted: set[str] = set()
+    for space, where in spaces:
+        items = _items(space, where)
+        items = items.filter(pc.invert(pc.is_in(items["media_id"], value_set=pa.array(list(counted), pa.string()))))
+        counted.update(items["media_id"].to_pylist())
+        for name, column in _columns(space).items():
+            if pa.types.is_list(column.type) or pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
+                counts.setdefault(name, Counter()).update(_counted(items[column.name]))
+            else:
+                ranges.setdefault(name, []).append(items[column.name])
+    listed = {
+        name: {"values": dict(counted.most_common(values)), "distinct": len(counted)}
+        for name, counted in counts.items()
+        if counted
+    }
+    return listed | {name: found for name, columns in ranges.items() if (found := _range(columns))}
+
+
+def _columns(space: OpenSpace) -> dict[str, pa.Field]:
+    own = {name: space.schema.field(column) for name, column in _OWN.items()}
+    return own | {name: field for name, field in space.user_columns.items() if name not in own}
+
+
+def _items(space: OpenSpace, where: str | None) -> pa.Table:
+    """Return one row for each item that the filter leaves."""
+    names = ["media_id", *dict.fromkeys(column.name for column in _columns(space).values())]
+    rows = read(space.table, names, where=where)
+    first = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
+    places = first.group_by("media_id").aggregate([("place", "min")])["place_min"]
+    return rows.take(places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places)
+
+
+def _counted(column: Any) -> dict[Any, int]:
+    flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+    pairs: Iterable[Any] = pc.value_counts(flat.drop_null()).to_pylist()
+    return {str(pair["values"]): pair["counts"] for pair in pairs}
+
+
+def _range(columns: Sequence[Any]) -> dict[str, Any]:
+    ends = [pc.min_max(column).as_py() for column in columns]
+    known = [each for each in ends if each["min"] is not None]
+    if not known:
+        return {}
+    return {
+        "min": _plain(min(each["min"] for each in known)),
+        "max": _plain(max(each["max"] for each in known)),
+        "items": sum(len(column) - column.null_count for column in columns),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
