@@ -6,6 +6,8 @@ EmbedAssetsError
 ├── SourceError              a source can't be listed or read
 │   └── DeletionError        a refresh would lose most of a source: it stops before it writes
 ├── MediaError               one media item can't be used: it is quarantined, never fatal
+├── UnknownNameError         no space or item of that name
+├── OverloadedError          more is requested at once than the service takes
 ├── UnknownEncoderError      no encoder, family or model of that name
 ├── WeightsError             a model's files are absent, incomplete, unsafe or not the pinned ones
 ├── EncoderVersionError      encoder and vectors do not belong together
@@ -64,6 +66,24 @@ class MediaError(EmbedAssetsError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.again = again
+
+
+class UnknownNameError(EmbedAssetsError):
+    """No space or item of that name; the message suggests the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
+        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        suggestion = f" Did you mean {named(near)}?" if near else ""
+        super().__init__(f"There is no {kind} {name[:200]!r}.{suggestion}{f' {hint}' if hint else ''}")
+        self.name = name
+
+
+class OverloadedError(EmbedAssetsError):
+    """More is requested at once than the service takes; the same request is answered a little later."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        super().__init__("The service has as much to do as it takes at once. Send the request again a little later.")
+        self.seconds = seconds
 
 
 class UnknownEncoderError(EmbedAssetsError):

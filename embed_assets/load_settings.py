@@ -126,6 +126,10 @@ def absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             space["queries"] = _from(folder, space["queries"])
         if isinstance(space.get("query_files"), str):
             space["query_files"] = _from(folder, space["query_files"])
+    serve = values.get("serve")
+    for key in _sections(serve, "api_keys") if isinstance(serve, dict) else ():
+        if isinstance(key.get("key_file"), str):
+            key["key_file"] = _from(folder, key["key_file"])
     for encoder in _sections(values, "encoders"):
         model = encoder.get("model")
         if isinstance(model, str) and model.startswith((".", "~")):

@@ -524,6 +524,77 @@ class LimitSettings(Section):
     )
 
 
+class ApiKeySettings(Section):
+    """A key that the service takes, and what its holder may do. The key itself is given by one of the first three."""
+
+    key: str | None = Field(
+        default=None,
+        exclude=True,  # no copy of the settings, in the store or in Dagster, holds it
+        repr=False,
+        description="The key itself; it is never written anywhere, so that a service on the store alone needs one of "
+        "the other two.",
+    )
+    key_env: str | None = Field(
+        default=None, examples=["SEARCH_KEY"], description="Name of the environment variable that holds the key."
+    )
+    key_file: str | None = Field(
+        default=None, examples=["/run/secrets/search_key"], description="File that holds the key alone."
+    )
+    filter: dict[str, Any] | None = Field(
+        default=None,
+        examples=[{"tenant": "acme"}],
+        description="Only items for which this filter holds exist for its holder, on every route.",
+    )
+    write: bool = Field(default=False, description="Whether its holder may judge results.")
+
+    @model_validator(mode="after")
+    def _key_is_given_once(self) -> "ApiKeySettings":
+        given = [name for name in ("key", "key_env", "key_file") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both set; keep one")
+        return self
+
+
+class ServeSettings(Section):
+    """The service: embed-assets serve."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that it listens at. Beyond this machine it starts only where api_keys has one.",
+    )
+    port: int = Field(default=8300, ge=0, le=65535, description="Port; 0: any that is free.")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        examples=["https://search.example.org"],
+        description="Its public address: shown with the serving assets in Dagster.",
+    )
+    api_keys: dict[Name, ApiKeySettings] = Field(
+        default_factory=dict,
+        examples=[{"web": {"key_env": "SEARCH_KEY", "filter": {"tenant": "acme"}}}],
+        description="Name → a key. Without one every request on this machine is answered.",
+    )
+    max_upload_mb: int = Field(default=64, ge=1, description="Maximum megabytes of a request.")
+    uploads_mb: int = Field(
+        default=256, ge=1, description="Maximum megabytes of uploads that are kept in memory for later queries."
+    )
+    max_k: int = Field(default=1000, ge=1, description="Maximum of k and offset together.")
+    max_query_characters: int = Field(default=10_000, ge=1, description="Maximum characters of a query's words.")
+    queue: int = Field(
+        default=256,
+        ge=1,
+        description="Maximum requests in work or waiting; a further one is refused with 503 and Retry-After.",
+    )
+    reranker: str | None = Field(
+        default=None,
+        examples=["cross-encoder/ms-marco-MiniLM-L6-v2"],
+        description="Hub id or folder of the cross-encoder that orders results again where a query has rerank: true.",
+    )
+    judgements: bool = Field(
+        default=True, description="Whether results may be judged: marks are kept below judgements/ in the store."
+    )
+
+
 _EXAMPLE: dict[str, Any] = {
     "store": "data/store",
     "sources": {"photos": {"uri": "media/photos"}},
@@ -580,6 +651,7 @@ class PipelineSettings(Section):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     automation: AutomationSettings = AutomationSettings()
     limits: LimitSettings = LimitSettings()
+    serve: ServeSettings = ServeSettings()
     key_prefix: list[Name] = Field(
         default_factory=list,
         examples=[["catalog"]],

@@ -22,7 +22,7 @@ these keys, `embed_assets.component.EmbeddingPipeline` takes the same ones, and 
 `EMBED_ASSETS_COMPUTE__DEVICE=cpu` is `compute.device`, a list or a mapping is written as JSON. What files a setting may
 name, sidecars and query sets, is in [queries.md](queries.md) and [sources.md](sources.md).
 """
-_NAMED = {"sources": "NAME", "encoders": "NAME", "spaces": "SPACE"}  # sections that the user names
+_NAMED = {"sources": "NAME", "encoders": "NAME", "spaces": "SPACE", "api_keys": "NAME"}  # sections that the user names
 
 
 def pages() -> dict[Path, str]:

@@ -24,6 +24,7 @@ _COMMANDS = (
     "rollback",
     "run",
     "search",
+    "serve",
     "status",
     "ui",
 )

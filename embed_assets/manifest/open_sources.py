@@ -54,7 +54,7 @@ def listed(
         )
         return replace(table, workers=decoders, encoding=settings.encoding)
     listed_at, uri = store.manifest.version, _address(name, settings)
-    source = _opened(name, settings, cache)
+    source = open_files(name, settings, cache)
     listing = list_readable(
         uri,
         pattern=settings.pattern,
@@ -197,7 +197,7 @@ def _reader(
         return _named_reader(name, settings, limits, store, cache)
     if settings.kind != "files":
         return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
-    source = _opened(name, settings, cache)
+    source = open_files(name, settings, cache)
     tables = _table_files(settings, source, limits)
     texts = None if tables is None else RowCache(tables)
 
@@ -236,7 +236,8 @@ def _places(name: str, settings: SourceSettings, cache: MediaCache | None) -> Ur
     )
 
 
-def _opened(name: str, settings: SourceSettings, cache: MediaCache | None) -> Source:
+def open_files(name: str, settings: SourceSettings, cache: MediaCache | None) -> Source:
+    """Open the folder or bucket of a source of files. Raises SourceError where its credentials are not kept."""
     uri = _address(name, settings)
     return open_source(uri, settings.storage_options, cache=cache, follow_links=settings.follow_links)
 

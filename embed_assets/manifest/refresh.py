@@ -71,16 +71,7 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     listed = changes.listed
     items = _inspected(changes)
     keys = [entry.file.key for entry in items]
-    missing = by_key(changes.missing)
-    for key in keys:
-        missing.pop(key, None)  # a row of a table is in no listing
-    for key in missing.keys() & (manifest.keys_since(listed.name, listed.listed_at) if missing else set()):
-        del missing[key]  # another refresh has written it after this listing began
-    is_own = pc.and_(
-        pc.equal(changes.rows["status"], "deleted"), pc.is_in(changes.rows["key"], pa.array(keys, pa.string()))
-    )
-    deleted = by_key(changes.rows.filter(is_own)) if keys else {}
-
+    missing, deleted = _missing(changes, manifest, found=keys), _deleted_before(changes, found=keys)
     writer = _RowChanges(listed, shards=shards, stored=changes.rows, missing=missing)
     for entry in items:
         writer.classify(entry, changes.stored.get(entry.file.key), deleted.get(entry.file.key))
@@ -98,6 +89,43 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     manifest.write(writer.rows)
     unreachable = changes.all_unreachable(items)
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None
+    _write_state(changes, manifest, writer, unreachable=unreachable, unnamed=unnamed)
+    return writer.report(
+        files_read=len(changes.to_read),
+        seconds=time.monotonic() - started,
+        unreachable=unreachable,
+        unmatched=unnamed,
+    )
+
+
+def _missing(changes: SourceChanges, manifest: Manifest, *, found: Sequence[str]) -> dict[str, ManifestRow]:
+    """Return the rows by key that neither the listing nor what was read has."""
+    listed, missing = changes.listed, by_key(changes.missing)
+    for key in found:
+        missing.pop(key, None)  # a row of a table is in no listing
+    for key in missing.keys() & (manifest.keys_since(listed.name, listed.listed_at) if missing else set()):
+        del missing[key]  # another refresh has written it after this listing began
+    return missing
+
+
+def _deleted_before(changes: SourceChanges, *, found: Sequence[str]) -> dict[str, ManifestRow]:
+    """Return the rows by key of items that were deleted once, and are there again."""
+    if not found:
+        return {}
+    is_found = pc.is_in(changes.rows["key"], pa.array(found, pa.string()))
+    return by_key(changes.rows.filter(pc.and_(pc.equal(changes.rows["status"], "deleted"), is_found)))
+
+
+def _write_state(
+    changes: SourceChanges,
+    manifest: Manifest,
+    writer: "_RowChanges",
+    *,
+    unreachable: Sequence[UnreachableItems],
+    unnamed: Unmatched | None,
+) -> None:
+    """Keep what the next refresh has to know of this one, once the rows are written."""
+    listed = changes.listed
     state = SourceState(
         decoders=listed.decoders,
         encoding=listed.encoding or "",
@@ -108,12 +136,6 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     manifest.write_state(listed.name, state)
     marks = {key: mark for key, mark in changes.marks.items() if key not in writer.unread_tables}
     manifest.mark_tables(listed.name, marks)
-    return writer.report(
-        files_read=len(changes.to_read),
-        seconds=time.monotonic() - started,
-        unreachable=unreachable,
-        unmatched=unnamed,
-    )
 
 
 def _inspected(changes: SourceChanges) -> list[Entry]:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 _GUESSED_AT_FIRST = ["cp1252", "cp932"]
 
 
+def seconds_for(size: int, *, each: float) -> float:
+    """Return the seconds for so many bytes, at `each` for ten megabytes begun."""
+    return each * (1 + size // 10_000_000)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """Limits of every decoder: without them one item could take the memory of the whole run.
@@ -30,4 +35,4 @@ class Limits:
 
     def seconds_for(self, size: int) -> float:
         """Return how long an isolated decoder may take for a file of this many bytes."""
-        return self.decode_seconds * (1 + size // 10_000_000)
+        return seconds_for(size, each=self.decode_seconds)

@@ -11,7 +11,7 @@ from embed_assets.errors import SettingsError
 from embed_assets.media.files.unicode_names import on_disk
 
 EMBEDDED = "embedded:"  # the demo's own query sets
-_FIELDS = {"query", "query_file", "relevant", "relevant_labels"}
+_FIELDS = {"query", "query_file", "relevant", "relevant_labels", "not_relevant"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,8 @@ class LabelledQuery:
 def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> list[LabelledQuery]:
     """Read the query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field.
 
-    A `query_file` is taken from the folder `files_in`, or from the query set's own.
+    A query of which only `not_relevant` items are known is left out: nothing can be measured by it. A `query_file` is
+    taken from the folder `files_in`, or from the query set's own.
     """
     if str(path).startswith(EMBEDDED):
         path = str(files("embed_assets.demo") / "queries" / f"{str(path).removeprefix(EMBEDDED)}.jsonl")
@@ -44,13 +45,14 @@ def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> lis
     queries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
-            queries.append(_parse(line, f"{path}:{number}", Path(files_in or path.parent)))
+            query = _parse(line, f"{path}:{number}", Path(files_in or path.parent))
+            queries += [query] if query is not None else []
     if not queries:
         raise SettingsError(f"Query set {str(path)!r} holds no query.")
     return queries
 
 
-def _parse(line: str, where: str, folder: Path) -> LabelledQuery:
+def _parse(line: str, where: str, folder: Path) -> LabelledQuery | None:
     try:
         row: Any = json.loads(line)
     except json.JSONDecodeError as error:
@@ -63,6 +65,8 @@ def _parse(line: str, where: str, folder: Path) -> LabelledQuery:
             f"{where}: unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_FIELDS))}."
         )
     relevant, labels = (_texts(row.get(name, []), f"{where}: {name}") for name in ("relevant", "relevant_labels"))
+    if not relevant and not labels and _texts(row.get("not_relevant", []), f"{where}: not_relevant"):
+        return None
     if not relevant and not labels:
         raise SettingsError(f"{where}: a query needs `relevant` (item keys) or `relevant_labels`.")
     file = on_disk(str(folder / row["query_file"])) if "query_file" in row else None

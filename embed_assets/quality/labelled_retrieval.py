@@ -45,32 +45,10 @@ def evaluate(
     `vectors` are the encoded queries, (len(queries), dim); `depth` items are ranked at least.
     """
     relevant, unknown = relevant_items(table, queries)
-    scores: list[tuple[float, float, float, float]] = []
-    limit = depth * SEGMENTS_PER_ITEM
     answerable = np.array([bool(wanted) for wanted in relevant], bool)
-    vectors = vectors[answerable]
-    if by_exact_search or not release.ann:
-        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"])
-        ids = [tuple(rows.column("media_id").to_pylist()) for rows in nearest]
-    else:
-        effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
-        cached = ann_answers(table, vectors, k=limit, distance=release.distance, **effort)
-        ids = [answer.media_ids for answer in cached]
-    answers = [list(dict.fromkeys(media_ids)) for media_ids in ids]
     searched = replace(release, ann=release.ann and not by_exact_search)
-    for place, media_ids in enumerate(ids):
-        if len(answers[place]) < depth and len(media_ids) == limit:  # a long document filled the rows
-            rows = nearest_items(table, vectors[place], searched, k=depth, columns=["media_id"])
-            answers[place] = [row["media_id"] for row in rows]
-    for ranked, wanted in zip(answers, filter(None, relevant), strict=True):
-        scores.append(
-            (
-                ndcg_at(ranked, wanted, 10),
-                recall_at(ranked, wanted, 10),
-                recall_at(ranked, wanted, 100),
-                reciprocal_rank(ranked[:10], wanted),
-            )
-        )
+    answers = _ranked_items(table, searched, vectors[answerable], depth=depth)
+    scores = [_scores(ranked, wanted) for ranked, wanted in zip(answers, filter(None, relevant), strict=True)]
     means = np.mean(scores, axis=0) if scores else np.zeros(4)
     return Evaluation(
         queries=len(scores),
@@ -80,6 +58,34 @@ def evaluate(
         recall_at_10=float(means[1]),
         recall_at_100=float(means[2]) if depth >= 100 else None,
         mrr=float(means[3]),
+    )
+
+
+def _ranked_items(table: "Table", release: Release, vectors: np.ndarray, *, depth: int) -> list[list[str]]:
+    """Return the media ids that a release ranks for each vector, `depth` at least; vectors are (queries, dim)."""
+    limit = depth * SEGMENTS_PER_ITEM
+    if release.ann:
+        effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
+        cached = ann_answers(table, vectors, k=limit, distance=release.distance, **effort)
+        ids = [answer.media_ids for answer in cached]
+    else:
+        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"])
+        ids = [tuple(rows.column("media_id").to_pylist()) for rows in nearest]
+    answers = [list(dict.fromkeys(media_ids)) for media_ids in ids]
+    for place, media_ids in enumerate(ids):
+        if len(answers[place]) < depth and len(media_ids) == limit:  # a long document filled the rows
+            rows = nearest_items(table, vectors[place], release, k=depth, columns=["media_id"])
+            answers[place] = [row["media_id"] for row in rows]
+    return answers
+
+
+def _scores(ranked: list[str], wanted: set[str]) -> tuple[float, float, float, float]:
+    """Return nDCG at 10, recall at 10 and at 100, and reciprocal rank of one query."""
+    return (
+        ndcg_at(ranked, wanted, 10),
+        recall_at(ranked, wanted, 10),
+        recall_at(ranked, wanted, 100),
+        reciprocal_rank(ranked[:10], wanted),
     )
 
 

@@ -145,6 +145,11 @@ class Manifest:
         """Return the row of one item by its key, or None."""
         return next(iter(self.of(source, [key])), None)
 
+    def item(self, media_id: str) -> ManifestRow | None:
+        """Return the row of one item by its id, or None; of a deleted item None."""
+        where = f"media_id = {quoted(media_id)} AND status != 'deleted'"
+        return cast("ManifestRow | None", next(iter(self._read(SCHEMA.names, where=where).to_pylist()), None))
+
     def _read(self, columns: Iterable[str], *, where: str | None) -> pa.Table:
         """Read columns; rows of an older store are converted."""
         table, names = self._database.open_or_none(TABLE), list(columns)

@@ -90,3 +90,18 @@ def test_the_component_in_python_maps_its_serving_asset(words: list, tmp_path: P
     groups = {spec.key.path[-1]: spec.group_name for spec in definitions.resolve_all_asset_specs()}
     assert groups["words_serving"] == "search"
     assert groups["words_index"] == "words"
+
+
+@pytest.mark.slow
+def test_the_decorated_function_runs_and_observes_what_it_says(
+    words: list, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notes(tmp_path / "notes", 2)
+    values = settings(tmp_path, shards=1).model_dump(mode="json", exclude_unset=True)
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(_blocks("python")[2], names)
+    assert Running(settings(tmp_path, shards=1), instance, definitions=names["search"]).build().success
+    (record,) = instance.fetch_observations(dg.AssetKey("storefront"), limit=2).records
+    assert record.asset_observation and record.asset_observation.metadata["searches"].value == "words"

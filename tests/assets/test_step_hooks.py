@@ -1,11 +1,13 @@
 """Steps in Dagster: tags and retries of their ops; only what another try can mend is tried again."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from embed_assets.assets.host.step_hooks import is_transient
+from embed_assets.assets.host.step_hooks import EmbeddingStep, is_transient, run_step
 from embed_assets.assets.pipeline import build_definitions
 from embed_assets.errors import EmbedAssetsError, MovedError, SettingsError, SourceError
 from tests.assets.running import Running
@@ -61,3 +63,11 @@ def test_a_mistake_fails_at_once_whatever_the_retries(
     result = running.materialize("notes_manifest")
     assert not result.success
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
+
+
+@pytest.mark.parametrize("kind", ["manifest", "vectors"])
+def test_a_function_that_yields_nothing_is_refused_where_a_result_is_needed(kind: Any) -> None:
+    step = EmbeddingStep(kind=kind, name="notes", run=lambda: None)
+    refused = pytest.raises(dg.Failure, match="gave NoneType for manifest of notes")
+    with refused if kind == "manifest" else nullcontext():
+        assert run_step(lambda context, step: step.stream(), dg.build_asset_context(), step) is None

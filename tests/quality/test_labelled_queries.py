@@ -54,7 +54,7 @@ def test_the_demos_query_sets_are_found_by_name():
         ('{"relevant": ["a.txt"]}', "expected an object with a text in `query`"),
         (
             '{"query": "red", "relevent": ["a.txt"]}',
-            "unknown field 'relevent'; the fields are query, query_file, relevant",
+            "unknown field 'relevent'; the fields are not_relevant, query, query_file, relevant",
         ),
         ('{"query": "red", "relevant": "a.txt"}', "relevant: expected a list of texts"),
         ('{"query": "red", "relevant_labels": [1]}', "relevant_labels: expected a list of texts"),

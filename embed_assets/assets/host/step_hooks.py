@@ -1,6 +1,6 @@
 """How a step of the pipeline runs in Dagster: tags and retries of its op, a host's own logic around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,14 @@ class EmbeddingStep:
     name: str  # of the source, of the encoder, or of the space for "serving"
     run: Callable[[], Any]
 
+    def stream(self) -> Iterator[Any]:
+        """Run the step and yield what Dagster is to be shown of it: for a function around steps that yields events."""
+        result = self.run()
+        if result is not None:
+            yield result
 
+
+# Returns what the step's `run` returned, or another MaterializeResult; or yields it, with events of its own.
 Execute = Callable[[StepContext, EmbeddingStep], Any]
 
 
@@ -42,11 +49,33 @@ def retry_policy(settings: RetrySettings) -> dg.RetryPolicy | None:
 
 
 def run_step(execute: Execute, context: StepContext, step: EmbeddingStep) -> Any:
-    """Run a step. What no other try would fix is raised as a failure that Dagster doesn't retry."""
+    """Run a step. What no other try would fix is raised as a failure that Dagster doesn't retry.
+
+    Vectors have no result: their partitions are logged by the step itself. Any other step has to have one.
+    """
     try:
-        return execute(context, step)
+        made = execute(context, step)
+        result = _logged(context, made) if isinstance(made, Iterator) else made
     except EmbedAssetsError as error:
         raise dg.Failure(str(error), allow_retries=is_transient(error)) from error
+    if step.kind != "vectors" and not isinstance(result, dg.MaterializeResult):
+        raise dg.Failure(
+            f"The function around the steps gave {type(result).__name__} for {step.kind} of {step.name}. Return or "
+            "yield what step.run() returns, or a dg.MaterializeResult of your own.",
+            allow_retries=False,
+        )
+    return result
+
+
+def _logged(context: StepContext, events: Iterator[Any]) -> dg.MaterializeResult | None:
+    """Log the events that a host's function yields, and return the step's result, the last one among them."""
+    result = None
+    for event in events:
+        if isinstance(event, dg.MaterializeResult):
+            result = event
+        elif event is not None:
+            context.log_event(event)
+    return result
 
 
 def is_transient(error: BaseException) -> bool:

@@ -3,8 +3,9 @@
 import gc
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from embed_assets.store.versions import VersionRecord
 if TYPE_CHECKING:
     import dagster as dg
 
+    from embed_assets.assets.automation.jobs import EncoderJobs
     from embed_assets.assets.names import Names
 
 _WAITED = 0.4  # seconds: less than one look at what is waited for takes
@@ -74,58 +76,75 @@ def _imports_at_rest() -> Iterator[None]:
 
 
 def _materialize(steps: Steps, shown: Progress) -> None:
-    """Run each encoder's two jobs in this process: embed all shards of its version, then promote it."""
+    """Run each encoder's two jobs in this process, one run of the pipeline at a time in a home."""
     shown.say("starting Dagster")
-    import dagster as dg
-
     from embed_assets.assets.automation.jobs import build_jobs
-    from embed_assets.assets.encoder import register_version
-    from embed_assets.assets.names import BY_COMMAND, grid_range
     from embed_assets.assets.pipeline import build_definitions, build_names
 
     _quiet_libraries()
-    home, pool = dagster_home(steps.settings), steps.settings.pool
+    home = dagster_home(steps.settings)
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
     jobs = build_jobs(names)
-    launched = BY_COMMAND | _LAUNCHED_BY
     definitions = build_definitions(steps.settings, jobs=jobs)
-    problems: list[str] = []
-
-    def execute(job: dg.JobDefinition, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
-        with _cache_cleared_after_wait():
-            await_room(instance, pool, own_home=own_home, say=shown.tell)
-        _execute(job, instance, tags=tags, partition_key=partition_key)
-
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
         with _cache_cleared_after_wait():
-            stack.enter_context(own_turn(instance, home, pool, say=shown.tell))
+            stack.enter_context(own_turn(instance, home, steps.settings.pool, say=shown.tell))
         end_dead(instance, own_home=own_home, say=shown.tell)
-        for encoder in steps.settings.encoders:
-            steps.resolve(encoder)
-            embed = definitions.resolve_job_def(jobs[encoder].embed.name)
-            promote = definitions.resolve_job_def(jobs[encoder].promote.name)
-            current, *others = steps.active_versions(encoder)
-            for record in (*others, current):  # what serves is brought up to date before a candidate is built
-                register_version(instance, names, encoder, record.version)
-                try:
-                    tags = grid_range(record.version, steps.settings.shards) | launched
-                    execute(embed, tags=tags)
-                    execute(promote, tags=launched, partition_key=record.version)
-                    problems.extend(filter(None, [_why(steps, record)]))
-                except BudgetReached:  # what it does not bound goes on
-                    continue
-                except PromotionError as error:  # the other versions and encoders go on
-                    problems.append(str(error))
-                except EncoderVersionError as error:
-                    if record is current:
-                        raise
-                    problems.append(f"Version {record.version} is kept, but can't be brought up to date: {error}")
+        runs = _EncoderRuns(steps, names, jobs, definitions, instance, own_home=own_home, say=shown.tell)
+        problems = [problem for encoder in steps.settings.encoders for problem in runs.of(encoder)]
         if own_home:
             _prune(instance, home, names)
     if problems:
         raise PromotionError("\n".join(problems))
+
+
+@dataclass
+class _EncoderRuns:
+    """Runs of an encoder's two jobs for each version that is kept: embed all shards, then promote."""
+
+    steps: Steps
+    names: "Names"
+    jobs: Mapping[str, "EncoderJobs"]
+    definitions: "dg.Definitions"
+    instance: "dg.DagsterInstance"
+    own_home: bool = field(kw_only=True)
+    say: Callable[[str], None] = field(kw_only=True)
+
+    def of(self, encoder: str) -> Iterator[str]:
+        """Bring the versions of an encoder up to date; yield what holds one back, while the others go on.
+
+        Raises EncoderVersionError where its current version can't be embedded.
+        """
+        self.steps.resolve(encoder)
+        current, *others = self.steps.active_versions(encoder)
+        for record in (*others, current):  # what serves is brought up to date before a candidate is built
+            try:
+                self._embed_and_promote(record)
+                yield from filter(None, [_why(self.steps, record)])
+            except BudgetReached:  # what it does not bound goes on
+                continue
+            except PromotionError as error:  # the other versions and encoders go on
+                yield str(error)
+            except EncoderVersionError as error:
+                if record is current:
+                    raise
+                yield f"Version {record.version} is kept, but can't be brought up to date: {error}"
+
+    def _embed_and_promote(self, record: VersionRecord) -> None:
+        from embed_assets.assets.encoder import register_version
+        from embed_assets.assets.names import BY_COMMAND, grid_range
+
+        register_version(self.instance, self.names, record.encoder, record.version)
+        jobs, launched = self.jobs[record.encoder], BY_COMMAND | _LAUNCHED_BY
+        self._execute(jobs.embed.name, tags=grid_range(record.version, self.names.settings.shards) | launched)
+        self._execute(jobs.promote.name, tags=launched, partition_key=record.version)
+
+    def _execute(self, job: str, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:
+        with _cache_cleared_after_wait():
+            await_room(self.instance, self.names.settings.pool, own_home=self.own_home, say=self.say)
+        _execute(self.definitions.resolve_job_def(job), self.instance, tags=tags, partition_key=partition_key)
 
 
 def _quiet_libraries() -> None:

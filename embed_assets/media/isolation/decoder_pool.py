@@ -11,8 +11,7 @@ from embed_assets.errors import EmbedAssetsError, MediaError
 from embed_assets.media.isolation.memory_limit import Room
 from embed_assets.media.isolation.worker_messages import ANSWER_BYTES
 from embed_assets.media.isolation.worker_process import NotStarted, WorkerProcess
-
-_BYTES_EACH = 10_000_000  # for which the limit of seconds holds
+from embed_assets.media.limits import seconds_for
 
 
 class Decoders:
@@ -53,7 +52,7 @@ class Decoders:
         ANSWER_BYTES of memory in all threads together. Raises as `run`, also after some results.
         """
         name = task if isinstance(task, str) else _name_of(task)
-        left = self._seconds * (1 + len(data) // _BYTES_EACH) if seconds is None else seconds
+        left = seconds_for(len(data), each=self._seconds) if seconds is None else seconds
         worker, reusable, outcome, result = self._take(), False, "part", None
         try:
             worker.send(name, left, options, data)

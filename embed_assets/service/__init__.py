@@ -1,0 +1,1 @@
+"""The service: search, items and media over HTTP and MCP, on the one searcher."""
