@@ -52,11 +52,11 @@ def filtered_recall(table: "Table", release: Release, queries: np.ndarray, *, k:
 
 def measured(table: "Table", release: Release, queries: np.ndarray, where: str, *, k: int) -> FilteredRecall:
     """Measure recall@k of the ANN index under a filter, with as many rows fetched as a search fetches."""
-    asked: dict[str, Any] = {"columns": ["media_id"], "where": where}
+    shared: dict[str, Any] = {"columns": ["media_id"], "where": where}
     hits = []
-    truth = exact(table, queries, k=k, distance=release.distance, **asked)
+    truth = exact(table, queries, k=k, distance=release.distance, **shared)
     for query, right in zip(queries, truth, strict=True):
-        found = nearest(table, query, release, k=k * SEGMENTS_PER_ITEM, exactly=False, **asked)
+        found = nearest(table, query, release, k=k * SEGMENTS_PER_ITEM, exactly=False, **shared)
         distances, expected = _distances(found)[:k], _distances(right)
         near = np.count_nonzero(near_enough(distances, expected.max(initial=-np.inf)))
         hits.append(near / max(1, len(expected)))
