@@ -76,7 +76,7 @@ def test_more_like_a_stored_item_leaves_it_out(searcher: Searcher) -> None:
     assert found[0] == "town/copy"
     assert "town/market" not in found
     assert len(found) == 7
-    with pytest.raises(StoreError, match="no item 'notes/town/nowhere.txt'"):
+    with pytest.raises(StoreError, match=r"no item 'notes/town/nowhere\.txt'"):
         keys(searcher, {"item": "notes/town/nowhere.txt"})
 
 
