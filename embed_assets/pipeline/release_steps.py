@@ -7,7 +7,7 @@ from embed_assets import progress
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
-from embed_assets.quality.ann_recall import Recall
+from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
 from embed_assets.store.versions import VersionRecord

@@ -11,15 +11,15 @@ import numpy as np
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, compare, lost_items
 from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
 from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
 from embed_assets.quality.evaluation_queries import EvaluationQueries
-from embed_assets.quality.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
 from embed_assets.quality.random_pairs import measure_random_pairs
+from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
+from embed_assets.quality.recall.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release

@@ -14,11 +14,11 @@ import pyarrow.compute
 
 from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.ann_recall import Recall
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable
 from embed_assets.quality.collapsed_vectors import mean_cosine
-from embed_assets.quality.filtered_recall import SHARES, FilteredRecall
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.recall.ann_recall import Recall
+from embed_assets.quality.recall.filtered_recall import SHARES, FilteredRecall
 from embed_assets.settings import CheckSettings, SpaceSettings
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_scan import norms, sample_vectors, vector_batches

@@ -117,7 +117,7 @@ def test_a_failed_check_is_reported_and_the_exit_status_says_so(
 ) -> None:
     write_notes(tmp_path / "notes", 500, length=30)
     # One-bit codes, searched with little effort: the nearest are not among those that are ranked again.
-    monkeypatch.setattr("embed_assets.quality.ann_recall.LADDER", ((1, 1),))
+    monkeypatch.setattr("embed_assets.quality.recall.ann_recall.LADDER", ((1, 1),))
     index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
     result = command("run", "--settings", pipeline_yaml(index=index, checks={"min_ann_recall": 1.0}))
     assert result.exit_code == 1

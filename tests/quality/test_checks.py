@@ -10,10 +10,10 @@ import pytest
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.quality.ann_recall import Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
-from embed_assets.quality.filtered_recall import FilteredRecall
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.recall.ann_recall import Recall, measure, tune
+from embed_assets.quality.recall.filtered_recall import FilteredRecall
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embed_assets.quality.filtered_recall import SHARES, filtered_recall, filters, measured
+from embed_assets.quality.recall.filtered_recall import SHARES, filtered_recall, filters, measured
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import FEW
 from embed_assets.store.serving.releases import Release

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embed_assets.quality.ann_recall import measure, tune
 from embed_assets.quality.checks import check_ann_recall
+from embed_assets.quality.recall.ann_recall import measure, tune
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances

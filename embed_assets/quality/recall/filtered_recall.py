@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.quality.ann_recall import near_enough
+from embed_assets.quality.recall.ann_recall import near_enough
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest, searched_exactly
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.upsert import evenly_spread, quoted, read
