@@ -311,6 +311,11 @@ class ComputeSettings(Section):
         default="float32",
         description="Floating point type of the model's weights and activations; part of the encoder version.",
     )
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        default="auto",
+        description="What runs the models' networks; not part of the encoder version. auto: OpenVINO on a CPU where "
+        "it is installed, the family can be converted and its vectors agree with torch's; torch otherwise.",
+    )
     batch_tokens: int | None = Field(
         default=None, ge=1, description="Maximum padded tokens per batch; unset: chosen by device."
     )

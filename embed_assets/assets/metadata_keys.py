@@ -6,6 +6,7 @@ DATA_VERSION = "dagster/data_version"  # Dagster's tag of a materialization
 ITEMS = "embed_assets/items"
 RECALL_AT_10 = "embed_assets/recall_at_10"
 ENCODER_VERSION = "embed_assets/encoder_version"
+RUNTIME = "embed_assets/runtime"  # what ran the model, and why
 DIM = "embed_assets/dim"
 ITEMS_PER_SECOND = "embed_assets/items_per_second"
 SECONDS = "embed_assets/seconds"  # of a run from its first item to its last commit

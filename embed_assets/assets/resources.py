@@ -26,7 +26,7 @@ def _as_in(settings: type[Section], name: str) -> Any:
 
 
 class EncoderResource(dg.ConfigurableResource):
-    """Device, precision and batch budget of all encoders of a pipeline.
+    """Device, precision, runtime and batch budget of all encoders of a pipeline.
 
     Nothing is loaded until a step encodes. A loaded model is kept for the process, so that all
     partitions of a run, and all runs of an in-process executor's process, share it. Where a batch does
@@ -35,6 +35,7 @@ class EncoderResource(dg.ConfigurableResource):
 
     device: str = _as_in(ComputeSettings, "device")
     dtype: Literal["float32", "bfloat16", "float16"] = _as_in(ComputeSettings, "dtype")
+    runtime: Literal["auto", "torch", "openvino"] = _as_in(ComputeSettings, "runtime")
     batch_tokens: int | None = _as_in(ComputeSettings, "batch_tokens")
     batch_pixels: int | None = _as_in(ComputeSettings, "batch_pixels")
     readers: int = _as_in(ComputeSettings, "readers")

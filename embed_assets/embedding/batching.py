@@ -9,9 +9,9 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EncoderOutputError
 from embed_assets.media.media_types import Modality
 
-# Padded tokens and pixels a batch by kind of device. On a CPU small batches stay in the cache and are
-# the faster ones; a GPU needs large ones to be busy.
-_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 65_536, "api": 2**20}
+# Padded tokens and pixels a batch by kind of device, and by runtime where it has numbers of its own. On a CPU small
+# batches stay in the cache and are the faster ones; a GPU needs large ones to be busy.
+_TOKENS = {"cpu": 1024, "openvino": 2048, "mps": 8192, "cuda": 65_536, "api": 2**20}
 _PIXELS = {"cpu": 8 * 224 * 224, "mps": 32 * 224 * 224, "cuda": 256 * 224 * 224}
 
 
@@ -23,10 +23,11 @@ class BatchLimits:
     pixels: int
 
     @classmethod
-    def for_device(cls, device: str, *, tokens: int | None, pixels: int | None) -> "BatchLimits":
-        """Return the limits of the settings, else what suits the device."""
-        kind = device.partition(":")[0]
-        return cls(tokens=tokens or _TOKENS.get(kind, 8192), pixels=pixels or _PIXELS.get(kind, 32 * 224 * 224))
+    def for_encoder(cls, encoder: Encoder, *, tokens: int | None = None, pixels: int | None = None) -> "BatchLimits":
+        """Return the limits of the settings, else what suits the encoder's runtime and device."""
+        kind = encoder.device.partition(":")[0]
+        suits = (_TOKENS.get(encoder.runtime) or _TOKENS.get(kind, 8192), _PIXELS.get(kind, 32 * 224 * 224))
+        return cls(tokens=tokens or suits[0], pixels=pixels or suits[1])
 
     def of(self, modality: Modality) -> int:
         """Return the maximum of a modality: tokens of texts, pixels of everything else."""

@@ -155,7 +155,7 @@ def _rate(
     events: Sequence[Mapping[str, Any]], modality: str, record: VersionRecord, other: VersionRecord | None
 ) -> Rate:
     last = events[-1]
-    alike = [event for event in events if event["device"] == last["device"]]
+    alike = [event for event in events if _ran_on(event) == _ran_on(last)]
     work = Work()
     for event in alike:
         work.add(_work(event, modality))
@@ -167,6 +167,11 @@ def _rate(
         whose = f" with version {last['version']}"
     basis = f"measured{whose}: {work.items:,} items on {last['device']}, {str(last['at'])[:10]}"
     return Rate(work=work, basis=basis, scale=scale)
+
+
+def _ran_on(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Return device and runtime; events from before there were runtimes ran on torch."""
+    return event["device"], event.get("runtime") or "torch"
 
 
 def _work(event: Mapping[str, Any], modality: str) -> Work:

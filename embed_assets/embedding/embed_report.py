@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from embed_assets.encoders.base import Encoder
 from embed_assets.store.manifest_row import ManifestRow
 
 OUTCOMES = ("embedded", "reused", "unchanged", "rewritten", "quarantined", "deleted")
@@ -45,6 +46,8 @@ class EmbedReport:
     encoder: str
     version: str
     device: str = ""
+    runtime: str = ""
+    runtime_reason: str = ""  # why that runtime ran the model
     price: float | None = None  # US dollars a million tokens, where the encoder has a price
     items: dict[str, Counter[str]] = field(default_factory=dict)  # source → outcome → items
     shards: dict[str, Counter[str]] = field(default_factory=dict)  # shard → outcome → items, "segments"
@@ -63,6 +66,10 @@ class EmbedReport:
     write_seconds: float = 0.0
     seconds: float = 0.0
     commits: int = 0
+
+    def ran_on(self, encoder: Encoder) -> None:
+        """Note where the encoder runs, and by what."""
+        self.device, self.runtime, self.runtime_reason = encoder.device, encoder.runtime, encoder.runtime_reason
 
     def count(self, outcome: str, source: str, shard: str | None, number: int = 1) -> None:
         """Note `number` items of one outcome."""
@@ -134,6 +141,8 @@ class EmbedReport:
             "encoder": self.encoder,
             "version": self.version,
             "device": self.device,
+            "runtime": self.runtime,
+            "runtime_reason": self.runtime_reason,
             "items": _plain(self.items),
             "reasons": _plain(self.reasons),
             "warnings": _plain(self.warnings),

@@ -97,7 +97,7 @@ def embed(
     has left: nothing is raised, and `report.stopped` says so.
     """
     started, encoder = time.monotonic(), encoding.encoder
-    report.device = encoder.device
+    report.ran_on(encoder)
     # Half a text is money lost where the budget ends in it: of APIs, which take texts, it is not begun.
     reading = _Readers(plan.encode, encoding, whole_texts=budget is not None)
     total, done_count = len(plan.encode), 0
@@ -134,7 +134,7 @@ def embed(
 def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport) -> EmbedReport:
     """Read, cut and encode rows in memory; their cost and seconds go into `report`."""
     started, encoder = time.monotonic(), encoding.encoder
-    report.device = encoder.device
+    report.ran_on(encoder)
     reading = _Readers(rows, encoding)
     window_encoder = _WindowEncoder(encoding, writer=None, known=None, report=report, budget=None)
     done_count = 0

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embed_assets.encoders.runtimes.networks import ConvertedNetwork, Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class Encoder(ABC):
     dim: int
     device: str
     dtype: str
+    networks: Networks = Networks()  # what another runtime may run
+    runtime: str = "torch"  # torch, openvino; numpy of built-in models, server of those behind an API
+    runtime_reason: str = ""  # why, in words that follow "because"
 
     @abstractmethod
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
@@ -72,3 +78,20 @@ class Encoder(ABC):
     def max_tokens(self) -> int | None:
         """Most tokens a text segment may have, special tokens and document prompt taken off; or None."""
         return None
+
+    def torch_free_state(self) -> "TorchFreeState | None":
+        """Return what `torch_free` builds the encoder of, beside its networks; None where it needs torch for more."""
+        return None
+
+    @classmethod
+    def torch_free(
+        cls,
+        spec: EncoderSpec,
+        state: "TorchFreeState",
+        networks: Mapping[str, ConvertedNetwork],
+        *,
+        parts: Mapping[str, str],
+        dtype: str,
+    ) -> "Encoder":
+        """Build the encoder whose identity is `parts` without torch. Only where `torch_free_state` gives a state."""
+        raise NotImplementedError

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from embed_assets.embedding.batching import BatchLimits
 from embed_assets.encoders.base import Encoder
+from embed_assets.errors import EncoderVersionError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.files.download_cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation.decoder_pool import Decoders
@@ -16,7 +17,7 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions.canary_check import check_canaries
-from embed_assets.versions.load_version import installed_libraries, load_version
+from embed_assets.versions.load_version import fall_back_to_torch, installed_libraries, load_version
 
 
 class RunContext:
@@ -64,15 +65,23 @@ class RunContext:
     def verified_encoder(self, record: VersionRecord) -> Encoder:
         """Return the encoder of a version, its canaries compared. Raises EncoderVersionError where they moved."""
         encoder = self.encoder(record)
-        if record.id not in self._verified:
-            check_canaries(record, encoder, self.store.canaries, libraries=dict(installed_libraries()))
-            self._verified.add(record.id)
+        if record.id in self._verified:
+            return encoder
+        libraries = dict(installed_libraries())
+        try:
+            check_canaries(record, encoder, self.store.canaries, libraries=libraries)
+        except EncoderVersionError as error:
+            if encoder.runtime != "openvino":
+                raise
+            encoder = fall_back_to_torch(record, encoder, str(error), compute=self.settings.compute, store=self.store)
+            check_canaries(record, encoder, self.store.canaries, libraries=libraries)
+        self._verified.add(record.id)
         return encoder
 
     def batch_limits(self, encoder: Encoder) -> BatchLimits:
-        """Return the limits of a batch, by the settings or what suits the encoder's device."""
+        """Return the limits of a batch, by the settings or what suits the encoder."""
         compute = self.settings.compute
-        return BatchLimits.for_device(encoder.device, tokens=compute.batch_tokens, pixels=compute.batch_pixels)
+        return BatchLimits.for_encoder(encoder, tokens=compute.batch_tokens, pixels=compute.batch_pixels)
 
     @contextmanager
     def running_decoders(self) -> Iterator[Decoders | None]:

@@ -51,7 +51,7 @@ class QueryEncoder:
         """Encode inputs that are not in the cache: float32, (len(inputs), dim)."""
         encoder = self.loaded(record)
         prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
-        limits = BatchLimits.for_device(encoder.device, tokens=None, pixels=None)
+        limits = BatchLimits.for_encoder(encoder)
         with self._lock_of(record):
             return encode(encoder, prepared, limits=limits)
 

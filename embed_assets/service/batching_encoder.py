@@ -87,7 +87,7 @@ class _Lane:
         self.ended = False
         self._most = most
         self._observe = observe
-        self._limits = BatchLimits.for_device(encoder.device, tokens=None, pixels=None)
+        self._limits = BatchLimits.for_encoder(encoder)
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name=f"encode {encoder.spec.name}", daemon=True).start()
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,6 +13,8 @@ from embed_assets.encoders.loading.device import resolve_device
 from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHVISION, ResolvedModel, resolve_model
 from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify, installed
 from embed_assets.encoders.registry import load_encoder, spec_for
+from embed_assets.encoders.runtimes.choose_runtime import choose_runtime
+from embed_assets.encoders.runtimes.load_on_openvino import give_up_openvino, load_on_openvino
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
     EncoderOutputError,
@@ -30,6 +31,7 @@ from embed_assets.store.model_copies import ModelCopies
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.canary_check import same_vectors
+from embed_assets.versions.loaded_models import LoadedModels
 
 EMBEDDED = "embedded:"
 _MINILM = f"{EMBEDDED}minilm"
@@ -38,14 +40,12 @@ _LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "
 _FAULTS = (WeightsError, EncoderOutputError, SettingsError)  # that a folder with other files in it may give rise to
 _MOST_LOADED = 4  # models kept loaded in a process; the one used longest ago goes first
 
-_loaded_models: dict[tuple[str, str, str], Encoder] = {}
-_lock = threading.Lock()
+_loaded_models = LoadedModels(most=_MOST_LOADED)
 
 
 def forget_models() -> None:
     """Drop the loaded models of this process, as if it were another one."""
-    with _lock:
-        _loaded_models.clear()
+    _loaded_models.clear()
 
 
 def spec_of(name: str, settings: EncoderSettings) -> EncoderSpec:
@@ -153,9 +153,9 @@ def _load_from(
     resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     if identity.version(record.segmenting) in (record.version, *record.aliases):
-        return _load(spec, resolved, compute)
+        return _load(spec, resolved, compute, identity)
     if store is not None and _upgraded(record, resolved):
-        encoder = _load(spec, resolved, compute)
+        encoder = _load(spec, resolved, compute, identity)
         if same_vectors(record, record, encoder, store.canaries):
             return encoder
     return "; ".join(difference(record.parts, identity.parts)) or "how media is cut"
@@ -199,27 +199,66 @@ def _sha256(path: Path) -> str:
 
 
 def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> EncoderIdentity:
-    return identify(
-        _with_folder(spec),
-        device=compute.device,
-        dtype=compute.dtype,
-        resolved=resolved,
-        load=lambda: _load(spec, resolved, compute),
-    )
+    with _loaded_models.loading(("identity", *_key(spec, resolved, compute, "torch"))):
+        return identify(
+            _with_folder(spec),
+            device=compute.device,
+            dtype=compute.dtype,
+            resolved=resolved,
+            load=lambda: _by_torch(spec, resolved, compute),
+        )
 
 
-def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> Encoder:
+def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings, identity: EncoderIdentity) -> Encoder:
+    """Return the encoder on the runtime of the settings, loaded if this process has not loaded it."""
+    choice = choose_runtime(compute.runtime, spec, device=_device(spec, compute), dtype=compute.dtype)
+    if choice.runtime != "openvino":
+        encoder = _by_torch(spec, resolved, compute)
+        encoder.runtime, encoder.runtime_reason = choice.runtime, choice.reason
+        return encoder
+
+    by_torch = _key(spec, resolved, compute, "torch")
+
+    def load_here(dtype: str) -> Encoder:
+        with _loaded_models.loading(("identity", *by_torch)):  # a conversion frees the weights: nobody may hash them
+            taken = _loaded_models.take(by_torch) if dtype == compute.dtype else None
+        return taken or load_encoder(_with_folder(spec), resolved=resolved, device="cpu", dtype=dtype)
+
+    def load() -> Encoder:
+        return load_on_openvino(
+            _with_folder(spec), identity.parts, dtype=compute.dtype, reason=choice.reason, load=load_here
+        )
+
+    encoder = _loaded_models.get(_key(spec, resolved, compute, "openvino"), load)
+    return encoder if encoder.runtime == "openvino" else _loaded_models.get(by_torch, lambda: encoder)
+
+
+def _by_torch(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings) -> Encoder:
+    """Return the encoder as its family loads it: by torch where it has networks."""
+
+    def load() -> Encoder:
+        device = _device(spec, compute)
+        return load_encoder(_with_folder(spec), resolved=resolved, device=device, dtype=compute.dtype)
+
+    return _loaded_models.get(_key(spec, resolved, compute, "torch"), load)
+
+
+def fall_back_to_torch(
+    record: VersionRecord, encoder: Encoder, reason: str, *, compute: ComputeSettings, store: Store
+) -> Encoder:
+    """Return the encoder of a version by torch, as every later run will, where OpenVINO's canaries moved."""
+    give_up_openvino(encoder.spec, encoder.identity(), reason)
+    forget_models()
+    return load_version(record, compute=compute, store=store)
+
+
+def _device(spec: EncoderSpec, compute: ComputeSettings) -> str:
     builtin = spec.model.startswith(BUILTIN)  # numpy alone: nothing to ask torch for
-    device = "cpu" if builtin else resolve_device(compute.device)
-    key = (repr((spec, resolved.files)), device, compute.dtype)
-    with _lock:
-        if key not in _loaded_models:
-            while len(_loaded_models) >= _MOST_LOADED:
-                _loaded_models.pop(next(iter(_loaded_models)))
-            encoder = load_encoder(_with_folder(spec), resolved=resolved, device=device, dtype=compute.dtype)
-            _loaded_models[key] = encoder
-        _loaded_models[key] = _loaded_models.pop(key)  # the latest used is last
-        return _loaded_models[key]
+    return "cpu" if builtin else resolve_device(compute.device)
+
+
+def _key(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings, runtime: str) -> tuple[str, ...]:
+    return repr((spec, resolved.files)), _device(spec, compute), compute.dtype, runtime
 
 
 def _with_folder(spec: EncoderSpec) -> EncoderSpec:

@@ -70,9 +70,15 @@ def test_nothing_makes_no_batch():
     assert list(batches([], 10)) == []
 
 
-def test_a_budget_that_was_set_wins_and_devices_differ():
-    assert BatchLimits.for_device("cuda:1", tokens=None, pixels=None).tokens == 65_536
-    assert BatchLimits.for_device("cpu", tokens=None, pixels=7) == BatchLimits(tokens=1024, pixels=7)
+def test_a_budget_that_was_set_wins_and_devices_and_runtimes_differ(folder):
+    encoder = load(WordEncoder, folder)
+    encoder.device = "cpu"
+    assert BatchLimits.for_encoder(encoder, pixels=7) == BatchLimits(tokens=1024, pixels=7)
+    encoder.runtime = "openvino"
+    assert BatchLimits.for_encoder(encoder).tokens == 2048
+    assert BatchLimits.for_encoder(encoder, tokens=9).tokens == 9
+    encoder.device, encoder.runtime = "cuda:1", "torch"
+    assert BatchLimits.for_encoder(encoder).tokens == 65_536
 
 
 def test_vectors_come_back_in_the_order_that_was_given(folder):

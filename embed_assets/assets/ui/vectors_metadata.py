@@ -87,12 +87,14 @@ def _conflicts(report: EmbedReport) -> dict[str, Any]:
     return {"column conflicts": preview(rows, ("conflict",))} if rows else {}
 
 
-def _cost(report: EmbedReport) -> dict[str, float]:
-    """Return the seconds, tokens, pixels and money of a run, under keys whose values add up over runs."""
+def _cost(report: EmbedReport) -> dict[str, Any]:
+    """Return the runtime of a run, and its seconds, tokens, pixels and money, under keys whose values add up."""
     figures = report.figures()
     names = ("segments_encoded", "segments_reused", "commits")
     speed = {metadata_keys.ITEMS_PER_SECOND: figures["items_per_second"]} if figures["items_per_second"] else {}
+    runtime = {metadata_keys.RUNTIME: f"{report.runtime}: {report.runtime_reason}"} if report.runtime else {}
     return {
+        **runtime,
         **speed,
         metadata_keys.SECONDS: figures["seconds"],
         metadata_keys.READ_SECONDS: figures["read_seconds"],

@@ -18,6 +18,7 @@ from embed_assets.encoders.parts.media_encoder import (
     refuse_truncation,
     samples_of,
 )
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
@@ -40,6 +41,7 @@ class SpectrogramEncoder(MediaEncoder):
         config = self._model.config
         self._tokens = self._model.embeddings.position_embeddings.shape[1]
         self.dim = int(config.hidden_size)
+        self.networks = Networks(self._model, audio=lambda features: self._model(features).pooler_output)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Make a log-mel picture, float32 (1024, 128): one cost for every sound."""
@@ -61,7 +63,7 @@ class SpectrogramEncoder(MediaEncoder):
     def _vectors(self, modality: Modality, items: list[Any]) -> Any:
         import torch
 
-        return self._model(torch.stack(items).to(self.device, torch_dtype(self.dtype))).pooler_output
+        return self.networks.run("audio", torch.stack(items).to(self.device, torch_dtype(self.dtype)))
 
 
 FAMILY = Family(

@@ -19,11 +19,13 @@ from embed_assets.encoders.parts.media_encoder import (
     samples_of,
 )
 from embed_assets.encoders.parts.tokens import BatchTokenizer
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from torch import Tensor
 
 
 class ClapEncoder(MediaEncoder):
@@ -50,6 +52,7 @@ class ClapEncoder(MediaEncoder):
         limits = (tokenizer.model_max_length, places, spec.max_tokens)
         self._tokenizer = BatchTokenizer(tokenizer, limit=min(limit for limit in limits if limit is not None))
         self.dim = int(self._model.config.projection_dim)
+        self.networks = Networks(self._model, audio=self._audio_features, text=self._text_features)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Make a log-mel picture of 10 s (cost in its pixels), or token ids (cost in tokens)."""
@@ -93,13 +96,22 @@ class ClapEncoder(MediaEncoder):
         if modality == "text":
             inputs = self._tokenizer.pad(items)
             ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
-            output = self._model.get_text_features(input_ids=ids, attention_mask=mask)
-        else:
-            features = torch.stack(items).to(self.device, torch_dtype(self.dtype))
-            # The extractor calls one sound of each batch longer, at random, when it fuses; here none is.
-            longer = torch.zeros((len(items), 1), dtype=torch.bool, device=self.device)
-            output = self._model.get_audio_features(input_features=features, is_longer=longer)
-        return getattr(output, "pooler_output", output)  # transformers 4 returned the vector itself
+            return self.networks.run("text", ids, mask)
+        features = torch.stack(items).to(self.device, torch_dtype(self.dtype))
+        # The extractor calls one sound of each batch longer, at random, when it fuses; here none is.
+        longer = torch.zeros((len(items), 1), dtype=torch.bool, device=self.device)
+        return self.networks.run("audio", features, longer)
+
+    def _text_features(self, ids: "Tensor", mask: "Tensor") -> "Tensor":
+        return _projected(self._model.get_text_features(input_ids=ids, attention_mask=mask))
+
+    def _audio_features(self, features: "Tensor", longer: "Tensor") -> "Tensor":
+        return _projected(self._model.get_audio_features(input_features=features, is_longer=longer))
+
+
+def _projected(output: Any) -> Any:
+    """Return the projected vectors: transformers 4 returned them alone."""
+    return getattr(output, "pooler_output", output)
 
 
 FAMILY = Family(

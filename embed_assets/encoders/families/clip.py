@@ -12,12 +12,14 @@ from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
 from embed_assets.encoders.parts.tokens import BatchTokenizer
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EncoderOutputError, SettingsError, WeightsError
 from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from torch import Tensor
 
 
 class ClipEncoder(Encoder):
@@ -43,6 +45,7 @@ class ClipEncoder(Encoder):
         if spec.truncate_dim is not None and not 0 < spec.truncate_dim <= whole:
             raise SettingsError(f"Encoder {spec.name!r}: truncate_dim={spec.truncate_dim} of vectors with dim {whole}.")
         self.dim = spec.truncate_dim or whole
+        self.networks = Networks(self._model, image=self._image_features, text=self._text_features)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Resize and crop a picture (cost in pixels), or tokenise a text (cost in tokens)."""
@@ -104,11 +107,16 @@ class ClipEncoder(Encoder):
         import torch
 
         pixels = torch.stack(items).to(self.device, torch_dtype(self.dtype))
-        return _projected(self._model.get_image_features(pixel_values=pixels))
+        return self.networks.run("image", pixels)
 
     def _texts(self, items: list[Any]) -> Any:
         inputs = self._tokenizer.pad(items)
-        ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
+        return self.networks.run("text", inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device))
+
+    def _image_features(self, pixels: "Tensor") -> "Tensor":
+        return _projected(self._model.get_image_features(pixel_values=pixels))
+
+    def _text_features(self, ids: "Tensor", mask: "Tensor") -> "Tensor":
         return _projected(self._model.get_text_features(input_ids=ids, attention_mask=mask))
 
     def _backend(self) -> str:

@@ -11,8 +11,11 @@ from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.device import inference
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors
-from embed_assets.encoders.parts.pooling import MODES
+from embed_assets.encoders.parts.pooling import MODES, unit_rows
+from embed_assets.encoders.runtimes.networks import ConvertedNetwork
+from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.sentence.chain import Chain
+from embed_assets.encoders.sentence.converted_chain import ConvertedChain
 from embed_assets.encoders.sentence.layout import read_layout, read_prompts
 from embed_assets.encoders.sentence.library import Library
 from embed_assets.encoders.spec import EncoderSpec
@@ -54,12 +57,16 @@ class SentenceEncoder(Encoder):
     float32 whatever the model's dtype.
     """
 
+    _parts: Mapping[str, str] = {}  # the identity of a converted chain
+
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         self.spec, self.device, self.dtype = spec, device, dtype
         pooling = spec.pooling if spec.pooling in MODES else ""
         layout = None if spec.options.get("library") else read_layout(folder, pooling)
+        self._model: Chain | Library | ConvertedChain
         if layout is not None:
             self._model = Chain(layout, max_length=spec.max_tokens, device=device, dtype=dtype)
+            self.networks = self._model.networks
         else:
             self._model = Library(folder, max_length=spec.max_tokens, device=device, dtype=dtype)
         own = read_prompts(folder)
@@ -85,7 +92,7 @@ class SentenceEncoder(Encoder):
         if tokenizer is None:  # a model of word vectors: a word is as good a unit of cost
             return Prepared(modality="text", cost=max(1, len(payload.split())), data=(prompt, payload))
         encoding = tokenizer.encode(prompt + payload)
-        data = encoding if isinstance(self._model, Chain) else (prompt, payload)
+        data = (prompt, payload) if isinstance(self._model, Library) else encoding
         return Prepared(modality="text", cost=len(encoding[0]), data=data)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
@@ -96,6 +103,8 @@ class SentenceEncoder(Encoder):
 
     def identity(self) -> Mapping[str, str]:
         """Return hashes of everything loaded and the short values that shape a vector."""
+        if isinstance(self._model, ConvertedChain):
+            return self._parts
         tokenizer = self._model.tokenizer
         return {
             "weights": hash_tensors(self._model.tensors()),
@@ -119,7 +128,42 @@ class SentenceEncoder(Encoder):
         """Room for a segment beside special tokens and the document prompt."""
         return self._model.tokenizer.room(self._document_prompt) if self._model.tokenizer else None
 
+    def torch_free_state(self) -> TorchFreeState | None:
+        """Return the chain's state with the prompts; None of a model that the library runs."""
+        if not isinstance(self._model, Chain):
+            return None
+        chain = self._model.torch_free_state()
+        own = {
+            "query_prompt": self._query_prompt,
+            "document_prompt": self._document_prompt,
+            "truncate_dim": self._truncate_dim,
+            "dim": self.dim,
+        }
+        return TorchFreeState(values={"chain": chain.values, **own}, arrays=chain.arrays)
+
+    @classmethod
+    def torch_free(
+        cls,
+        spec: EncoderSpec,
+        state: TorchFreeState,
+        networks: Mapping[str, ConvertedNetwork],
+        *,
+        parts: Mapping[str, str],
+        dtype: str,
+    ) -> "SentenceEncoder":
+        """Build the encoder of a converted chain."""
+        encoder, values = cls.__new__(cls), state.values
+        encoder.spec, encoder.device, encoder.dtype = spec, "cpu", dtype
+        encoder._model = ConvertedChain(TorchFreeState(values=values["chain"], arrays=state.arrays), networks)
+        encoder._query_prompt, encoder._document_prompt = values["query_prompt"], values["document_prompt"]
+        encoder._truncate_dim, encoder.dim = values["truncate_dim"], values["dim"]
+        encoder._parts = parts
+        return encoder
+
     def _vectors(self, items: list[Any], *, truncate_dim: int | None) -> np.ndarray:
+        if isinstance(self._model, ConvertedChain):
+            vectors = self._model.encode(items)[:, :truncate_dim]
+            return np.ascontiguousarray(unit_rows(vectors) if self.spec.unit_length else vectors)
         import torch
 
         with inference(self.device):

@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embed_assets.encoders.families.clip import ClipEncoder
 from embed_assets.encoders.families.vision import load_processor
@@ -10,8 +10,12 @@ from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.identity import canonical_hash
 from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SiglipEncoder(ClipEncoder):
@@ -40,11 +44,14 @@ class SiglipEncoder(ClipEncoder):
         self.dim = int(text.projection_size)
         if spec.truncate_dim is not None:
             raise SettingsError(f"Encoder {spec.name!r}: its vector can't be truncated; remove truncate_dim.")
+        self.networks = Networks(self._model, image=self._image_features, text=self._padded_features)
 
     def _texts(self, items: list[Any]) -> Any:
         import torch
 
-        ids = torch.tensor([ids for ids, _ in items], device=self.device)
+        return self.networks.run("text", torch.tensor([ids for ids, _ in items], device=self.device))
+
+    def _padded_features(self, ids: "Tensor") -> "Tensor":
         return self._model.get_text_features(input_ids=ids).pooler_output
 
 

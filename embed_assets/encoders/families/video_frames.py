@@ -40,6 +40,7 @@ class FramesEncoder(Encoder):
             )
         self._image: Encoder = family_class(inner)(inner, folder=folder, device=device, dtype=dtype)
         self.dim = self._image.dim
+        self.networks = self._image.networks
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Prepare each frame of a clip, cost in pixels of all; a picture or text as the image encoder does."""

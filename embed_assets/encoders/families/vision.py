@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,9 +11,13 @@ from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model
 from embed_assets.encoders.loading.device import inference, torch_dtype
 from embed_assets.encoders.loading.identity import hash_config, hash_tensors
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError, WeightsError
 from embed_assets.media.media_types import Modality
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Layout = Literal["tokens", "map"]
 
@@ -69,6 +73,7 @@ class VisionEncoder(Encoder):
         self._patches_from = 1 + (getattr(config, "num_register_tokens", None) or 0)
         self.dim = int(config.hidden_sizes[-1] if hasattr(config, "hidden_sizes") else config.hidden_size)
         self._processor = load_processor(folder)
+        self.networks = Networks(self._model, image=self._output)
         self._check_one_size()
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
@@ -88,7 +93,7 @@ class VisionEncoder(Encoder):
             return np.zeros((0, self.dim), dtype=np.float32)
         with inference(self.device):
             pixels = torch.stack([prepared.data for prepared in batch])
-            vectors = self._pool(self._model(pixel_values=pixels.to(self.device, torch_dtype(self.dtype))))
+            vectors = self._pool(self.networks.run("image", pixels.to(self.device, torch_dtype(self.dtype))))
             if self.spec.unit_length:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
             return vectors.contiguous().cpu().numpy()
@@ -107,11 +112,15 @@ class VisionEncoder(Encoder):
             "dtype": self.dtype,
         }
 
-    def _pool(self, output: Any) -> Any:
-        """Pool to (batch, dim), in float32 whatever the model ran in."""
+    def _output(self, pixels: "Tensor") -> "Tensor":
+        output = self._model(pixel_values=pixels)
+        return output.pooler_output if self.pooling == "pooled" else output.last_hidden_state
+
+    def _pool(self, output: "Tensor") -> "Tensor":
+        """Pool the model's output to (batch, dim), in float32 whatever it ran in."""
+        hidden = output.float()
         if self.pooling == "pooled":
-            return output.pooler_output.float().flatten(1)
-        hidden = output.last_hidden_state.float()
+            return hidden.flatten(1)
         if hidden.dim() == 4:
             return hidden.mean(dim=(2, 3))
         return hidden[:, 0] if self.pooling == "cls" else hidden[:, self._patches_from :].mean(dim=1)

@@ -19,6 +19,7 @@ from embed_assets.encoders.parts.media_encoder import (
     samples_of,
 )
 from embed_assets.encoders.parts.pooling import pool
+from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.media.media_types import Modality
 
@@ -43,6 +44,7 @@ class WhisperEncoder(MediaEncoder):
         self._extractor = load_processor(AutoFeatureExtractor, folder)
         check_rate(spec, self._extractor.sampling_rate)
         self.dim = int(model.config.d_model)
+        self.networks = Networks(self._encoder, audio=lambda features: self._encoder(features).last_hidden_state)
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Return log-mel features of 30 s and the frames that hold sound; the cost is that of 30 s."""
@@ -68,7 +70,7 @@ class WhisperEncoder(MediaEncoder):
 
         features = torch.stack([features for features, _ in items]).to(self.device, torch_dtype(self.dtype))
         mask = torch.stack([mask for _, mask in items]).to(self.device)
-        return pool(self._encoder(features).last_hidden_state, mask, ("mean",))
+        return pool(self.networks.run("audio", features), mask, ("mean",))
 
 
 def _of_encoder(config: dict[str, Any]) -> dict[str, Any]:

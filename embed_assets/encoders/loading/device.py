@@ -1,7 +1,9 @@
 """Device and dtype: from names in the settings to those of torch, checked."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embed_assets.errors import SettingsError
@@ -9,6 +11,7 @@ from embed_assets.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
+_ACCELERATOR_FILES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")  # NVIDIA; its Tegra; Windows' Linux; AMD
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -21,6 +24,8 @@ def resolve_device(device: str) -> str:
     kind, _, number = checked_device_name(device).partition(":")
     if device == "cpu":
         return device
+    if kind == "auto" and not _may_have_accelerator():
+        return "cpu"
     import torch
 
     if kind == "auto":
@@ -37,6 +42,13 @@ def resolve_device(device: str) -> str:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise SettingsError("Device 'mps' is missing. Set device to auto or cpu.")
     return device
+
+
+def _may_have_accelerator() -> bool:
+    """Return whether torch has to be imported for it, which takes seconds: on Linux a driver has left its device file."""
+    if sys.platform != "linux" or "torch" in sys.modules:
+        return True
+    return any(True for pattern in _ACCELERATOR_FILES for _ in Path("/dev").glob(pattern))
 
 
 def checked_device_name(device: str) -> str:

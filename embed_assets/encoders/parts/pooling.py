@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,3 +40,31 @@ def _pool(tokens: "Tensor", mask: "Tensor", mode: str) -> "Tensor":
     total = (tokens * weights).sum(dim=1)
     count = weights.sum(dim=1).clamp(min=1e-9)
     return total / (count.sqrt() if mode == "mean_sqrt_len_tokens" else count)
+
+
+def pool_arrays(tokens: np.ndarray, mask: np.ndarray, modes: Sequence[str]) -> np.ndarray:
+    """Return what `pool` does, from arrays: tokens float32 (batch, length, width), mask int64 (batch, length)."""
+    return np.concatenate([_pool_arrays(tokens, mask, mode) for mode in modes], axis=-1)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return float32 rows of length one; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12, dtype=np.float32)
+
+
+def _pool_arrays(tokens: np.ndarray, mask: np.ndarray, mode: str) -> np.ndarray:
+    rows, first = np.arange(len(tokens)), mask.argmax(axis=1)  # not 0 where padding is on the left
+    weights = mask[..., None].astype(np.float32)
+    if mode == "cls":
+        return tokens[rows, first]
+    if mode == "lasttoken":
+        return tokens[rows, first + mask.sum(axis=1) - 1]
+    if mode == "max":
+        return np.where(weights == 0, np.float32("-inf"), tokens).max(axis=1)
+    if mode == "weightedmean":
+        places = np.arange(1, tokens.shape[1] + 1)[None, :] - first[:, None]
+        weights = weights * places[..., None].astype(np.float32)
+    total = np.einsum("blw,bl->bw", tokens, weights[..., 0])
+    count = np.maximum(weights.sum(axis=1), np.float32(1e-9))
+    return total / (np.sqrt(count) if mode == "mean_sqrt_len_tokens" else count)

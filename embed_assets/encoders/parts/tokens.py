@@ -1,8 +1,10 @@
 """Tokens: a tokenizer that threads may share, and the padding of a batch of its encodings."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from embed_assets.encoders.loading.check_files import check_patterns
 from embed_assets.encoders.loading.identity import canonical_hash
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Encoding = tuple[list[int], list[int]]  # token ids, type ids
+_STATE = ("limit", "side", "padding_side", "pad_id", "pad_type_id")  # attributes that `restored` sets again
 
 
 class BatchTokenizer:
@@ -33,10 +36,31 @@ class BatchTokenizer:
         self.names = tuple(tokenizer.model_input_names)
         self._serialised = _bare(tokenizer.backend_tokenizer.to_str())
         check_patterns(self._serialised, f"The tokenizer of {tokenizer.name_or_path or 'the model'}")
+        self._prepare()
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> "BatchTokenizer":
+        """Build the tokenizer of a `state` again, without transformers."""
+        tokenizer = cls.__new__(cls)
+        for name in _STATE:
+            setattr(tokenizer, name, state[name])
+        tokenizer.names = tuple(state["names"])
+        tokenizer._serialised = state["serialised"]
+        tokenizer._prepare()
+        return tokenizer
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restored` needs, as values that JSON can hold."""
+        return {name: getattr(self, name) for name in _STATE} | {
+            "names": list(self.names),
+            "serialised": self._serialised,
+        }
+
+    def _prepare(self) -> None:
         self._truncating = self.bare()
         self.special_count = self._truncating.num_special_tokens_to_add(is_pair=False)
-        if limit is not None:
-            self._truncating.enable_truncation(max_length=limit, direction=self.side)
+        if self.limit is not None:
+            self._truncating.enable_truncation(max_length=self.limit, direction=self.side)
 
     def bare(self) -> "Tokenizer":
         """Return a new tokenizer with no truncation and no padding."""
@@ -66,16 +90,20 @@ class BatchTokenizer:
         """Return model inputs, padded to the longest of the batch on the tokenizer's side."""
         import torch
 
+        return {name: torch.from_numpy(array) for name, array in self.pad_arrays(batch).items()}
+
+    def pad_arrays(self, batch: Sequence[Encoding]) -> dict[str, np.ndarray]:
+        """Return the same inputs as arrays of int64, (len(batch), longest)."""
         width = max(len(ids) for ids, _ in batch)
         shape = (len(batch), width)
-        ids = torch.full(shape, self.pad_id, dtype=torch.long)
-        types = torch.full(shape, self.pad_type_id, dtype=torch.long)
-        mask = torch.zeros(shape, dtype=torch.long)
+        ids = np.full(shape, self.pad_id, dtype=np.int64)
+        types = np.full(shape, self.pad_type_id, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
         for row, (row_ids, row_types) in enumerate(batch):
             length = len(row_ids)
             span = slice(0, length) if self.padding_side == "right" else slice(width - length, width)
-            ids[row, span] = torch.tensor(row_ids)
-            types[row, span] = torch.tensor(row_types)
+            ids[row, span] = row_ids
+            types[row, span] = row_types
             mask[row, span] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         return inputs | ({"token_type_ids": types} if "token_type_ids" in self.names else {})

@@ -14,11 +14,16 @@ from embed_assets.encoders.loading.check_files import read_config
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.parts.pooling import pool
 from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case, text_limit
+from embed_assets.encoders.runtimes.networks import Networks
+from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.sentence.layout import Layout
 from embed_assets.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_ALWAYS = ("input_ids", "attention_mask")  # that a tokenizer gives
+_INPUTS = (*_ALWAYS, "token_type_ids")
 
 
 class Chain:
@@ -41,20 +46,38 @@ class Chain:
         self.steps: list[Any] = [["pooling", list(layout.modes)]]
         self.dense = [self._load_dense(folder, activation) for folder, activation in layout.dense]
         self.steps += [["normalize"]] if layout.normalize else []
-        self._accepted = set(inspect.signature(self.model.forward).parameters)
+        accepted = set(inspect.signature(self.model.forward).parameters)
+        self.inputs = [name for name in _INPUTS if name in accepted and name in (*_ALWAYS, *self.tokenizer.names)]
+        self.networks = Networks(self.model, tokens=self._tokens)
 
     def encode(self, batch: Sequence[Encoding]) -> "Tensor":
         """Encode one padded batch."""
         import torch
 
         inputs = {name: ids.to(self.device) for name, ids in self.tokenizer.pad(batch).items()}
-        accepted = {name: ids for name, ids in inputs.items() if name in self._accepted}
-        tokens = self.model(**accepted).last_hidden_state
+        tokens = self.networks.run("tokens", *(inputs[name] for name in self.inputs))
         vectors = pool(tokens, inputs["attention_mask"], self.layout.modes)
         for weight, bias, activation in self.dense:
             vectors = torch.nn.functional.linear(vectors, weight, bias)
             vectors = vectors.tanh() if activation == "Tanh" else vectors
         return torch.nn.functional.normalize(vectors, dim=1) if self.layout.normalize else vectors
+
+    def torch_free_state(self) -> TorchFreeState:
+        """Return what `ConvertedChain` is built of beside the network."""
+        values = {
+            "tokenizer": self.tokenizer.state(),
+            "inputs": self.inputs,
+            "modes": list(self.layout.modes),
+            "activations": [activation for _, _, activation in self.dense],
+            "normalize": self.layout.normalize,
+            "steps": self.steps,
+        }
+        arrays = {}
+        for index, (weight, bias, _) in enumerate(self.dense):
+            arrays[f"{index}.weight"] = weight.numpy()
+            if bias is not None:
+                arrays[f"{index}.bias"] = bias.numpy()
+        return TorchFreeState(values=values, arrays=arrays)
 
     def tensors(self) -> "Iterator[tuple[str, Tensor]]":
         """Iterate over the tensors, without the pooler: no vector passes it, and a checkpoint may lack it."""
@@ -69,6 +92,10 @@ class Chain:
     def tokenizer_identity(self) -> str:
         """Hash everything that turns a text into ids."""
         return self.tokenizer.identity()
+
+    def _tokens(self, *inputs: "Tensor") -> "Tensor":
+        """Return the last hidden state, (batch, length, width), of the inputs that the model takes."""
+        return self.model(**dict(zip(self.inputs, inputs, strict=True))).last_hidden_state
 
     def _load_dense(self, folder: Path, activation: str) -> "tuple[Tensor, Tensor | None, str]":
         from safetensors.torch import load_file

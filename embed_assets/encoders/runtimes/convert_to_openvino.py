@@ -1,0 +1,98 @@
+"""Conversion: networks of a torch encoder become files of OpenVINO, kept if their vectors agree with torch's."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embed_assets.encoders.base import Encoder
+from embed_assets.encoders.canary_inputs import canary_payloads
+from embed_assets.encoders.runtimes.networks import Networks
+from embed_assets.encoders.runtimes.openvino_network import INPUTS, openvino
+from embed_assets.errors import in_one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def vectors_alone_and_together(encoder: Encoder) -> dict[str, np.ndarray]:
+    """Encode the canaries alone and in one batch: float32 (inputs, dim) under "text" and "text together".
+
+    A batch of sounds or clips, of which there is one canary, holds it twice.
+    """
+    vectors = {}
+    for modality in encoder.spec.modalities:
+        prepared = [encoder.prepare(modality, payload) for payload in canary_payloads(encoder.spec, modality)]
+        vectors[modality] = np.concatenate([encoder.encode([one]) for one in prepared])
+        vectors[f"{modality} together"] = encoder.encode(prepared if len(prepared) > 1 else prepared * 2)
+    return vectors
+
+
+def convert(encoder: Encoder, folder: Path) -> tuple[str, ...]:
+    """Write each network that the canaries run through to `folder`; return their names.
+
+    `encoder` has networks and is in float32: the precision is chosen as a network is compiled. Raises whatever the
+    converter does.
+    """
+    networks = encoder.networks
+    with networks.recording() as recorded:
+        vectors_alone_and_together(encoder)  # the last run of each network has a batch of at least two, padded
+    for name, inputs in recorded.items():
+        model = _converted(networks, name, [tensor.detach().clone() for tensor in inputs])
+        # By default weights are stored in float16, and vectors would be others.
+        openvino().save_model(model, str(folder / f"{name}.xml"), compress_to_fp16=False)
+    return tuple(recorded)
+
+
+def failure(error: Exception) -> str:
+    """Return in one line why a conversion failed."""
+    return f"{type(error).__name__}: {in_one_line(error)[:200]}"
+
+
+def _converted(networks: Networks, name: str, inputs: "list[Tensor]") -> Any:
+    import torch
+
+    from embed_assets.encoders.loading.checkpoint import quiet
+
+    module = _module(networks.model, networks.functions[name], len(inputs))
+    with torch.no_grad(), warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")  # of the tracer, about shapes; both sizes of a batch are compared below
+        model = openvino().convert_model(module, example_input=tuple(inputs))
+    shapes = {}
+    for number, port in enumerate(model.inputs):
+        # A tracer may name an input after what it becomes; one that nothing depends on is gone.
+        named = port.get_names() & set(INPUTS)
+        place = INPUTS.index(named.pop()) if named else number
+        port.get_tensor().set_names({INPUTS[place]})
+        example = inputs[place]
+        # Ids have any length; pictures and spectrograms have one size, and only their number varies.
+        fixed = [-1, *example.shape[1:]] if example.is_floating_point() else [-1] * example.dim()
+        shapes[port] = openvino().PartialShape(fixed)
+    model.reshape(shapes)
+    return model
+
+
+def _module(model: Any, function: Callable[..., "Tensor"], count: int) -> Any:
+    """Return a module of one function, whose inputs have the names in INPUTS and whose weights are the model's."""
+    import torch
+
+    class Module(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+    class One(Module):
+        def forward(self, first: "Tensor") -> "Tensor":
+            return function(first)
+
+    class Two(Module):
+        def forward(self, first: "Tensor", second: "Tensor") -> "Tensor":
+            return function(first, second)
+
+    class Three(Module):
+        def forward(self, first: "Tensor", second: "Tensor", third: "Tensor") -> "Tensor":
+            return function(first, second, third)
+
+    return (One, Two, Three)[count - 1]().eval()

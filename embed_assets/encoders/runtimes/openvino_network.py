@@ -1,0 +1,74 @@
+"""OpenVinoNetwork: one converted network, compiled for this machine's CPU, in a precision that is always named."""
+
+import importlib
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embed_assets.encoders.runtimes.usable_cores import usable_cores
+
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # by dtype of the encoder
+INPUTS = ("first", "second", "third")  # names of a converted network's inputs, in order
+
+
+def is_installed() -> bool:
+    """Return whether the package of the extra `openvino` is there, without importing it."""
+    try:
+        return find_spec("openvino") is not None
+    except ValueError:  # how a module that is blocked in sys.modules answers
+        return False
+
+
+class OpenVinoNetwork:
+    """Called with arrays in the order of the torch function; returns float32. One thread at a time.
+
+    What was compiled is kept in the folder `blobs`, if one is given, and read from there by the next process.
+    """
+
+    def __init__(self, file: Path, *, dtype: str, blobs: Path | None) -> None:
+        compiled = _core().compile_model(str(file), "CPU", _options(dtype, blobs))
+        # An input that no output depends on is not among the compiled model's.
+        self._places = [INPUTS.index(port.get_any_name()) for port in compiled.inputs]
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        """Return the network's output as a copy, which the next call leaves alone."""
+        arrays = [np.ascontiguousarray(inputs[place]) for place in self._places]
+        return np.asarray(self._request.infer(arrays, share_inputs=True)[0], dtype=np.float32)
+
+
+def _options(dtype: str, blobs: Path | None) -> dict[str, Any]:
+    return {
+        # Unset it is bfloat16 on CPUs that have it, and a vector would depend on the machine.
+        "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,  # one batch at a time
+        "INFERENCE_NUM_THREADS": usable_cores(),
+        "ENABLE_CPU_PINNING": False,  # a pinned thread waits for its core where another process has it
+        **({} if blobs is None else {"CACHE_DIR": str(blobs)}),
+    }
+
+
+@cache
+def openvino() -> Any:
+    """Import the package, 0.1 s, without its telemetry: that sends an event to a server as it is imported.
+
+    Without that module the package takes a stub of its own in its place.
+    """
+    telemetry = "openvino_telemetry"
+    found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == telemetry}
+    sys.modules[telemetry] = None  # pyright: ignore[reportArgumentType]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[telemetry]
+        sys.modules.update(found)
+
+
+@cache
+def _core() -> Any:
+    return openvino().Core()
