@@ -138,8 +138,10 @@ def png_size(data: bytes) -> tuple[int, int]:
 class Serve:
     """embed-assets serve in a process of its own."""
 
-    def __init__(self, folder: Path, store: Path, plugin: Path) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, store: Path, plugin: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.settings = settings or store_settings(store.parent)
+        self.settings |= {"store": str(store), "compute": {"device": "cpu", "offline": True}}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EMBED_ASSETS_")},
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(plugin)]),
@@ -150,9 +152,7 @@ class Serve:
 
     def command(self, *arguments: str, **changes: Any) -> list[str]:
         """Its command line, with changed settings in a file."""
-        document = store_settings(self.store.parent) | {"store": str(self.store), "serve": changes}
-        document["compute"] = {"device": "cpu", "offline": True}
-        (self.folder / "serve.yaml").write_text(json.dumps(document))
+        (self.folder / "serve.yaml").write_text(json.dumps(self.settings | {"serve": changes}))
         program = "from embed_assets.cli.main import main; main()"
         return [sys.executable, "-c", program, "serve", "--settings", str(self.folder / "serve.yaml"), *arguments]
 
