@@ -18,7 +18,7 @@ os.environ.setdefault("LANCE_LOG", "error")
 
 import numpy as np
 
-from embed_assets.quality.ann_recall import LADDER, measure
+from embed_assets.quality.recall.ann_recall import LADDER, measure
 from embed_assets.store.serving.vector_scan import kth_distances
 from embed_assets.store.store import Store
 from tests.support import vector_table

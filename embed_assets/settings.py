@@ -375,7 +375,8 @@ class CheckSettings(Section):
         default=0.95,
         ge=0,
         le=1,
-        description="Minimum recall@10 of the ANN index against exact search; below it, promotion is blocked.",
+        description="Minimum recall@10 of the ANN index against exact search, without a filter and under filters that "
+        "keep about 10 %, 1 % and 0.1 % of the rows; below it, promotion is blocked.",
     )
     recall_queries: int = Field(
         default=200, ge=1, description="Number of held-out queries on which ANN recall is measured."

@@ -102,6 +102,8 @@ def embed_shards(
     with progress_in_log(context, observed=key):
         report = steps.embed(record, shards=shards, budget=budget)
     context.log.info(_summary(report))
+    for conflict in report.conflicts:
+        context.log.warning(f"column {conflict}")
     observation = run_observation(key, steps, record, report)
     if observation is not None:
         context.log_event(observation)

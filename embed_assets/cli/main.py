@@ -25,9 +25,11 @@ _COMMANDS = (
     "run",
     "search",
     "serve",
+    "show",
     "status",
     "ui",
 )
+_UPKEEP = ("maintain", "repair", "retire", "retry")  # whose files are in upkeep/
 
 
 class _Commands(click.Group):
@@ -39,7 +41,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"embed_assets.cli.{cmd_name}").command
+        folder = "embed_assets.cli.upkeep" if cmd_name in _UPKEEP else "embed_assets.cli"
+        return importlib.import_module(f"{folder}.{cmd_name}").command
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """Run as click does; without arguments as the process's own command, which signals end."""

@@ -9,15 +9,18 @@ from typing import Any
 
 import click
 
+from embed_assets.cli.shared.ask_service import ask_service
 from embed_assets.cli.shared.options import json_option, saved_pipeline, store_option
 from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.cli.shared.tables.hit_tables import print_answer
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.unicode_names import composed
+from embed_assets.search.answers import Answer
 from embed_assets.search.filters import FilterTree, both, parse_condition, parse_filter
-from embed_assets.search.query import Query
-from embed_assets.search.searcher import Searcher, query_of
+from embed_assets.search.query import Query, query_of
+from embed_assets.settings import PipelineSettings
+from embed_assets.store.store import Store
 
 _LABELS = 12  # that are named where one is unknown
 _AWAY = -0.5  # weight of what a query is to lead away from
@@ -81,23 +84,37 @@ def command(
         if text is not None and not _is_text(text):
             raise SettingsError(f"The {name} is not UTF-8. Check the encoding of the terminal or script it comes from.")
     opened, settings = saved_pipeline(store)
+    contents = {f"file{n}": _bytes_of(Path(each), settings.limits.max_bytes) for n, each in enumerate(files)}
+    tree = _filter(label, where)
+    options |= {"where": tree, "fold_duplicates": fold, "rerank": rerank is not None}
     parts = [
         *([{"text": query}] if query is not None else []),
-        *({"file": _bytes_of(Path(each), settings.limits.max_bytes)} for each in files),
         *({"item": each} for each in items),
         *({"text": each, "weight": _AWAY} for each in minus),
     ]
-    whole = query_of(
-        parts=parts, where=_filter(label, where), fold_duplicates=fold, rerank=rerank is not None, **options
-    )
-    searcher = Searcher(opened, compute=settings.compute, limits=settings.limits, reranker=rerank)
-    answer = searcher.search(whole)
-    if label is not None and not answer.hits:
-        _refuse_unknown_label(searcher, label, [space.space for space in answer.spaces])
+    document = None
+    if rerank is None:
+        uploads = [{"upload": name} for name in contents]
+        asking = query_of(parts=[*parts, *uploads], **options).model_dump(mode="json", exclude_none=True)
+        document = ask_service(opened.uri, asking, contents)
+    if document is None:
+        whole = query_of(parts=[*parts, *({"file": each} for each in contents.values())], **options)
+        document = _searched(whole, opened, settings, rerank)
+    if label is not None and not document["hits"]:
+        _refuse_unknown_label(opened, label, [space["space"] for space in document["spaces"]])
     if as_json:
-        say_json(answer.document())
+        say_json(document)
         return
-    print_answer(_title(query, files, items, whole, [space.space for space in answer.spaces], len(answer)), answer)
+    answer = Answer.from_document(document)
+    print_answer(_title(query, files, items, minus, answer), answer)
+
+
+def _searched(query: Query, store: Store, settings: PipelineSettings, rerank: str | None) -> dict[str, Any]:
+    """Answer in this process, which loads the encoders that the query needs."""
+    from embed_assets.search.searcher import Searcher
+
+    searcher = Searcher(store, compute=settings.compute, limits=settings.limits, reranker=rerank)
+    return searcher.search(query).document()
 
 
 def _filter(label: str | None, conditions: Sequence[str]) -> FilterTree | None:
@@ -124,8 +141,11 @@ def _is_text(query: str) -> bool:
     return True
 
 
-def _refuse_unknown_label(searcher: Searcher, label: str, spaces: Iterable[str]) -> None:
+def _refuse_unknown_label(store: Store, label: str, spaces: Iterable[str]) -> None:
     """Raise an error with the labels that there are, unless `label` is one of them."""
+    from embed_assets.search.searcher import Searcher
+
+    searcher = Searcher(store)
     known = Counter[str]()
     for space in spaces:
         known.update(searcher.labels(space))
@@ -147,9 +167,7 @@ def _bytes_of(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def _title(
-    query: str | None, files: Sequence[str], items: Sequence[str], whole: Query, spaces: Sequence[str], count: int
-) -> str:
+def _title(query: str | None, files: Sequence[str], items: Sequence[str], minus: Sequence[str], answer: Answer) -> str:
     wanted = [*([query] if query is not None else []), *files, *(f"like {item}" for item in items)]
-    away = [f"- {words}" for words in whole.unwanted_words]
-    return f"{' + '.join(wanted)} {' '.join(away)}".rstrip() + f" → {', '.join(spaces)} ({count})"
+    away = "".join(f" - {words}" for words in minus)
+    return f"{' + '.join(wanted)}{away} → {', '.join(each.space for each in answer.spaces)} ({len(answer)})"

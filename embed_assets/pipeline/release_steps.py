@@ -7,7 +7,7 @@ from embed_assets import progress
 from embed_assets.errors import StoreError
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
-from embed_assets.quality.ann_recall import Recall
+from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
 from embed_assets.store.versions import VersionRecord
@@ -51,7 +51,8 @@ class ReleaseSteps:
         if recall and _lowest(recall).mean < self._settings.checks.min_ann_recall:
             report = self._build(record, retrain=True)
             recall = measurements.tuned(record, report)
-        release = replace(_release(record, report, recall), indexed_by=settings_hash)
+        calibration = measurements.random_pairs(record, report, before=before)
+        release = replace(_release(record, report, recall), indexed_by=settings_hash, calibration=calibration)
         releases.put(release)
         self._store.history.add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
         return Indexed(release=release, report=report, recall=recall)

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 
 from embed_assets.encoders.loading.identity import canonical_hash
-from embed_assets.errors import SettingsError
+from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, compare, lost_items
 from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
 from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
 from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
+from embed_assets.quality.random_pairs import measure_random_pairs
+from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
+from embed_assets.quality.recall.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release
+from embed_assets.store.serving.score_calibration import Calibration
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.serving.vector_index import IndexReport
 from embed_assets.store.serving.vector_scan import kth_distances
@@ -28,6 +31,7 @@ from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 
 _K = 10
+_SIMILAR = 0.25  # share of rows by which a table may change while its random pairs stay as they were measured
 _CACHE_SIZE = 64  # measurements of recall that a process caches: a table version does not change
 _recall_cache: dict[tuple[str, str, int, str, int, int], Recall] = {}
 
@@ -89,6 +93,20 @@ class CandidateMeasurements:
             self._cache(table, queries, recall[modality])
         return recall
 
+    def random_pairs(self, record: VersionRecord, report: IndexReport, *, before: Release | None = None) -> Calibration:
+        """Return how similar random pairs are, by kind of query. What `before` recorded stands while rows are as many.
+
+        Without the queries in words where the version's model can't be loaded.
+        """
+        if before is not None and before.calibration and abs(before.rows - report.rows) <= _SIMILAR * before.rows:
+            return before.calibration
+        table = self._store.open(record.table)
+        try:
+            texts = self._queries.unrelated_texts(record, table) if report.rows else {}
+        except EmbedAssetsError:  # the checks report it
+            texts = {}
+        return measure_random_pairs(table, texts, distance=record.spec.distance)
+
     def recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, Recall] | None:
         """Measure recall of the release as it is searched: its own effort, its own table version."""
         if not release.ann:
@@ -99,6 +117,11 @@ class CandidateMeasurements:
             cached = _recall_cache.get(self._cache_key(table, queries, *effort))
             recall[modality] = cached or self._measure(table, queries, release.distance, *effort)
         return recall
+
+    def filtered_recall(self, record: VersionRecord, table: Any, release: Release) -> dict[str, FilteredRecall]:
+        """Measure recall of the release as it is searched under filters; none without an ANN index."""
+        held_out = self._queries.held_out(record, table) if release.ann else {}
+        return filtered_recall(table, release, np.concatenate([*held_out.values()]), k=_K) if held_out else {}
 
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
         truth = kth_distances(table, queries, k=_K, distance=distance)
@@ -153,6 +176,7 @@ class CandidateMeasurements:
             limits=limits,
             floors=self._settings.space(release.space),
             recall=partial(self.recall, record, table, release),
+            filtered_recall=partial(self.filtered_recall, record, table, release),
             evaluation=partial(self.evaluate, record, release),
             comparison=partial(self.comparison, record, release),
             empty_reason=partial(empty_reason, self._settings, self._store, release),

@@ -14,10 +14,11 @@ import pyarrow.compute
 
 from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.ann_recall import Recall
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.recall.ann_recall import Recall
+from embed_assets.quality.recall.filtered_recall import SHARES, FilteredRecall
 from embed_assets.settings import CheckSettings, SpaceSettings
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_scan import norms, sample_vectors, vector_batches
@@ -44,6 +45,7 @@ class Candidate:
     limits: CheckSettings
     floors: SpaceSettings
     recall: Callable[[], Mapping[str, Recall] | None]
+    filtered_recall: Callable[[], Mapping[str, FilteredRecall]]
     evaluation: Callable[[], Evaluation | None]
     comparison: Callable[[], Comparison | NotComparable]
     empty_reason: Callable[[], str]
@@ -185,13 +187,16 @@ def check_accounts(table: "Table", plan: Plan, *, empty_reason: str = "") -> Fin
 
 @check(blocking=True)
 def ann_recall(candidate: Candidate) -> Finding:
-    """Measure recall@10 of the ANN index against exact search, on queries that are not rows of the table."""
+    """Measure recall@10 of the ANN index against exact search, on queries that are no rows of it, with filters too."""
     recall, target = candidate.recall(), candidate.limits.min_ann_recall
-    return check_ann_recall(recall, target=target, rows=candidate.release.rows)
+    filtered = candidate.filtered_recall() if recall else {}
+    return check_ann_recall(recall, target=target, rows=candidate.release.rows, filtered=filtered)
 
 
-def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows: int) -> Finding:
-    """Compare the recall of the worst query modality with the target; None without an ANN index."""
+def check_ann_recall(
+    recall: Mapping[str, Recall] | None, *, target: float, rows: int, filtered: Mapping[str, FilteredRecall]
+) -> Finding:
+    """Compare the recall of the worst query modality, and under filters, with the target; None without an ANN index."""
     if recall is None:
         return _finding(True, f"exact search: no ANN index on {rows} rows", exact=True, recall_at_10=1.0)
     if not recall:
@@ -199,8 +204,10 @@ def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows
     worst_name, worst = min(recall.items(), key=lambda item: item[1].mean)
     by_modality = {f"recall_at_10_{name}": round(each.mean, 4) for name, each in recall.items()}
     summary = f"recall@10 {worst.mean:.3f} on {worst.queries} held-out {worst_name} queries, target {target:.2f}"
+    if filtered:
+        summary += f"; under filters that keep {', '.join(map(_filtered, filtered.items()))}"
     return _finding(
-        worst.mean >= target,
+        worst.mean >= target and all(each.mean >= target for each in filtered.values()),
         summary,
         exact=False,
         recall_at_10=round(worst.mean, 4),
@@ -209,7 +216,13 @@ def check_ann_recall(recall: Mapping[str, Recall] | None, *, target: float, rows
         nprobes=worst.nprobes,
         refine_factor=worst.refine_factor,
         **by_modality,
+        **{f"recall_at_10_filtered_{name}": round(each.mean, 4) for name, each in filtered.items()},
     )
+
+
+def _filtered(item: tuple[str, FilteredRecall]) -> str:
+    name, recall = item
+    return f"{SHARES[name] * 100:g} %: {'exact search' if recall.exact else f'{recall.mean:.3f} ({recall.where})'}"
 
 
 @check(blocking=False)

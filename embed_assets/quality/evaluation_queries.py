@@ -23,6 +23,7 @@ from embed_assets.media.media_types import MediaItem, Modality
 from embed_assets.media.segments import CuttingRecipe, each_segment
 from embed_assets.quality.held_out_queries import evenly, part_of, span_of
 from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
+from embed_assets.quality.unrelated_texts import unrelated_texts
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.query_vectors import QueryVectors
@@ -32,7 +33,8 @@ from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import query_payload
 
-_LABELLED, _HELD_OUT = "judged", "held out"  # kinds, as stores name them
+_LABELLED, _HELD_OUT, _UNRELATED = "judged", "held out", "unrelated"  # kinds, as stores name them
+_UNRELATED_TEXTS = 64
 
 
 class EvaluationQueries:
@@ -98,6 +100,24 @@ class EvaluationQueries:
     def held_out_by_id(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
         """Return derived queries by the segment that they are a part of: versions that cut alike have the same ones."""
         return {name: vector for name, (_, vector) in self._derived(record, table).items()}
+
+    def unrelated_texts(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
+        """Return vectors of up to 64 queries in words, float32 (dim,), by the segment that each is made of.
+
+        They measure how similar random pairs are: words of chunks, else captions, else labels, else phrases of this
+        package. Empty where the encoder takes no words. Encoded once per version and stored.
+        """
+        if "text" not in record.spec.modalities:
+            return {}
+        stored = self._query_vectors(record)
+        known = stored.get(_UNRELATED)
+        if not known:
+            texts = unrelated_texts(table, _UNRELATED_TEXTS)
+            encoder = self._load(record)
+            prepared = [encoder.prepare("text", text, query=True) for text in texts.values()]
+            stored.put(_UNRELATED, "text", list(texts), self._encoded(encoder, prepared))
+            known = stored.get(_UNRELATED)
+        return {name: vector for name, (_, vector) in known.items()}
 
     def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
         count, stored = self._settings.checks.recall_queries, self._query_vectors(record)

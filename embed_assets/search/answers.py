@@ -9,6 +9,8 @@ from embed_assets.media.cells.cell_values import plain
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from embed_assets.media.isolation.decoder_pool import Decoders
+
 GOOD_MATCH = 99.5  # percentile against random pairs; benchmarks/calibration.py has what lies on either side
 
 
@@ -51,6 +53,12 @@ class Hit:
         """Return JSON-able values."""
         return {**asdict(self), "columns": plain(dict(self.columns))}
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Hit":
+        """Return the hit of a document."""
+        lists = {name: tuple(document[name]) for name in ("labels", "duplicates")}
+        return cls(**{**document, **lists, "spans": tuple(Span(**span) for span in document["spans"])})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchedSpace:
@@ -61,20 +69,6 @@ class SearchedSpace:
     encoder_version: str
     release: str
     live: bool = True
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerDocument:
-    """An answer in JSON."""
-
-    hits: list[Hit]
-    good_match: bool | None
-    spaces: list[SearchedSpace]
-    mode: str
-    reranker: str | None
-    encode_seconds: float
-    search_seconds: float
-    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +82,7 @@ class Answer(Sequence[Hit]):
     encode_seconds: float = 0.0
     search_seconds: float = 0.0
     notes: tuple[str, ...] = ()  # what the reader should know: a space that takes no such part, say
+    decoders: "Decoders | None" = field(default=None, repr=False, compare=False)  # of the notebook's thumbnails
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -112,7 +107,7 @@ class Answer(Sequence[Hit]):
         return any(known) if known else (False if not self.hits else None)
 
     def document(self) -> dict[str, Any]:
-        """Return JSON-able values, those of AnswerDocument."""
+        """Return JSON-able values."""
         return {
             "hits": [hit.document() for hit in self.hits],
             "good_match": self.good_match,
@@ -123,6 +118,19 @@ class Answer(Sequence[Hit]):
             "search_seconds": round(self.search_seconds, 4),
             "notes": list(self.notes),
         }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Answer":
+        """Return the answer of a document, as `document` or the service made it."""
+        fields = {name: value for name, value in document.items() if name != "good_match"}
+        return cls(
+            **{
+                **fields,
+                "hits": tuple(map(Hit.from_document, document["hits"])),
+                "spaces": tuple(SearchedSpace(**space) for space in document["spaces"]),
+                "notes": tuple(document["notes"]),
+            }
+        )
 
     def to_arrow(self) -> "pa.Table":
         """Return the hits as an Arrow table: a column a field, and one for each of the user's own columns."""
@@ -142,3 +150,9 @@ class Answer(Sequence[Hit]):
     def to_pandas(self) -> Any:
         """Return the hits as a data frame, as `to_arrow`; needs pandas."""
         return self.to_arrow().to_pandas()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a card for each hit, with its picture, player or passage."""
+        from embed_assets.search.notebook_view import cards
+
+        return cards(self.hits, good_match=self.good_match, decoders=self.decoders)

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from embed_assets.errors import SettingsError
 from embed_assets.search.filters import Filter
 
 Mode = Literal["vector", "text", "hybrid"]
@@ -41,8 +43,15 @@ class QueryPart(BaseModel):
         default=1.0, ge=-_LARGEST_WEIGHT, le=_LARGEST_WEIGHT, description="Below zero: away from this part."
     )
     # Given in Python alone: a file's bytes, or a decoded picture (PIL.Image.Image).
-    file: bytes | None = Field(default=None, exclude=True, repr=False)
-    picture: Any = Field(default=None, exclude=True, repr=False)
+    file: SkipJsonSchema[bytes | None] = Field(default=None, exclude=True, repr=False)
+    picture: SkipJsonSchema[Any] = Field(default=None, exclude=True, repr=False)
+
+    @field_validator("file", "picture", mode="before")
+    @classmethod
+    def _is_given_in_python(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.mode == "json":
+            raise ValueError("can't be given in JSON; name an upload")
+        return value
 
     @field_validator("text")
     @classmethod
@@ -135,3 +144,21 @@ class Query(QueryOptions):
     def unwanted_words(self) -> tuple[str, ...]:
         """The words of parts with a negative weight."""
         return tuple(part.text for part in self.parts if part.text is not None and part.weight < 0)
+
+
+def query_of(**fields: Any) -> Query:
+    """Return the Query of these fields. Raises SettingsError that names the field."""
+    try:
+        return Query(**fields)
+    except ValidationError as error:
+        raise SettingsError(query_fault(error)) from error
+
+
+def query_fault(error: ValidationError) -> str:
+    """Return one line on what is wrong with a query, the field first."""
+    first = error.errors()[0]
+    place = ".".join(str(each) for each in first["loc"])
+    found = first["input"]
+    message = first["msg"].removeprefix("Value error, ")
+    brief = "" if isinstance(found, (dict, list, tuple)) else f", found {str(found)[:60]!r}"
+    return f"{place or 'query'}: {message}{brief}."

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute
-from pydantic import ValidationError
 
 from embed_assets.errors import SettingsError, StoreError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
@@ -22,7 +21,7 @@ from embed_assets.search.filters import FilterTree, both, parse_filter
 from embed_assets.search.fuse_rankings import Fused, diversify, fold, fuse
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
-from embed_assets.search.query import Query
+from embed_assets.search.query import Query, query_of
 from embed_assets.search.read_parts import QueryParts, items_named, without
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
@@ -133,6 +132,7 @@ class Searcher:
             encode_seconds=encoded - started,
             search_seconds=time.perf_counter() - encoded,
             notes=tuple(notes),
+            decoders=self._decoders,
         )
 
     def facets(
@@ -229,24 +229,6 @@ def made_query(
     if space is not None:
         options["spaces"] = [space]
     return query_of(parts=[_part(query, encoder_version)], **options)
-
-
-def query_of(**fields: Any) -> Query:
-    """Return the Query of these fields. Raises SettingsError that names the field."""
-    try:
-        return Query(**fields)
-    except ValidationError as error:
-        raise SettingsError(query_fault(error)) from error
-
-
-def query_fault(error: ValidationError) -> str:
-    """Return one line on what is wrong with a query, the field first."""
-    first = error.errors()[0]
-    place = ".".join(str(each) for each in first["loc"])
-    found = first["input"]
-    message = first["msg"].removeprefix("Value error, ")
-    brief = "" if isinstance(found, (dict, list, tuple)) else f", found {str(found)[:60]!r}"
-    return f"{place or 'query'}: {message}{brief}."
 
 
 def _part(query: Any, encoder_version: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The pipeline in Dagster: embed and promote on a real instance, on a real store."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -284,6 +285,26 @@ def test_the_columns_of_vectors_lead_to_those_of_the_manifest(running: Running) 
     assert {dep.asset_key for deps in lineage.deps_by_column.values() for dep in deps} == {
         dg.AssetKey("notes_manifest")
     }
+
+
+def test_user_columns_are_described_lead_to_the_manifest_and_name_their_conflicts(
+    words: list, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    write_notes(tmp_path / "notes", 2)
+    rows = [{"file": "note-000.txt", "price": 1}, {"file": "note-001.txt", "price": "free"}]
+    (tmp_path / "notes" / "facts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sources = {"notes": {"uri": str(tmp_path / "notes"), "sidecar": "facts.jsonl", "pattern": "*.txt"}}
+    running = Running(settings(tmp_path, sources=sources), instance)
+    (first, *_) = [event.metadata for event in vectors_events(running.embed())]
+    schema, lineage = (first[f"dagster/column_{name}"].value for name in ("schema", "lineage"))
+    assert isinstance(schema, dg.TableSchema)
+    assert not [column.name for column in schema.columns if not column.description]
+    assert isinstance(lineage, dg.TableColumnLineage)
+    deps = {name: {dep.column_name for dep in lineage.deps_by_column[name]} for name in ("extra_price", "modified")}
+    assert deps == {"extra_price": {"extra"}, "modified": {"mtime"}}
+    conflicts = first["column conflicts"]
+    assert isinstance(conflicts, dg.TableMetadataValue)
+    assert conflicts.records[0].data["conflict"] == "price: numbers and text in notes: kept as text"
 
 
 def test_every_asset_has_tags_of_what_it_is_and_of_what(running: Running) -> None:

@@ -188,7 +188,7 @@ def broken(home: Path) -> Iterator[Callable[[Fault], Path]]:
 def hits() -> list[tuple[str, float]]:
     found = call("search", _QUERY, "--store", "store", "-k", "8", "--json")
     assert found.exit_code == 0, found.output
-    return [(hit["key"], hit["score"]) for hit in json.loads(found.stdout)["text"]]
+    return [(hit["key"], hit["score"]) for hit in json.loads(found.stdout)["hits"]]
 
 
 def live(home: Path) -> str:

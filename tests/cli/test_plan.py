@@ -174,7 +174,7 @@ def test_what_serves_goes_on_serving_where_the_budget_ends(
     assert told["state"] != "live"
     assert [kept["state"] for kept in told["kept"]] == ["live"]
     hits = json.loads(command("search", "note 3", "--store", "store", "-k", "1", "--json").stdout)
-    assert hits["words"][0]["key"] == "note-003.txt"
+    assert hits["hits"][0]["key"] == "note-003.txt"
 
 
 def test_a_budget_is_weighed_against_the_plan(command: Command, built: Path) -> None:

@@ -90,7 +90,7 @@ def test_status_says_exactly_what_the_last_run_did(
     assert status["fresh"] is True
     assert run["sources"] == status["sources"]
     hits = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
-    assert hits["words"][0]["key"] == "renamed.txt"
+    assert hits["hits"][0]["key"] == "renamed.txt"
 
 
 @pytest.mark.slow
@@ -107,8 +107,8 @@ def test_a_touched_file_is_read_and_not_encoded(
 
 def test_search_prints_json_for_machines(command: Command, first_run: str) -> None:
     found = json.loads(command("search", "note 3", "--store", "store", "--json").stdout)
-    assert found["words"][0]["key"] == "note-003.txt"
-    assert found["words"][0]["rank"] == 1
+    assert found["hits"][0]["key"] == "note-003.txt"
+    assert found["hits"][0]["rank"] == 1
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_failed_check_is_reported_and_the_exit_status_says_so(
 ) -> None:
     write_notes(tmp_path / "notes", 500, length=30)
     # One-bit codes, searched with little effort: the nearest are not among those that are ranked again.
-    monkeypatch.setattr("embed_assets.quality.ann_recall.LADDER", ((1, 1),))
+    monkeypatch.setattr("embed_assets.quality.recall.ann_recall.LADDER", ((1, 1),))
     index = {"min_rows": 10, "num_bits": 1, "rows_per_partition": 5000}
     result = command("run", "--settings", pipeline_yaml(index=index, checks={"min_ann_recall": 1.0}))
     assert result.exit_code == 1
@@ -132,7 +132,7 @@ def test_a_failed_check_is_reported_and_the_exit_status_says_so(
         (("run", "--settings", "absent.yaml"), "Settings file 'absent.yaml' does not exist"),
         (("status", "--store", "absent"), "There is no store at 'absent' yet"),
         (("search", "x", "--store", "absent"), "There is no store at 'absent' yet"),
-        (("search", "--store", "absent"), "Give words or a file"),
+        (("search", "--store", "absent"), "Give words, a file or a stored item"),
     ],
 )
 def test_a_mistake_gets_one_clear_message(command: Command, arguments: tuple[str, ...], message: str) -> None:

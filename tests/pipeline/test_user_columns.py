@@ -11,6 +11,7 @@ import pytest
 
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
+from embed_assets.search.searcher import Searcher
 from embed_assets.store.source_state import TABLE as SOURCE_STATE
 from embed_assets.store.user_columns import user_columns
 from tests.support import note, pipeline, refresh_and_embed, rewrite, rows_by_key, run_all, table_versions, write_notes
@@ -201,3 +202,12 @@ def test_columns_survive_compaction_and_stay_beside_an_index(tmp_path, words):
     table = steps.store.open(record.table)
     assert table.index_stats("source_idx").num_unindexed_rows == 0  # pyright: ignore[reportOptionalMemberAccess]
     assert table.schema.field("extra_price").type == pa.int64()
+
+
+def test_search_filters_by_user_columns_and_returns_them(tmp_path, words):
+    shop(tmp_path, {"a": "1.5,red", "b": "20,red", "c": "30,blue"}, header="price,Colour")
+    steps = shopping(tmp_path, "price", "Colour")
+    run_all(steps)
+    where = {"and": [{"price": {"gte": 2}}, {"Colour": "red"}, {"modified": {"lt": "2200-01-01"}}]}
+    found = Searcher(steps.store).search("note", space="words", where=where)
+    assert [(hit.key, hit.columns) for hit in found.hits] == [("t.csv#b", {"price": 20.0, "Colour": "red"})]

@@ -10,9 +10,10 @@ import pytest
 from embed_assets.manifest.pending_items import Plan
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
-from embed_assets.quality.ann_recall import Recall, measure, tune
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.recall.ann_recall import Recall, measure, tune
+from embed_assets.quality.recall.filtered_recall import FilteredRecall
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
@@ -212,7 +213,7 @@ def test_ann_recall_fails_where_the_index_misses_neighbours(one_bit):
     queries = random_vectors(50, seed=1)
     truth = kth_distances(one_bit, queries, k=10, distance="cosine")
     seen = measure(one_bit, queries, truth, k=10, distance="cosine", nprobes=1, refine_factor=1)
-    verdict = checks.check_ann_recall({"text": seen}, target=0.95, rows=4000)
+    verdict = checks.check_ann_recall({"text": seen}, target=0.95, rows=4000, filtered={})
     assert seen.mean < 0.6
     assert not verdict.passed
     assert verdict.figures["recall_at_10"] == round(seen.mean, 4)
@@ -223,21 +224,32 @@ def test_ann_recall_passes_at_the_effort_that_tuning_finds(one_bit):
     seen = tune(one_bit, queries, k=10, distance="cosine", target=0.75)
     assert seen.lower >= 0.75
     assert (seen.nprobes, seen.refine_factor) != (10, 2)  # the cheapest does not reach it on this index
-    assert checks.check_ann_recall({"text": seen}, target=0.75, rows=4000).passed
+    assert checks.check_ann_recall({"text": seen}, target=0.75, rows=4000, filtered={}).passed
 
 
 def test_ann_recall_counts_the_worst_modality():
     good = Recall(mean=0.99, lower=0.98, queries=200, k=10, nprobes=20, refine_factor=2)
     bad = replace(good, mean=0.90)
-    verdict = checks.check_ann_recall({"image": good, "text": bad}, target=0.95, rows=4000)
+    verdict = checks.check_ann_recall({"image": good, "text": bad}, target=0.95, rows=4000, filtered={})
     assert not verdict.passed
     assert verdict.figures["recall_at_10"] == 0.9
     assert "200 held-out text queries" in verdict.summary
 
 
+def test_ann_recall_fails_where_a_filter_alone_loses_neighbours_and_names_it():
+    good = Recall(mean=0.99, lower=0.98, queries=200, k=10, nprobes=20, refine_factor=2)
+    lost = FilteredRecall(where="source = 'shop'", mean=0.9, queries=20, exact=False)
+    few = FilteredRecall(where="shard = 's00'", mean=1.0, queries=0, exact=True)
+    verdict = checks.check_ann_recall({"text": good}, target=0.95, rows=4000, filtered={"10pct": lost, "1pct": few})
+    assert not verdict.passed
+    assert verdict.figures["recall_at_10_filtered_10pct"] == 0.9
+    assert verdict.figures["recall_at_10_filtered_1pct"] == 1.0
+    assert verdict.summary.endswith("under filters that keep 10 %: 0.900 (source = 'shop'), 1 %: exact search")
+
+
 def test_ann_recall_of_exact_search_passes_and_without_queries_fails():
-    assert checks.check_ann_recall(None, target=0.95, rows=10).passed
-    assert not checks.check_ann_recall({}, target=0.95, rows=10).passed
+    assert checks.check_ann_recall(None, target=0.95, rows=10, filtered={}).passed
+    assert not checks.check_ann_recall({}, target=0.95, rows=10, filtered={}).passed
 
 
 def test_labelled_retrieval_fails_under_either_floor():

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embed_assets.quality.ann_recall import measure, tune
 from embed_assets.quality.checks import check_ann_recall
+from embed_assets.quality.recall.ann_recall import measure, tune
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances
@@ -42,7 +42,7 @@ def test_an_index_of_any_dim_passes_the_check(dim: int, tmp_path: Path) -> None:
     assert report.rows == _ROWS + _LATE
     assert report.rows_not_indexed == 0
     seen = tune(store.open(NAME), clustered(_QUERIES, dim, 3), k=10, distance="cosine", target=0.95, rows=50)
-    verdict = check_ann_recall({"text": seen}, target=0.95, rows=report.rows)
+    verdict = check_ann_recall({"text": seen}, target=0.95, rows=report.rows, filtered={})
     assert verdict.passed, verdict.summary
 
 

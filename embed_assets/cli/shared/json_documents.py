@@ -8,10 +8,11 @@ from embed_assets.embedding.cost_forecast import Forecast
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched
 from embed_assets.manifest.unreachable_items import UnreachableItems
+from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
-from embed_assets.search.answers import AnswerDocument
+from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
 
@@ -193,6 +194,7 @@ DOCUMENTS: dict[str, Any] = {
     "rollback": MoveDocument,
     "run": RunDocument,
     "search": AnswerDocument,
+    "show": ItemDetails,
     "status": StatusDocument,
 }
 

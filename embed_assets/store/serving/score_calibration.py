@@ -1,6 +1,7 @@
 """Score calibration: where a similarity stands among those of random pairs, by kind of query."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,8 @@ LEVELS = (
 Calibration = Mapping[str, Sequence[float]]  # kind of query → similarity at each level
 
 
-def similarity_of(distance: float, kind: str) -> float:
-    """Return the similarity of a distance, higher is nearer: 1 - cosine or dot, 1 / (1 + l2)."""
+def similarity_of(distance: Any, kind: str) -> Any:
+    """Return the similarity of a distance or of an array of them: 1 - cosine or dot, 1 / (1 + l2); higher is nearer."""
     return 1 / (1 + distance) if kind == "l2" else 1 - distance
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embed_assets.quality.ann_answer_cache import ann_answers
 from embed_assets.quality.ranking_metrics import lower_bound
+from embed_assets.quality.recall.ann_answer_cache import ann_answers
 from embed_assets.store.serving.vector_scan import kth_distances
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def measure(
     for answer, bound in zip(answers, truth, strict=True):
         distances = answer.distances[:k]
         expected = min(k, table.count_rows()) if np.isinf(bound) else k
-        hits.append(np.count_nonzero(distances <= bound + abs(bound) * _TIE + 1e-6) / max(1, expected))
+        hits.append(np.count_nonzero(near_enough(distances, bound)) / max(1, expected))
     return Recall(
         mean=float(np.mean(hits)) if hits else 0.0,
         lower=lower_bound(hits),
@@ -59,6 +59,11 @@ def measure(
         nprobes=nprobes,
         refine_factor=refine_factor,
     )
+
+
+def near_enough(distances: np.ndarray, bound: float) -> np.ndarray:
+    """Return which distances are as near as the exact k-th, `bound`: bool, of the shape of `distances`."""
+    return distances <= bound + abs(bound) * _TIE + 1e-6
 
 
 def tune(

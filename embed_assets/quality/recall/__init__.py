@@ -1,0 +1,1 @@
+"""Recall of the ANN index: without a filter, and under filters."""
