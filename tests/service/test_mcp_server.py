@@ -28,6 +28,10 @@ def use(target: Any, session: Callable[[Client], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
+def text_of(result: Any) -> str:
+    return result.content[0].text
+
+
 async def find_and_open(client: Client) -> None:
     """What an assistant does: look at the spaces, search, open what was found."""
     assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
@@ -59,7 +63,7 @@ def test_an_assistant_finds_and_opens_an_item(served: Steps) -> None:
         ):
             refused = await client.call_tool(name, arguments)
             assert refused.is_error
-            assert message in refused.content[0].text, name
+            assert message in text_of(refused), name
 
     use(mcp_server(Service(served, ApiKeys({}))), session)
 
@@ -84,7 +88,7 @@ def test_over_http_a_tenant_finds_its_own_items_alone(serve: Serve, served: Step
         ):
             refused = await client.call_tool(name, arguments)
             assert refused.is_error, name
-            assert "There is no item" in refused.content[0].text
+            assert "There is no item" in text_of(refused)
         found = await client.call_tool("search", {"query": note(101), "k": 50, "mode": "hybrid"})
         assert all(hit["labels"] != ["cats"] for hit in found.structured_content["hits"])
         counted = await client.call_tool("facets", {})

@@ -28,6 +28,8 @@ def test_no_request_breaks_the_service(own_store: Steps, keys: dict[str, Any]) -
             case.path_parameters["media_id"] = item
         case.call_and_validate(headers=key if keys else {}, excluded_checks=_EXCLUDED)
 
-    for operation in (each.ok() for each in schema.get_all_operations()):
-        limited = settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    operations: Any = schema.get_all_operations()
+    health_checks: Any = list(HealthCheck)
+    for operation in (each.ok() for each in operations):
+        limited = settings(max_examples=25, deadline=None, database=None, suppress_health_check=health_checks)
         limited(given(case=operation.as_strategy())(check))()
