@@ -5,8 +5,8 @@
 
 Notes are embedded by two versions of MiniLM, of 384 and of 128 dimensions, and `embed-assets serve` serves them in a
 process of its own. What each version answers to each query is known before; under load every answer has to be that of
-the version that it names. Exit status 1 where one failed or was mixed, or where memory grew by more than a tenth after the
-first quarter of the time.
+the version that it names. Exit status 1 where one failed or was mixed, or where memory grew by more than a tenth after
+the first quarter of the time.
 """
 
 import argparse
