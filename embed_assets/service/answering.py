@@ -179,8 +179,6 @@ class Service:
                 f"The query has {characters:,} characters; at most {self.settings.max_query_characters:,} "
                 "(serve.max_query_characters)."
             )
-        if any(part.file is not None or part.picture is not None for part in query.parts):
-            raise SettingsError("file and picture are of Python; send the file, and name it with upload.")
 
     def _resolved(self, caller: Caller, part: QueryPart, files: Mapping[str, bytes]) -> QueryPart:
         """Return a part with the bytes of its upload, or the id of its item, if that exists for the caller."""

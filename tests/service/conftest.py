@@ -27,9 +27,9 @@ ACME, OTHER, WRITER, WHOLE = (
     "whole-key-0123456789",
 )
 KEYS: dict[str, Any] = {
-    "acme": {"key": ACME, "filter": {"not": {"label": "cats"}}},
-    "other": {"key": OTHER, "filter": {"label": "cats"}},
-    "writer": {"key": WRITER, "filter": {"not": {"label": "cats"}}, "write": True},
+    "acme": {"key": ACME, "filter": {"tenant": "acme"}},
+    "other": {"key": OTHER, "filter": {"tenant": "other"}},
+    "writer": {"key": WRITER, "filter": {"tenant": "acme"}, "write": True},
     "whole": {"key": WHOLE},
 }
 PAGE = b"<html><body>" + note(5).encode() + b"<script>alert(1)</script></body></html>"
