@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from embed_assets.search.read_parts import QueryParts, items_named, without
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
+from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import quoted, read
 
@@ -51,17 +52,18 @@ class Searcher:
         encoder: QueryEncoder | None = None,
         reranker: str | None = None,
         pointer_seconds: float = 0.0,
+        pointers: Callable[[], Mapping[str, Pointer]] | None = None,
     ) -> None:
         """Take the `limits` of media: a query's file is as foreign, and is decoded in a process of its own.
 
         `reranker` is the hub id or folder of a cross-encoder. For `pointer_seconds` a serving pointer that was read is
-        used again: a promotion takes effect so much later.
+        used again: a promotion takes effect so much later. `pointers` returns them by space instead.
         """
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
         compute = compute or ComputeSettings()
         self._limits = limits_of(limits or LimitSettings())
         self._decoders = decoders_of(self._limits) if compute.isolate_decoders else None
-        self._spaces = OpenSpaces(self._store, pointer_seconds=pointer_seconds)
+        self._spaces = OpenSpaces(self._store, pointer_seconds=pointer_seconds, pointers=pointers)
         self._encoder = encoder or QueryEncoder(self._store, compute)
         self._reranker = Reranker(reranker, compute) if reranker else None
 

@@ -35,7 +35,6 @@ from embed_assets.versions.query_input import query_payload
 T = TypeVar("T")
 
 _THREADS = max(32, 4 * (os.cpu_count() or 1))
-_POINTER_SECONDS = 0.5
 
 
 class Service:
@@ -48,19 +47,19 @@ class Service:
         self.encoder = BatchingEncoder(
             steps.store, settings.compute, most_waiting=2 * self.settings.queue, observe=self._observe
         )
+        self.warm_up = WarmUp(steps.store, self.encoder, self.metrics)
         self.searcher = Searcher(
             steps.store,
             compute=settings.compute,
             limits=settings.limits,
             encoder=self.encoder,
             reranker=self.settings.reranker,
-            pointer_seconds=_POINTER_SECONDS,
+            pointers=self.warm_up.pointers,
         )
         self.media = MediaFiles(steps)
         self.thumbnails = Thumbnails(steps, self.media)
         self.uploads = Uploads(self.settings.uploads_mb * 2**20)
         self.freshness = Freshness(steps)
-        self.warm_up = WarmUp(steps.store, self.searcher, self.encoder, self.metrics)
         self._limiter = anyio.CapacityLimiter(_THREADS)
         self._in_work = 0
 
@@ -180,8 +179,6 @@ class Service:
                 f"The query has {characters:,} characters; at most {self.settings.max_query_characters:,} "
                 "(serve.max_query_characters)."
             )
-        if any(part.file is not None or part.picture is not None for part in query.parts):
-            raise SettingsError("file and picture are of Python; send the file, and name it with upload.")
 
     def _resolved(self, caller: Caller, part: QueryPart, files: Mapping[str, bytes]) -> QueryPart:
         """Return a part with the bytes of its upload, or the id of its item, if that exists for the caller."""

@@ -46,7 +46,7 @@ def create_app(steps: Steps) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        service.warm_up.start()
+        service.warm_up.start(service.searcher)
         async with tools.router.lifespan_context(tools):
             yield
         service.warm_up.stop()

@@ -17,7 +17,7 @@ from embed_assets.service.thumbnails import SIDES
 router = APIRouter(tags=["items"])
 _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _PDF = "default-src 'none'; object-src 'self'; base-uri 'none'"  # browsers show none in a sandbox
-_BYTES: dict[str, Any] = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 _WEBP: dict[str, Any] = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}
 
 
