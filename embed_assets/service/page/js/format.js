@@ -19,6 +19,9 @@ export function spanText(modality, start, end) {
 
 export const percent = (value) => (value >= 99.995 ? "> 99.99 %" : `${value >= 99 ? (Math.floor(value * 100) / 100).toFixed(2) : Math.floor(value)} %`);
 
+// Values with their numbers, most frequent first: an object puts names that are whole numbers before all others.
+export const byCount = (values) => Object.entries(values).sort((one, other) => other[1] - one[1]);
+
 export function bytes(size) {
   const units = ["B", "kB", "MB", "GB"];
   let place = 0;

@@ -7,8 +7,9 @@ export function pattern(words) {
   const stems = (words.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
     .filter((word) => word.length > 1 && !COMMON.has(word))
     .map((word) => (word.length > 4 ? word.replace(/(ing|ed|es|s)$/u, "") : word));
-  const unique = [...new Set(stems)].sort((one, other) => other.length - one.length);
-  return unique.length ? new RegExp(`(?<![\\p{L}\\p{N}])(?:${unique.join("|")})\\p{L}{0,4}(?![\\p{L}\\p{N}])`, "giu") : null;
+  const forms = [...new Set(stems)].sort((one, other) => other.length - one.length)
+    .map((stem) => stem + (stem.length > 3 ? "\\p{L}{0,4}" : "(?:s|es|ed|en|ing)?"));
+  return forms.length ? new RegExp(`(?<![\\p{L}\\p{N}])(?:${forms.join("|")})(?![\\p{L}\\p{N}])`, "giu") : null;
 }
 
 // [{text, marked}, …]; with `most` characters, those around the first word that is found.

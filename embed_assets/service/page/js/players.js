@@ -21,7 +21,8 @@ export function play(element, { start, end, onEnd = () => {} }) {
     if (current?.element === element) current = null;
     onEnd();
   };
-  const paused = () => !element.ended && element.currentTime < to && clear();
+  // At its end a sound pauses too; by then it may have begun again.
+  const paused = () => element.paused && !element.ended && element.currentTime < to && clear();
   element.addEventListener("timeupdate", look);
   element.addEventListener("ended", again);
   current = { element, stop: clear };

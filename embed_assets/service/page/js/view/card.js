@@ -35,7 +35,7 @@ export function Score({ hit }) {
       ? "meaning" : name} #${rank}`) : [];
   return html`
     <span class="score">
-      ${hit.percentile != null ? html`<span class=${hit.good ? "good" : ""}
+      ${hit.percentile != null ? html`<span class=${hit.good ? "percentile good" : "percentile"}
         title=${`Nearer than ${hit.percentile} % of random pairs; similarity ${hit.score}`}>${percent(hit.percentile)}</span>` : null}
       ${hit.score != null && html`<span class="raw" title="Similarity">${hit.score.toFixed(2)}</span>`}
       ${why.map((each) => html`<span class="why" key=${each}>${each}</span>`)}

@@ -1,13 +1,14 @@
 // What is shown where there is nothing to show: examples from the user's own labels, or which filter to remove.
 import { html } from "../../vendor/preact-htm.js";
-import { count } from "../format.js";
+import { byCount, count } from "../format.js";
 import { listFilters, withFilter } from "../query.js";
 
 const EXAMPLES = 8;
 
 export function Welcome({ facets, total, go, spaces, isFiltered }) {
-  const labels = Object.keys(facets?.label?.values ?? {}).slice(0, EXAMPLES);
-  const kinds = Object.entries(facets?.modality?.values ?? {});
+  const labels = byCount(facets?.label?.values ?? {}).map(([label]) => label)
+    .filter((label) => /\p{L}{2}/u.test(label)).slice(0, EXAMPLES);
+  const kinds = byCount(facets?.modality?.values ?? {});
   const names = { image: "pictures", text: "texts", audio: "sounds", video: "videos" };
   if (!spaces.some((each) => each.live)) {
     return html`<div class="empty"><h1>Nothing is served yet</h1>

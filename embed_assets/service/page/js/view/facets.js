@@ -1,7 +1,7 @@
 // Facets: values of columns with their counts under the filter at hand, ranges of numbers and times.
 import { html, useEffect, useState } from "../../vendor/preact-htm.js";
 import { call } from "../api.js";
-import { count } from "../format.js";
+import { byCount, count } from "../format.js";
 import { isActive, whereOf, withFilter } from "../query.js";
 
 const SHOWN = 7;
@@ -63,7 +63,7 @@ function Values({ column, facet, filter, set, state, spaces }) {
     set({ ...filter, [name]: name === "is" ? next.map((each) => each === "true") : next });
   };
   const counted = (find || open) && all ? all : facet.values;
-  const listed = Object.entries(counted).filter(([value]) => value.toLowerCase().includes(find.toLowerCase()));
+  const listed = byCount(counted).filter(([value]) => value.toLowerCase().includes(find.toLowerCase()));
   const missing = find ? [] : chosen.filter((value) => !(value in counted)).map((value) => [value, 0]);
   const most = Math.max(1, ...Object.values(counted));
   const visible = [...missing, ...(open || find ? listed : listed.slice(0, SHOWN))];
