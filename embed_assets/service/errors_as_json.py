@@ -16,16 +16,16 @@ from embed_assets.errors import (
     EncoderOutputError,
     EncoderVersionError,
     MediaError,
+    NotFoundError,
     OverloadedError,
     SettingsError,
-    UnknownNameError,
 )
 
 _log = logging.getLogger(__name__)
 _LATER = "The service can't answer this at the moment; its log has the reason. Try again later."
 _INTERNAL = "The service failed on this; its log has the reason."
 _STATUS: dict[type[EmbedAssetsError], int] = {
-    UnknownNameError: 404,
+    NotFoundError: 404,
     EncoderVersionError: 409,
     SettingsError: 422,
     MediaError: 422,
