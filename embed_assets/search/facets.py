@@ -18,27 +18,31 @@ _OWN = {"source": "source", "modality": "modality", "label": "labels"}
 def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) -> dict[str, dict[str, Any]]:
     """Return for each column its most frequent values with their numbers of items, or its range.
 
-    {"label": {"values": {"dog": 31}, "distinct": 90}, "price": {"min": 2.5, "max": 80.0, "items": 120}}. `spaces` are
-    given with the filter compiled for each; an item in several of them is counted once.
+    {"label": {"type": "text", "values": {"dog": 31}, "distinct": 90}, "price": {"type": "number", "min": 2.5, "max":
+    80.0, "items": 120}}; other types are time and boolean, whose values are "true" and "false". `spaces` are given with
+    the filter compiled for each; an item in several of them is counted once.
     """
     counts: dict[str, Counter[Any]] = {}
     ranges: dict[str, list[Any]] = {}
+    types: dict[str, str] = {}
     counted: set[str] = set()
     for space, where in spaces:
         items = _items(space, where)
         items = items.filter(pc.invert(pc.is_in(items["media_id"], value_set=pa.array(list(counted), pa.string()))))
         counted.update(items["media_id"].to_pylist())
         for name, column in _columns(space).items():
+            types.setdefault(name, _type(column.type))
             if pa.types.is_list(column.type) or pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
                 counts.setdefault(name, Counter()).update(_counted(items[column.name]))
             else:
                 ranges.setdefault(name, []).append(items[column.name])
     listed = {
-        name: {"values": dict(counted.most_common(values)), "distinct": len(counted)}
+        name: {"type": types[name], "values": dict(counted.most_common(values)), "distinct": len(counted)}
         for name, counted in counts.items()
         if counted
     }
-    return listed | {name: found for name, columns in ranges.items() if (found := _range(columns))}
+    found = {name: _range(columns) for name, columns in ranges.items()}
+    return listed | {name: {"type": types[name], **ends} for name, ends in found.items() if ends}
 
 
 def _columns(space: OpenSpace) -> dict[str, pa.Field]:
@@ -58,7 +62,19 @@ def _items(space: OpenSpace, where: str | None) -> pa.Table:
 def _counted(column: Any) -> dict[Any, int]:
     flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
     pairs: Iterable[Any] = pc.value_counts(flat.drop_null()).to_pylist()
-    return {str(pair["values"]): pair["counts"] for pair in pairs}
+    return {_shown(pair["values"]): pair["counts"] for pair in pairs}
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _type(kind: Any) -> str:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_temporal(kind):
+        return "time"
+    return "number" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else "text"
 
 
 def _range(columns: Sequence[Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from embed_assets import __version__
 from embed_assets.pipeline.steps import Steps
@@ -59,7 +60,7 @@ def create_app(steps: Steps) -> FastAPI:
         app.include_router(module.router)
     app.mount("/mcp", tools)
     if page_paths():
-        app.mount("/", PageFiles(directory=FOLDER, html=True))
+        app.mount("/", GZipMiddleware(PageFiles(directory=FOLDER, html=True)))
     describe(app, keys)
     settings = steps.settings.serve
     app.add_middleware(UploadLimit, max_bytes=settings.max_upload_mb * 2**20)
