@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from embed_assets.errors import StoreError
+from embed_assets.errors import NotFoundError, StoreError
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer
@@ -91,7 +91,7 @@ class OpenSpaces:
         found = [each for each in known if each.space == space and each.encoder_version == version]
         if not found:
             versions = ", ".join(dict.fromkeys(each.encoder_version for each in known if each.space == space))
-            raise StoreError(f"Space {space!r} has no release of encoder version {version!r}. It has: {versions}.")
+            raise NotFoundError(f"Space {space!r} has no release of encoder version {version!r}. It has: {versions}.")
         live = pointer is not None and pointer.live is not None and pointer.live.key == found[0].key
         return self._opened(found[0], live=live)
 

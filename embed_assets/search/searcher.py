@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute
 
-from embed_assets.errors import SettingsError, StoreError
+from embed_assets.errors import NotFoundError, SettingsError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.detect import look_at
 from embed_assets.media.media_types import Modality
@@ -167,7 +167,7 @@ class Searcher:
         """Return the spaces that the query goes to, each with its vector and filter; and notes on the others."""
         names = query.spaces or self.spaces()
         if not names:
-            raise StoreError("No space serves yet: run the pipeline first.")
+            raise NotFoundError("No space serves yet: run the pipeline first.")
         spaces = [self.open_space(name, version=query.version) for name in dict.fromkeys(names)]
         within_reach = compiled_filters(spaces, must)
         notes: list[str] = []
@@ -181,7 +181,7 @@ class Searcher:
             else:
                 notes.append(str(reason))
         if not taking:
-            raise StoreError(
+            raise NotFoundError(
                 f"No space takes this query ({', '.join(parts.kinds)}). {notes[0]} See embed-assets status."
             )
         filters = compiled_filters([space for space, _ in taking], both(query.where, must))
