@@ -41,7 +41,7 @@ def test_the_searches_of_the_page_run(tmp_path: Path, words: list, monkeypatch: 
     ran: dict = {}
     exec("\n".join(blocks), ran)  # one after the other, as a reader would
     assert {hit.key for hit in ran["answer"]} == {"market.txt", "meadow.txt"}
-    assert ran["facets"]["price"] == {"min": 2.5, "max": 2.5, "items": 3}
+    assert ran["facets"]["price"] == {"type": "number", "min": 2.5, "max": 2.5, "items": 3}
     assert len(ran["nearby"]) == 3
 
 

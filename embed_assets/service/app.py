@@ -42,7 +42,7 @@ def create_app(steps: Steps) -> FastAPI:
     """
     keys = read_api_keys(steps.settings.serve)
     service = Service(steps, keys)
-    tools = mcp_app(mcp_server(service), steps.settings.serve)
+    tools = mcp_app(mcp_server(service))
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +58,7 @@ def create_app(steps: Steps) -> FastAPI:
     answer_errors(app)
     for module in _ROUTES:
         app.include_router(module.router)
-    app.mount("/mcp", tools)
+    app.router.routes.extend(tools.routes)  # not mounted: /mcp without a slash behind it would be the page's
     if page_paths():
         app.mount("/", GZipMiddleware(PageFiles(directory=FOLDER, html=True)))
     describe(app, keys)

@@ -18,7 +18,6 @@ from embed_assets.search.filters import parse_filter
 from embed_assets.search.query import Query, QueryPart
 from embed_assets.service.access.api_keys import ANYBODY, ApiKeys, Caller, caller_of
 from embed_assets.service.answering import Service
-from embed_assets.settings import ServeSettings
 
 T = TypeVar("T")
 
@@ -101,12 +100,12 @@ def mcp_server(service: Service) -> MCPServer:
     return server
 
 
-def mcp_app(server: MCPServer, settings: ServeSettings) -> Any:
-    """Return the server as an ASGI app for streamable HTTP, to be mounted. Keys and names are checked around it."""
+def mcp_app(server: MCPServer) -> Any:
+    """Return the server as an ASGI app for streamable HTTP at /mcp. Keys and names are checked around it."""
     return server.streamable_http_app(
         stateless_http=True,
         json_response=True,
-        streamable_http_path="/",
+        streamable_http_path="/mcp",
         max_request_body_size=_BYTES,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
