@@ -139,13 +139,13 @@ class Service:
 
     def row(self, caller: Caller, name: str) -> ManifestRow:
         """Return the row of an item by its id or name. Raises UnknownNameError where there is none for the caller."""
-        if caller.must is None:
-            return find_item(self.steps, name)
         try:
-            row = find_item(self.steps, name)
+            row = find_item(self.steps, name, suggests=False)
         except UnknownNameError:
-            raise UnknownNameError("item", name) from None  # without the names of others' items
-        if not self.searcher.visible(row["media_id"], caller.must):
+            if caller.must is None:
+                raise
+            raise UnknownNameError("item", name) from None  # without the names of others' sources
+        if caller.must is not None and not self.searcher.visible(row["media_id"], caller.must):
             raise UnknownNameError("item", name)
         return row
 
