@@ -13,6 +13,7 @@ from embed_assets.service.metrics import Metrics
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
+from embed_assets.store.versions import VersionId
 
 _log = logging.getLogger(__name__)
 _SECONDS = 0.5  # between two looks at the pointers
@@ -27,6 +28,7 @@ class WarmUp:
         self._encoder = encoder
         self._metrics = metrics
         self._followed: dict[str, Pointer] | None = None  # by space, what searches go by
+        self._warm: dict[str, VersionId] = {}  # by space, the encoder version that was readied
         self._problem = "the service is starting"
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -59,14 +61,16 @@ class WarmUp:
         followed, all_ready = dict(found), not problems
         for space, pointer in found.items():
             old = before.get(space)
-            if pointer.live is None or (old is not None and old.serves(pointer.live.version_id)):
+            if pointer.live is None or self._warm.get(space) == pointer.live.version_id:
                 continue
-            if not self._ready(searcher, space, pointer.live, is_start=old is None):
-                all_ready = False
-                if old is not None and old.live is not None:
-                    followed[space] = old  # it goes on serving until the new one can
-                else:
-                    problems.append(f"space {space!r} is not ready")
+            if self._ready(searcher, space, pointer.live, is_start=space not in self._warm):
+                self._warm[space] = pointer.live.version_id
+                continue
+            all_ready = False
+            if old is not None and space in self._warm:
+                followed[space] = old  # it goes on serving until the new one can
+            else:
+                problems.append(f"space {space!r} is not ready")
         self._followed = followed
         self._metrics.serving(followed.values())
         self._problem = "; ".join(problems)
