@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.search.open_spaces import OpenSpace
+from embed_assets.store.serving.nearest_rows import OF_SEVERAL, rows_left
 from embed_assets.store.upsert import read
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
@@ -25,11 +26,13 @@ def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) ->
     counts: dict[str, Counter[Any]] = {}
     ranges: dict[str, list[Any]] = {}
     types: dict[str, str] = {}
-    counted: set[str] = set()
-    for space, where in spaces:
+    known: list[pa.Array] = []  # media ids by space
+    for place, (space, where) in enumerate(spaces):
         items = _items(space, where)
-        items = items.filter(pc.invert(pc.is_in(items["media_id"], value_set=pa.array(list(counted), pa.string()))))
-        counted.update(items["media_id"].to_pylist())
+        for others in known:
+            items = items.filter(pc.invert(pc.is_in(items["media_id"], value_set=others)))
+        if place + 1 < len(spaces):
+            known.append(items["media_id"].combine_chunks())
         for name, column in _columns(space).items():
             types.setdefault(name, _type(column.type))
             if pa.types.is_list(column.type) or pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
@@ -54,6 +57,8 @@ def _items(space: OpenSpace, where: str | None) -> pa.Table:
     """Return one row for each item that the filter leaves."""
     names = ["media_id", *dict.fromkeys(column.name for column in _columns(space).values())]
     rows = read(space.table, names, where=where)
+    if not rows_left(space.table, space.release, OF_SEVERAL):
+        return rows
     first = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
     places = first.group_by("media_id").aggregate([("place", "min")])["place_min"]
     return rows.take(places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places)

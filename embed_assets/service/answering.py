@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
-from embed_assets.errors import OverloadedError, SettingsError, UnknownNameError
+from embed_assets.errors import NotFoundError, OverloadedError, SettingsError, UnknownNameError
 from embed_assets.media.media_types import Modality
 from embed_assets.pipeline.item_details import find_item, item_details
 from embed_assets.pipeline.steps import Steps
@@ -139,24 +139,35 @@ class Service:
 
     def row(self, caller: Caller, name: str) -> ManifestRow:
         """Return the row of an item by its id or name. Raises UnknownNameError where there is none for the caller."""
-        if caller.must is None:
-            return find_item(self.steps, name)
         try:
-            row = find_item(self.steps, name)
+            row = find_item(self.steps, name, suggests=False)
         except UnknownNameError:
-            raise UnknownNameError("item", name) from None  # without the names of others' items
-        if not self.searcher.visible(row["media_id"], caller.must):
+            if caller.must is None:
+                raise
+            raise UnknownNameError("item", name) from None  # without the names of others' sources
+        if caller.must is not None and not self.searcher.visible(row["media_id"], caller.must):
             raise UnknownNameError("item", name)
         return row
 
-    def item(self, caller: Caller, name: str) -> dict[str, Any]:
-        """Describe an item."""
-        document = item_details(self.steps, self.row(caller, name)).document()
+    def item(self, caller: Caller, name: str, *, neighbours: int = 0) -> dict[str, Any]:
+        """Describe an item, with so many of the nearest items."""
+        row = self.row(caller, name)
+        document: dict[str, Any] = item_details(self.steps, row).document()
+        document |= {"neighbours": self._neighbours(caller, row, neighbours)}
         if caller.must is not None:  # who promoted what is not a tenant's business
             document["history"] = [each for each in document["history"] if each["event"] in ("read", "embedded")]
         for part in (document, *document["versions"]) if self.keys else ():
             part["detail"] = without_paths(part["detail"])
         return document | {"uri": self._shown(document["uri"])}
+
+    def _neighbours(self, caller: Caller, row: ManifestRow, count: int) -> list[dict[str, Any]]:
+        if not count:
+            return []
+        query = Query(parts=(QueryPart(item=row["media_id"]),), k=count)
+        try:
+            return self._document(self.searcher.search(query, must=caller.must))["hits"]
+        except NotFoundError:  # it has no vectors
+            return []
 
     def thumbnail(self, caller: Caller, name: str, *, side: int, milliseconds: int = 0) -> tuple[ManifestRow, bytes]:
         """Return an item's row and its thumbnail."""

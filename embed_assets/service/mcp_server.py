@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ABOUT = (
     "Search media (texts, pictures, sounds, videos) by meaning. Call list_spaces first: a space takes some kinds of "
-    "queries. Scores compare within a space only; percentile says how unusual a match is: 99.5 and more is a good one."
+    "queries. Scores compare within a space only; percentile says how unusual a match is: 99 and more is a good one."
 )
 _SIDE = 512  # pixels of a thumbnail
 _MOST = 50  # hits of one call

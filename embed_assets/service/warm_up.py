@@ -95,6 +95,5 @@ class WarmUp:
                 waits = _SECONDS if self.look(searcher) else _LATER_SECONDS
             except Exception as error:  # the store is out of reach: what was followed goes on
                 _log.warning("the serving pointers can't be read: %s", error)
-                if self._followed is None:
-                    self._problem = "the store can't be read"
+                self._problem = "the store can't be read"
             self._ended.wait(waits)

@@ -31,8 +31,17 @@ def test_an_item_shows_how_it_was_cut_and_what_happened_to_it(client: TestClient
     assert [event["event"] for event in document["history"]] == ["read", "embedded", "promote"]
 
 
+def test_an_item_has_neighbours(client: TestClient, served: Steps) -> None:
+    place = f"/items/{media_ids(served)['pictures/1.png']}"
+    assert client.get(place).json()["neighbours"] == []
+    found = client.get(place, params={"neighbours": 3}).json()["neighbours"]
+    assert [hit["rank"] for hit in found] == [1, 2, 3]
+    assert "pictures/1.png" not in {hit["key"] for hit in found}
+
+
 def test_an_item_that_was_quarantined_says_why(client: TestClient, served: Steps) -> None:
-    document = client.get(f"/items/{media_ids(served)['drawing.svg']}").json()
+    document = client.get(f"/items/{media_ids(served)['drawing.svg']}", params={"neighbours": 3}).json()
+    assert document["neighbours"] == []
     assert document["status"] == "quarantined"
     assert document["reason"]
 

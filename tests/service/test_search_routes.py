@@ -1,6 +1,8 @@
 """/search, /encode and /uploads: queries over HTTP."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -105,7 +107,10 @@ def test_what_is_no_json_or_no_form_is_refused(client: TestClient) -> None:
 
 
 def test_a_file_that_is_none_is_one_message(client: TestClient) -> None:
-    for data in (b"\x00\x01\x02\xff" * 8, picture(1)[:60]):
+    bomb = bytearray(picture(1))
+    bomb[16:24] = struct.pack(">II", 100_000, 100_000)
+    bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
+    for data in (b"\x00\x01\x02\xff" * 8, picture(1)[:60], bytes(bomb)):
         kept = client.post("/uploads", files={"file": data}).json()["upload"]
         answer = client.post("/search", json={"parts": [{"upload": kept}]})
         assert answer.status_code == 422, answer.text
