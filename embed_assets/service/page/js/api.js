@@ -12,6 +12,7 @@ export class ApiError extends Error {
 
 export const whenLocked = (call) => void (onLocked = call);
 const key = () => sessionStorage.getItem(KEY);
+export const hasKey = () => Boolean(key());
 const headers = () => (key() ? { "X-API-Key": key() } : {});
 
 export async function call(path, { body, signal, method = body ? "POST" : "GET" } = {}) {

@@ -1,16 +1,28 @@
 // A query as commands: curl and Python.
 
+import { hasKey } from "./api.js";
 import { queryBody } from "./query.js";
 
 export function asCurl(state) {
   const body = JSON.stringify(queryBody(state)).replaceAll("'", "'\\''");
-  return `curl -s ${location.origin}/search \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
+  const key = hasKey() ? ` \\\n  -H "X-API-Key: $KEY"` : "";
+  return `curl -s ${location.origin}/search${key} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
 }
 
 export function asPython(state) {
-  return `import requests\n\nanswer = requests.post(\n    "${location.origin}/search",\n    json=${literal(queryBody(state))},\n)\n` +
-    "answer.raise_for_status()\nfor hit in answer.json()[\"hits\"]:\n" +
-    "    print(hit[\"rank\"], hit[\"score\"], hit[\"source\"], hit[\"key\"])\n";
+  const lines = [
+    "import requests",
+    "",
+    "answer = requests.post(",
+    `    "${location.origin}/search",`,
+    `    json=${literal(queryBody(state))},`,
+    ...(hasKey() ? ['    headers={"X-API-Key": KEY},'] : []),
+    ")",
+    "answer.raise_for_status()",
+    'for hit in answer.json()["hits"]:',
+    '    print(hit["rank"], hit["score"], hit["source"], hit["key"])',
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 function literal(value) {
@@ -19,7 +31,9 @@ function literal(value) {
   if (value === null) return "None";
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object") {
-    return `{${Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${literal(each)}`).join(", ")}}`;
+    return `{${Object.entries(value)
+      .map(([name, each]) => `${JSON.stringify(name)}: ${literal(each)}`)
+      .join(", ")}}`;
   }
   return JSON.stringify(value);
 }

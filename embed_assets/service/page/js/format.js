@@ -17,7 +17,8 @@ export function spanText(modality, start, end) {
   return end == null ? `from ${count(start)}` : `characters ${count(start)}–${count(end)}`;
 }
 
-export const percent = (value) => (value >= 99.995 ? "> 99.99 %" : `${value >= 99 ? (Math.floor(value * 100) / 100).toFixed(2) : Math.floor(value)} %`);
+export const percent = (value) =>
+  value >= 99.995 ? "> 99.99 %" : `${value >= 99 ? (Math.floor(value * 100) / 100).toFixed(2) : Math.floor(value)} %`;
 
 // Values with their numbers, most frequent first: an object puts names that are whole numbers before all others.
 export const byCount = (values) => Object.entries(values).sort((one, other) => other[1] - one[1]);
@@ -38,7 +39,9 @@ export function nameOf(key) {
 
 export function day(text) {
   const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? text : time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  return Number.isNaN(time.getTime())
+    ? text
+    : time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function value(found) {

@@ -1,13 +1,40 @@
 // Words of a query in a passage, as pieces of text: nothing here makes markup of it.
 
-const COMMON = new Set(["a", "an", "and", "are", "as", "at", "be", "by", "do", "for", "from", "how", "i", "in", "is",
-  "it", "of", "on", "or", "that", "the", "this", "to", "was", "what", "with"]);
+const COMMON = new Set([
+  "a",
+  "an",
+  "and",
+  "are",
+  "as",
+  "at",
+  "be",
+  "by",
+  "do",
+  "for",
+  "from",
+  "how",
+  "i",
+  "in",
+  "is",
+  "it",
+  "of",
+  "on",
+  "or",
+  "that",
+  "the",
+  "this",
+  "to",
+  "was",
+  "what",
+  "with",
+]);
 
 export function pattern(words) {
   const stems = (words.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
     .filter((word) => word.length > 1 && !COMMON.has(word))
     .map((word) => (word.length > 4 ? word.replace(/(ing|ed|es|s)$/u, "") : word));
-  const forms = [...new Set(stems)].sort((one, other) => other.length - one.length)
+  const forms = [...new Set(stems)]
+    .sort((one, other) => other.length - one.length)
     .map((stem) => stem + (stem.length > 3 ? "\\p{L}{0,4}" : "(?:s|es|ed|en|ing)?"));
   return forms.length ? new RegExp(`(?<![\\p{L}\\p{N}])(?:${forms.join("|")})(?![\\p{L}\\p{N}])`, "giu") : null;
 }

@@ -8,13 +8,24 @@ const waiting = [];
 let running = 0;
 
 export function peaks(id, url) {
-  if (!kept.has(id)) kept.set(id, queued(() => measure(url)).catch(() => null));
+  if (!kept.has(id))
+    kept.set(
+      id,
+      queued(() => measure(url)).catch(() => null),
+    );
   return kept.get(id);
 }
 
 function queued(work) {
   return new Promise((resolve, reject) => {
-    waiting.push(() => work().then(resolve, reject).finally(() => { running -= 1; next(); }));
+    waiting.push(() =>
+      work()
+        .then(resolve, reject)
+        .finally(() => {
+          running -= 1;
+          next();
+        }),
+    );
     next();
   });
 }

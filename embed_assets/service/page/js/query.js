@@ -25,7 +25,8 @@ const hasWords = (state) => Boolean(wordsOf(state));
 
 export const wordsOf = (state) =>
   [state.words, ...state.parts.filter((part) => part.kind === "words" && part.weight > 0).map((part) => part.value)]
-    .join(" ").trim();
+    .join(" ")
+    .trim();
 
 function partBody(part) {
   const weight = part.weight === 1 ? {} : { weight: part.weight };
@@ -56,14 +57,16 @@ export function whereOf(filters, { without } = {}) {
     if (filter.contains) compared.contains = filter.contains;
     if (Object.keys(compared).length) all.push({ [column]: compared });
   }
-  return all.length > 1 ? { and: all } : all[0] ?? null;
+  return all.length > 1 ? { and: all } : (all[0] ?? null);
 }
 
 // A range of days holds its last one.
 const wholeDay = (value) => (/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T23:59:59.999999` : value);
 
 export const isActive = (filter) =>
-  Boolean(filter && (filter.in?.length || filter.is?.length || filter.gte != null || filter.lte != null || filter.contains));
+  Boolean(
+    filter && (filter.in?.length || filter.is?.length || filter.gte != null || filter.lte != null || filter.contains),
+  );
 
 // The filters one by one, as the chips above the results show them.
 export function listFilters(filters) {
@@ -78,8 +81,11 @@ export function listFilters(filters) {
     if (filter.gte != null || filter.lte != null) {
       const from = filter.gte != null ? `≥ ${filter.gte}` : "";
       const to = filter.lte != null ? `≤ ${filter.lte}` : "";
-      listed.push({ column, text: `${column} ${[from, to].filter(Boolean).join(" and ")}`,
-        rest: { ...filter, gte: null, lte: null } });
+      listed.push({
+        column,
+        text: `${column} ${[from, to].filter(Boolean).join(" and ")}`,
+        rest: { ...filter, gte: null, lte: null },
+      });
     }
     if (filter.contains) {
       listed.push({ column, text: `${column} has “${filter.contains}”`, rest: { ...filter, contains: null } });

@@ -1,10 +1,11 @@
 // A chip: one part of the query, with its weight.
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { thumbnailUrl } from "../api.js";
 import { Icon } from "./icons.js";
 
 // A picture of the part: of a stored item from the service, of a file from this browser, for as long as it has it.
 const pictureOf = (part, preview) => {
-  if (part.kind === "item") return ["image", "video"].includes(part.type) ? `/media/${part.value}/thumbnail?side=64` : null;
+  if (part.kind === "item") return ["image", "video"].includes(part.type) ? thumbnailUrl(part.value, 64) : null;
   return part.type === "image" ? preview : null;
 };
 
@@ -30,8 +31,8 @@ export function Chip({ part, preview, onChange, onRemove }) {
   };
   return html`
     <span ref=${root} class=${`chip ${part.weight < 0 ? "minus" : ""}`} onKeyDown=${onKeyDown}>
-      <button type="button" class="chip-body" aria-expanded=${open} title=${`${sign}${part.label}: weight ${part.weight}`}
-        onClick=${() => setOpen(!open)}>
+      <button type="button" class="chip-body" aria-expanded=${open}
+        title=${`${sign}${part.label}: weight ${part.weight}`} onClick=${() => setOpen(!open)}>
         ${part.weight < 0 && html`<b aria-hidden="true">−</b>`}
         ${picture ? html`<img src=${picture} alt="" draggable="false" />`
           : part.kind !== "words" && html`<${Icon} name=${part.type || "file"} size=${15} />`}
@@ -42,11 +43,12 @@ export function Chip({ part, preview, onChange, onRemove }) {
         <${Icon} name="close" size=${14} /><span class="vh">Remove ${sign}${part.label}</span></button>
       ${open && html`
         <span class="popover weight">
-          <label>Weight <output>${part.weight}</output>
+          <label><span>Weight <output>${part.weight}</output></span>
             <input type="range" min="-2" max="2" step="0.25" value=${part.weight}
               onChange=${(event) => set(Number(event.target.value))} /></label>
           <small>Below zero: away from this.</small>
-          <button type="button" onClick=${() => set(-part.weight)}>${part.weight < 0 ? "Add instead" : "Take away instead"}</button>
+          <button type="button" onClick=${() => set(-part.weight)}>
+            ${part.weight < 0 ? "Add instead" : "Take away instead"}</button>
         </span>`}
     </span>`;
 }

@@ -7,16 +7,20 @@ import { Score } from "./card.js";
 import { Icon } from "./icons.js";
 import { Passage, Thumbnail } from "./media.js";
 
+const MOST = 30; // results of a side
+
 export function Compare({ state, space, words, hrefOf, onOpen, go, epoch }) {
   const [answers, setAnswers] = useState(null);
   const [problem, setProblem] = useState("");
   const version = state.compare;
-  const bodies = hasQuery(state) ? [queryBody(state, { spaces: [space.space] }), queryBody(state, { spaces: [space.space], version })] : [];
+  const spaces = [space.space];
+  const bodies = hasQuery(state) ? [queryBody(state, { spaces }), queryBody(state, { spaces, version })] : [];
   useEffect(() => {
     if (!bodies.length) return setAnswers(null);
     const abort = new AbortController();
     setProblem("");
-    Promise.all(bodies.map((body) => call("/search", { body: { ...body, k: Math.min(body.k, 30) }, signal: abort.signal })))
+    const ask = (body) => call("/search", { body: { ...body, k: Math.min(body.k, MOST) }, signal: abort.signal });
+    Promise.all(bodies.map(ask))
       .then(setAnswers, (error) => error.name !== "AbortError" && setProblem(error.message));
     return () => abort.abort();
   }, [JSON.stringify(bodies), epoch]);
@@ -26,11 +30,15 @@ export function Compare({ state, space, words, hrefOf, onOpen, go, epoch }) {
       <h1 class="vh">Comparison</h1>
       <header>
         <p>Space <b>${space.space}</b>: what is live beside${" "}
-          <select aria-label="Version to compare with" value=${version} onChange=${(event) => go({ compare: event.target.value })}>
+          <select aria-label="Version to compare with" value=${version}
+            onChange=${(event) => go({ compare: event.target.value })}>
             ${others.every((each) => each.version !== version) && html`<option value=${version}>${version}</option>`}
-            ${others.map((each) => html`<option key=${each.version} value=${each.version}>${each.state} ${each.version} (${each.model})</option>`)}
+            ${others.map((each) => html`
+              <option key=${each.version} value=${each.version}>
+                ${each.state} ${each.version} (${each.model})</option>`)}
           </select></p>
-        <button type="button" class="button" onClick=${() => go({ compare: "" })}><${Icon} name="close" size=${16} /> End comparison</button>
+        <button type="button" class="button" onClick=${() => go({ compare: "" })}>
+          <${Icon} name="close" size=${16} /> End comparison</button>
       </header>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${!bodies.length && html`<p class="soft">Search for something to compare what the versions find.</p>`}
@@ -49,16 +57,21 @@ function Sides({ answers, words, hrefOf, onOpen, version, live }) {
       ${answers.map((answer, side) => html`
         <div key=${side}><h2>${titles[side]}</h2>
           <ol aria-label=${titles[side]}>${answer.hits.map((hit) => html`
-            <${Row} key=${hit.media_id} hit=${hit} other=${ranks[1 - side].get(hit.media_id)} isLive=${side === 0} words=${words}
-              href=${hrefOf(hit)} onOpen=${onOpen} />`)}</ol>
+            <${Row} key=${hit.media_id} hit=${hit} other=${ranks[1 - side].get(hit.media_id)} isLive=${side === 0}
+              words=${words} href=${hrefOf(hit)} onOpen=${onOpen} />`)}</ol>
         </div>`)}
     </div>`;
 }
 
+// What became of a result: of those that are live only whether they are gone.
+function movement(rank, other, isLive) {
+  if (other == null) return isLive ? ["gone", "gone"] : ["new", "new"];
+  if (isLive || other === rank) return ["", ""];
+  return other > rank ? ["up", `↑ ${other - rank}`] : ["down", `↓ ${rank - other}`];
+}
+
 function Row({ hit, other, isLive, words, href, onOpen }) {
-  const moved = other == null ? null : isLive ? 0 : other - hit.rank;
-  const badge = other == null ? (isLive ? "gone" : "new") : moved > 0 ? `↑ ${moved}` : moved < 0 ? `↓ ${-moved}` : "";
-  const kind = other == null ? (isLive ? "gone" : "new") : moved > 0 ? "up" : moved < 0 ? "down" : "";
+  const [kind, badge] = movement(hit.rank, other, isLive);
   const open = (event) => {
     if (event.metaKey || event.ctrlKey) return;
     event.preventDefault();

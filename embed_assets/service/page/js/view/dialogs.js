@@ -1,7 +1,7 @@
 // Dialogs: the key that the service asks for, and the keys of the keyboard.
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
 import { unlock } from "../api.js";
-import { Icon } from "./icons.js";
+import { IconButton } from "./icons.js";
 
 const KEYS = [
   ["/", "To the search box"], ["Enter", "Search; on a result: open it"], ["↑ ↓ ← →", "Move in the results"],
@@ -11,19 +11,19 @@ const KEYS = [
 
 export function Dialog({ label, onClose, children, className = "" }) {
   const root = useRef(null);
-  useEffect(() => {
-    root.current.showModal();
-  }, []);
-  return html`<dialog ref=${root} class=${className} aria-label=${label} onClose=${onClose}
+  const open = () => root.current?.showModal();
+  useEffect(open, []);
+  return html`<dialog ref=${root} class=${className} aria-label=${label} onClose=${onClose ?? open}
     onCancel=${(event) => onClose || event.preventDefault()}
     onClick=${(event) => event.target === root.current && onClose && root.current.close()}>${children}</dialog>`;
 }
 
 export const HelpDialog = ({ onClose }) => html`
   <${Dialog} label="Keys" onClose=${onClose} className="help">
-    <form method="dialog"><h2>Keys</h2><button class="quiet"><${Icon} name="close" /><span class="vh">Close</span></button></form>
+    <form method="dialog"><h2>Keys</h2><${IconButton} name="close" label="Close" type="submit" /></form>
     <dl>${KEYS.map(([key, what]) => html`<div key=${what}><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
-    <p>In the box, <code>-word</code> and <code>-"two words"</code> take a meaning away. Click a chip for its weight.</p>
+    <p>In the box, <code>-word</code> and <code>-"two words"</code> take a meaning away.
+      ${" "}Click a chip for its weight.</p>
   <//>`;
 
 export function KeyDialog({ onUnlocked }) {

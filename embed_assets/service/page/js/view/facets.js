@@ -43,7 +43,7 @@ function Values({ column, facet, filter, set, state, spaces }) {
   const [open, setOpen] = useState(false);
   const name = facet.type === "boolean" ? "is" : "in";
   const chosen = (filter[name] ?? []).map(String);
-  const isUnique = Object.values(facet.values).every((number) => number === 1) && facet.distinct > 2 * SHOWN;
+  const isUnique = column !== "label" && facet.distinct > 2 * SHOWN && Math.max(...Object.values(facet.values)) === 1;
   useEffect(() => {
     if (!find && !open) return undefined;
     const abort = new AbortController();
@@ -55,7 +55,8 @@ function Values({ column, facet, filter, set, state, spaces }) {
 
   if (isUnique) {
     return html`<fieldset class="facet"><legend>${column}</legend>
-      <input type="search" placeholder="has the text …" aria-label=${`${column} has the text`} value=${filter.contains ?? ""}
+      <input type="search" placeholder="has the text …" aria-label=${`${column} has the text`}
+        value=${filter.contains ?? ""}
         onChange=${(event) => set({ ...filter, contains: event.target.value.trim() || null })} /></fieldset>`;
   }
   const toggle = (value) => {
@@ -109,14 +110,16 @@ function Sliders({ column, low, high, filter, set }) {
   const step = Number.isInteger(low) && Number.isInteger(high) && high - low >= 20 ? 1 : (high - low) / 100;
   const round = (number) => Number(number.toPrecision(4));
   const [from, to] = [filter.gte ?? low, filter.lte ?? high];
+  const read = (event) => Number(event.target.value);
+  const isEnd = (value, end) => Math.abs(value - end) < 1e-9;
+  const setFrom = (value) => set({ ...filter, gte: isEnd(value, low) ? null : Math.min(round(value), to) });
+  const setTo = (value) => set({ ...filter, lte: isEnd(value, high) ? null : Math.max(round(value), from) });
   const common = { type: "range", min: low, max: high, step };
   return html`
     <div class="sliders">
       <input ...${common} value=${from} aria-label=${`${column} at least`}
-        onChange=${(event) => set({ ...filter, gte: atEnd(event, low) ? null : Math.min(round(Number(event.target.value)), to) })} />
+        onChange=${(event) => setFrom(read(event))} />
       <input ...${common} value=${to} aria-label=${`${column} at most`}
-        onChange=${(event) => set({ ...filter, lte: atEnd(event, high) ? null : Math.max(round(Number(event.target.value)), from) })} />
+        onChange=${(event) => setTo(read(event))} />
     </div>`;
 }
-
-const atEnd = (event, end) => Math.abs(Number(event.target.value) - end) < 1e-9;

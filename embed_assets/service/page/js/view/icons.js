@@ -23,7 +23,14 @@ const PATHS = {
   text: "M5 5h14M5 10h14M5 15h9",
   warn: "M12 4 2.5 20h19L12 4Zm0 6v4M12 17h.01",
   minus: "M5 12h14",
+  before: "m14 6-6 6 6 6",
+  after: "m10 6 6 6-6 6",
 };
+
+// A button with an icon alone; its label is for those who can't see it.
+export const IconButton = ({ name, label, title = label, size, ...rest }) => html`
+  <button type="button" class="quiet" title=${title} ...${rest}>
+    <${Icon} name=${name} size=${size} /><span class="vh">${label}</span></button>`;
 
 export const Icon = ({ name, size = 18 }) => html`
   <svg class="icon" width=${size} height=${size} viewBox="0 0 24 24" aria-hidden="true">

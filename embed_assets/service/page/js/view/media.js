@@ -14,13 +14,14 @@ export function Thumbnail({ hit, side = 256, alt = "" }) {
   if (failed || (hit.modality !== "image" && hit.modality !== "video")) {
     return html`<span class="no-picture"><${Icon} name=${hit.modality} size=${28} /></span>`;
   }
-  return html`<img src=${thumbnailUrl(hit.media_id, side, at)} alt=${alt} loading="lazy" decoding="async" draggable="false"
-    srcset=${`${thumbnailUrl(hit.media_id, side, at)} 1x, ${thumbnailUrl(hit.media_id, Math.min(1024, side * 2), at)} 2x`}
-    onError=${() => setFailed(true)} />`;
+  const [one, two] = [side, Math.min(1024, side * 2)].map((each) => thumbnailUrl(hit.media_id, each, at));
+  return html`<img src=${one} srcset=${`${one} 1x, ${two} 2x`} alt=${alt} loading="lazy" decoding="async"
+    draggable="false" onError=${() => setFailed(true)} />`;
 }
 
-// A sound or video: a picture until it plays; `autoplay` counts up where the keyboard asks for it.
-export function Player({ hit, start = hit.start, end = hit.end, side = 256, toggled = 0 }) {
+// A sound or video: a picture until it plays; `toggled` counts up where the keyboard or a span asks for it. In a card
+// the space bar plays it, and its button is out of the way of the tab key.
+export function Player({ hit, start = hit.start, end = hit.end, side = 256, toggled = 0, inCard = false }) {
   const [on, setOn] = useState(false);
   const [broken, setBroken] = useState(false);
   const element = useRef(null);
@@ -44,7 +45,7 @@ export function Player({ hit, start = hit.start, end = hit.end, side = 256, togg
         : html`<${Waveform} hit=${hit} start=${start} end=${end} player=${on ? element : null} />
           ${on && html`<audio ref=${element} src=${source} preload="auto" onError=${fail} />`}`}
       ${broken ? html`<span class="sorry">This browser can't play it.</span>`
-        : html`<button type="button" class="play" tabindex="-1" onClick=${() => setOn(!on)}>
+        : html`<button type="button" class="play" tabindex=${inCard ? -1 : 0} onClick=${() => setOn(!on)}>
             <${Icon} name=${on ? "pause" : "play"} size=${20} /><span class="vh">${label}</span></button>`}
     </div>`;
 }
@@ -91,7 +92,7 @@ export const Passage = ({ text, words, most }) => html`
     ? html`<mark>${piece.text}</mark>` : piece.text))}</p>`;
 
 export function Preview({ hit, words, toggled }) {
-  if (isTimed(hit.modality)) return html`<${Player} hit=${hit} toggled=${toggled} />`;
+  if (isTimed(hit.modality)) return html`<${Player} hit=${hit} toggled=${toggled} inCard=${true} />`;
   if (hit.modality === "image") return html`<${Thumbnail} hit=${hit} />`;
   return html`<${Passage} text=${hit.text} words=${words} most=${420} />`;
 }

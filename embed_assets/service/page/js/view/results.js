@@ -15,11 +15,16 @@ export function ActiveFilters({ state, go }) {
           onClick=${() => go({ filters: withFilter(state.filters, column, rest) })}>
           ${text}<${Icon} name="close" size=${14} /><span class="vh">, remove</span></button>`)}
       ${state.percentile !== null && html`
-        <button type="button" class="chip filter" onClick=${() => go({ percentile: null })}>nearer than ${state.percentile} %
+        <button type="button" class="chip filter" onClick=${() => go({ percentile: null })}>
+          nearer than ${state.percentile} %
           <${Icon} name="close" size=${14} /><span class="vh">, remove</span></button>`}
-      ${listed.length > 1 && html`<button type="button" class="plain" onClick=${() => go({ filters: {} })}>Remove all</button>`}
+      ${listed.length > 1 && html`
+        <button type="button" class="plain" onClick=${() => go({ filters: {} })}>Remove all</button>`}
     </div>`;
 }
+
+const timing = ({ encode_seconds: encode, search_seconds: search }) =>
+  `${milliseconds(encode + search)} (encode ${milliseconds(encode)}, search ${milliseconds(search)})`;
 
 export function Summary({ answer, total, isStale }) {
   if (!answer) return html`<p class="summary" role="status"> </p>`;
@@ -28,8 +33,7 @@ export function Summary({ answer, total, isStale }) {
     <p class="summary" role="status">
       <b>${shown ? `${count(shown)} ${shown === 1 ? "result" : "results"}` : "No results"}</b>
       ${total != null && shown ? html` of ${count(total)} items` : null}
-      <span class="timing">${isStale ? "searching …" : html`${milliseconds(answer.encode_seconds + answer.search_seconds)}${" "}
-        (encode ${milliseconds(answer.encode_seconds)}, search ${milliseconds(answer.search_seconds)})`}</span>
+      <span class="timing">${isStale ? "searching …" : timing(answer)}</span>
       ${answer.reranker && html`<span class="timing">ordered by ${answer.reranker}</span>`}
     </p>`;
 }
@@ -46,7 +50,7 @@ function cutOff(hits) {
   return hits.slice(last + 1).some((hit) => hit.good === false) ? last + 1 : -1;
 }
 
-export function Results({ answer, words, isStale, open, hrefOf, onOpen, onLike, toggles, onMore, most }) {
+export function Results({ answer, words, isStale, open, hrefOf, onOpen, onLike, toggles, onMore, wanted }) {
   const { hits } = answer;
   const line = cutOff(hits);
   const allText = hits.every((hit) => hit.modality === "text");
@@ -55,16 +59,19 @@ export function Results({ answer, words, isStale, open, hrefOf, onOpen, onLike, 
       onLike=${onLike} toggled=${toggles[hit.media_id] ?? 0} isOpen=${open === hit.media_id} />`;
   return html`
     ${answer.good_match === false && hits.length > 0 && html`
-      <div class="verdict"><b>No good match.</b> Nothing here is nearer to the query than unrelated items often are. These are
-        the nearest there are.</div>`}
+      <div class="verdict"><b>No good match.</b> Nothing here is nearer to the query than unrelated items often are.
+        ${" "}These are the nearest there are.</div>`}
     <ul class=${`grid ${allText ? "texts" : ""} ${isStale ? "stale" : ""}`} aria-label="Results">
       ${hits.map((hit, place) => [
-        line > 0 && place === line && html`<li class="line" key="line"><span>Likely no good match below this line</span></li>`,
+        line > 0 && place === line && html`
+          <li class="line" key="line"><span>Likely no good match below this line</span></li>`,
         card(hit, place),
       ])}
     </ul>
-    ${hits.length >= most && html`<button type="button" class="button more" onClick=${onMore}>Show more</button>`}`;
+    ${onMore && hits.length >= wanted && html`
+      <button type="button" class="button more" onClick=${onMore}>Show more</button>`}`;
 }
 
 export const Skeleton = () => html`
-  <div class="grid skeleton" aria-hidden="true">${Array.from({ length: 12 }, (_, place) => html`<div class="card" key=${place} />`)}</div>`;
+  <div class="grid skeleton" aria-hidden="true">
+    ${Array.from({ length: 12 }, (_, place) => html`<div class="card" key=${place} />`)}</div>`;

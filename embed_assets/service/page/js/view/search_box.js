@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
 import { readWords } from "../query.js";
 import { Chip } from "./chip.js";
-import { Icon } from "./icons.js";
+import { Icon, IconButton } from "./icons.js";
 
 const MODES = [
   ["vector", "Meaning", "Nearest by what the encoder understands"],
@@ -29,7 +29,7 @@ export function SearchBox({ state, go, onFiles, uploads, previews, children }) {
     setText(typed);
     clearTimeout(timer.current);
     if (!readWords(typed).minus.length && !/(^|\s)-\S*$/.test(typed)) {
-      timer.current = setTimeout(() => go({ words: typed.trim(), k: undefined }, { replace: true }), TYPING_MS);
+      timer.current = setTimeout(() => go({ words: typed.trim(), item: "", k: undefined }, { live: true }), TYPING_MS);
     }
   };
   const onKeyDown = (event) => {
@@ -62,13 +62,13 @@ export function SearchBox({ state, go, onFiles, uploads, previews, children }) {
           aria-label="Search by words" placeholder=${state.parts.length ? "add words" : "Describe what you look for"}
           onInput=${(event) => type(event.target.value)} onKeyDown=${onKeyDown} />
         <kbd class="hint" aria-hidden="true">/</kbd>
-        <button type="button" class="quiet" title="Take these words away from the query" onClick=${minusText}>
-          <${Icon} name="minus" /><span class="vh">Minus: take these words away</span></button>
-        <button type="button" class="quiet" title="Search by a picture, sound or video"
-          onClick=${() => chooser.current.click()}><${Icon} name="file" /><span class="vh">Choose a file</span></button>
+        <${IconButton} name="minus" label="Minus: take these words away" onClick=${minusText} />
+        <${IconButton} name="file" label="Choose a file" title="Search by a picture, sound or video"
+          onClick=${() => chooser.current.click()} />
         <input ref=${chooser} type="file" hidden multiple tabindex="-1" aria-label="File to search by"
           onChange=${(event) => { onFiles([...event.target.files]); event.target.value = ""; }} />
-        <button type="submit" class="primary" aria-label="Search"><${Icon} name="search" size=${17} /><span>Search</span></button>
+        <button type="submit" class="primary" aria-label="Search">
+          <${Icon} name="search" size=${17} /><span>Search</span></button>
       </div>
       <div class="how">
         <fieldset class="segments">

@@ -1,9 +1,19 @@
 // The state of the page as its address: what is searched for, under which filters, what is open.
 
-// A part beside the words of the box: {kind: "words" | "file" | "item", value, weight, label, type}; `type` is image, audio, ….
+// A part beside the words of the box: {kind: "words" | "file" | "item", value, weight, label, type}.
 export const EMPTY = {
-  words: "", parts: [], mode: "vector", spaces: [], filters: {}, percentile: null, fold: false, diversity: 0,
-  rerank: false, k: 60, item: "", compare: "",
+  words: "",
+  parts: [],
+  mode: "vector",
+  spaces: [],
+  filters: {},
+  percentile: null,
+  fold: false,
+  diversity: 0,
+  rerank: false,
+  k: 60,
+  item: "",
+  compare: "",
 };
 const MODES = ["vector", "hybrid", "text"];
 const COMPARISONS = ["in", "is", "gte", "lte", "contains"];
