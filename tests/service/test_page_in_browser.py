@@ -250,6 +250,21 @@ def test_by_keyboard_alone(visit: Visit) -> None:
     page.wait_for_selector("dialog[open]", state="detached")
 
 
+def test_back_undoes_what_was_typed_and_closes_what_was_opened(visit: Visit) -> None:
+    page = visit()
+    page.wait_for_selector(".empty h1")
+    page.keyboard.press("/")
+    page.keyboard.type(note(4), delay=40)
+    page.wait_for_selector(".card")
+    until(page, f"location.search.includes({note(4).split()[-1]!r})")
+    page.locator(".card .name").first.click()
+    page.wait_for_selector(".drawer")
+    page.go_back()
+    page.wait_for_selector(".drawer", state="detached")
+    page.go_back()
+    page.wait_for_selector(".empty h1")
+
+
 def test_sounds_loop_their_span_one_at_a_time(visit: Visit) -> None:
     page = visit()
     page.wait_for_selector(".empty h1")
@@ -323,6 +338,9 @@ def test_a_key_is_requested_once_and_pictures_load_with_it(visit: Visit, site: S
         page.reload()
         until(page, loaded)
         assert page.locator("dialog[open]").count() == 0
+        page.keyboard.press("?")
+        page.get_by_role("button", name="Forget the API key").click()
+        page.get_by_label("API key").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

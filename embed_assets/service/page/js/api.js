@@ -51,6 +51,12 @@ export async function unlock(text) {
   await beginSession();
 }
 
+export async function forgetKey() {
+  sessionStorage.removeItem(KEY);
+  await call("/session", { method: "DELETE" }).catch(() => {});
+  location.reload();
+}
+
 export async function beginSession() {
   if (!key()) return;
   await call("/session", { method: "POST" });

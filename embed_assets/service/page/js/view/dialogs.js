@@ -1,6 +1,6 @@
 // Dialogs: the key that the service asks for, and the keys of the keyboard.
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
-import { unlock } from "../api.js";
+import { forgetKey, hasKey, unlock } from "../api.js";
 import { IconButton } from "./icons.js";
 
 const KEYS = [
@@ -24,6 +24,7 @@ export const HelpDialog = ({ onClose }) => html`
     <dl>${KEYS.map(([key, what]) => html`<div key=${what}><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
     <p>In the box, <code>-word</code> and <code>-"two words"</code> take a meaning away.
       ${" "}Click a chip for its weight.</p>
+    ${hasKey() && html`<p><button type="button" class="button" onClick=${forgetKey}>Forget the API key</button></p>`}
   <//>`;
 
 export function KeyDialog({ onUnlocked }) {
