@@ -119,7 +119,9 @@ class Searcher:
         compares = bool(query.diversity or query.fold_duplicates)
         ranked_depth = max(depth * (_COMPARED if compares else 1), _RERANKED if query.rerank else 0)
         found = _side_by_side(lambda each: each.rankings(query, depth=ranked_depth, vectors=compares), space_queries)
-        items = self._ordered(fuse([ranking for several in found for ranking in several]), query, depth)
+        items = self._ordered(
+            fuse([ranking for several in found for ranking in several], kind=parts.main_kind), query, depth
+        )
         hits = tuple(
             make_hit(rank, item, kind=parts.main_kind, spans=query.spans)
             for rank, item in enumerate(items[query.offset : depth], query.offset + 1)

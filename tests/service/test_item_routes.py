@@ -52,6 +52,8 @@ def test_a_range_of_a_file_is_sent(client: TestClient, served: Steps) -> None:
     whole = client.get(place)
     assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, data, "image/png")
     assert whole.headers["content-disposition"].startswith("inline")
+    head = client.head(place)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(data)))
     part = client.get(place, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, data[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(data)}"

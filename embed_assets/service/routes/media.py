@@ -56,6 +56,13 @@ async def media(media_id: MediaId, request: Request, service: Served, caller: As
     )
 
 
+@router.head("/media/{media_id}", include_in_schema=False)
+async def media_head(media_id: MediaId, request: Request, service: Served, caller: Asking) -> Response:
+    """Return the headers of an item's bytes."""
+    whole = await media(media_id, request, service, caller)
+    return Response(status_code=whole.status_code, headers=dict(whole.headers))
+
+
 @router.get(
     "/media/{media_id}/thumbnail",
     response_class=Response,
