@@ -6,13 +6,14 @@ EmbedAssetsError
 ├── SourceError              a source can't be listed or read
 │   └── DeletionError        a refresh would lose most of a source: it stops before it writes
 ├── MediaError               one media item can't be used: it is quarantined, never fatal
-├── UnknownNameError         no space or item of that name
 ├── OverloadedError          more is requested at once than the service takes
 ├── UnknownEncoderError      no encoder, family or model of that name
 ├── WeightsError             a model's files are absent, incomplete, unsafe or not the pinned ones
 ├── EncoderVersionError      encoder and vectors do not belong together
 ├── EncoderOutputError       an encoder returned something that its spec excludes
 ├── StoreError               the store is unreachable, or holds something else than expected
+│   └── NotFoundError        it holds nothing of that name
+│       └── UnknownNameError no space or item; the nearest are suggested
 └── PromotionError           a release may not become live
     └── MovedError           another move of the pointer came first
 """
@@ -68,16 +69,6 @@ class MediaError(EmbedAssetsError):
         self.again = again
 
 
-class UnknownNameError(EmbedAssetsError):
-    """No space or item of that name; the message suggests the nearest."""
-
-    def __init__(self, kind: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
-        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-        suggestion = f" Did you mean {named(near)}?" if near else ""
-        super().__init__(f"There is no {kind} {name[:200]!r}.{suggestion}{f' {hint}' if hint else ''}")
-        self.name = name
-
-
 class OverloadedError(EmbedAssetsError):
     """More is requested at once than the service takes; the same request is answered a little later."""
 
@@ -111,6 +102,20 @@ class EncoderOutputError(EmbedAssetsError):
 
 class StoreError(EmbedAssetsError):
     """The store is unreachable, or holds something else than expected."""
+
+
+class NotFoundError(StoreError):
+    """The store is well, and holds nothing of the name that was given."""
+
+
+class UnknownNameError(NotFoundError):
+    """No space or item of that name; the message suggests the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
+        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        suggestion = f" Did you mean {named(near)}?" if near else ""
+        super().__init__(f"There is no {kind} {name[:200]!r}.{suggestion}{f' {hint}' if hint else ''}")
+        self.name = name
 
 
 class PromotionError(EmbedAssetsError):

@@ -8,7 +8,7 @@ import pytest
 from embed_assets.media.tables.sidecar import load_sidecar
 from embed_assets.quality.labelled_queries import load_queries
 from tests import console
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, pipeline, run_all
 
 DOCS = REPOSITORY / "docs"
 
@@ -26,6 +26,23 @@ def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
     for command in found:
         said = console.run(command, tmp_path, environ)
         assert console.normal(said) == console.normal(command.output), f"$ {command.line}\n{said}"
+
+
+def test_the_searches_of_the_page_run(tmp_path: Path, words: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    for name in ("harbour", "market", "meadow"):
+        (tmp_path / "notes" / f"{name}.txt").write_text(f"a note on boats and the {name}")
+    rows = [f'{{"file": "{name}.txt", "label": "sea", "price": 2.5}}' for name in ("harbour", "market", "meadow")]
+    (tmp_path / "captions.jsonl").write_text("\n".join(rows))
+    sidecar = str(tmp_path / "captions.jsonl")
+    run_all(pipeline(tmp_path, sources={"notes": {"uri": str(tmp_path / "notes"), "sidecar": sidecar}}))
+    blocks = re.findall(r"```python search\n(.*?)```", (DOCS / "search.md").read_text(encoding="utf-8"), re.DOTALL)
+    ran: dict = {}
+    exec("\n".join(blocks), ran)  # one after the other, as a reader would
+    assert {hit.key for hit in ran["answer"]} == {"market.txt", "meadow.txt"}
+    assert ran["facets"]["price"] == {"type": "number", "min": 2.5, "max": 2.5, "items": 3}
+    assert len(ran["nearby"]) == 3
 
 
 def test_every_link_in_the_docs_is_there() -> None:

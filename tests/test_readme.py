@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,31 @@ def test_every_command_and_python_block_runs(tmp_path: Path) -> None:
         if kind == "yaml":
             name = block.splitlines()[0].removeprefix("# ")
             (tmp_path / name).write_text(block)
-    for command in COMMANDS:
-        if not command.startswith("make "):
+    (tmp_path / ".embed-assets" / "demo").mkdir(parents=True)
+    (tmp_path / ".embed-assets" / "demo" / "store").symlink_to(tmp_path / ".embed-assets" / "store")
+    commands = [command for command in COMMANDS if not command.startswith("make ")]
+    for command in sorted(commands, key=lambda command: "demo/store" in command):  # that store is there at the end
+        if " serve" in command:
+            _serve(command, tmp_path, env)
+        else:
             _run(["bash", "-c", command], tmp_path, env)
     for kind, block in BLOCKS:
         if kind == "python":
             _run([sys.executable, "-W", "ignore", "-c", block], tmp_path, env)
+
+
+def _serve(command: str, cwd: Path, env: dict[str, str]) -> None:
+    """Start the service as the README does, at a port that is free, ask it and end it."""
+    line = f"exec {command} --port 0"
+    with subprocess.Popen(["bash", "-c", line], cwd=cwd, env=env, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        said = [service.stdout.readline(), service.stdout.readline()]
+        address = re.search(r"http://\S+", said[1])
+        assert address is not None, said
+        with urllib.request.urlopen(address[0]) as page:
+            assert b"<html" in page.read().lower()
+        service.terminate()
+        assert service.wait(timeout=30) in (0, 143), said
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str]) -> None:

@@ -76,9 +76,8 @@ def materialize_serving(
             held_back_by = "; ".join(version.failures)
             context.log.warning(f"{version.encoder} {version.version} is held back by {held_back_by}")
     log_version_states(context, names, versions)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(_serves(pointer)), metadata=serving_metadata(names, pointer, versions)
-    )
+    metadata = serving_metadata(names, pointer, versions, service=steps.settings.serve.url)
+    return dg.MaterializeResult(data_version=dg.DataVersion(_serves(pointer)), metadata=metadata)
 
 
 def _moved(
@@ -108,7 +107,8 @@ def _record(steps: Steps, encoders: list[str], version: str) -> VersionRecord:
 def serving_event(names: Names, steps: Steps, pointer: Pointer) -> dg.AssetMaterialization:
     """Build the event for a pointer's move that its asset did not make."""
     key = names.asset_key(pointer.space, "serving")
-    metadata = serving_metadata(names, pointer, space_versions(steps, pointer.space))
+    versions = space_versions(steps, pointer.space)
+    metadata = serving_metadata(names, pointer, versions, service=steps.settings.serve.url)
     return dg.AssetMaterialization(key, metadata=metadata, tags={DATA_VERSION: _serves(pointer)})
 
 

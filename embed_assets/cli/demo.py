@@ -59,8 +59,10 @@ def _picture(search: DemoSearch, settings: PipelineSettings) -> Path:
 def _next(store: str) -> list[str]:
     command = ".venv/bin/embed-assets" if Path(".venv/bin/embed-assets").exists() else "embed-assets"
     search = f'{command} search "read a csv file" --store {short_path(store)}'
+    serve = f"{command} serve --store {short_path(store)}"
     return [
         f"{'make ui':72} open the Dagster UI on this store",
-        f"{search:72} search it",
+        f"{serve:72} search it in the browser",
+        f"{search:72} search it here",
         f"{command + ' run ~/Pictures':72} use your own media",
     ]

@@ -15,6 +15,7 @@ from embed_assets.store.upsert import quoted
 from embed_assets.store.versions import VersionId
 
 _SPANS = 1000  # of one version that are listed
+_SUGGESTED_AMONG = 20_000  # items: comparing the names of a million takes half a minute
 _COLUMNS = ("kind", "start", "end", "text", "content_hash", "media_hash", "embedded_at")
 
 
@@ -75,10 +76,10 @@ class ItemDetails:
         return {**asdict(self), "columns": plain(dict(self.columns))}
 
 
-def find_item(steps: Steps, name: str) -> ManifestRow:
+def find_item(steps: Steps, name: str, *, suggests: bool = True) -> ManifestRow:
     """Return the row of an item by its id, by SOURCE/KEY, or by a key that only one source has.
 
-    Raises UnknownNameError with the nearest names where there is none.
+    Raises UnknownNameError where there is none, with the nearest names if it `suggests` any: that reads many.
     """
     row = steps.manifest.item(name)
     if row is not None:
@@ -92,7 +93,7 @@ def find_item(steps: Steps, name: str) -> ManifestRow:
     if found:
         known = [f"{row['source']}/{row['key']}" for row in found]
         raise UnknownNameError("one item", name, hint=f"Several sources have it: {', '.join(known)}.")
-    raise UnknownNameError("item", name, _names(steps))
+    raise UnknownNameError("item", name, _names(steps) if suggests else ())
 
 
 def item_details(steps: Steps, row: ManifestRow) -> ItemDetails:
@@ -121,7 +122,8 @@ def item_details(steps: Steps, row: ManifestRow) -> ItemDetails:
 
 
 def _names(steps: Steps) -> list[str]:
-    rows = steps.manifest.table(steps.settings.sources, columns=["source", "key", "status"]).to_pylist()
+    table = steps.manifest.table(steps.settings.sources, columns=["source", "key", "status"])
+    rows = table.slice(0, _SUGGESTED_AMONG).to_pylist()
     return [
         name for row in rows if row["status"] != "deleted" for name in (row["key"], f"{row['source']}/{row['key']}")
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS = 2048  # of the table, evenly spread
 _QUERIES = 96  # rows of a modality that stand for queries of that kind
-_FEWEST = 50  # rows: of less, percentiles say little
+_FEWEST = 100  # rows: of less, percentiles say little
 
 
 def measure_random_pairs(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from embed_assets.media.isolation.decoder_pool import Decoders
 
-GOOD_MATCH = 99.5  # percentile against random pairs; benchmarks/calibration.py has what lies on either side
+GOOD_MATCH = 99.0  # percentile against random pairs; benchmarks/search_quality.py has what lies on either side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from embed_assets.search.rankings import Found, Ranking
+from embed_assets.store.serving.score_calibration import percentile_of, similarity_of
 
 _DAMPING = 60  # of Cormack, Clarke and Buettcher, 2009 (doi:10.1145/1571941.1572114)
 _IDENTICAL = 0.99  # cosine of vectors of nearly identical items
@@ -36,8 +37,12 @@ class Fused:
         return self.found[min(named, key=self.ranks.__getitem__)] if named else None
 
 
-def fuse(rankings: Sequence[Ranking]) -> list[Fused]:
-    """Return the items of all rankings by the sum of 1 / (60 + rank), best first; one ranking keeps its order."""
+def fuse(rankings: Sequence[Ranking], *, kind: str = "") -> list[Fused]:
+    """Return the items of all rankings by the sum of 1 / (60 + rank), best first; one ranking keeps its order.
+
+    Of items of equal sums, as the first of each space are, the one with the higher percentile for this `kind` of query
+    comes first.
+    """
     items: dict[str, Fused] = {}
     for ranking in rankings:
         for rank, found in enumerate(ranking.items, 1):
@@ -45,7 +50,19 @@ def fuse(rankings: Sequence[Ranking]) -> list[Fused]:
             item.found[ranking.name] = found
             item.ranks[ranking.name] = rank
             item.fused += 1 / (_DAMPING + rank)
-    return sorted(items.values(), key=lambda item: (-item.fused, min(item.ranks.values())))
+    if len(rankings) < 2:
+        return list(items.values())
+    return sorted(items.values(), key=lambda item: (-item.fused, -_percentile(item, kind)))
+
+
+def _percentile(item: Fused, kind: str) -> float:
+    """Return an item's percentile; 0 where it has none: words alone found it, or the space is not calibrated."""
+    found = item.nearest
+    if found is None:
+        return 0.0
+    release, row = found.space.release, found.rows[0]
+    levels = release.calibration.get(row["modality"] if kind == "item" else kind)
+    return percentile_of(similarity_of(row["_distance"], release.distance), levels) if levels else 0.0
 
 
 def diversify(items: Sequence[Fused], *, diversity: float, wanted: int) -> list[Fused]:

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from embed_assets.errors import StoreError
+from embed_assets.errors import NotFoundError, StoreError
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer
@@ -49,10 +50,20 @@ class OpenSpace:
 
 
 class OpenSpaces:
-    """Releases of a store's spaces. A pointer that was read is used again for `pointer_seconds`."""
+    """Releases of a store's spaces. A pointer that was read is used again for `pointer_seconds`.
 
-    def __init__(self, store: Store, *, pointer_seconds: float = 0.0) -> None:
+    `pointers` returns them by space instead, for whoever looks at the store in the background.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        pointer_seconds: float = 0.0,
+        pointers: Callable[[], Mapping[str, Pointer]] | None = None,
+    ) -> None:
         self._store = store
+        self._given = pointers
         self._pointer_seconds = pointer_seconds
         self._pointers: tuple[float, dict[str, Pointer]] | None = None
         self._open: OrderedDict[str, OpenSpace] = OrderedDict()
@@ -80,7 +91,7 @@ class OpenSpaces:
         found = [each for each in known if each.space == space and each.encoder_version == version]
         if not found:
             versions = ", ".join(dict.fromkeys(each.encoder_version for each in known if each.space == space))
-            raise StoreError(f"Space {space!r} has no release of encoder version {version!r}. It has: {versions}.")
+            raise NotFoundError(f"Space {space!r} has no release of encoder version {version!r}. It has: {versions}.")
         live = pointer is not None and pointer.live is not None and pointer.live.key == found[0].key
         return self._opened(found[0], live=live)
 
@@ -90,7 +101,9 @@ class OpenSpaces:
             self._pointers = None
             self._open.clear()
 
-    def _read_pointers(self) -> dict[str, Pointer]:
+    def _read_pointers(self) -> Mapping[str, Pointer]:
+        if self._given is not None:
+            return self._given()
         now = time.monotonic()
         with self._lock:
             if self._pointers is not None and now - self._pointers[0] < self._pointer_seconds:

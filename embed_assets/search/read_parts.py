@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embed_assets.errors import EmbedAssetsError, EncoderOutputError, EncoderVersionError, SettingsError, StoreError
+from embed_assets.errors import EmbedAssetsError, EncoderOutputError, EncoderVersionError, NotFoundError, SettingsError
 from embed_assets.media.detect import look_at
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
@@ -102,7 +102,7 @@ class QueryParts:
             return None if same else _of_another_version(part.encoder_version, space)
         if kind == "item":
             there = bool(space.table.count_rows(_within(where, item_filter(part.item or ""))))
-            return None if there else StoreError(f"Space {release.space!r} has no item {part.item!r}.")
+            return None if there else NotFoundError(f"Space {release.space!r} has no item {part.item!r}.")
         if kind in spec.modalities or (kind == "video" and "audio" in spec.modalities):
             return None
         return SettingsError(
@@ -153,7 +153,7 @@ def _vector_of_item(space: OpenSpace, part: QueryPart, where: str | None) -> np.
     rows = search.to_arrow()
     if not rows.num_rows:
         segment = "" if part.start is None else f" with a segment that starts at {part.start}"
-        raise StoreError(f"Space {space.release.space!r} has no item {part.item!r}{segment}.")
+        raise NotFoundError(f"Space {space.release.space!r} has no item {part.item!r}{segment}.")
     return matrix(rows["vector"].combine_chunks()).mean(axis=0)
 
 

@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute
 
-from embed_assets.errors import SettingsError, StoreError
+from embed_assets.errors import NotFoundError, SettingsError
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.detect import look_at
 from embed_assets.media.media_types import Modality
@@ -26,6 +26,7 @@ from embed_assets.search.read_parts import QueryParts, items_named, without
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
+from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import quoted, read
 
@@ -51,17 +52,18 @@ class Searcher:
         encoder: QueryEncoder | None = None,
         reranker: str | None = None,
         pointer_seconds: float = 0.0,
+        pointers: Callable[[], Mapping[str, Pointer]] | None = None,
     ) -> None:
         """Take the `limits` of media: a query's file is as foreign, and is decoded in a process of its own.
 
         `reranker` is the hub id or folder of a cross-encoder. For `pointer_seconds` a serving pointer that was read is
-        used again: a promotion takes effect so much later.
+        used again: a promotion takes effect so much later. `pointers` returns them by space instead.
         """
         self._store = store if isinstance(store, Store) else Store(store, storage_options)
         compute = compute or ComputeSettings()
         self._limits = limits_of(limits or LimitSettings())
         self._decoders = decoders_of(self._limits) if compute.isolate_decoders else None
-        self._spaces = OpenSpaces(self._store, pointer_seconds=pointer_seconds)
+        self._spaces = OpenSpaces(self._store, pointer_seconds=pointer_seconds, pointers=pointers)
         self._encoder = encoder or QueryEncoder(self._store, compute)
         self._reranker = Reranker(reranker, compute) if reranker else None
 
@@ -117,7 +119,9 @@ class Searcher:
         compares = bool(query.diversity or query.fold_duplicates)
         ranked_depth = max(depth * (_COMPARED if compares else 1), _RERANKED if query.rerank else 0)
         found = _side_by_side(lambda each: each.rankings(query, depth=ranked_depth, vectors=compares), space_queries)
-        items = self._ordered(fuse([ranking for several in found for ranking in several]), query, depth)
+        items = self._ordered(
+            fuse([ranking for several in found for ranking in several], kind=parts.main_kind), query, depth
+        )
         hits = tuple(
             make_hit(rank, item, kind=parts.main_kind, spans=query.spans)
             for rank, item in enumerate(items[query.offset : depth], query.offset + 1)
@@ -165,7 +169,7 @@ class Searcher:
         """Return the spaces that the query goes to, each with its vector and filter; and notes on the others."""
         names = query.spaces or self.spaces()
         if not names:
-            raise StoreError("No space serves yet: run the pipeline first.")
+            raise NotFoundError("No space serves yet: run the pipeline first.")
         spaces = [self.open_space(name, version=query.version) for name in dict.fromkeys(names)]
         within_reach = compiled_filters(spaces, must)
         notes: list[str] = []
@@ -179,7 +183,7 @@ class Searcher:
             else:
                 notes.append(str(reason))
         if not taking:
-            raise StoreError(
+            raise NotFoundError(
                 f"No space takes this query ({', '.join(parts.kinds)}). {notes[0]} See embed-assets status."
             )
         filters = compiled_filters([space for space, _ in taking], both(query.where, must))

@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
-from embed_assets.errors import OverloadedError, SettingsError, UnknownNameError
+from embed_assets.errors import NotFoundError, OverloadedError, SettingsError, UnknownNameError
 from embed_assets.media.media_types import Modality
 from embed_assets.pipeline.item_details import find_item, item_details
 from embed_assets.pipeline.steps import Steps
@@ -21,6 +21,7 @@ from embed_assets.search.searcher import Searcher
 from embed_assets.service.access.api_keys import ApiKeys, Caller
 from embed_assets.service.batching_encoder import BatchingEncoder
 from embed_assets.service.documents import EncodeRequest, JudgementRequest
+from embed_assets.service.errors_as_json import without_paths
 from embed_assets.service.freshness import Freshness
 from embed_assets.service.media_files import MediaFiles
 from embed_assets.service.metrics import Metrics
@@ -35,7 +36,6 @@ from embed_assets.versions.query_input import query_payload
 T = TypeVar("T")
 
 _THREADS = max(32, 4 * (os.cpu_count() or 1))
-_POINTER_SECONDS = 0.5
 
 
 class Service:
@@ -48,19 +48,19 @@ class Service:
         self.encoder = BatchingEncoder(
             steps.store, settings.compute, most_waiting=2 * self.settings.queue, observe=self._observe
         )
+        self.warm_up = WarmUp(steps.store, self.encoder, self.metrics)
         self.searcher = Searcher(
             steps.store,
             compute=settings.compute,
             limits=settings.limits,
             encoder=self.encoder,
             reranker=self.settings.reranker,
-            pointer_seconds=_POINTER_SECONDS,
+            pointers=self.warm_up.pointers,
         )
         self.media = MediaFiles(steps)
         self.thumbnails = Thumbnails(steps, self.media)
         self.uploads = Uploads(self.settings.uploads_mb * 2**20)
         self.freshness = Freshness(steps)
-        self.warm_up = WarmUp(steps.store, self.searcher, self.encoder, self.metrics)
         self._limiter = anyio.CapacityLimiter(_THREADS)
         self._in_work = 0
 
@@ -139,20 +139,35 @@ class Service:
 
     def row(self, caller: Caller, name: str) -> ManifestRow:
         """Return the row of an item by its id or name. Raises UnknownNameError where there is none for the caller."""
-        if caller.must is None:
-            return find_item(self.steps, name)
         try:
-            row = find_item(self.steps, name)
+            row = find_item(self.steps, name, suggests=False)
         except UnknownNameError:
-            raise UnknownNameError("item", name) from None  # without the names of others' items
-        if not self.searcher.visible(row["media_id"], caller.must):
+            if caller.must is None:
+                raise
+            raise UnknownNameError("item", name) from None  # without the names of others' sources
+        if caller.must is not None and not self.searcher.visible(row["media_id"], caller.must):
             raise UnknownNameError("item", name)
         return row
 
-    def item(self, caller: Caller, name: str) -> dict[str, Any]:
-        """Describe an item."""
-        document = item_details(self.steps, self.row(caller, name)).document()
+    def item(self, caller: Caller, name: str, *, neighbours: int = 0) -> dict[str, Any]:
+        """Describe an item, with so many of the nearest items."""
+        row = self.row(caller, name)
+        document: dict[str, Any] = item_details(self.steps, row).document()
+        document |= {"neighbours": self._neighbours(caller, row, neighbours)}
+        if caller.must is not None:  # who promoted what is not a tenant's business
+            document["history"] = [each for each in document["history"] if each["event"] in ("read", "embedded")]
+        for part in (document, *document["versions"]) if self.keys else ():
+            part["detail"] = without_paths(part["detail"])
         return document | {"uri": self._shown(document["uri"])}
+
+    def _neighbours(self, caller: Caller, row: ManifestRow, count: int) -> list[dict[str, Any]]:
+        if not count:
+            return []
+        query = Query(parts=(QueryPart(item=row["media_id"]),), k=count)
+        try:
+            return self._document(self.searcher.search(query, must=caller.must))["hits"]
+        except NotFoundError:  # it has no vectors
+            return []
 
     def thumbnail(self, caller: Caller, name: str, *, side: int, milliseconds: int = 0) -> tuple[ManifestRow, bytes]:
         """Return an item's row and its thumbnail."""
@@ -180,8 +195,6 @@ class Service:
                 f"The query has {characters:,} characters; at most {self.settings.max_query_characters:,} "
                 "(serve.max_query_characters)."
             )
-        if any(part.file is not None or part.picture is not None for part in query.parts):
-            raise SettingsError("file and picture are of Python; send the file, and name it with upload.")
 
     def _resolved(self, caller: Caller, part: QueryPart, files: Mapping[str, bytes]) -> QueryPart:
         """Return a part with the bytes of its upload, or the id of its item, if that exists for the caller."""

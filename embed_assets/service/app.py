@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from embed_assets import __version__
 from embed_assets.pipeline.steps import Steps
@@ -41,11 +42,11 @@ def create_app(steps: Steps) -> FastAPI:
     """
     keys = read_api_keys(steps.settings.serve)
     service = Service(steps, keys)
-    tools = mcp_app(mcp_server(service), steps.settings.serve)
+    tools = mcp_app(mcp_server(service))
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        service.warm_up.start()
+        service.warm_up.start(service.searcher)
         async with tools.router.lifespan_context(tools):
             yield
         service.warm_up.stop()
@@ -57,9 +58,9 @@ def create_app(steps: Steps) -> FastAPI:
     answer_errors(app)
     for module in _ROUTES:
         app.include_router(module.router)
-    app.mount("/mcp", tools)
+    app.router.routes.extend(tools.routes)  # not mounted: /mcp without a slash behind it would be the page's
     if page_paths():
-        app.mount("/", PageFiles(directory=FOLDER, html=True))
+        app.mount("/", GZipMiddleware(PageFiles(directory=FOLDER, html=True)))
     describe(app, keys)
     settings = steps.settings.serve
     app.add_middleware(UploadLimit, max_bytes=settings.max_upload_mb * 2**20)

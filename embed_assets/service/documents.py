@@ -1,9 +1,11 @@
 """Documents: what the service answers, as models for its OpenAPI document."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.search.answers import SearchedSpace, Span
 from embed_assets.search.filters import Filter
 
@@ -43,6 +45,13 @@ class AnswerDocument(BaseModel):
     encode_seconds: float
     search_seconds: float
     notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemDocument(ItemDetails):
+    """An item, with those that are nearest to it where they were wanted."""
+
+    neighbours: list[HitDocument] = field(default_factory=list)
 
 
 class Problem(BaseModel):

@@ -16,16 +16,16 @@ from embed_assets.errors import (
     EncoderOutputError,
     EncoderVersionError,
     MediaError,
+    NotFoundError,
     OverloadedError,
     SettingsError,
-    UnknownNameError,
 )
 
 _log = logging.getLogger(__name__)
 _LATER = "The service can't answer this at the moment; its log has the reason. Try again later."
 _INTERNAL = "The service failed on this; its log has the reason."
 _STATUS: dict[type[EmbedAssetsError], int] = {
-    UnknownNameError: 404,
+    NotFoundError: 404,
     EncoderVersionError: 409,
     SettingsError: 422,
     MediaError: 422,
@@ -50,8 +50,13 @@ def public_message(error: Exception) -> str:
     if isinstance(error, ValidationError | RequestValidationError):
         return "; ".join(_problem(each) for each in error.errors()[:5])[:_MOST]
     if isinstance(error, EmbedAssetsError):
-        return _PATH.sub("…", str(error))[:_MOST] if _status(error) is not None else _LATER
+        return without_paths(str(error))[:_MOST] if _status(error) is not None else _LATER
     return _INTERNAL
+
+
+def without_paths(text: str) -> str:
+    """Return a text with `…` for each absolute path and address in it."""
+    return _PATH.sub("…", text)
 
 
 def _status(error: EmbedAssetsError) -> int | None:

@@ -1,11 +1,13 @@
 """MCP server: the service's reads as tools for assistants, over HTTP and stdio."""
 
 import base64
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
@@ -16,14 +18,14 @@ from embed_assets.search.filters import parse_filter
 from embed_assets.search.query import Query, QueryPart
 from embed_assets.service.access.api_keys import ANYBODY, ApiKeys, Caller, caller_of
 from embed_assets.service.answering import Service
-from embed_assets.settings import ServeSettings
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ABOUT = (
     "Search media (texts, pictures, sounds, videos) by meaning. Call list_spaces first: a space takes some kinds of "
-    "queries. Scores compare within a space only; percentile says how unusual a match is: 99.5 and more is a good one."
+    "queries. Scores compare within a space only; percentile says how unusual a match is: 99 and more is a good one."
 )
 _SIDE = 512  # pixels of a thumbnail
 _MOST = 50  # hits of one call
@@ -98,12 +100,12 @@ def mcp_server(service: Service) -> MCPServer:
     return server
 
 
-def mcp_app(server: MCPServer, settings: ServeSettings) -> Any:
-    """Return the server as an ASGI app for streamable HTTP, to be mounted. Keys and names are checked around it."""
+def mcp_app(server: MCPServer) -> Any:
+    """Return the server as an ASGI app for streamable HTTP at /mcp. Keys and names are checked around it."""
     return server.streamable_http_app(
         stateless_http=True,
         json_response=True,
-        streamable_http_path="/",
+        streamable_http_path="/mcp",
         max_request_body_size=_BYTES,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
@@ -142,7 +144,9 @@ async def _run(service: Service, function: Callable[..., T], *arguments: Any, **
     try:
         return await service.run(function, *arguments, **options)
     except Exception as error:
-        raise ValueError(public_message(error)) from None
+        if not isinstance(error, EmbedAssetsError):
+            _log.error("%s failed", getattr(function, "__name__", function), exc_info=error)
+        raise ToolError(public_message(error)) from None
 
 
 def _checked(function: Callable[..., T], *arguments: Any) -> T:
@@ -151,7 +155,7 @@ def _checked(function: Callable[..., T], *arguments: Any) -> T:
     try:
         return function(*arguments)
     except (EmbedAssetsError, ValidationError) as error:
-        raise ValueError(public_message(error)) from None
+        raise ToolError(public_message(error)) from None
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -163,5 +167,5 @@ def _text(document: dict[str, Any]) -> str:
 def run_on_stdio(steps: Steps) -> None:
     """Be an MCP server on stdin and stdout until stdin ends; everything else is printed on stderr."""
     service = Service(steps, ApiKeys({}))
-    service.warm_up.start()
+    service.warm_up.start(service.searcher)
     mcp_server(service).run(transport="stdio")

@@ -8,8 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from embed_assets import __version__
 from embed_assets.search.query import Query
 from embed_assets.service.access.api_keys import HEADER, ApiKeys
+from embed_assets.service.documents import Problem
 
-_PYTHON_ONLY = ("file", "picture")  # of a part: HTTP has uploads
 _OPEN = ("/health",)
 _UNAUTHORISED = {
     "description": "The key is missing or wrong.",
@@ -33,9 +33,7 @@ def _document(app: FastAPI, keys: ApiKeys) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     query = Query.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(query.pop("$defs", {}))
-    schemas["Query"] = query
-    for name in _PYTHON_ONLY:
-        schemas["QueryPart"]["properties"].pop(name, None)
+    schemas |= {"Query": query, "Problem": Problem.model_json_schema()}
     if keys:
         made["components"]["securitySchemes"] = {
             "key": {"type": "apiKey", "in": "header", "name": HEADER},

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from embed_assets.assets.checks import check_result, is_live
-from embed_assets.assets.names import grid_range, shards_by_version
+from embed_assets.assets.names import Names, grid_range, shards_by_version
+from embed_assets.assets.ui.serving_metadata import serving_metadata
 from embed_assets.errors import PromotionError, StoreError
 from embed_assets.search.searcher import Searcher
 from embed_assets.store.serving.releases import CheckVerdict
@@ -221,6 +222,13 @@ def test_serving_a_new_store_says_that_nothing_is_there_yet(running: Running) ->
     metadata = running.metadata("words_serving")
     assert metadata["live"].value == "none"
     assert "nothing is built yet" in str(metadata["waiting"].value)
+
+
+def test_the_serving_asset_links_to_the_service(served: Running) -> None:
+    pointer, names = served.steps.store.serving.pointer("words"), Names(served.steps.settings, {"words": "words"})
+    assert "search" not in serving_metadata(names, pointer, [])
+    linked = serving_metadata(names, pointer, [], service="https://search.example.org")
+    assert linked["search"].value == "https://search.example.org"
 
 
 @pytest.mark.slow

@@ -239,7 +239,7 @@ def test_an_answer_is_a_list_a_table_and_json(searcher: Searcher) -> None:
 def test_facets_count_items_for_the_filter_at_hand(searcher: Searcher) -> None:
     facets = searcher.facets(spaces=["words"])
     assert facets["label"]["values"] == {"town": 4, "beach": 3, "sea": 1}
-    assert facets["source"] == {"values": {"notes": 8}, "distinct": 1}
+    assert facets["source"] == {"type": "text", "values": {"notes": 8}, "distinct": 1}
     narrowed = searcher.facets(where=parse_filter({"text": {"contains": "waves"}}))
     assert narrowed["label"]["values"] == {"beach": 2, "sea": 1}
 

@@ -1,10 +1,16 @@
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -12,7 +18,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.service.answering import Service
 from embed_assets.service.app import create_app
 from embed_assets.settings import PipelineSettings
-from tests.support import note, picture, pipeline, run_all, write_notes
+from tests.support import REPOSITORY, note, picture, pipeline, run_all, write_notes
 
 ACME, OTHER, WRITER, WHOLE = (
     "acme-key-0123456789",
@@ -21,9 +27,9 @@ ACME, OTHER, WRITER, WHOLE = (
     "whole-key-0123456789",
 )
 KEYS: dict[str, Any] = {
-    "acme": {"key": ACME, "filter": {"not": {"label": "cats"}}},
-    "other": {"key": OTHER, "filter": {"label": "cats"}},
-    "writer": {"key": WRITER, "filter": {"not": {"label": "cats"}}, "write": True},
+    "acme": {"key": ACME, "filter": {"tenant": "acme"}},
+    "other": {"key": OTHER, "filter": {"tenant": "other"}},
+    "writer": {"key": WRITER, "filter": {"tenant": "acme"}, "write": True},
     "whole": {"key": WHOLE},
 }
 PAGE = b"<html><body>" + note(5).encode() + b"<script>alert(1)</script></body></html>"
@@ -127,3 +133,58 @@ def png_size(data: bytes) -> tuple[int, int]:
     from PIL import Image
 
     return Image.open(io.BytesIO(data)).size
+
+
+class Serve:
+    """embed-assets serve in a process of its own."""
+
+    def __init__(self, folder: Path, store: Path, plugin: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.settings = settings or store_settings(store.parent)
+        self.settings |= {"store": str(store), "compute": {"device": "cpu", "offline": True}}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EMBED_ASSETS_")},
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(plugin)]),
+            "XDG_CACHE_HOME": str(store.parent / "cache"),
+            "EMBED_ASSETS_CACHE": str(folder / "media-cache"),
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def command(self, *arguments: str, **changes: Any) -> list[str]:
+        """Its command line, with changed settings in a file."""
+        (self.folder / "serve.yaml").write_text(json.dumps(self.settings | {"serve": changes}))
+        program = "from embed_assets.cli.main import main; main()"
+        return [sys.executable, "-c", program, "serve", "--settings", str(self.folder / "serve.yaml"), *arguments]
+
+    def start(self, **changes: Any) -> str:
+        """Start it, and return its address once it is ready."""
+        process = subprocess.Popen(
+            self.command("--port", "0", **changes), env=self.environment, stdout=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Search: "):
+                url = line.split()[1]
+                break
+        else:
+            pytest.fail("the service did not start")
+        for _ in range(600):
+            if httpx2.get(f"{url}/health").status_code == 200:
+                return url
+            time.sleep(0.05)
+        pytest.fail("the service did not get ready")
+
+    def stop(self) -> int:
+        """End the last one as a service manager does; return its exit status."""
+        process = self.processes.pop()
+        process.send_signal(signal.SIGTERM)
+        return process.wait(20)
+
+
+@pytest.fixture
+def serve(built_store: Path, tmp_path: Path, plugin_folder: Path) -> Iterator[Serve]:
+    serving = Serve(tmp_path, built_store / "store", plugin_folder)
+    yield serving
+    while serving.processes:
+        serving.stop()

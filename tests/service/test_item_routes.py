@@ -16,6 +16,12 @@ from tests.service.conftest import DRAWING, PAGE, Connect, media_ids, png_size, 
 from tests.support import note, picture, pipeline, run_all
 
 
+def look(client: TestClient) -> None:
+    """What the service does twice a second."""
+    service = service_of(client)
+    service.warm_up.look(service.searcher)
+
+
 def test_an_item_shows_how_it_was_cut_and_what_happened_to_it(client: TestClient, served: Steps) -> None:
     document = client.get(f"/items/{media_ids(served)['dogs/note-001.txt']}").json()
     assert (document["key"], document["status"], document["labels"]) == ("dogs/note-001.txt", "ok", ["dogs"])
@@ -25,8 +31,17 @@ def test_an_item_shows_how_it_was_cut_and_what_happened_to_it(client: TestClient
     assert [event["event"] for event in document["history"]] == ["read", "embedded", "promote"]
 
 
+def test_an_item_has_neighbours(client: TestClient, served: Steps) -> None:
+    place = f"/items/{media_ids(served)['pictures/1.png']}"
+    assert client.get(place).json()["neighbours"] == []
+    found = client.get(place, params={"neighbours": 3}).json()["neighbours"]
+    assert [hit["rank"] for hit in found] == [1, 2, 3]
+    assert "pictures/1.png" not in {hit["key"] for hit in found}
+
+
 def test_an_item_that_was_quarantined_says_why(client: TestClient, served: Steps) -> None:
-    document = client.get(f"/items/{media_ids(served)['drawing.svg']}").json()
+    document = client.get(f"/items/{media_ids(served)['drawing.svg']}", params={"neighbours": 3}).json()
+    assert document["neighbours"] == []
     assert document["status"] == "quarantined"
     assert document["reason"]
 
@@ -37,6 +52,8 @@ def test_a_range_of_a_file_is_sent(client: TestClient, served: Steps) -> None:
     whole = client.get(place)
     assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, data, "image/png")
     assert whole.headers["content-disposition"].startswith("inline")
+    head = client.head(place)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(data)))
     part = client.get(place, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, data[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(data)}"
@@ -160,7 +177,7 @@ def test_marks_become_a_query_set(connect: Connect, own_store: Steps, tmp_path) 
 
 
 def test_the_service_is_ready_once_it_is_warm(client: TestClient) -> None:
-    service_of(client).warm_up.look()
+    look(client)
     assert client.get("/health").json() == {"status": "ready"}
     client.get("/search", params={"q": "x"})
     figures = client.get("/metrics").text
@@ -171,7 +188,7 @@ def test_the_service_is_ready_once_it_is_warm(client: TestClient) -> None:
 def test_a_store_without_a_release_is_not_ready(connect: Connect, words, tmp_path) -> None:
     (tmp_path / "notes").mkdir()
     client = connect(steps=pipeline(tmp_path))
-    service_of(client).warm_up.look()
+    look(client)
     answer = client.get("/health")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert "no space serves yet" in answer.json()["detail"]
@@ -184,7 +201,7 @@ def test_a_promotion_is_picked_up(connect: Connect, own_store: Steps, built_stor
     version = client.get("/search", params={"q": "x"}).json()["spaces"][0]["encoder_version"]
     changed = Steps(own_store.settings.model_copy(update={"encoders": _whole_texts(own_store)}))
     run_all(changed)
-    service_of(client).warm_up.look()
+    look(client)
     for _ in range(40):
         answer = client.get("/search", params={"q": note(3)})
         assert answer.status_code == 200

@@ -1,6 +1,8 @@
 """/search, /encode and /uploads: queries over HTTP."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ def test_words_find_an_item_with_its_spans_and_columns(client: TestClient) -> No
     document = answer.json()
     first = document["hits"][0]
     assert (first["key"], first["labels"]) == ("dogs/note-003.txt", ["dogs"])
+    assert first["columns"]["tenant"] == "acme"
     assert first["spans"][0]["text"] == note(3)
     assert len(document["hits"]) == 2
     assert document["spaces"][0]["encoder"] == "words"
@@ -46,8 +49,9 @@ def test_an_upload_is_named_by_its_hash_later(client: TestClient) -> None:
 
 def test_more_like_an_item_under_a_filter(client: TestClient, served: Steps) -> None:
     item = media_ids(served)["dogs/note-001.txt"]
-    query = {"parts": [{"item": item}], "where": {"and": [{"label": "cats"}, {"modality": "text"}]}, "k": 3}
+    query = {"parts": [{"item": item}], "where": {"and": [{"tenant": "other"}, {"price": {"lt": 3}}]}, "k": 3}
     hits = client.post("/search", json=query).json()["hits"]
+    assert sorted(hit["columns"]["price"] for hit in hits) == [0.5, 1.5, 2.5]
     assert {hit["labels"][0] for hit in hits} == {"cats"}
 
 
@@ -75,8 +79,8 @@ def test_vectors_of_the_encoder_find_what_its_words_find(client: TestClient) -> 
         ({"parts": [{"text": "x"}], "where": {"colour": "red"}}, 422, "colour"),
         ({"parts": [{"text": "x"}], "where": "1 = 1"}, 422, "where: expected an object"),
         ({"parts": [{"text": "x"}], "where": {"label": {"eq": {"a": 1}}}}, 422, "where.'label'.eq"),
-        ({"parts": [{"file": "AAAA"}]}, 422, "name it with upload"),
-        ({"parts": [{"picture": "AAAA"}]}, 422, "name it with upload"),
+        ({"parts": [{"file": "AAAA"}]}, 422, "name an upload"),
+        ({"parts": [{"picture": "AAAA"}]}, 422, "name an upload"),
         ({"parts": [{"item": "../../etc/passwd"}]}, 404, "no item"),
         ({"parts": [{"text": "x"}], "nothing": 1}, 422, "nothing"),
     ],
@@ -103,7 +107,10 @@ def test_what_is_no_json_or_no_form_is_refused(client: TestClient) -> None:
 
 
 def test_a_file_that_is_none_is_one_message(client: TestClient) -> None:
-    for data in (b"\x00\x01\x02\xff" * 8, picture(1)[:60]):
+    bomb = bytearray(picture(1))
+    bomb[16:24] = struct.pack(">II", 100_000, 100_000)
+    bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
+    for data in (b"\x00\x01\x02\xff" * 8, picture(1)[:60], bytes(bomb)):
         kept = client.post("/uploads", files={"file": data}).json()["upload"]
         answer = client.post("/search", json={"parts": [{"upload": kept}]})
         assert answer.status_code == 422, answer.text
@@ -121,3 +128,4 @@ def test_a_request_that_is_too_large_is_refused_by_length_and_by_count(connect: 
     form = {"content-type": "multipart/form-data; boundary=x"}
     assert client.post("/uploads", content=parts(), headers=form).status_code == 413
     assert client.post("/encode", content=parts(), headers={"content-type": "application/json"}).status_code == 413
+    assert client.post("/mcp", content=parts(), headers={"content-type": "application/json"}).status_code == 413

@@ -28,6 +28,10 @@ def test_another_tenants_item_does_not_exist(acme: TestClient, served: Steps) ->
             assert answer.json()["detail"].replace(name, "") == "There is no item ''."
     for place in (f"/items/{dog}", f"/media/{dog}"):
         assert acme.get(place).status_code == 200
+    shown = acme.get(f"/items/{dog}", params={"neighbours": 50}).json()
+    assert len(shown["neighbours"]) > 5
+    assert all(hit["columns"]["tenant"] == "acme" for hit in shown["neighbours"])
+    assert ([event["event"] for event in shown["history"]], shown["uri"]) == (["read", "embedded"], "")
     for item in (cat, "notes/cats/note-001.txt"):
         assert acme.post("/search", json={"parts": [{"item": item}]}).status_code == 404
         body = {"space": "words", "text": "x", "item": item, "good": True}

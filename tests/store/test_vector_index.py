@@ -100,6 +100,27 @@ def test_a_large_table_has_indices_of_items_and_of_the_users_columns(tmp_path):
     assert build(store, min_rows=LARGE + 1).table_version == store.open(NAME).version
 
 
+def test_indices_of_a_large_table_can_be_read_after_each_build(store, monkeypatch):
+    monkeypatch.setattr("embed_assets.store.serving.vector_index.LARGE", 100)
+    build(store)
+    trees = {"media_id_idx", "key_idx", "modified_idx"}
+    assert trees <= names(store)
+    add(store, 20)  # few: B-trees stay as they are, the others get them
+    build(store)
+    table = store.open(NAME)
+    assert trees <= names(store)
+    assert {name: table.index_stats(name).num_unindexed_rows for name in ("key_idx", "shard_idx")} == {
+        "key_idx": 20,
+        "shard_idx": 0,
+    }
+    assert table.count_rows("key = 'x'") == 0
+    assert build(store).table_version == table.version
+    add(store, 200)  # many
+    build(store)
+    assert trees <= names(store)
+    assert all(store.open(NAME).index_stats(name).num_unindexed_rows == 0 for name in names(store))
+
+
 def test_an_empty_table_is_indexed_without_complaint(tmp_path):
     store = Store(str(tmp_path))
     vector_table(store, vectors(1))

@@ -17,8 +17,10 @@ _PLOTTED = ("recall_at_10", "ndcg_at_10")  # figures of the checks that Dagster 
 _COLUMNS = ("encoder", "version", "state", "rows", "since")  # a wider table is cut at the page's edge
 
 
-def serving_metadata(names: Names, pointer: Pointer, versions: Sequence[SpaceVersion]) -> dict[str, Any]:
-    """Build the metadata of a pointer and of the versions of its space."""
+def serving_metadata(
+    names: Names, pointer: Pointer, versions: Sequence[SpaceVersion], *, service: str | None = None
+) -> dict[str, Any]:
+    """Build the metadata of a pointer and of the versions of its space; `service`: the public address of the search."""
     waiting = [version for version in versions if version.waits_for]
     metadata: dict[str, Any] = {
         "live": pointer.live.key if pointer.live else "none",
@@ -34,6 +36,7 @@ def serving_metadata(names: Names, pointer: Pointer, versions: Sequence[SpaceVer
         metadata["versions"] = preview([asdict(each) | {"since": each.since[:16]} for each in versions], _COLUMNS)
     if pointer.live:
         metadata |= _live(pointer.live)
+        metadata |= {"search": dg.MetadataValue.url(service)} if service else {}
     if moves := _moves(names, pointer, versions):
         metadata["how to move it"] = dg.MetadataValue.md(moves)
     return metadata

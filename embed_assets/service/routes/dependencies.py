@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 
 from embed_assets.service.access.api_keys import Caller, caller_of
 from embed_assets.service.answering import Service
-from embed_assets.service.documents import Problem
 
 _PROBLEMS = {
     400: "The request can't be read.",
+    403: "This key may not do that.",
     404: "There is no such space or item, or none for this key.",
     409: "A vector is of another encoder version than the one that serves.",
     413: "The request is larger than serve.max_upload_mb.",
@@ -25,7 +25,8 @@ _PROBLEMS = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Document error responses of a route."""
-    return {status: {"model": Problem, "description": _PROBLEMS[status]} for status in statuses}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"content": content, "description": _PROBLEMS[status]} for status in statuses}
 
 
 def _service(request: Request) -> Service:

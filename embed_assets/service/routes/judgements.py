@@ -6,14 +6,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from embed_assets.service.documents import JudgementRequest, Problem
+from embed_assets.service.documents import JudgementRequest
 from embed_assets.service.routes.dependencies import Asking, Served, answer, problems
 
 router = APIRouter(tags=["judgements"])
-_REFUSED: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "description": "This key may not judge."}}
 
 
-@router.post("/judgements", response_model=dict[str, Any], responses=_REFUSED | problems(400, 404, 413, 422, 503))
+@router.post("/judgements", response_model=dict[str, Any], responses=problems(400, 403, 404, 413, 422, 503))
 async def judge(body: JudgementRequest, service: Served, caller: Asking) -> Response:
     """Mark an item as a good or a bad result of a query; returns the query's line of the query set."""
     if not service.settings.judgements or not caller.write:

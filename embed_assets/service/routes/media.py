@@ -17,7 +17,7 @@ from embed_assets.service.thumbnails import SIDES
 router = APIRouter(tags=["items"])
 _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _PDF = "default-src 'none'; object-src 'self'; base-uri 'none'"  # browsers show none in a sandbox
-_BYTES: dict[str, Any] = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 _WEBP: dict[str, Any] = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -54,6 +54,13 @@ async def media(media_id: MediaId, request: Request, service: Served, caller: As
     return StreamingResponse(
         opened.read(start, end), status_code=status, headers=headers, media_type=opened.content_type
     )
+
+
+@router.head("/media/{media_id}", include_in_schema=False)
+async def media_head(media_id: MediaId, request: Request, service: Served, caller: Asking) -> Response:
+    """Return the headers of an item's bytes."""
+    whole = await media(media_id, request, service, caller)
+    return Response(status_code=whole.status_code, headers=dict(whole.headers))
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _BATCH = 50
 
 DistanceRange = tuple[float | None, float | None]  # least, and what it stays below
 
+OF_SEVERAL = "segment_count > 1"  # rows of items that have more than one
 _COUNTED = 512  # filters whose rows a process has counted
 _counts: dict[tuple[str, int, str], int] = {}
 _lock = threading.Lock()
@@ -142,6 +144,9 @@ def rows_by_item(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     rows, exactly = k * SEGMENTS_PER_ITEM, searched_exactly(table, release, where)
+    if not rows_left(table, release, OF_SEVERAL):
+        # Every row is an item: as many candidates are ranked again, and a fifth of the rows is read.
+        rows, release = k, replace(release, refine_factor=release.refine_factor * SEGMENTS_PER_ITEM)
     while len(found) < k:
         left = _but(found, where)
         fetched = nearest(table, query, release, k=rows, columns=columns, where=left, within=within, exactly=exactly)

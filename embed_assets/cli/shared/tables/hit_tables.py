@@ -9,7 +9,7 @@ from rich.text import Text
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.plain_output import harmless
-from embed_assets.search.answers import Answer, Hit
+from embed_assets.search.answers import GOOD_MATCH, Answer, Hit
 
 _CHARACTERS = 72  # of a text
 
@@ -19,10 +19,14 @@ def print_answer(title: str, answer: Answer, console: PlainConsole | None = None
     console = console or make_console()
     print_hits(title, answer.hits, console, several=len(answer.spaces) > 1)
     if answer.good_match is False and answer.hits:
-        console.tell("  no good match: nothing is nearer than most random pairs", style="yellow")
+        best = max(hit.percentile or 0.0 for hit in answer.hits)
+        line = (
+            f"  no good match: the best is nearer than {best:.1f} % of random pairs, a good one than {GOOD_MATCH:.0f} %"
+        )
+        console.tell(line, style="yellow")
     if answer.reranker:
         console.tell(f"  ordered by {answer.reranker}", style="dim")
-    for note in answer.notes:
+    for note in answer.notes if not answer.hits else ():
         console.tell(f"  {note}", style="dim")
 
 
