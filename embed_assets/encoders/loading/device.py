@@ -45,7 +45,7 @@ def resolve_device(device: str) -> str:
 
 
 def _may_have_accelerator() -> bool:
-    """Return whether torch has to be imported for it, which takes seconds: on Linux a driver has left its device file."""
+    """Return whether torch has to tell, whose import takes seconds: on Linux a driver has left its device file."""
     if sys.platform != "linux" or "torch" in sys.modules:
         return True
     return any(True for pattern in _ACCELERATOR_FILES for _ in Path("/dev").glob(pattern))
