@@ -60,9 +60,11 @@ def _percentile(item: Fused, kind: str) -> float:
     found = item.nearest
     if found is None:
         return 0.0
-    release, row = found.space.release, found.rows[0]
-    levels = release.calibration.get(row["modality"] if kind == "item" else kind)
-    return percentile_of(similarity_of(row["_distance"], release.distance), levels) if levels else 0.0
+    levels, similarity = (
+        found.space.levels(kind),
+        similarity_of(found.rows[0]["_distance"], found.space.release.distance),
+    )
+    return percentile_of(similarity, levels) if levels else 0.0
 
 
 def diversify(items: Sequence[Fused], *, diversity: float, wanted: int) -> list[Fused]:

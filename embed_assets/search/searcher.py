@@ -120,10 +120,10 @@ class Searcher:
         ranked_depth = max(depth * (_COMPARED if compares else 1), _RERANKED if query.rerank else 0)
         found = _side_by_side(lambda each: each.rankings(query, depth=ranked_depth, vectors=compares), space_queries)
         items = self._ordered(
-            fuse([ranking for several in found for ranking in several], kind=parts.main_kind), query, depth
+            fuse([ranking for several in found for ranking in several], kind=parts.kind), query, depth
         )
         hits = tuple(
-            make_hit(rank, item, kind=parts.main_kind, spans=query.spans)
+            make_hit(rank, item, kind=parts.kind, spans=query.spans)
             for rank, item in enumerate(items[query.offset : depth], query.offset + 1)
         )
         return Answer(
@@ -175,7 +175,7 @@ class Searcher:
         notes: list[str] = []
         taking: list[tuple[OpenSpace, str | None]] = []
         for space, reach in zip(spaces, within_reach, strict=True):
-            reason = parts.refusal(space, query.mode, where=reach)
+            reason = parts.refusal(space, query.mode, where=reach) or _uncalibrated(query, space, parts.kind)
             if reason is None:
                 taking.append((space, reach))
             elif query.spaces:
@@ -194,7 +194,7 @@ class Searcher:
                 space=space,
                 vector=None if query.mode == "text" else parts.vector(space, self._encoder, where=reach),
                 where=without(items_named(space, query.parts), filters[place]),
-                within=distances_within(query, space, parts.main_kind),
+                within=distances_within(query, space, parts.kind),
             )
 
         return _side_by_side(space_query, range(len(taking))), notes
@@ -209,6 +209,16 @@ class Searcher:
         if query.fold_duplicates:
             items = fold(items, wanted=depth * (2 if query.diversity else 1))
         return diversify(items, diversity=query.diversity, wanted=depth)
+
+
+def _uncalibrated(query: Query, space: OpenSpace, kind: str) -> SettingsError | None:
+    """Return why a space can't answer a query with a least percentile, or None."""
+    if query.min_percentile is None or (query.mode != "text" and space.levels(kind)):
+        return None
+    reason = "words alone have none" if query.mode == "text" else f"none were measured for {kind} queries in it"
+    return SettingsError(
+        f"Space {space.release.space!r} has no percentiles for this query ({reason}): leave min_percentile out."
+    )
 
 
 def made_query(

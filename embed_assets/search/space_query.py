@@ -40,7 +40,7 @@ class SpaceQuery:
 def distances_within(query: Query, space: OpenSpace, kind: str) -> DistanceRange | None:
     """Return the range of distances that a query of a kind asks for in a space; None for all."""
     most = query.max_distance
-    levels = space.release.calibration.get(kind)
+    levels = space.levels(kind)
     if query.min_percentile is not None and levels:
         nearest = distance_of(similarity_at(query.min_percentile, levels), space.release.distance)
         most = nearest if most is None else min(most, nearest)
