@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def measure_random_pairs(
 class _Items:
     """Items of queries or rows, and their labels."""
 
-    ids: Sequence[str]
+    ids: Sequence[Any]
     labels: Sequence[Sequence[str] | None]
 
     def of(self, places: np.ndarray) -> "_Items":
