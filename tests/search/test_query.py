@@ -92,6 +92,7 @@ def test_filters_are_of_columns_and_combine(searcher: Searcher) -> None:
 @pytest.mark.parametrize(
     ("where", "message"),
     [
+        ({"modified": {"gt": "0001-01-01T00:00:00+14:00"}}, "Filter on 'modified': it holds times"),
         ({"lable": "beach"}, "No column 'lable' to filter by. Did you mean 'label'?"),
         ({"embedded": {"lt": "yesterday"}}, "it holds times"),
         ({"label": {"lt": "b"}}, "can't compare labels"),
