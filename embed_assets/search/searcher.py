@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow.compute
@@ -42,6 +42,8 @@ from embed_assets.store.upsert import quoted, read
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+T = TypeVar("T")
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -125,6 +127,10 @@ class Searcher:
             query = made_query(
                 query, space=space, sources=sources, label=label, encoder_version=encoder_version, **options
             )
+        asked = query
+        return self._as_it_is_now(lambda: self._answer(asked, must))
+
+    def _answer(self, query: Query, must: FilterTree | None) -> Answer:
         parts = QueryParts(query.parts, limits=self._limits, decoders=self._decoders)
         started = time.perf_counter()
         space_queries, notes = self._space_queries(query, parts, must)
@@ -155,12 +161,19 @@ class Searcher:
         values: int = 20,
     ) -> dict[str, dict[str, Any]]:
         """Count items by source, modality, label and the user's columns, for a filter: column → values or range."""
-        opened, _ = self._opened(spaces or self.spaces(), all_needed=bool(spaces))
-        filtered = compiled_filters(opened, both(where, must))
-        return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
+
+        def counted() -> dict[str, dict[str, Any]]:
+            opened, _ = self._opened(spaces or self.spaces(), all_needed=bool(spaces))
+            filtered = compiled_filters(opened, both(where, must))
+            return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
+
+        return self._as_it_is_now(counted)
 
     def visible(self, media_id: str, must: FilterTree) -> bool:
         """Return whether a live row of the item fulfils a filter."""
+        return self._as_it_is_now(lambda: self._has_row(media_id, must))
+
+    def _has_row(self, media_id: str, must: FilterTree) -> bool:
         item = f"media_id = {quoted(media_id)}"
         for space in self._opened(self.spaces(), all_needed=False)[0]:
             try:
@@ -170,6 +183,16 @@ class Searcher:
             if space.table.count_rows(f"{item} AND {where}"):
                 return True
         return False
+
+    def _as_it_is_now(self, work: Callable[[], T]) -> T:
+        """Return a result; once more with releases opened anew where files of one are gone since it was opened."""
+        try:
+            return work()
+        except (OSError, RuntimeError, ValueError) as error:  # Lance raises any of them
+            if "not found" not in str(error).lower():
+                raise
+        self._spaces.forget()
+        return work()
 
     def _space_queries(
         self, query: Query, parts: QueryParts, must: FilterTree | None

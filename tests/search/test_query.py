@@ -183,16 +183,18 @@ def test_a_space_that_cannot_answer_is_left_out_of_several(tmp_path: Path, words
     store = built(tmp_path, kept).store
     copied = tmp_path / "copied"
     shutil.copytree(store.uri, copied)
+    before = Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))
+    assert len(before.search("tram rails", k=1).spaces) == 2
     (others,) = (name for name in store.table_names() if name.startswith("others__") and "queries" not in name)
     shutil.rmtree(copied / f"{others}.lance")
-    searcher = Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))
-    answer = searcher.search("tram rails", k=1)
-    assert (answer[0].key, [space.space for space in answer.spaces]) == ("town/tram.txt", ["words"])
-    assert answer.notes[0].startswith("Space 'others' is left out: ")
-    assert searcher.facets()["label"]["values"]["town"] == 4
-    assert searcher.visible(answer[0].media_id, parse_filter({"label": "town"}))
-    with pytest.raises(StoreError):
-        searcher.search("tram rails", space="others")
+    for searcher in (before, Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))):
+        answer = searcher.search("tram rails", k=1)
+        assert (answer[0].key, [space.space for space in answer.spaces]) == ("town/tram.txt", ["words"])
+        assert answer.notes[0].startswith("Space 'others' is left out: ")
+        assert searcher.facets()["label"]["values"]["town"] == 4
+        assert searcher.visible(answer[0].media_id, parse_filter({"label": "town"}))
+        with pytest.raises(StoreError):
+            searcher.search("tram rails", space="others")
 
 
 def test_a_vector_without_a_direction_is_refused(searcher: Searcher) -> None:
