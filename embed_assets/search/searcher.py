@@ -22,10 +22,11 @@ from embed_assets.search.fuse_rankings import Fused, diversify, fold, fuse
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
 from embed_assets.search.query import Query, query_of
-from embed_assets.search.read_parts import QueryParts, items_named, without
+from embed_assets.search.read_parts import QueryParts, items_named
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
+from embed_assets.store.serving.nearest_rows import without_items
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import quoted, read
@@ -193,7 +194,7 @@ class Searcher:
             return SpaceQuery(
                 space=space,
                 vector=None if query.mode == "text" else parts.vector(space, self._encoder, where=reach),
-                where=without(items_named(space, query.parts), filters[place]),
+                where=without_items(items_named(space, query.parts), filters[place]),
                 within=distances_within(query, space, parts.kind),
             )
 
