@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ROWS = 2048  # of the table, evenly spread
 _QUERIES = 96  # rows of a modality that stand for queries of that kind
-_FEWEST = 100  # rows: of less, percentiles say little
+FEWEST = 100  # rows: of less, percentiles say little
 
 
 def measure_random_pairs(
@@ -28,7 +28,7 @@ def measure_random_pairs(
     of, nor one with a label of that item.
     """
     rows = evenly_spread(table, ["media_id", "modality", "labels", "vector"], _ROWS)
-    if rows.num_rows < _FEWEST:
+    if rows.num_rows < FEWEST:
         return {}
     sample = _Items(rows["media_id"].to_pylist(), rows["labels"].to_pylist())
     vectors = matrix(rows["vector"].combine_chunks())
@@ -75,4 +75,4 @@ def _levels(queries: np.ndarray, owners: _Items, vectors: np.ndarray, sample: _I
         for label in labels or ():
             unrelated[query, rows_of.get(label, [])] = False
     counted = found[np.isfinite(found) & unrelated]
-    return measured(similarity_of(counted, distance)) if len(counted) >= _FEWEST else []
+    return measured(similarity_of(counted, distance)) if len(counted) >= FEWEST else []

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.search.filters import All, Condition, FilterTree, Not, Some, Value
+from embed_assets.search.filters import WORDS, All, Condition, FilterTree, Not, Some, Value
 from embed_assets.store.upsert import quoted
 from embed_assets.store.user_columns import user_columns
 
@@ -34,10 +34,14 @@ class UnknownColumnError(SettingsError):
 
 
 def filter_columns(schema: pa.Schema) -> dict[str, pa.Field]:
-    """Map the names that a filter may use to the columns of a vector table: its own, and the user's."""
+    """Map the names that a filter may use to the columns of a vector table: its own, and the user's.
+
+    A user's column that is called as one of the others, or as a word of filters, has `extra_` before its name.
+    """
     present = set(schema.names)
     own = {name: schema.field(column) for name, column in _OWN.items() if column in present}
-    return {**{name: field for name, field in user_columns(schema).items() if name not in own}, **own}
+    taken = {*own, *WORDS}
+    return {**{f"extra_{name}" if name in taken else name: each for name, each in user_columns(schema).items()}, **own}
 
 
 def compile_filter(tree: FilterTree, schema: pa.Schema) -> str:
@@ -93,6 +97,8 @@ def _of_list(condition: Condition, name: str) -> str:
 
 def _of_value(condition: Condition, field: pa.Field, name: str) -> str:
     operator, operand = condition.operator, condition.value
+    if pa.types.is_integer(field.type) and _has_fraction(operand):
+        name = f"CAST({name} AS DOUBLE)"  # Lance compares whole numbers with whole numbers alone
     if isinstance(operand, tuple):
         values = (_literal(_typed(value, field, condition.column)) for value in operand)
         return f"({name} IN ({', '.join(values)}))"
@@ -105,6 +111,11 @@ def _of_value(condition: Condition, field: pa.Field, name: str) -> str:
         return f"({name} >= {_literal(text)} AND {name} < {_literal(text + _LAST)})"
     value = _literal(_typed(operand, field, condition.column))
     return _not(f"{name} = {value}") if operator == "ne" else f"({name} {_SIGNS[operator]} {value})"
+
+
+def _has_fraction(operand: Value | tuple[Value, ...]) -> bool:
+    values = operand if isinstance(operand, tuple) else (operand,)
+    return any(isinstance(value, float) for value in values)
 
 
 def _typed(value: Value, field: pa.Field, name: str) -> Any:

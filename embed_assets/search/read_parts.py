@@ -78,7 +78,10 @@ class QueryParts:
             vectors |= dict(zip(places, encoder.encode(record, inputs), strict=True))
         stacked = np.stack([vectors[place] for place in range(len(self.parts))])
         vector = combine(stacked, [part.weight for part in self.parts], distance=space.release.distance)
-        if reason := unstorable([vector], space.schema.field("vector").type.value_type):
+        reason = unstorable([vector], space.schema.field("vector").type.value_type)
+        if not reason and space.release.distance == "cosine" and not vector.any():
+            reason = "vector of length zero, which is no direction"
+        if reason:
             raise EncoderOutputError(
                 f"The query's vector can't be compared: {reason}. Its numbers must be like those of the table."
             )
