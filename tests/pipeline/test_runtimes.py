@@ -33,7 +33,7 @@ def running(folder: Path, model: Path, runtime: str) -> Steps:
 
 def scores(steps: Steps) -> dict[str, float]:
     searcher = Searcher(steps.settings.store, compute=steps.settings.compute)
-    return {hit.key: hit.score for hit in searcher.search("granite and velvet", k=8).hits}
+    return {hit.key: hit.score or 0.0 for hit in searcher.search("granite and velvet", k=8).hits}
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "openvino"), ("openvino", "torch")])
