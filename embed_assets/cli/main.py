@@ -10,25 +10,26 @@ from embed_assets import __version__
 from embed_assets.cli.shared import signals
 from embed_assets.cli.shared.plain_output import harmless, let_everything_print, say
 
-_COMMANDS = (
-    "demo",
-    "encoders",
-    "history",
-    "maintain",
-    "plan",
-    "promote",
-    "quarantine",
-    "repair",
-    "retire",
-    "retry",
-    "rollback",
-    "run",
-    "search",
-    "serve",
-    "show",
-    "status",
-    "ui",
-)
+# Each with its line of `--help`, which imports none of them.
+_COMMANDS = {
+    "demo": "Build, check and search an index of texts and pictures.",
+    "encoders": "List the known encoders, or show the facts of one.",
+    "history": "Show what was done, with its figures.",
+    "maintain": "Compact tables, index new rows, remove old versions.",
+    "plan": "Show what run would do, why, and what it will cost.",
+    "promote": "Make a candidate live, by hand.",
+    "quarantine": "List the items that are not in the index, and why.",
+    "repair": "Restore damaged tables.",
+    "retire": "Drop an encoder version.",
+    "retry": "Have the next run try quarantined items again.",
+    "rollback": "Let a space serve its previous release again.",
+    "run": "Embed a folder or bucket of media, check it, serve it.",
+    "search": "Find media items by words, files or stored items.",
+    "serve": "Serve search: a page, an HTTP API, tools for assistants.",
+    "show": "Show one item: how it was cut, its versions and history.",
+    "status": "Show sources, encoders, checks and what serves.",
+    "ui": "Open the Dagster UI on a store.",
+}
 _UPKEEP = ("maintain", "repair", "retire", "retry")  # whose files are in upkeep/
 
 
@@ -37,6 +38,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from embed_assets.errors import (
 from embed_assets.plugins import Plugins, find_plugins
 
 ENTRY_POINTS = "embed_assets.encoders"
+
+# transformers' names appear while it is imported, and from_pretrained patches torch for all threads meanwhile: two
+# loads side by side find names missing. Reentrant: a family may load another family's encoder.
+_one_load = threading.RLock()
 
 
 def encoder_specs() -> dict[str, EncoderSpec]:
@@ -76,11 +81,15 @@ def load_encoder(
     dtype: str = "float32",
     offline: bool = False,
 ) -> Encoder:
-    """Load the spec's encoder on the device, and check the dim that the spec promises."""
-    family = family_class(spec)
+    """Load the spec's encoder on the device, one at a time in a process, and check the dim that the spec promises.
+
+    Raises WeightsError where the model's files can't be read, EncoderOutputError where the dim is another.
+    """
     place = resolved or resolve_model(spec, offline=offline)
     try:
-        encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
+        with _one_load:
+            family = family_class(spec)
+            encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
     except (EmbedAssetsError, ImportError):
         raise
     except Exception as error:  # of whatever parses the model's files

@@ -100,7 +100,8 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
 
 def _missing(changes: SourceChanges, manifest: Manifest, *, found: Sequence[str]) -> dict[str, ManifestRow]:
     """Return the rows by key that neither the listing nor what was read has."""
-    listed, missing = changes.listed, by_key(changes.missing)
+    listed, stored = changes.listed, changes.stored
+    missing = {key: stored[key] for key in changes.missing["key"].to_pylist()}
     for key in found:
         missing.pop(key, None)  # a row of a table is in no listing
     for key in missing.keys() & (manifest.keys_since(listed.name, listed.listed_at) if missing else set()):

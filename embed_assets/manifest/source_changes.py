@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -40,13 +41,19 @@ class SourceChanges:
     to_read: Sequence[ListedFile]
     metadata_changed: Sequence[ListedFile]  # unread files whose caption, labels or columns changed
     missing: pa.Table  # manifest rows that are not in the listing, or are in tables that changed
-    stored: Mapping[str, ManifestRow]  # manifest rows of all these by key
+    compared: pa.Table  # manifest rows that were compared with the listing
     item_count: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
     unreachable: Sequence[UnreachableItems]  # by the listing
     still_unreadable: Sequence[Away]  # unreadable before and now
     previous_unreachable: str  # of the latest refresh, as text
     previous_columns: str  # as of user_column_counts
+
+    @cached_property
+    def stored(self) -> Mapping[str, ManifestRow]:
+        """The manifest rows of all these by key, made on first use: of a table that changed they are all its rows."""
+        keys = [file.key for file in (*self.to_read, *self.metadata_changed)]
+        return by_key(self.compared, keys) | by_key(self.missing)
 
     @property
     def has_changes(self) -> bool:
@@ -98,14 +105,13 @@ class _Comparison:
         diff = ListingDiff([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
         to_read = self._files_to_read(diff, files, tables, rows)
         metadata_changed = [file for file in diff.metadata_changed if file.key not in to_read]
-        stored = by_key(rows, [*to_read, *(file.key for file in metadata_changed)]) | by_key(diff.missing)
         return SourceChanges(
             listed=listed,
             rows=self._all_rows,
             to_read=list(to_read.values()),
             metadata_changed=metadata_changed,
             missing=diff.missing,
-            stored=stored,
+            compared=rows,
             item_count=item_count,
             marks=marks,
             unreachable=unreachable,

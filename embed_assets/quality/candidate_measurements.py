@@ -17,7 +17,7 @@ from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
 from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
-from embed_assets.quality.random_pairs import measure_random_pairs
+from embed_assets.quality.random_pairs import FEWEST, measure_random_pairs
 from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.settings import PipelineSettings
@@ -100,9 +100,11 @@ class CandidateMeasurements:
         """
         if before is not None and before.calibration and abs(before.rows - report.rows) <= _SIMILAR * before.rows:
             return before.calibration
+        if report.rows < FEWEST:
+            return {}
         table = self._store.open(record.table)
         try:
-            texts = self._queries.unrelated_texts(record, table) if report.rows else {}
+            texts = self._queries.unrelated_texts(record, table)
         except EmbedAssetsError:  # the checks report it
             texts = {}
         return measure_random_pairs(table, texts, distance=record.spec.distance)

@@ -69,7 +69,7 @@ def _lines(fs: Any, path: str) -> list[dict[str, Any]]:
         text = fs.cat_file(path).decode()
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON leaves U+2028 in a line
 
 
 def _write(database: Database, fs: Any, path: str, text: str) -> None:

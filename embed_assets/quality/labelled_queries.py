@@ -43,7 +43,7 @@ def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> lis
     if not path.is_file():
         raise SettingsError(f"Query set {str(path)!r} does not exist. Name a JSONL file, or leave `queries` out.")
     queries = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             query = _parse(line, f"{path}:{number}", Path(files_in or path.parent))
             queries += [query] if query is not None else []

@@ -1,4 +1,4 @@
-"""Filters compiled for one table: columns looked up in its schema, values in their types, built by lancedb.expr."""
+"""Filters compiled for one table: columns looked up in its schema, values in their types, texts quoted."""
 
 import difflib
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.search.filters import All, Condition, FilterTree, Not, Some, Value
+from embed_assets.search.filters import WORDS, All, Condition, FilterTree, Not, Some, Value
+from embed_assets.store.upsert import quoted
 from embed_assets.store.user_columns import user_columns
 
 # What people call the columns of every table.
@@ -24,6 +25,7 @@ _OWN = {
     "modified": "modified",
     "embedded": "embedded_at",
 }
+_SIGNS = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LAST = "\U0010ffff"  # behind every text that begins alike
 
 
@@ -32,16 +34,20 @@ class UnknownColumnError(SettingsError):
 
 
 def filter_columns(schema: pa.Schema) -> dict[str, pa.Field]:
-    """Map the names that a filter may use to the columns of a vector table: its own, and the user's."""
+    """Map the names that a filter may use to the columns of a vector table: its own, and the user's.
+
+    A user's column that is called as one of the others, or as a word of filters, has `extra_` before its name.
+    """
     present = set(schema.names)
     own = {name: schema.field(column) for name, column in _OWN.items() if column in present}
-    return {**{name: field for name, field in user_columns(schema).items() if name not in own}, **own}
+    taken = {*own, *WORDS}
+    return {**{f"extra_{name}" if name in taken else name: each for name, each in user_columns(schema).items()}, **own}
 
 
 def compile_filter(tree: FilterTree, schema: pa.Schema) -> str:
     """Return the filter in Lance's language. Raises UnknownColumnError, or SettingsError where a value doesn't fit.
 
-    Every name and value goes through `lancedb.expr`, which quotes them.
+    Names and numbers are written by `lancedb.expr`, texts by `quoted`: none can end where it should not.
     """
     columns = filter_columns(schema)
     return _compiled(tree, columns)
@@ -77,7 +83,7 @@ def _condition(condition: Condition, columns: Mapping[str, pa.Field]) -> str:
         return f"({name} IS {'NOT ' if condition.value else ''}NULL)"
     if pa.types.is_list(field.type):
         return _of_list(condition, name)
-    return _of_value(condition, field)
+    return _of_value(condition, field, name)
 
 
 def _of_list(condition: Condition, name: str) -> str:
@@ -89,25 +95,27 @@ def _of_list(condition: Condition, name: str) -> str:
     return _not(has) if condition.operator == "ne" else f"({has})"
 
 
-def _of_value(condition: Condition, field: pa.Field) -> str:
-    from lancedb.expr import col, lit
-
-    column, operator, operand = col(field.name), condition.operator, condition.value
-    if operator == "in":
-        values = operand if isinstance(operand, tuple) else (operand,)
-        return column.isin([_typed(value, field, condition.column) for value in values]).to_sql()
-    assert not isinstance(operand, tuple)
+def _of_value(condition: Condition, field: pa.Field, name: str) -> str:
+    operator, operand = condition.operator, condition.value
+    if pa.types.is_integer(field.type) and _has_fraction(operand):
+        name = f"CAST({name} AS DOUBLE)"  # Lance compares whole numbers with whole numbers alone
+    if isinstance(operand, tuple):
+        values = (_literal(_typed(value, field, condition.column)) for value in operand)
+        return f"({name} IN ({', '.join(values)}))"
     if operator in ("contains", "prefix"):
         if not pa.types.is_string(field.type):
             raise SettingsError(f"Filter on {condition.column!r}: {operator} is of texts, and it holds {field.type}.")
         text = str(operand)
         if operator == "contains":
-            return column.lower().contains(lit(text.lower())).to_sql()
-        return ((column >= lit(text)) & (column < lit(text + _LAST))).to_sql()
-    value = _typed(operand, field, condition.column)
-    if operator == "ne":
-        return _not((column == value).to_sql())
-    return getattr(column, operator)(value).to_sql()
+            return f"contains(lower({name}), {_literal(text.lower())})"
+        return f"({name} >= {_literal(text)} AND {name} < {_literal(text + _LAST)})"
+    value = _literal(_typed(operand, field, condition.column))
+    return _not(f"{name} = {value}") if operator == "ne" else f"({name} {_SIGNS[operator]} {value})"
+
+
+def _has_fraction(operand: Value | tuple[Value, ...]) -> bool:
+    values = operand if isinstance(operand, tuple) else (operand,)
+    return any(isinstance(value, float) for value in values)
 
 
 def _typed(value: Value, field: pa.Field, name: str) -> Any:
@@ -130,19 +138,23 @@ def _time(text: str) -> datetime | None:
     """Return a moment of ISO text, in UTC where it says no zone; None for other text."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # of a zone in which the years 1 to 9999 end elsewhere
         return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _as_text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _literal(text: str) -> str:
+def _literal(value: Any) -> str:
+    """Return a value in Lance's language.
+
+    Texts are quoted here: lancedb.expr leaves a quote behind a backslash as it is, where Lance's text ends.
+    """
     from lancedb.expr import lit
 
-    return lit(text).to_sql()
+    return quoted(value) if isinstance(value, str) else lit(value).to_sql()
 
 
 def _kind_in_words(kind: pa.DataType) -> str:

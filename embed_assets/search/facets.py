@@ -7,13 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.search.compile_filter import filter_columns
 from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.store.serving.nearest_rows import OF_SEVERAL, rows_left
 from embed_assets.store.upsert import read
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
-_OWN = {"source": "source", "modality": "modality", "label": "labels"}
+_OWN = ("source", "modality", "label")
 
 
 def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) -> dict[str, dict[str, Any]]:
@@ -34,7 +35,8 @@ def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) ->
         if place + 1 < len(spaces):
             known.append(items["media_id"].combine_chunks())
         for name, column in _columns(space).items():
-            types.setdefault(name, _type(column.type))
+            if types.setdefault(name, _type(column.type)) != _type(column.type):
+                continue  # values of several types are no one list and no one range: the first space's count
             if pa.types.is_list(column.type) or pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
                 counts.setdefault(name, Counter()).update(_counted(items[column.name]))
             else:
@@ -49,8 +51,11 @@ def facets_of(spaces: Sequence[tuple[OpenSpace, str | None]], *, values: int) ->
 
 
 def _columns(space: OpenSpace) -> dict[str, pa.Field]:
-    own = {name: space.schema.field(column) for name, column in _OWN.items()}
-    return own | {name: field for name, field in space.user_columns.items() if name not in own}
+    """Return the columns that are counted, by the names that a filter has for them."""
+    users = {field.name for field in space.user_columns.values()}
+    named = filter_columns(space.schema).items()
+    own = {name: field for name, field in named if name in _OWN}
+    return own | {name: field for name, field in named if field.name in users}
 
 
 def _items(space: OpenSpace, where: str | None) -> pa.Table:
@@ -88,11 +93,12 @@ def _range(columns: Sequence[Any]) -> dict[str, Any]:
     if not known:
         return {}
     return {
-        "min": _plain(min(each["min"] for each in known)),
-        "max": _plain(max(each["max"] for each in known)),
+        "min": min(_plain(each["min"]) for each in known),
+        "max": max(_plain(each["max"]) for each in known),
         "items": sum(len(column) - column.null_count for column in columns),
     }
 
 
 def _plain(value: Any) -> Any:
+    """Return a number, or a time as ISO text: dates and times of several spaces compare as such."""
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -12,6 +12,7 @@ from embed_assets.errors import SettingsError
 
 Value = str | bool | int | float
 Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "prefix", "exists"]
+WORDS = ("and", "or", "not")  # no column can be named by them
 OPERATORS: tuple[str, ...] = get_args(Operator)
 
 _DEEPEST = 6  # and, or, not within each other

@@ -10,7 +10,7 @@ from embed_assets.store.serving.score_calibration import percentile_of, similari
 
 _DAMPING = 60  # of Cormack, Clarke and Buettcher, 2009 (doi:10.1145/1571941.1572114)
 _IDENTICAL = 0.99  # cosine of vectors of nearly identical items
-_COMPARED = 200  # items at most whose vectors are compared with each other
+COMPARED = 200  # items at most whose vectors are compared with each other
 
 
 @dataclass(slots=True)
@@ -60,9 +60,11 @@ def _percentile(item: Fused, kind: str) -> float:
     found = item.nearest
     if found is None:
         return 0.0
-    release, row = found.space.release, found.rows[0]
-    levels = release.calibration.get(row["modality"] if kind == "item" else kind)
-    return percentile_of(similarity_of(row["_distance"], release.distance), levels) if levels else 0.0
+    levels, similarity = (
+        found.space.levels(kind),
+        similarity_of(found.rows[0]["_distance"], found.space.release.distance),
+    )
+    return percentile_of(similarity, levels) if levels else 0.0
 
 
 def diversify(items: Sequence[Fused], *, diversity: float, wanted: int) -> list[Fused]:
@@ -73,7 +75,7 @@ def diversify(items: Sequence[Fused], *, diversity: float, wanted: int) -> list[
     """
     if not diversity or len(items) < 2:
         return list(items)
-    chosen, left = [], list(items[:_COMPARED])
+    chosen, left = [], list(items[:COMPARED])
     relevance = {id(item): 1 - place / len(left) for place, item in enumerate(left)}
     alike = {id(item): 0.0 for item in left}
     while left and len(chosen) < max(wanted, 1):
@@ -82,7 +84,7 @@ def diversify(items: Sequence[Fused], *, diversity: float, wanted: int) -> list[
         chosen.append(best)
         for item in left:
             alike[id(item)] = max(alike[id(item)], similarity(best, item))
-    return [*chosen, *left, *items[_COMPARED:]]
+    return [*chosen, *left, *items[COMPARED:]]
 
 
 def fold(items: Sequence[Fused], *, wanted: int) -> list[Fused]:
@@ -92,7 +94,7 @@ def fold(items: Sequence[Fused], *, wanted: int) -> list[Fused]:
     """
     kept: list[Fused] = []
     for item in items:
-        twin = next((each for each in kept[:_COMPARED] if _is_same(each, item)), None)
+        twin = next((each for each in kept[:COMPARED] if _is_same(each, item)), None)
         if twin is None:
             kept.append(item)
         else:

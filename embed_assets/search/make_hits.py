@@ -15,7 +15,7 @@ def make_hit(rank: int, item: Fused, *, kind: str, spans: int) -> Hit:
     found = item.nearest or item.best
     row, space = found.rows[0], found.space
     score = _score(row, space)
-    percentile = _percentile(score, space, row["modality"] if kind == "item" else kind)
+    percentile = _percentile(score, space, kind)
     return Hit(
         rank=rank,
         score=score,
@@ -65,5 +65,5 @@ def _score(row: Mapping[str, Any], space: OpenSpace) -> float | None:
 
 
 def _percentile(score: float | None, space: OpenSpace, kind: str) -> float | None:
-    levels = space.release.calibration.get(kind)
+    levels = space.levels(kind)
     return None if score is None or not levels else round(percentile_of(score, levels), 3)

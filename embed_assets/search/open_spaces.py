@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from embed_assets.store.versions import VersionRecord
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+ITEM = "item"  # the kind of a query that is a stored item
 _OPEN = 16  # releases that stay open; the one used longest ago goes first
 
 
@@ -42,6 +43,13 @@ class OpenSpace:
     def user_columns(self) -> dict[str, pa.Field]:
         """The user's own columns by their names."""
         return user_columns(self.schema)
+
+    def levels(self, kind: str) -> Sequence[float]:
+        """Return the similarities of random pairs for a kind of query, at score_calibration.LEVELS; empty for none."""
+        calibration = self.release.calibration
+        if kind != ITEM:
+            return calibration.get(kind, ())
+        return next((calibration[each] for each in self.record.spec.media if each in calibration), ())
 
     @cached_property
     def has_words(self) -> bool:

@@ -31,7 +31,7 @@ class QueryPart(BaseModel):
         default=None, max_length=4000, description="A stored item, for more like it: its id, or SOURCE/KEY."
     )
     start: int | None = Field(
-        default=None, ge=0, description="Of an item: only the segment that starts here, as its span says."
+        default=None, ge=0, le=2**53, description="Of an item: only the segment that starts here, as its span says."
     )
     vector: list[float] | None = Field(
         default=None, max_length=20_000, description="A vector of the one space searched."
@@ -98,8 +98,10 @@ class QueryOptions(BaseModel):
     version: str | None = Field(
         default=None, max_length=40, description="An encoder version that is not live, for a comparison."
     )
-    min_distance: float | None = Field(default=None, description="Least distance of an item, of the space's own kind.")
-    max_distance: float | None = Field(default=None, description="Greatest distance of an item.")
+    min_distance: float | None = Field(
+        default=None, allow_inf_nan=False, description="Least distance of an item, of the space's own kind."
+    )
+    max_distance: float | None = Field(default=None, allow_inf_nan=False, description="Greatest distance of an item.")
     min_percentile: float | None = Field(
         default=None,
         ge=0,
@@ -119,6 +121,9 @@ class QueryOptions(BaseModel):
             raise ValueError(f"k and offset together are {self.k + self.offset}; at most {MOST_RESULTS}")
         if self.version is not None and len(self.spaces) != 1:
             raise ValueError("version needs the one space that it is of")
+        least, most = self.min_distance, self.max_distance
+        if least is not None and most is not None and least > most:
+            raise ValueError("min_distance is greater than max_distance")
         return self
 
 
@@ -133,6 +138,10 @@ class Query(QueryOptions):
             raise ValueError("all parts have negative weights: name at least one thing to look for")
         if self.mode != "vector" and not self.words:
             raise ValueError(f"mode {self.mode} needs words: add a part with text, or use mode vector")
+        if self.mode == "text" and (self.min_distance, self.max_distance) != (None, None):
+            raise ValueError(
+                "words alone have no distance: leave min_distance and max_distance out, or use mode hybrid"
+            )
         return self
 
     @property

@@ -10,10 +10,8 @@ from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, DistanceRange, rows_by_item
 from embed_assets.store.upsert import one_of
 
-_COLUMNS = (
-    "segment_id", "media_id", "source", "modality", "kind", "key", "uri", "start", "end", "text", "labels",
-    "media_hash",
-)  # fmt: skip
+_COLUMNS = ("media_id", "source", "modality", "kind", "key", "uri", "start", "end", "text", "labels")
+_COMPARED = ("media_hash", "vector")  # of items that are compared with each other
 WORDS = "words"  # behind a space's name: its ranking by full text
 
 
@@ -42,7 +40,7 @@ class Ranking:
 def columns_of(space: OpenSpace, *, vectors: bool = False) -> list[str]:
     """Return the columns that hits are made of; with vectors where they are compared with each other."""
     own = [*_COLUMNS, *(each.name for each in space.user_columns.values())]
-    return [*own, "vector"] if vectors else own
+    return [*own, *_COMPARED] if vectors else own
 
 
 def by_vector(

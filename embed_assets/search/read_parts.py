@@ -12,7 +12,7 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.search.combine_parts import combine
 from embed_assets.search.encode_query import QueryEncoder
-from embed_assets.search.open_spaces import OpenSpace
+from embed_assets.search.open_spaces import ITEM, OpenSpace
 from embed_assets.search.query import Mode, QueryPart
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import one_of, quoted
@@ -41,9 +41,10 @@ class QueryParts:
         return [self._kind(part) for part in self.parts]
 
     @property
-    def main_kind(self) -> str:
-        """The kind of the part with the largest weight."""
-        return self.kinds[max(range(len(self.parts)), key=lambda place: self.parts[place].weight)]
+    def kind(self) -> str:
+        """The kind of the parts with a positive weight; "mixed" for several: random pairs were measured with none."""
+        wanted = {kind for kind, part in zip(self.kinds, self.parts, strict=True) if part.weight > 0}
+        return wanted.pop() if len(wanted) == 1 else "mixed"
 
     def refusal(self, space: OpenSpace, mode: Mode, *, where: str | None) -> EmbedAssetsError | None:
         """Return why a space does not take the query, or None. Stored items are those within `where`."""
@@ -77,7 +78,10 @@ class QueryParts:
             vectors |= dict(zip(places, encoder.encode(record, inputs), strict=True))
         stacked = np.stack([vectors[place] for place in range(len(self.parts))])
         vector = combine(stacked, [part.weight for part in self.parts], distance=space.release.distance)
-        if reason := unstorable([vector], space.schema.field("vector").type.value_type):
+        reason = unstorable([vector], space.schema.field("vector").type.value_type)
+        if not reason and space.release.distance == "cosine" and not vector.any():
+            reason = "vector of length zero, which is no direction"
+        if reason:
             raise EncoderOutputError(
                 f"The query's vector can't be compared: {reason}. Its numbers must be like those of the table."
             )
@@ -89,7 +93,7 @@ class QueryParts:
         if part.picture is not None:
             return "image"
         if part.file is None:
-            return "item" if part.item is not None else "vector"
+            return ITEM if part.item is not None else "vector"
         sniffed = look_at(part.file, self._decoders)
         if sniffed.modality is None:
             raise SettingsError(f"The query file is {sniffed.mime}, which no encoder takes.")
@@ -100,7 +104,7 @@ class QueryParts:
         if kind == "vector":
             same = part.encoder_version == release.encoder_version
             return None if same else _of_another_version(part.encoder_version, space)
-        if kind == "item":
+        if kind == ITEM:
             there = bool(space.table.count_rows(_within(where, item_filter(part.item or ""))))
             return None if there else NotFoundError(f"Space {release.space!r} has no item {part.item!r}.")
         if kind in spec.modalities or (kind == "video" and "audio" in spec.modalities):

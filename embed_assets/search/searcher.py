@@ -4,12 +4,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute
 
-from embed_assets.errors import NotFoundError, SettingsError
+from embed_assets.errors import (
+    EmbedAssetsError,
+    EncoderOutputError,
+    EncoderVersionError,
+    MissingExtraError,
+    NotFoundError,
+    SettingsError,
+    StoreError,
+    WeightsError,
+)
 from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.detect import look_at
 from embed_assets.media.media_types import Modality
@@ -18,10 +28,10 @@ from embed_assets.search.compile_filter import UnknownColumnError, compile_filte
 from embed_assets.search.encode_query import QueryEncoder
 from embed_assets.search.facets import facets_of
 from embed_assets.search.filters import FilterTree, both, parse_filter
-from embed_assets.search.fuse_rankings import Fused, diversify, fold, fuse
+from embed_assets.search.fuse_rankings import COMPARED, Fused, diversify, fold, fuse
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
-from embed_assets.search.query import Query, query_of
+from embed_assets.search.query import MOST_RESULTS, Query, query_of
 from embed_assets.search.read_parts import QueryParts, items_named, without
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
@@ -35,8 +45,12 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
-_COMPARED = 3  # times as many items are ranked where some are folded or go down
+_FOLDED = 3  # times as many items are ranked where some are folded
+_FUSED = 100  # items of each ranking at least, where several are fused: pages of the first hundred follow each other
 _RERANKED = 50  # items at most
+
+# Why a space of several can't answer now; the others do.
+_BROKEN = (EncoderOutputError, EncoderVersionError, MissingExtraError, StoreError, WeightsError)
 
 
 class Searcher:
@@ -116,14 +130,9 @@ class Searcher:
         space_queries, notes = self._space_queries(query, parts, must)
         encoded = time.perf_counter()
         depth = query.offset + query.k
-        compares = bool(query.diversity or query.fold_duplicates)
-        ranked_depth = max(depth * (_COMPARED if compares else 1), _RERANKED if query.rerank else 0)
-        found = _side_by_side(lambda each: each.rankings(query, depth=ranked_depth, vectors=compares), space_queries)
-        items = self._ordered(
-            fuse([ranking for several in found for ranking in several], kind=parts.main_kind), query, depth
-        )
+        items = self._ranked(query, space_queries, kind=parts.kind, depth=depth)
         hits = tuple(
-            make_hit(rank, item, kind=parts.main_kind, spans=query.spans)
+            make_hit(rank, item, kind=parts.kind, spans=query.spans)
             for rank, item in enumerate(items[query.offset : depth], query.offset + 1)
         )
         return Answer(
@@ -146,15 +155,14 @@ class Searcher:
         values: int = 20,
     ) -> dict[str, dict[str, Any]]:
         """Count items by source, modality, label and the user's columns, for a filter: column → values or range."""
-        opened = [self._spaces.live(name) for name in spaces or self.spaces()]
+        opened, _ = self._opened(spaces or self.spaces(), all_needed=bool(spaces))
         filtered = compiled_filters(opened, both(where, must))
         return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
 
     def visible(self, media_id: str, must: FilterTree) -> bool:
         """Return whether a live row of the item fulfils a filter."""
         item = f"media_id = {quoted(media_id)}"
-        for name in self.spaces():
-            space = self._spaces.live(name)
+        for space in self._opened(self.spaces(), all_needed=False)[0]:
             try:
                 where = compile_filter(must, space.schema)
             except UnknownColumnError:
@@ -170,12 +178,11 @@ class Searcher:
         names = query.spaces or self.spaces()
         if not names:
             raise NotFoundError("No space serves yet: run the pipeline first.")
-        spaces = [self.open_space(name, version=query.version) for name in dict.fromkeys(names)]
+        spaces, notes = self._opened(names, version=query.version, all_needed=bool(query.spaces))
         within_reach = compiled_filters(spaces, must)
-        notes: list[str] = []
         taking: list[tuple[OpenSpace, str | None]] = []
         for space, reach in zip(spaces, within_reach, strict=True):
-            reason = parts.refusal(space, query.mode, where=reach)
+            reason = parts.refusal(space, query.mode, where=reach) or _uncalibrated(query, space, parts.kind)
             if reason is None:
                 taking.append((space, reach))
             elif query.spaces:
@@ -184,20 +191,60 @@ class Searcher:
                 notes.append(str(reason))
         if not taking:
             raise NotFoundError(
-                f"No space takes this query ({', '.join(parts.kinds)}). {notes[0]} See embed-assets status."
+                f"No space takes this query ({', '.join(parts.kinds)}). {' '.join(notes)} See embed-assets status."
             )
         filters = compiled_filters([space for space, _ in taking], both(query.where, must))
 
-        def space_query(place: int) -> SpaceQuery:
+        def space_query(place: int) -> SpaceQuery | EmbedAssetsError:
             space, reach = taking[place]
+            try:
+                vector = None if query.mode == "text" else parts.vector(space, self._encoder, where=reach)
+            except _BROKEN as error:
+                return error
             return SpaceQuery(
                 space=space,
-                vector=None if query.mode == "text" else parts.vector(space, self._encoder, where=reach),
+                vector=vector,
                 where=without(items_named(space, query.parts), filters[place]),
-                within=distances_within(query, space, parts.main_kind),
+                within=distances_within(query, space, parts.kind),
             )
 
-        return _side_by_side(space_query, range(len(taking))), notes
+        made = _side_by_side(space_query, range(len(taking)))
+        whole = [each for each in made if isinstance(each, SpaceQuery)]
+        for (space, _), error in zip(taking, made, strict=True):
+            if not isinstance(error, SpaceQuery):
+                if query.spaces or not whole:
+                    raise error
+                notes.append(_left_out(space.release.space, error))
+        return whole, notes
+
+    def _opened(
+        self, names: Iterable[str], *, version: str | None = None, all_needed: bool
+    ) -> tuple[list[OpenSpace], list[str]]:
+        """Open spaces, and return notes on those that can't be. Raises StoreError where none can, or `all_needed`."""
+        spaces, notes, errors = list[OpenSpace](), list[str](), list[StoreError]()
+        for name in dict.fromkeys(names):
+            try:
+                spaces.append(self.open_space(name, version=version))
+            except StoreError as error:
+                notes.append(_left_out(name, error))
+                errors.append(error)
+        if errors and (all_needed or not spaces):
+            raise errors[0]
+        return spaces, notes
+
+    def _ranked(self, query: Query, space_queries: Sequence[SpaceQuery], *, kind: str, depth: int) -> list[Fused]:
+        """Return items in the answer's order: `depth` of them, more, or all that there are."""
+        compares = bool(query.diversity or query.fold_duplicates)
+        ranked = _ranked_depth(query, depth, several=len(space_queries) > 1 or query.mode == "hybrid")
+        while True:
+            found = _side_by_side(
+                partial(SpaceQuery.rankings, query=query, depth=ranked, vectors=compares), space_queries
+            )
+            rankings = [ranking for several in found for ranking in several]
+            items = self._ordered(fuse(rankings, kind=kind), query, depth)
+            if len(items) >= depth or ranked >= MOST_RESULTS or all(len(each.items) < ranked for each in rankings):
+                return items
+            ranked = min(4 * ranked, MOST_RESULTS)  # most were folded
 
     def _ordered(self, items: list[Fused], query: Query, depth: int) -> list[Fused]:
         if query.rerank:
@@ -207,8 +254,28 @@ class Searcher:
                 raise SettingsError("rerank needs words: a cross-encoder reads them beside each text.")
             items = self._reranker.reordered(items, query.words, most=_RERANKED)
         if query.fold_duplicates:
-            items = fold(items, wanted=depth * (2 if query.diversity else 1))
+            items = fold(items, wanted=max(depth, COMPARED) if query.diversity else depth)
         return diversify(items, diversity=query.diversity, wanted=depth)
+
+
+def _ranked_depth(query: Query, depth: int, *, several: bool) -> int:
+    """Return how many items of a ranking are ordered: as many for each of the first pages, so that these fit."""
+    least = max(_FUSED if several else 0, COMPARED if query.diversity else 0, _RERANKED if query.rerank else 0)
+    return max(depth, least) * (_FOLDED if query.fold_duplicates else 1)
+
+
+def _left_out(space: str, error: Exception) -> str:
+    return f"Space {space!r} is left out: {error}"
+
+
+def _uncalibrated(query: Query, space: OpenSpace, kind: str) -> SettingsError | None:
+    """Return why a space can't answer a query with a least percentile, or None."""
+    if query.min_percentile is None or (query.mode != "text" and space.levels(kind)):
+        return None
+    reason = "words alone have none" if query.mode == "text" else f"none were measured for {kind} queries in it"
+    return SettingsError(
+        f"Space {space.release.space!r} has no percentiles for this query ({reason}): leave min_percentile out."
+    )
 
 
 def made_query(

@@ -9,9 +9,10 @@ from embed_assets.search.compile_filter import UnknownColumnError, compile_filte
 from embed_assets.search.filters import FilterTree
 from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.search.query import Query
-from embed_assets.search.rankings import Ranking, by_vector, by_words
+from embed_assets.search.rankings import Found, Ranking, by_vector, by_words
 from embed_assets.store.serving.nearest_rows import DistanceRange
 from embed_assets.store.serving.score_calibration import distance_of, similarity_at
+from embed_assets.store.upsert import one_of
 
 _NO_ROW = "false"  # in Lance's language
 
@@ -33,14 +34,26 @@ class SpaceQuery:
             found.append(by_vector(self.space, self.vector, depth=depth, **options))
         if query.mode != "vector":
             options = {"where": self.where, "vectors": vectors}
-            found.append(by_words(self.space, query.words, query.unwanted_words, depth=depth, **options))
+            ranking = by_words(self.space, query.words, query.unwanted_words, depth=depth, **options)
+            if self.within is not None:
+                ranking.items = self._within(ranking.items)
+            found.append(ranking)
         return found
+
+    def _within(self, items: list[Found]) -> list[Found]:
+        """Return the items that words found and whose distance counts; all where there is no vector."""
+        if self.vector is None or not items:
+            return items
+        options = {"where": one_of("media_id", [item.media_id for item in items]), "within": self.within}
+        near = by_vector(self.space, self.vector, depth=len(items), vectors=False, **options)
+        ids = {item.media_id for item in near.items}
+        return [item for item in items if item.media_id in ids]
 
 
 def distances_within(query: Query, space: OpenSpace, kind: str) -> DistanceRange | None:
     """Return the range of distances that a query of a kind asks for in a space; None for all."""
     most = query.max_distance
-    levels = space.release.calibration.get(kind)
+    levels = space.levels(kind)
     if query.min_percentile is not None and levels:
         nearest = distance_of(similarity_at(query.min_percentile, levels), space.release.distance)
         most = nearest if most is None else min(most, nearest)

@@ -182,7 +182,11 @@ class Service:
         row = self.row(caller, request.item)
         query = request.text if request.text is not None else self.uploads.get(caller.name, request.upload or "")
         key = f"{row['source']}/{row['key']}"
-        return judge(self.steps.store, request.space, query=query, key=key, good=request.good)
+        line = judge(self.steps.store, request.space, query=query, key=key, good=request.good)
+        if caller.must is None:
+            return line
+        # Others' marks of the same query name their items.
+        return {name: [key] if isinstance(value, list) else value for name, value in line.items() if _names(value, key)}
 
     def _check(self, query: Query) -> None:
         if query.k + query.offset > self.settings.max_k:
@@ -232,6 +236,7 @@ class Service:
         document = answer.document()
         for hit in document["hits"]:
             hit["uri"] = self._shown(hit["uri"])
+        document["notes"] = [without_paths(note) for note in document["notes"]]
         return document
 
     def _shown(self, uri: str) -> str:
@@ -241,3 +246,7 @@ class Service:
     def _observe(self, encoder: str, count: int, seconds: float) -> None:
         self.metrics.batch_size.labels(encoder).observe(count)
         self.metrics.encode_seconds.labels(encoder).observe(seconds)
+
+
+def _names(value: str | list[str], key: str) -> bool:
+    return isinstance(value, str) or key in value

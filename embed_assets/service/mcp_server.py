@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from embed_assets.errors import EmbedAssetsError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.filters import parse_filter
-from embed_assets.search.query import Query, QueryPart
+from embed_assets.search.query import Query
 from embed_assets.service.access.api_keys import ANYBODY, ApiKeys, Caller, caller_of
 from embed_assets.service.answering import Service
 
@@ -64,7 +64,7 @@ def mcp_server(service: Service) -> MCPServer:
         min_percentile: Annotated[float | None, Field(ge=0, le=100)] = None,
     ) -> dict[str, Any]:
         """Find items by words; each hit has its id, best spans and columns."""
-        parts = [QueryPart(text=query)] + ([QueryPart(text=minus, weight=-0.5)] if minus else [])
+        parts: list[dict[str, Any]] = [{"text": query}, *([{"text": minus, "weight": -0.5}] if minus else [])]
         return await _search(service, context, parts, spaces, where, k=k, mode=mode, min_percentile=min_percentile)
 
     @server.tool(annotations=_READS)
@@ -72,7 +72,7 @@ def mcp_server(service: Service) -> MCPServer:
         item: Item, context: Context, spaces: Spaces = None, where: Where = None, k: Count = 10
     ) -> dict[str, Any]:
         """Find items that are like a stored one."""
-        return await _search(service, context, [QueryPart(item=item)], spaces, where, k=k)
+        return await _search(service, context, [{"item": item}], spaces, where, k=k)
 
     @server.tool(annotations=_READS)
     async def show_item(item: Item, context: Context) -> CallToolResult:
@@ -120,13 +120,13 @@ def _caller(context: Context) -> Caller:
 async def _search(
     service: Service,
     context: Context,
-    parts: list[QueryPart],
+    parts: list[dict[str, Any]],
     spaces: list[str] | None,
     where: dict[str, Any] | None,
     **options: Any,
 ) -> dict[str, Any]:
     tree = None if where is None else _checked(parse_filter, where)
-    query = _checked(lambda: Query(parts=tuple(parts), spaces=spaces or [], where=tree, **options))
+    query = _checked(lambda: Query.model_validate({"parts": parts, "spaces": spaces or [], "where": tree, **options}))
     return await _run(service, service.search, _caller(context), query)
 
 

@@ -4,6 +4,9 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -252,3 +255,22 @@ def test_packages_are_read_once_until_one_comes_or_goes(tmp_path, monkeypatch):
     shutil.rmtree(info)
     assert "two" not in encoder_specs()
     assert read == [_GROUP] * 2
+
+
+class Lonely:
+    """A family that can't be loaded twice at a time, as transformers' can't."""
+
+    dim = 4
+    alone = threading.Lock()
+
+    def __init__(self, spec, **_):
+        assert self.alone.acquire(blocking=False), "loaded side by side"
+        time.sleep(0.02)
+        self.alone.release()
+
+
+def test_encoders_are_loaded_one_at_a_time():
+    spec = replace(builtin_specs()["pixels"], family=f"{__name__}:Lonely", dim=4, truncate_dim=None)
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: load_encoder(spec), range(4)))
+    assert len(loaded) == 4

@@ -1,11 +1,12 @@
 """Queries of several parts: weights, stored items, filters, words and meaning, spaces fused, duplicates, diversity."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from embed_assets.errors import SettingsError, StoreError
+from embed_assets.errors import EncoderOutputError, SettingsError, StoreError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.filters import parse_condition, parse_filter
 from embed_assets.search.searcher import Searcher, query_of
@@ -92,6 +93,7 @@ def test_filters_are_of_columns_and_combine(searcher: Searcher) -> None:
 @pytest.mark.parametrize(
     ("where", "message"),
     [
+        ({"modified": {"gt": "0001-01-01T00:00:00+14:00"}}, "Filter on 'modified': it holds times"),
         ({"lable": "beach"}, "No column 'lable' to filter by. Did you mean 'label'?"),
         ({"embedded": {"lt": "yesterday"}}, "it holds times"),
         ({"label": {"lt": "b"}}, "can't compare labels"),
@@ -177,10 +179,53 @@ def test_several_spaces_are_fused_and_each_rank_is_told(searcher: Searcher) -> N
     assert len({hit.media_id for hit in answer}) == 3
 
 
+def test_a_space_that_cannot_answer_is_left_out_of_several(tmp_path: Path, words: list[Any], kept: Kept) -> None:
+    store = built(tmp_path, kept).store
+    copied = tmp_path / "copied"
+    shutil.copytree(store.uri, copied)
+    (others,) = (name for name in store.table_names() if name.startswith("others__") and "queries" not in name)
+    shutil.rmtree(copied / f"{others}.lance")
+    searcher = Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))
+    answer = searcher.search("tram rails", k=1)
+    assert (answer[0].key, [space.space for space in answer.spaces]) == ("town/tram.txt", ["words"])
+    assert answer.notes[0].startswith("Space 'others' is left out: ")
+    assert searcher.facets()["label"]["values"]["town"] == 4
+    assert searcher.visible(answer[0].media_id, parse_filter({"label": "town"}))
+    with pytest.raises(StoreError):
+        searcher.search("tram rails", space="others")
+
+
+def test_a_vector_without_a_direction_is_refused(searcher: Searcher) -> None:
+    release = searcher.open_space("words").release
+    part = {"vector": [0.0] * release.dim, "encoder_version": release.encoder_version}
+    with pytest.raises(EncoderOutputError, match="no direction"):
+        keys(searcher, part)
+
+
 def test_pages_follow_each_other_without_a_gap(searcher: Searcher) -> None:
     whole = keys(searcher, "waves market", k=8)
     assert [*keys(searcher, "waves market", k=3), *keys(searcher, "waves market", k=5, offset=3)] == whole
     assert keys(searcher, "waves market", k=5, offset=8) == []
+
+
+def test_pages_of_diverse_results_follow_each_other(searcher: Searcher) -> None:
+    options: dict[str, Any] = {"diversity": 0.6, "fold_duplicates": True, "mode": "hybrid"}
+    whole = keys(searcher, "waves market", k=7, **options)
+    pages = [keys(searcher, "waves market", k=1, offset=offset, **options) for offset in range(7)]
+    assert [key for page in pages for key in page] == whole
+
+
+def test_items_behind_many_copies_of_one_are_found(tmp_path: Path, words: list[Any], kept: Kept) -> None:
+    built(tmp_path, kept)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.txt").write_text("sand beach waves sun")
+    (folder / "other.txt").write_text("tram rails street wires")
+    steps = pipeline(folder, sources={"copies": {"uri": str(folder)}}, encoders={"words": {"model": "words"}})
+    run_all(steps)
+    searcher = Searcher(steps.store, compute=ComputeSettings(device="cpu", offline=True))
+    assert keys(searcher, "sand beach", k=2, fold_duplicates=True)[1] == "other"
 
 
 def test_nearly_identical_items_are_one_and_names_of_the_others_are_kept(searcher: Searcher) -> None:
@@ -199,6 +244,9 @@ def test_diversity_puts_what_is_alike_behind_what_is_not(searcher: Searcher) -> 
 def test_a_range_of_distances_bounds_the_answer(searcher: Searcher) -> None:
     near = searcher.search(query_of(parts=[{"text": "tram rails street wires"}], spaces=["words"], max_distance=0.3))
     assert [hit.key for hit in near] == ["town/tram.txt"]
+    parts = [{"text": "tram rails street wires market"}]
+    both = searcher.search(query_of(parts=parts, spaces=["words"], mode="hybrid", max_distance=0.3))
+    assert [hit.key for hit in both] == ["town/tram.txt"]  # not the market, which words alone find
 
 
 @pytest.mark.parametrize(
@@ -216,7 +264,11 @@ def test_a_range_of_distances_bounds_the_answer(searcher: Searcher) -> None:
         ({"parts": [{"text": "a", "weight": -1}]}, "all parts have negative weights"),
         ({"parts": [{"item": "a"}], "mode": "text"}, "mode text needs words"),
         ({"parts": [{"vector": [1.0]}]}, "needs the encoder_version"),
+        ({"parts": [{"item": "a", "start": 2**70}]}, "parts.0.start: Input should be less than"),
         ({"mode": "smell"}, "mode: Input should be"),
+        ({"mode": "text", "max_distance": 0.5}, "words alone have no distance"),
+        ({"max_distance": float("nan")}, "max_distance: Input should be a finite number"),
+        ({"min_distance": 2, "max_distance": 1}, "min_distance is greater than max_distance"),
         ({"rerank": True}, "rerank needs a cross-encoder"),
         ({"parts": [{"upload": "a.png"}]}, "only the service has such"),
     ],

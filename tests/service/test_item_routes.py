@@ -159,11 +159,12 @@ def test_marks_become_a_query_set(connect: Connect, own_store: Steps, tmp_path) 
     mark("dogs/note-001.txt", good=True, text="a walk")
     mark("dogs/note-002.txt", good=True, text="a walk")
     mark("dogs/note-001.txt", good=False, text="a walk")
-    mark("dogs/note-003.txt", good=False, text="nothing good")
+    mark("dogs/note-003.txt", good=False, text="nothing\u2028good")  # some end a line there
     upload = client.post("/uploads", files={"file": picture(1)}).json()["upload"]
     mark("pictures/1.png", good=True, upload=upload)
     file = tmp_path / "store" / "judgements" / "words.jsonl"
-    words, nothing, pictured = map(json.loads, file.read_text().splitlines())
+    with file.open() as lines:
+        words, nothing, pictured = map(json.loads, lines)
     assert words == {
         "query": "a walk",
         "relevant": ["notes/dogs/note-002.txt"],

@@ -58,6 +58,7 @@ def test_an_assistant_finds_and_opens_an_item(served: Steps) -> None:
         for name, arguments, message in (
             ("search", {"query": ""}, "at least 1 character"),
             ("search", {"query": "x", "where": {"colour": 1}}, "colour"),
+            ("search", {"query": "x", "minus": " "}, "the words are empty"),
             ("search", {"query": "x", "spaces": ["nothing"]}, "no space"),
             ("show_item", {"item": "../../etc/passwd"}, "no item"),
         ):

@@ -71,6 +71,14 @@ def test_only_a_key_with_write_judges(acme: TestClient) -> None:
     assert acme.post("/judgements", json=body).status_code == 403
 
 
+def test_others_marks_of_the_same_query_are_not_shown(connect: Connect, own_store: Steps) -> None:
+    client = connect(steps=own_store, api_keys=KEYS | {"desk": {"key": "desk-key-0123456789", "write": True}})
+    body = {"space": "words", "text": "x", "good": True}
+    for item, key in (("cats/note-001.txt", "desk-key-0123456789"), ("dogs/note-001.txt", WRITER)):
+        marked = client.post("/judgements", json=body | {"item": f"notes/{item}"}, headers={"X-API-Key": key})
+        assert marked.json() == {"query": "x", "relevant": [f"notes/{item}"]}
+
+
 def test_without_a_key_nothing_but_health_is_answered(connect: Connect) -> None:
     client = connect(api_keys=KEYS)
     for place in ("/search?q=x", "/spaces", "/facets", "/metrics", "/openapi.json", "/items/x", "/media/x", "/nothing"):

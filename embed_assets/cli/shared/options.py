@@ -20,7 +20,7 @@ DEMO_STORE = f"{HOME}/demo/store"
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add Add Add `--store`: a folder or a bucket prefix."""
+    """Add `--store`: a folder or a bucket prefix."""
     return click.option(
         "--store",
         default=DEFAULT_STORE,
@@ -31,7 +31,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add Add Add `--json`: the same as the table, for machines."""
+    """Add `--json`: the same as the table, for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")(function)
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 SEGMENTS_PER_ITEM = 5  # rows fetched for each item wanted: an item's chunks rank together
-FEW = 20_000  # rows that a filter leaves: the exact search of them is faster than an ANN index that looks for them
+# Rows that a filter leaves: exact search of fewer is faster than an ANN index that looks for them. Of a million rows
+# 900 took 16 ms exactly and 32 ms by the index, 10,000 took 118 ms and 37 ms (benchmarks/search.py).
+FEW = 2000
 _MOST_ROWS = 1600  # of one fetch that follows another: more would cost more than the next one (benchmarks/items.py)
 
 # Queries of one search: a scan that they share costs a fifteenth each, a search of the ANN index less than half.
