@@ -299,6 +299,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=240, metavar="N", help="photos; 0: none (default 240)")
     parser.add_argument("--rounds", type=int, default=5, metavar="R", help="rounds of both sides (default 5)")
     parser.add_argument("--device", default="cpu", help="compute.device (default cpu)")
+    parser.add_argument("--runtime", default="torch", help="compute.runtime (default torch, that of the bare model)")
     parser.add_argument("--readers", type=int, metavar="N", help="compute.readers; unset: the default")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="compute.batch_tokens; unset: by device")
     parser.add_argument("--batch-pictures", type=int, metavar="N", help="224 x 224 pictures a batch; unset: by device")
@@ -311,6 +312,7 @@ def compute_of(wanted: argparse.Namespace) -> dict[str, Any]:
     pixels = wanted.batch_pictures * 224 * 224 if wanted.batch_pictures else None
     chosen = {
         "device": wanted.device,
+        "runtime": wanted.runtime,
         "readers": wanted.readers,
         "batch_tokens": wanted.batch_tokens,
         "batch_pixels": pixels,

@@ -17,7 +17,7 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
 from embed_assets.versions.canary_check import check_canaries
-from embed_assets.versions.load_version import fall_back_to_torch, installed_libraries, load_version
+from embed_assets.versions.load_version import installed_libraries, keep_to_torch, load_version
 
 
 class RunContext:
@@ -67,16 +67,20 @@ class RunContext:
         encoder = self.encoder(record)
         if record.id in self._verified:
             return encoder
-        libraries = dict(installed_libraries())
         try:
-            check_canaries(record, encoder, self.store.canaries, libraries=libraries)
+            self._check_canaries(record, encoder)
         except EncoderVersionError as error:
             if encoder.runtime != "openvino":
                 raise
-            encoder = fall_back_to_torch(record, encoder, str(error), compute=self.settings.compute, store=self.store)
-            check_canaries(record, encoder, self.store.canaries, libraries=libraries)
+            by_torch = self.settings.compute.model_copy(update={"runtime": "torch"})
+            self._check_canaries(record, load_version(record, compute=by_torch, store=self.store))
+            keep_to_torch(encoder, f"its canary vectors by OpenVINO moved, and those by torch did not: {error}")
+            encoder = self.encoder(record)
         self._verified.add(record.id)
         return encoder
+
+    def _check_canaries(self, record: VersionRecord, encoder: Encoder) -> None:
+        check_canaries(record, encoder, self.store.canaries, libraries=dict(installed_libraries()))
 
     def batch_limits(self, encoder: Encoder) -> BatchLimits:
         """Return the limits of a batch, by the settings or what suits the encoder."""

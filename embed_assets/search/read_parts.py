@@ -15,7 +15,7 @@ from embed_assets.search.encode_query import QueryEncoder
 from embed_assets.search.open_spaces import ITEM, OpenSpace
 from embed_assets.search.query import Mode, QueryPart
 from embed_assets.store.serving.vector_scan import matrix
-from embed_assets.store.upsert import one_of, quoted
+from embed_assets.store.upsert import quoted
 from embed_assets.store.vectors import unstorable
 from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import query_payload
@@ -60,7 +60,7 @@ class QueryParts:
         """Return the query's vector in a space: float32, (dim,).
 
         Stored items are looked up within `where`, a filter in Lance's language. Raises EncoderVersionError,
-        EncoderOutputError where the vector can't be compared, StoreError for an item that is not there.
+        EncoderOutputError where the vector can't be compared, NotFoundError for an item that is not there.
         """
         record = space.record
         limits = recipe_of(record, self._limits).limits
@@ -130,14 +130,6 @@ def items_named(space: OpenSpace, parts: Sequence[QueryPart]) -> list[str]:
             search: Any = space.table.search().where(item_filter(part.item)).select(["media_id"]).limit(_SEGMENTS)
             ids += dict.fromkeys(search.to_arrow()["media_id"].to_pylist())
     return ids
-
-
-def without(items: Sequence[str], where: str | None) -> str | None:
-    """Return the filter without these items."""
-    if not items:
-        return where
-    others = f"NOT ({one_of('media_id', items)})"
-    return f"({where}) AND {others}" if where else others
 
 
 def _within(where: str | None, condition: str) -> str:

@@ -32,10 +32,11 @@ from embed_assets.search.fuse_rankings import COMPARED, Fused, diversify, fold, 
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
 from embed_assets.search.query import MOST_RESULTS, Query, query_of
-from embed_assets.search.read_parts import QueryParts, items_named, without
+from embed_assets.search.read_parts import QueryParts, items_named
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
+from embed_assets.store.serving.nearest_rows import without_items
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import quoted, read
@@ -227,7 +228,7 @@ class Searcher:
             return SpaceQuery(
                 space=space,
                 vector=vector,
-                where=without(items_named(space, query.parts), filters[place]),
+                where=without_items(items_named(space, query.parts), filters[place]),
                 within=distances_within(query, space, parts.kind),
             )
 

@@ -243,13 +243,10 @@ def _by_torch(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettin
     return _loaded_models.get(_key(spec, resolved, compute, "torch"), load)
 
 
-def fall_back_to_torch(
-    record: VersionRecord, encoder: Encoder, reason: str, *, compute: ComputeSettings, store: Store
-) -> Encoder:
-    """Return the encoder of a version by torch, as every later run will, where OpenVINO's canaries moved."""
+def keep_to_torch(encoder: Encoder, reason: str) -> None:
+    """Let torch run this model from now on, in this process and later ones. `encoder` is the one by OpenVINO."""
     give_up_openvino(encoder.spec, encoder.identity(), reason)
     forget_models()
-    return load_version(record, compute=compute, store=store)
 
 
 def _device(spec: EncoderSpec, compute: ComputeSettings) -> str:

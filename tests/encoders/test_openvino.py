@@ -65,6 +65,7 @@ def test_texts_get_the_vectors_of_torch_whatever_else_is_in_the_batch(tiny_bert)
     assert by_openvino.encode([]).shape == (0, by_torch.dim)
 
 
+@pytest.mark.slow
 def test_pooling_and_prompts_and_matryoshka_survive_without_torch(plain_bert):
     facts = {"pooling": "cls", "truncate_dim": 12, "query_prompt": "query: ", "document_prompt": "passage: "}
     by_torch, by_openvino = both(plain_bert, **facts)
@@ -88,6 +89,7 @@ def test_every_pooling_in_numpy_is_that_of_torch(side):
     assert np.abs(pool_arrays(tokens, mask, MODES) - expected).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_that_of_torch_and_not_float32(tiny_bert):
     by_torch, by_openvino = both(tiny_bert, dtype="bfloat16")
     assert by_openvino.runtime == "openvino"
@@ -184,6 +186,7 @@ def test_a_conversion_is_made_once_and_then_torch_is_not_asked(kept_conversion):
     assert {file.name for file in entry.iterdir()} >= {"record.json", "tokens.xml", "tokens.bin", "canaries.npz"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tokens.bin", "record.json", "canaries.npz"])
 def test_a_damaged_conversion_is_made_again(kept_conversion, name):
     spec, parts, entry = kept_conversion
@@ -195,6 +198,7 @@ def test_a_damaged_conversion_is_made_again(kept_conversion, name):
     assert loaded == ["float32"]
 
 
+@pytest.mark.slow
 def test_a_conversion_whose_canaries_moved_is_made_again(kept_conversion):
     spec, parts, entry = kept_conversion
     with np.load(entry / "canaries.npz") as stored:
@@ -202,13 +206,14 @@ def test_a_conversion_whose_canaries_moved_is_made_again(kept_conversion):
     np.savez(entry / "canaries.npz", **shifted)
     record = json.loads((entry / "record.json").read_text())
     stat = (entry / "canaries.npz").stat()
-    record["files"]["canaries.npz"] = [stat.st_size, stat.st_mtime_ns]
+    record["files"]["canaries.npz"] = [stat.st_size, int(stat.st_mtime)]
     (entry / "record.json").write_text(json.dumps(record))
     loaded: list[str] = []
     assert on_openvino(spec, parts, loaded=loaded).runtime == "openvino"
     assert loaded == ["float32"]
 
 
+@pytest.mark.slow
 def test_another_version_of_openvino_makes_an_entry_of_its_own(kept_conversion, monkeypatch):
     spec, parts, _ = kept_conversion
     installed = converted_models.installed
@@ -217,6 +222,7 @@ def test_another_version_of_openvino_makes_an_entry_of_its_own(kept_conversion, 
     assert len(list(cache_folder().iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_the_entries_used_longest_ago_go_where_there_are_too_many_bytes(kept_conversion, plain_bert, monkeypatch):
     _, _, old = kept_conversion
     monkeypatch.setattr(converted_models, "MOST_BYTES", 1)
@@ -290,6 +296,7 @@ def test_importing_openvino_leaves_its_telemetry_out():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_moved_folder_finds_its_conversion_again(kept_conversion, tiny_bert, tmp_path):
     _, parts, _ = kept_conversion
     shutil.copytree(tiny_bert, tmp_path / "elsewhere")

@@ -8,7 +8,7 @@ import pytest
 
 from embed_assets.errors import EncoderOutputError, SettingsError, StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.search.filters import parse_condition, parse_filter
+from embed_assets.search.filters import columns_named, parse_condition, parse_filter
 from embed_assets.search.searcher import Searcher, query_of
 from embed_assets.settings import ComputeSettings
 from tests.kept import Kept
@@ -153,6 +153,12 @@ def test_a_condition_of_the_command_line(text: str, document: dict) -> None:
     assert parse_condition(text).document() == document
 
 
+def test_the_columns_of_a_filter_are_named_once() -> None:
+    tree = parse_filter({"or": [{"price": {"gt": 2, "lt": 5}}, {"not": {"label": "a"}}, {"price": 9}]})
+    assert columns_named(tree) == ["price", "label"]
+    assert columns_named(None) == []
+
+
 def test_words_find_texts_that_have_them_and_hybrid_finds_both(searcher: Searcher) -> None:
     answer = searcher.search(query_of(parts=[{"text": "fruit"}], spaces=["words"], mode="text"))
     assert {hit.key for hit in answer} == {"town/market.txt", "town/copy.txt"}
@@ -285,6 +291,7 @@ def test_a_query_that_is_none_is_one_clear_message(fields: dict, message: str, s
 def test_an_answer_is_a_list_a_table_and_json(searcher: Searcher) -> None:
     answer = searcher.search("beach", space="words", k=3)
     assert answer.to_arrow().column("key").to_pylist() == [hit.key for hit in answer]
+    assert repr(answer) == f"<Answer: {len(answer)} hits in {answer.spaces[0].space}, good_match={answer.good_match}>"
     document = answer.document()
     assert document["hits"][0]["key"] == answer[0].key
     assert document["spaces"][0]["encoder_version"] == answer.spaces[0].encoder_version

@@ -11,6 +11,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,10 +38,10 @@ class ConvertedModel:
     state: TorchFreeState | None = None  # None: the encoder needs torch beside the networks
     canaries: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    @property
-    def blobs(self) -> Path:
-        """The folder where OpenVINO keeps what it compiled."""
-        return self.folder / "compiled"
+    def blobs(self) -> Path | None:
+        """Return the folder where OpenVINO keeps what it compiled; None where nothing may be written."""
+        folder = self.folder / "compiled"
+        return folder if folder.is_dir() or os.access(self.folder, os.W_OK) else None
 
     def network_file(self, name: str) -> Path:
         """Return the file of one network."""
@@ -76,7 +77,8 @@ def read_entry(key: str) -> ConvertedModel | None:
     except (OSError, ValueError, KeyError, TypeError):  # absent or torn: it is only a cache
         throw_away(key)
         return None
-    os.utime(folder)  # the entries used longest ago go first
+    with suppress(OSError):  # of a folder that may only be read
+        os.utime(folder)  # the entries used longest ago go first
     return entry
 
 
@@ -171,7 +173,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 
 def _stat(file: Path) -> list[int]:
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, int(stat.st_mtime)]  # whole seconds: an image of a container keeps no more
 
 
 def _remove_oldest(*, keep: Path) -> None:

@@ -109,7 +109,7 @@ def _from_entry(
     """Return the encoder of an entry; None where it can't be read, or its canary vectors are others than torch's."""
     try:
         networks = {
-            name: OpenVinoNetwork(entry.network_file(name), dtype=dtype, blobs=entry.blobs) for name in entry.networks
+            name: OpenVinoNetwork(entry.network_file(name), dtype=dtype, blobs=entry.blobs()) for name in entry.networks
         }
         if entry.state is not None:
             encoder = family_class(spec).torch_free(spec, entry.state, networks, parts=parts, dtype=dtype)

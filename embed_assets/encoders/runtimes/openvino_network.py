@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,7 @@ def is_installed() -> bool:
 
 
 class OpenVinoNetwork:
-    """Called with arrays in the order of the torch function; returns float32. One thread at a time.
+    """Called with arrays in the order of the torch function; returns float32.
 
     What was compiled is kept in the folder `blobs`, if one is given, and read from there by the next process.
     """
@@ -34,11 +35,13 @@ class OpenVinoNetwork:
         # An input that no output depends on is not among the compiled model's.
         self._places = [INPUTS.index(port.get_any_name()) for port in compiled.inputs]
         self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()  # two versions of one model share it, and their queries may meet
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """Return the network's output as a copy, which the next call leaves alone."""
         arrays = [np.ascontiguousarray(inputs[place]) for place in self._places]
-        return np.asarray(self._request.infer(arrays, share_inputs=True)[0], dtype=np.float32)
+        with self._lock:
+            return np.asarray(self._request.infer(arrays, share_inputs=True)[0], dtype=np.float32)
 
 
 def _options(dtype: str, blobs: Path | None) -> dict[str, Any]:
