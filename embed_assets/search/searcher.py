@@ -32,7 +32,7 @@ from embed_assets.search.fuse_rankings import COMPARED, Fused, diversify, fold, 
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
 from embed_assets.search.query import MOST_RESULTS, Query, query_of
-from embed_assets.search.read_parts import QueryParts, items_named
+from embed_assets.search.read_parts import QueryParts
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
@@ -124,12 +124,14 @@ class Searcher:
         MediaError if a file can't be decoded, SettingsError for a query that is none, EncoderOutputError if its vector
         can't be compared.
         """
-        if not isinstance(query, Query):
-            query = made_query(
+        whole = (
+            query
+            if isinstance(query, Query)
+            else made_query(
                 query, space=space, sources=sources, label=label, encoder_version=encoder_version, **options
             )
-        asked = query
-        return self._as_it_is_now(lambda: self._answer(asked, must))
+        )
+        return self._as_it_is_now(lambda: self._answer(whole, must))
 
     def _answer(self, query: Query, must: FilterTree | None) -> Answer:
         parts = QueryParts(query.parts, limits=self._limits, decoders=self._decoders)
@@ -186,7 +188,7 @@ class Searcher:
         return False
 
     def _as_it_is_now(self, work: Callable[[], T]) -> T:
-        """Return a result; once more with releases opened anew where files of one are gone since it was opened."""
+        """Return a result; where files of a release are gone, of the releases as they are now."""
         try:
             return work()
         except (OSError, RuntimeError, ValueError) as error:  # Lance raises any of them
@@ -228,7 +230,7 @@ class Searcher:
             return SpaceQuery(
                 space=space,
                 vector=vector,
-                where=without_items(items_named(space, query.parts), filters[place]),
+                where=without_items(parts.items(space, where=reach), filters[place]),
                 within=distances_within(query, space, parts.kind),
             )
 

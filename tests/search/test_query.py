@@ -305,6 +305,22 @@ def test_facets_count_items_for_the_filter_at_hand(searcher: Searcher) -> None:
     assert narrowed["label"]["values"] == {"beach": 2, "sea": 1}
 
 
+def test_a_key_of_several_sources_names_no_one_item(tmp_path: Path, words: list[Any], kept: Kept) -> None:
+    built(tmp_path, kept)
+    folder = tmp_path / "same names"
+    for name, text in {"one/a.txt": TEXTS["beach/sand"], "two/a.txt": TEXTS["town/tram"], "two/one/a.txt": "x"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    sources = {name: {"uri": str(folder / name)} for name in ("one", "two")}
+    steps = pipeline(folder, sources=sources, encoders={"words": {"model": "words"}})
+    run_all(steps)
+    searcher = Searcher(steps.store, compute=ComputeSettings(device="cpu", offline=True))
+    with pytest.raises(SettingsError, match=r"name one of (one/a.txt and two/a.txt|two/a.txt and one/a.txt)"):
+        keys(searcher, {"item": "a.txt"})
+    hits = searcher.search(query_of(parts=[{"item": "one/a.txt"}], spaces=["words"]))
+    assert {(hit.source, hit.key) for hit in hits} == {("two", "a.txt"), ("two", "one/a.txt")}
+
+
 def test_a_filter_of_whoever_asks_holds_beside_the_querys_own(searcher: Searcher) -> None:
     town = parse_filter({"label": "town"})
     everything = query_of(parts=[{"text": "beach"}], where={"or": [{"label": "beach"}, {"label": "town"}]}, k=8)
