@@ -80,6 +80,8 @@ def _condition(condition: Condition, columns: Mapping[str, pa.Field]) -> str:
         raise UnknownColumnError(_unknown(condition.column, columns))
     name = col(field.name).to_sql()
     if condition.operator == "exists":
+        if pa.types.is_list(field.type):  # an item without labels has an empty list
+            return f"((array_length({name}) > 0) IS {'' if condition.value else 'NOT '}TRUE)"
         return f"({name} IS {'NOT ' if condition.value else ''}NULL)"
     if pa.types.is_list(field.type):
         return _of_list(condition, name)

@@ -59,6 +59,12 @@ def test_whole_numbers_compare_with_broken_ones(where: dict, found: int, searche
     assert len(searcher.search(query_of(parts=[{"text": note(0)}], spaces=["words"], where=where))) == found
 
 
+def test_an_empty_list_of_labels_is_none(searcher: Searcher) -> None:
+    for exists, found in ((False, 4), (True, 0)):
+        where = {"label": {"exists": exists}}
+        assert len(searcher.search(query_of(parts=[{"text": note(0)}], where=where))) == found
+
+
 def test_a_column_that_is_called_as_another_has_a_longer_name(searcher: Searcher) -> None:
     for where, found in (({"kind": "chunk"}, 4), ({"extra_kind": "good"}, 3), ({"extra_and": {"gte": 2}}, 2)):
         assert len(searcher.search(query_of(parts=[{"text": note(0)}], where=where))) == found
