@@ -49,7 +49,7 @@ T = TypeVar("T")
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _FOLDED = 3  # times as many items are ranked where some are folded
-_FUSED = 100  # items of each ranking at least, where several are fused: pages of the first hundred follow each other
+_FUSED = 50  # items of each ranking at least, where several are fused: pages of the first fifty follow each other
 _RERANKED = 50  # items at most
 
 # Why a space of several can't answer now; the others do.
