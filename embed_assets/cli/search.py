@@ -17,7 +17,7 @@ from embed_assets.errors import SettingsError
 from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.search.answers import Answer
-from embed_assets.search.filters import FilterTree, both, parse_condition, parse_filter
+from embed_assets.search.filters import FilterTree, both, columns_named, parse_condition, parse_filter
 from embed_assets.search.query import Query, query_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
@@ -106,7 +106,7 @@ def command(
         say_json(document)
         return
     answer = Answer.from_document(document)
-    print_answer(_title(query, files, items, minus, answer), answer)
+    print_answer(_title(query, files, items, minus, answer), answer, columns=columns_named(tree))
 
 
 def _searched(query: Query, store: Store, settings: PipelineSettings, rerank: str | None) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """Status: what a store holds and how it got there, from the store alone."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pyarrow.compute
+
 from embed_assets.embedding.embed_report import OUTCOMES
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, read_unmatched
 from embed_assets.manifest.unreachable_items import UnreachableItems, read_unreachable
 from embed_assets.manifest.user_column_types import ColumnTypes
+from embed_assets.media.tables.text_files import KINDS
 from embed_assets.pipeline.quarantined_items import unencoded_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
@@ -17,6 +21,10 @@ from embed_assets.store.serving.releases import newest as newest_releases
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.user_columns import type_name
 from embed_assets.store.versions import VersionId, VersionRecord
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+_TABLE = f"(?i)({'|'.join(map(re.escape, KINDS))})$"  # names of tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +102,7 @@ class Status:
     out_of_reach: Mapping[str, tuple[UnreachableItems, ...]]  # source → what its latest refresh could not get at
     unmatched: Mapping[str, Unmatched]  # source → rows of its sidecar that name no item
     column_conflicts: tuple[str, ...] = ()  # of the user's columns: a line each
+    whole_tables: Mapping[str, str] = field(default_factory=dict)  # source → which tables are embedded as one text
 
     @property
     def fresh(self) -> bool:
@@ -138,6 +147,7 @@ def read_status(steps: Steps) -> Status:
         out_of_reach=_out_of_reach(steps),
         unmatched=_unmatched(steps),
         column_conflicts=tuple(dict.fromkeys(line for types in columns for line in types.conflicts)),
+        whole_tables=_whole_tables(steps),
     )
 
 
@@ -156,6 +166,23 @@ def _unusable(steps: Steps) -> dict[str, str]:
     most = steps.settings.checks.max_quarantined_share
     shares = {source: unreadable(steps.manifest, source, most=most) for source in steps.settings.sources}
     return {source: each.summary() for source, each in shares.items() if not each.passed}
+
+
+def _whole_tables(steps: Steps) -> dict[str, str]:
+    """Return a line for sources whose settings name no columns of tables: each table is a text like others."""
+    lines: dict[str, str] = {}
+    for source, settings in steps.settings.sources.items():
+        if settings.kind != "files" or settings.table.content:
+            continue
+        items = steps.manifest.table([source], columns=["key", "status"])
+        keys = items.filter(pc.and_(pc.equal(items["status"], "ok"), pc.match_substring_regex(items["key"], _TABLE)))
+        if keys.num_rows:
+            lines[source] = (
+                f"{keys.num_rows:,} {'table is' if keys.num_rows == 1 else 'tables are'} embedded as one text, not by "
+                f"rows ({keys['key'][0]}): sources.{source}.table.text names columns to embed, table.extra those to "
+                "filter by"
+            )
+    return lines
 
 
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:

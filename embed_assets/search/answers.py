@@ -71,7 +71,7 @@ class SearchedSpace:
     live: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Answer(Sequence[Hit]):
     """The hits of a query, best first."""
 
@@ -99,6 +99,11 @@ class Answer(Sequence[Hit]):
     def __iter__(self) -> Iterator[Hit]:
         """Iterate over the hits, best first."""
         return iter(self.hits)
+
+    def __repr__(self) -> str:
+        """Return one line; the hits are printed one by one."""
+        spaces = ", ".join(each.space for each in self.spaces)
+        return f"<Answer: {len(self.hits)} hits in {spaces or 'no space'}, good_match={self.good_match}>"
 
     @property
     def good_match(self) -> bool | None:
@@ -133,7 +138,7 @@ class Answer(Sequence[Hit]):
         )
 
     def to_arrow(self) -> "pa.Table":
-        """Return the hits as an Arrow table: a column a field, and one for each of the user's own columns."""
+        """Return the hits as an Arrow table: a column a field, and `extra_NAME` for each of the user's own columns."""
         import pyarrow as pa
 
         rows = [hit.document() for hit in self.hits]
@@ -141,9 +146,9 @@ class Answer(Sequence[Hit]):
         flat = [
             {
                 **{name: value for name, value in row.items() if name not in ("columns", "spans", "ranks")},
-                **{f"extra_{name}": row["columns"].get(name) for name in names},
+                **{f"extra_{name}": hit.columns.get(name) for name in names},
             }
-            for row in rows
+            for hit, row in zip(self.hits, rows, strict=True)
         ]
         return pa.Table.from_pylist(flat)
 

@@ -1,8 +1,8 @@
 """Filters compiled for one table: columns looked up in its schema, values in their types, texts quoted."""
 
 import difflib
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ _OWN = {
     "embedded": "embedded_at",
 }
 _SIGNS = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_MIDNIGHT = time()
 _LAST = "\U0010ffff"  # behind every text that begins alike
 
 
@@ -80,6 +81,8 @@ def _condition(condition: Condition, columns: Mapping[str, pa.Field]) -> str:
         raise UnknownColumnError(_unknown(condition.column, columns))
     name = col(field.name).to_sql()
     if condition.operator == "exists":
+        if pa.types.is_list(field.type):  # an item without labels has an empty list
+            return f"((array_length({name}) > 0) IS {'' if condition.value else 'NOT '}TRUE)"
         return f"({name} IS {'NOT ' if condition.value else ''}NULL)"
     if pa.types.is_list(field.type):
         return _of_list(condition, name)
@@ -97,11 +100,9 @@ def _of_list(condition: Condition, name: str) -> str:
 
 def _of_value(condition: Condition, field: pa.Field, name: str) -> str:
     operator, operand = condition.operator, condition.value
-    if pa.types.is_integer(field.type) and _has_fraction(operand):
-        name = f"CAST({name} AS DOUBLE)"  # Lance compares whole numbers with whole numbers alone
     if isinstance(operand, tuple):
-        values = (_literal(_typed(value, field, condition.column)) for value in operand)
-        return f"({name} IN ({', '.join(values)}))"
+        values = [_typed(value, field, condition.column) for value in operand]
+        return f"({_compared(name, field.type, values)} IN ({', '.join(map(_literal, values))}))"
     if operator in ("contains", "prefix"):
         if not pa.types.is_string(field.type):
             raise SettingsError(f"Filter on {condition.column!r}: {operator} is of texts, and it holds {field.type}.")
@@ -109,13 +110,18 @@ def _of_value(condition: Condition, field: pa.Field, name: str) -> str:
         if operator == "contains":
             return f"contains(lower({name}), {_literal(text.lower())})"
         return f"({name} >= {_literal(text)} AND {name} < {_literal(text + _LAST)})"
-    value = _literal(_typed(operand, field, condition.column))
+    typed = _typed(operand, field, condition.column)
+    name, value = _compared(name, field.type, [typed]), _literal(typed)
     return _not(f"{name} = {value}") if operator == "ne" else f"({name} {_SIGNS[operator]} {value})"
 
 
-def _has_fraction(operand: Value | tuple[Value, ...]) -> bool:
-    values = operand if isinstance(operand, tuple) else (operand,)
-    return any(isinstance(value, float) for value in values)
+def _compared(name: str, kind: pa.DataType, values: Sequence[Any]) -> str:
+    """Return a column as it is compared: Lance compares whole numbers and days with such alone."""
+    if pa.types.is_integer(kind) and any(isinstance(value, float) for value in values):
+        return f"CAST({name} AS DOUBLE)"
+    if pa.types.is_date(kind) and any(isinstance(value, datetime) for value in values):
+        return f"CAST({name} AS TIMESTAMP)"
+    return name
 
 
 def _typed(value: Value, field: pa.Field, name: str) -> Any:
@@ -127,18 +133,18 @@ def _typed(value: Value, field: pa.Field, name: str) -> Any:
         return value
     if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and not isinstance(value, (str, bool)):
         return value
-    if pa.types.is_timestamp(kind) and isinstance(value, str) and (time := _time(value)) is not None:
-        return time
-    if pa.types.is_date(kind) and isinstance(value, str) and (time := _time(value)) is not None:
-        return date(time.year, time.month, time.day)
+    if pa.types.is_timestamp(kind) and isinstance(value, str) and (moment := _time(value)) is not None:
+        return moment
+    if pa.types.is_date(kind) and isinstance(value, str) and (moment := _time(value)) is not None:
+        return moment if moment.time() != _MIDNIGHT else moment.date()
     raise SettingsError(f"Filter on {name!r}: it holds {_kind_in_words(kind)}, and {value!r} is none.")
 
 
 def _time(text: str) -> datetime | None:
     """Return a moment of ISO text, in UTC where it says no zone; None for other text."""
     try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):  # of a zone in which the years 1 to 9999 end elsewhere
         return None
 

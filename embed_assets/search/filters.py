@@ -96,6 +96,16 @@ def parse_condition(text: str) -> FilterTree:
     )
 
 
+def columns_named(tree: FilterTree | None) -> list[str]:
+    """Return the columns that a filter compares, each once, in its order."""
+    if tree is None:
+        return []
+    if isinstance(tree, Condition):
+        return [tree.column]
+    inner = (tree.filter,) if isinstance(tree, Not) else tree.filters
+    return list(dict.fromkeys(name for each in inner for name in columns_named(each)))
+
+
 def both(one: FilterTree | None, other: FilterTree | None) -> FilterTree | None:
     """Return a filter that holds where both do; None where there is neither."""
     if one is None or other is None:

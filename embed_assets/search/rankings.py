@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from embed_assets.search.open_spaces import OpenSpace
-from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, DistanceRange, rows_by_item
-from embed_assets.store.upsert import one_of
+from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, DistanceRange, rows_by_item, without_items
 
 _COLUMNS = ("media_id", "source", "modality", "kind", "key", "uri", "start", "end", "text", "labels")
 _COMPARED = ("media_hash", "vector")  # of items that are compared with each other
@@ -75,7 +74,7 @@ def by_words(
     found: dict[str, list[dict[str, Any]]] = {}
     rows = depth * SEGMENTS_PER_ITEM
     while len(found) < depth:
-        fetched = _matches(space, words, unwanted, rows=rows, where=_but(list(found), where), vectors=vectors)
+        fetched = _matches(space, words, unwanted, rows=rows, where=without_items(found, where), vectors=vectors)
         for row in fetched:
             found.setdefault(row["media_id"], []).append(row)
         if len(fetched) < rows:
@@ -101,10 +100,3 @@ def _matches(
     if where:
         search = search.where(where, prefilter=True)
     return search.to_arrow().sort_by([("_score", "descending")]).to_pylist()
-
-
-def _but(items: Sequence[str], where: str | None) -> str | None:
-    if not items:
-        return where
-    others = f"NOT ({one_of('media_id', items)})"
-    return f"({where}) AND {others}" if where else others

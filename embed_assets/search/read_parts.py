@@ -15,7 +15,7 @@ from embed_assets.search.encode_query import QueryEncoder
 from embed_assets.search.open_spaces import ITEM, OpenSpace
 from embed_assets.search.query import Mode, QueryPart
 from embed_assets.store.serving.vector_scan import matrix
-from embed_assets.store.upsert import one_of, quoted
+from embed_assets.store.upsert import first, quoted
 from embed_assets.store.vectors import unstorable
 from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import query_payload
@@ -34,6 +34,7 @@ class QueryParts:
         self.parts = parts
         self._limits = limits
         self._decoders = decoders
+        self._ids: dict[tuple[str, str], str | None] = {}  # of items, by release and name
 
     @cached_property
     def kinds(self) -> list[str]:
@@ -60,7 +61,7 @@ class QueryParts:
         """Return the query's vector in a space: float32, (dim,).
 
         Stored items are looked up within `where`, a filter in Lance's language. Raises EncoderVersionError,
-        EncoderOutputError where the vector can't be compared, StoreError for an item that is not there.
+        EncoderOutputError where the vector can't be compared, NotFoundError for an item that is not there.
         """
         record = space.record
         limits = recipe_of(record, self._limits).limits
@@ -69,7 +70,7 @@ class QueryParts:
             if part.vector is not None:
                 vectors[place] = _checked(np.asarray(part.vector, dtype=np.float32), space)
             elif part.item is not None:
-                vectors[place] = _vector_of_item(space, part, where)
+                vectors[place] = self._vector_of_item(space, part, where)
             else:
                 content = _content(part)
                 places.append(place)
@@ -86,6 +87,29 @@ class QueryParts:
                 f"The query's vector can't be compared: {reason}. Its numbers must be like those of the table."
             )
         return vector
+
+    def items(self, space: OpenSpace, *, where: str | None) -> list[str]:
+        """Return the media ids of stored items that are parts of the query: they are no answer to it."""
+        found = (self._item(space, part.item, where) for part in self.parts if part.item is not None)
+        return [each for each in found if each is not None]
+
+    def _item(self, space: OpenSpace, name: str, where: str | None) -> str | None:
+        known = (space.release.key, name)
+        if known not in self._ids:
+            self._ids[known] = item_in(space, name, where=where)
+        return self._ids[known]
+
+    def _vector_of_item(self, space: OpenSpace, part: QueryPart, where: str | None) -> np.ndarray:
+        """Return the mean vector of an item's segments, or that of one: float32, (dim,)."""
+        wanted = f"media_id = {quoted(self._item(space, part.item or '', where) or '')}"
+        if part.start is not None:
+            wanted += f" AND start = {part.start}"
+        search: Any = space.table.search().where(_within(where, wanted)).select(["vector"]).limit(_SEGMENTS)
+        rows = search.to_arrow()
+        if not rows.num_rows:
+            segment = "" if part.start is None else f" with a segment that starts at {part.start}"
+            raise NotFoundError(f"Space {space.release.space!r} has no item {part.item!r}{segment}.")
+        return matrix(rows["vector"].combine_chunks()).mean(axis=0)
 
     def _kind(self, part: QueryPart) -> str:
         if part.text is not None:
@@ -105,7 +129,7 @@ class QueryParts:
             same = part.encoder_version == release.encoder_version
             return None if same else _of_another_version(part.encoder_version, space)
         if kind == ITEM:
-            there = bool(space.table.count_rows(_within(where, item_filter(part.item or ""))))
+            there = self._item(space, part.item or "", where) is not None
             return None if there else NotFoundError(f"Space {release.space!r} has no item {part.item!r}.")
         if kind in spec.modalities or (kind == "video" and "audio" in spec.modalities):
             return None
@@ -115,29 +139,26 @@ class QueryParts:
         )
 
 
-def item_filter(item: str) -> str:
-    """Return the filter of an item's rows by its media id, SOURCE/KEY or key, in Lance's language."""
-    source, _, key = item.partition("/")
-    named = f"(source = {quoted(source)} AND key = {quoted(key)})"
-    return f"(media_id = {quoted(item)} OR key = {quoted(item)} OR {named})"
+def item_in(space: OpenSpace, name: str, *, where: str | None) -> str | None:
+    """Return the media id of an item by its id, by SOURCE/KEY, or by a key that one source alone has; None for none.
 
-
-def items_named(space: OpenSpace, parts: Sequence[QueryPart]) -> list[str]:
-    """Return the media ids of stored items that are parts of a query: they are no answer to it."""
-    ids: list[str] = []
-    for part in parts:
-        if part.item is not None:
-            search: Any = space.table.search().where(item_filter(part.item)).select(["media_id"]).limit(_SEGMENTS)
-            ids += dict.fromkeys(search.to_arrow()["media_id"].to_pylist())
-    return ids
-
-
-def without(items: Sequence[str], where: str | None) -> str | None:
-    """Return the filter without these items."""
-    if not items:
-        return where
-    others = f"NOT ({one_of('media_id', items)})"
-    return f"({where}) AND {others}" if where else others
+    Only rows within `where` count, a filter in Lance's language. Raises SettingsError where several sources have the
+    key.
+    """
+    source, _, key = name.partition("/")
+    by_key = f"key = {quoted(name)}"
+    for condition in (f"media_id = {quoted(name)}", f"source = {quoted(source)} AND key = {quoted(key)}", by_key):
+        found = first(space.table, where=_within(where, condition))
+        if found is None:
+            continue
+        other = None
+        if condition == by_key:
+            other = first(space.table, where=_within(where, f"{by_key} AND source <> {quoted(found['source'])}"))
+        if other is not None:
+            both = f"{found['source']}/{name} and {other['source']}/{name}"
+            raise SettingsError(f"Several sources have an item {name!r}: name one of {both}.")
+        return found["media_id"]
+    return None
 
 
 def _within(where: str | None, condition: str) -> str:
@@ -146,19 +167,6 @@ def _within(where: str | None, condition: str) -> str:
 
 def _content(part: QueryPart) -> Any:
     return next(each for each in (part.text, part.file, part.picture) if each is not None)
-
-
-def _vector_of_item(space: OpenSpace, part: QueryPart, where: str | None) -> np.ndarray:
-    """Return the mean vector of an item's segments, or that of one: float32, (dim,)."""
-    wanted = item_filter(part.item or "")
-    if part.start is not None:
-        wanted += f" AND start = {part.start}"
-    search: Any = space.table.search().where(_within(where, wanted)).select(["media_id", "vector"]).limit(_SEGMENTS)
-    rows = search.to_arrow()
-    if not rows.num_rows:
-        segment = "" if part.start is None else f" with a segment that starts at {part.start}"
-        raise NotFoundError(f"Space {space.release.space!r} has no item {part.item!r}{segment}.")
-    return matrix(rows["vector"].combine_chunks()).mean(axis=0)
 
 
 def _checked(vector: np.ndarray, space: OpenSpace) -> np.ndarray:

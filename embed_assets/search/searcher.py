@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow.compute
@@ -32,16 +32,19 @@ from embed_assets.search.fuse_rankings import COMPARED, Fused, diversify, fold, 
 from embed_assets.search.make_hits import make_hit
 from embed_assets.search.open_spaces import OpenSpace, OpenSpaces
 from embed_assets.search.query import MOST_RESULTS, Query, query_of
-from embed_assets.search.read_parts import QueryParts, items_named, without
+from embed_assets.search.read_parts import QueryParts
 from embed_assets.search.rerank import Reranker
 from embed_assets.search.space_query import SpaceQuery, compiled_filters, distances_within
 from embed_assets.settings import ComputeSettings, LimitSettings
+from embed_assets.store.serving.nearest_rows import without_items
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import quoted, read
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+T = TypeVar("T")
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -121,10 +124,16 @@ class Searcher:
         MediaError if a file can't be decoded, SettingsError for a query that is none, EncoderOutputError if its vector
         can't be compared.
         """
-        if not isinstance(query, Query):
-            query = made_query(
+        whole = (
+            query
+            if isinstance(query, Query)
+            else made_query(
                 query, space=space, sources=sources, label=label, encoder_version=encoder_version, **options
             )
+        )
+        return self._as_it_is_now(lambda: self._answer(whole, must))
+
+    def _answer(self, query: Query, must: FilterTree | None) -> Answer:
         parts = QueryParts(query.parts, limits=self._limits, decoders=self._decoders)
         started = time.perf_counter()
         space_queries, notes = self._space_queries(query, parts, must)
@@ -155,12 +164,19 @@ class Searcher:
         values: int = 20,
     ) -> dict[str, dict[str, Any]]:
         """Count items by source, modality, label and the user's columns, for a filter: column → values or range."""
-        opened, _ = self._opened(spaces or self.spaces(), all_needed=bool(spaces))
-        filtered = compiled_filters(opened, both(where, must))
-        return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
+
+        def counted() -> dict[str, dict[str, Any]]:
+            opened, _ = self._opened(spaces or self.spaces(), all_needed=bool(spaces))
+            filtered = compiled_filters(opened, both(where, must))
+            return facets_of([(space, filtered[place]) for place, space in enumerate(opened)], values=values)
+
+        return self._as_it_is_now(counted)
 
     def visible(self, media_id: str, must: FilterTree) -> bool:
         """Return whether a live row of the item fulfils a filter."""
+        return self._as_it_is_now(lambda: self._has_row(media_id, must))
+
+    def _has_row(self, media_id: str, must: FilterTree) -> bool:
         item = f"media_id = {quoted(media_id)}"
         for space in self._opened(self.spaces(), all_needed=False)[0]:
             try:
@@ -170,6 +186,16 @@ class Searcher:
             if space.table.count_rows(f"{item} AND {where}"):
                 return True
         return False
+
+    def _as_it_is_now(self, work: Callable[[], T]) -> T:
+        """Return a result; where files of a release are gone, of the releases as they are now."""
+        try:
+            return work()
+        except (OSError, RuntimeError, ValueError) as error:  # Lance raises any of them
+            if "not found" not in str(error).lower():
+                raise
+        self._spaces.forget()
+        return work()
 
     def _space_queries(
         self, query: Query, parts: QueryParts, must: FilterTree | None
@@ -204,7 +230,7 @@ class Searcher:
             return SpaceQuery(
                 space=space,
                 vector=vector,
-                where=without(items_named(space, query.parts), filters[place]),
+                where=without_items(parts.items(space, where=reach), filters[place]),
                 within=distances_within(query, space, parts.kind),
             )
 

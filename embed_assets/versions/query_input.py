@@ -12,13 +12,16 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import MediaItem, Modality, Sniffed
 from embed_assets.media.segments import CuttingRecipe, each_segment
 
+_CHARACTERS = 100_000  # ten million of them keep a tokenizer busy for twenty seconds
+
 
 def query_payload(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: Decoders | None) -> tuple[Modality, Any]:
     """Return modality and payload of a query: a str, a file's bytes, or a decoded picture.
 
-    Of a sound or video longer than the encoder's window the first segment is the query. A file is decoded
-    as media is: in a process of its own where there are `decoders`, and within the limits. Raises
-    SettingsError where the encoder does not take that kind, MediaError where the file can't be decoded.
+    Of a sound or video longer than the encoder's window the first segment is the query, of a text file its first
+    100,000 characters: no encoder's window has more. A file is decoded as media is: in a process of its own
+    where there are `decoders`, and within the limits. Raises SettingsError where the encoder does not take that
+    kind, MediaError where the file can't be decoded.
     """
     if isinstance(query, str):
         return _require_modality("text", spec), query
@@ -31,7 +34,8 @@ def query_payload(query: Any, spec: EncoderSpec, *, limits: Limits, decoders: De
     item = MediaItem(modality=modality, media_hash=content_hash(query), mime=sniffed.mime, decoder=sniffed.decoder)
     recipe = CuttingRecipe(limits=limits, sampling=sampling_of(spec, by_scene=False))
     segments = each_segment(query, item, recipe, decoders=decoders)
-    return modality, next(segments).payload
+    payload = next(segments).payload
+    return modality, payload[:_CHARACTERS] if isinstance(payload, str) else payload
 
 
 def _query_modality(sniffed: Sniffed, spec: EncoderSpec) -> Modality:

@@ -67,7 +67,7 @@ def test_a_text_that_is_called_a_picture_is_found(tmp_path: Path, command: Comma
     (tmp_path / "media" / "notes.jpg").write_text("the opening hours of the museum")
     assert command("run", "media", "--offline", "--store", "store").exit_code == 0
     found = json.loads(command("search", "when does it open", "--store", "store", "--json").stdout)
-    assert found["text"][0]["key"] == "notes.jpg"
+    assert found["hits"][0]["key"] == "notes.jpg"
     assert command("quarantine", "--store", "store").output.startswith("Nothing is quarantined")
 
 
@@ -84,7 +84,7 @@ def test_items_of_a_kind_that_is_gone_are_found_no_more(tmp_path: Path, command:
     assert refused.exit_code != 0 and "--accept-deletions" in refused.output
     assert command("run", "media", "--offline", "--store", "store", "--accept-deletions").exit_code == 0
     found = json.loads(command("search", "a picture", "--store", "store", "--json").stdout)
-    assert [hit["key"] for hits in found.values() for hit in hits] == ["a.txt"]
+    assert [hit["key"] for hit in found["hits"]] == ["a.txt"]
 
 
 @pytest.mark.parametrize("kept", [["clip"], ["mel"], ["clip_frames"], ["clip", "mel"], ["other"]])

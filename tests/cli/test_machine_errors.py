@@ -68,7 +68,7 @@ def test_what_only_reads_works_on_a_store_that_cant_be_written(
         run = command("maintain", "--store", "store")
     for result in (status, found, plan):
         assert result.exit_code == 0, result.output
-    assert json.loads(found.stdout)["words"][0]["key"] == "note-001.txt"
+    assert json.loads(found.stdout)["hits"][0]["key"] == "note-001.txt"
     assert json.loads(plan.stdout)["encoders"][0]["versions"][0]["sources"][0]["edited"] == 2
     assert "Not permitted: " in refusal(run)
 

@@ -86,7 +86,7 @@ def test_a_candidate_is_promoted_rolled_back_and_promoted_again(command: Command
     assert live(steps) == first
     assert steps.store.serving.pointer("words").held == (second,)
     hit = json.loads(command("search", note(3), "--store", "store", "-k", "1", "--json").stdout)
-    assert hit["words"][0]["key"] == "note-003.txt"
+    assert hit["hits"][0]["key"] == "note-003.txt"
     document = json.loads(command("promote", "words", "--version", second[:6], "--store", "store", "--json").stdout)
     assert document["live"]["version"] == second
     assert document["earlier"][0]["version"] == first

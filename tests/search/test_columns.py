@@ -59,6 +59,22 @@ def test_whole_numbers_compare_with_broken_ones(where: dict, found: int, searche
     assert len(searcher.search(query_of(parts=[{"text": note(0)}], spaces=["words"], where=where))) == found
 
 
+def test_days_compare_with_times_of_day(searcher: Searcher) -> None:
+    for where, found in (
+        ({"when": {"lt": "2026-01-02T12:00:00"}}, 1),
+        ({"when": {"gt": "2026-01-02T12:00:00"}}, 1),
+        ({"when": {"lte": "2026-01-02"}}, 1),
+        ({"when": {"in": ["2026-01-02", "2026-01-03T01:00:00Z"]}}, 1),
+    ):
+        assert len(searcher.search(query_of(parts=[{"text": note(0)}], spaces=["words"], where=where))) == found, where
+
+
+def test_an_empty_list_of_labels_is_none(searcher: Searcher) -> None:
+    for exists, found in ((False, 4), (True, 0)):
+        where = {"label": {"exists": exists}}
+        assert len(searcher.search(query_of(parts=[{"text": note(0)}], where=where))) == found
+
+
 def test_a_column_that_is_called_as_another_has_a_longer_name(searcher: Searcher) -> None:
     for where, found in (({"kind": "chunk"}, 4), ({"extra_kind": "good"}, 3), ({"extra_and": {"gte": 2}}, 2)):
         assert len(searcher.search(query_of(parts=[{"text": note(0)}], where=where))) == found

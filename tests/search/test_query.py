@@ -8,7 +8,7 @@ import pytest
 
 from embed_assets.errors import EncoderOutputError, SettingsError, StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.search.filters import parse_condition, parse_filter
+from embed_assets.search.filters import columns_named, parse_condition, parse_filter
 from embed_assets.search.searcher import Searcher, query_of
 from embed_assets.settings import ComputeSettings
 from tests.kept import Kept
@@ -153,6 +153,12 @@ def test_a_condition_of_the_command_line(text: str, document: dict) -> None:
     assert parse_condition(text).document() == document
 
 
+def test_the_columns_of_a_filter_are_named_once() -> None:
+    tree = parse_filter({"or": [{"price": {"gt": 2, "lt": 5}}, {"not": {"label": "a"}}, {"price": 9}]})
+    assert columns_named(tree) == ["price", "label"]
+    assert columns_named(None) == []
+
+
 def test_words_find_texts_that_have_them_and_hybrid_finds_both(searcher: Searcher) -> None:
     answer = searcher.search(query_of(parts=[{"text": "fruit"}], spaces=["words"], mode="text"))
     assert {hit.key for hit in answer} == {"town/market.txt", "town/copy.txt"}
@@ -183,16 +189,18 @@ def test_a_space_that_cannot_answer_is_left_out_of_several(tmp_path: Path, words
     store = built(tmp_path, kept).store
     copied = tmp_path / "copied"
     shutil.copytree(store.uri, copied)
+    before = Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))
+    assert len(before.search("tram rails", k=1).spaces) == 2
     (others,) = (name for name in store.table_names() if name.startswith("others__") and "queries" not in name)
     shutil.rmtree(copied / f"{others}.lance")
-    searcher = Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))
-    answer = searcher.search("tram rails", k=1)
-    assert (answer[0].key, [space.space for space in answer.spaces]) == ("town/tram.txt", ["words"])
-    assert answer.notes[0].startswith("Space 'others' is left out: ")
-    assert searcher.facets()["label"]["values"]["town"] == 4
-    assert searcher.visible(answer[0].media_id, parse_filter({"label": "town"}))
-    with pytest.raises(StoreError):
-        searcher.search("tram rails", space="others")
+    for searcher in (before, Searcher(str(copied), compute=ComputeSettings(device="cpu", offline=True))):
+        answer = searcher.search("tram rails", k=1)
+        assert (answer[0].key, [space.space for space in answer.spaces]) == ("town/tram.txt", ["words"])
+        assert answer.notes[0].startswith("Space 'others' is left out: ")
+        assert searcher.facets()["label"]["values"]["town"] == 4
+        assert searcher.visible(answer[0].media_id, parse_filter({"label": "town"}))
+        with pytest.raises(StoreError):
+            searcher.search("tram rails", space="others")
 
 
 def test_a_vector_without_a_direction_is_refused(searcher: Searcher) -> None:
@@ -283,6 +291,7 @@ def test_a_query_that_is_none_is_one_clear_message(fields: dict, message: str, s
 def test_an_answer_is_a_list_a_table_and_json(searcher: Searcher) -> None:
     answer = searcher.search("beach", space="words", k=3)
     assert answer.to_arrow().column("key").to_pylist() == [hit.key for hit in answer]
+    assert repr(answer) == f"<Answer: {len(answer)} hits in {answer.spaces[0].space}, good_match={answer.good_match}>"
     document = answer.document()
     assert document["hits"][0]["key"] == answer[0].key
     assert document["spaces"][0]["encoder_version"] == answer.spaces[0].encoder_version
@@ -294,6 +303,22 @@ def test_facets_count_items_for_the_filter_at_hand(searcher: Searcher) -> None:
     assert facets["source"] == {"type": "text", "values": {"notes": 8}, "distinct": 1}
     narrowed = searcher.facets(where=parse_filter({"text": {"contains": "waves"}}))
     assert narrowed["label"]["values"] == {"beach": 2, "sea": 1}
+
+
+def test_a_key_of_several_sources_names_no_one_item(tmp_path: Path, words: list[Any], kept: Kept) -> None:
+    built(tmp_path, kept)
+    folder = tmp_path / "same names"
+    for name, text in {"one/a.txt": TEXTS["beach/sand"], "two/a.txt": TEXTS["town/tram"], "two/one/a.txt": "x"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    sources = {name: {"uri": str(folder / name)} for name in ("one", "two")}
+    steps = pipeline(folder, sources=sources, encoders={"words": {"model": "words"}})
+    run_all(steps)
+    searcher = Searcher(steps.store, compute=ComputeSettings(device="cpu", offline=True))
+    with pytest.raises(SettingsError, match=r"name one of (one/a.txt and two/a.txt|two/a.txt and one/a.txt)"):
+        keys(searcher, {"item": "a.txt"})
+    hits = searcher.search(query_of(parts=[{"item": "one/a.txt"}], spaces=["words"]))
+    assert {(hit.source, hit.key) for hit in hits} == {("two", "a.txt"), ("two", "one/a.txt")}
 
 
 def test_a_filter_of_whoever_asks_holds_beside_the_querys_own(searcher: Searcher) -> None:

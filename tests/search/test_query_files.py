@@ -122,3 +122,9 @@ def test_of_a_long_query_the_beginning_alone_is_decoded() -> None:
         assert decoders.restarts == 0
         _, here = query_payload(hostile.slow_sound(), spec, limits=Limits(), decoders=None)
         assert np.array_equal(sound.samples, here.samples)
+
+
+def test_of_a_long_text_file_the_first_characters_are_the_query() -> None:
+    spec = encoder_specs()["minilm"]
+    modality, payload = query_payload(b"boat " * 60_000, spec, limits=Limits(), decoders=None)
+    assert (modality, len(payload)) == ("text", 100_000)

@@ -1,5 +1,6 @@
 """A query answered by the service that runs on a store, whose encoders are loaded; None where none can."""
 
+import http.client
 import json
 import os
 import urllib.error
@@ -26,12 +27,13 @@ def ask_service(store: str, query: Mapping[str, Any], files: Mapping[str, bytes]
         return None
     try:
         _send(urllib.request.Request(f"{service.url}/health"), service, seconds=_READY_SECONDS)
-        return _send(_request(service, query, files), service, seconds=_SECONDS)
+        document = _send(_request(service, query, files), service, seconds=_SECONDS)
+        return document if isinstance(document, dict) and "hits" in document else None
     except urllib.error.HTTPError as error:
         if error.code in (401, 404, 429, 503):  # another key, a service of an older release, or a busy one
             return None
         raise SettingsError(_detail(error)) from error
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # gone, or its port is another program's by now
         return None
 
 
@@ -51,7 +53,7 @@ def _request(service: RunningService, query: Mapping[str, Any], files: Mapping[s
     return urllib.request.Request(f"{service.url}/search", data=body, headers={"Content-Type": kind})
 
 
-def _send(request: urllib.request.Request, service: RunningService, *, seconds: float) -> dict[str, Any]:
+def _send(request: urllib.request.Request, service: RunningService, *, seconds: float) -> Any:
     if service.needs_key:
         request.add_header("X-API-Key", os.environ[KEY])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine

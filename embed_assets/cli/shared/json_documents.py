@@ -30,6 +30,7 @@ class StatusDocument(TypedDict):
     out_of_reach: dict[str, list[UnreachableItems]]
     unmatched: dict[str, Unmatched]
     column_conflicts: list[str]
+    whole_tables: dict[str, str]
 
 
 class RunDocument(StatusDocument):

@@ -1,5 +1,6 @@
 """Conversion: networks of a torch encoder become files of OpenVINO, kept if their vectors agree with torch's."""
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from embed_assets.errors import in_one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_one_conversion = threading.Lock()  # what silences warnings does so for all threads, and ends for all
 
 
 def vectors_alone_and_together(encoder: Encoder) -> dict[str, np.ndarray]:
@@ -56,7 +59,7 @@ def _converted(networks: Networks, name: str, inputs: "list[Tensor]") -> Any:
     from embed_assets.encoders.loading.checkpoint import quiet
 
     module = _module(networks.model, networks.functions[name], len(inputs))
-    with torch.no_grad(), warnings.catch_warnings(), quiet():
+    with _one_conversion, torch.no_grad(), warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")  # of the tracer, about shapes; both sizes of a batch are compared below
         model = openvino().convert_model(module, example_input=tuple(inputs))
     shapes = {}

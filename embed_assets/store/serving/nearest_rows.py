@@ -150,7 +150,7 @@ def rows_by_item(
         # Every row is an item: as many candidates are ranked again, and a fifth of the rows is read.
         rows, release = k, replace(release, refine_factor=release.refine_factor * SEGMENTS_PER_ITEM)
     while len(found) < k:
-        left = _but(found, where)
+        left = without_items(found, where)
         fetched = nearest(table, query, release, k=rows, columns=columns, where=left, within=within, exactly=exactly)
         for row in fetched.to_pylist():
             found.setdefault(row["media_id"], []).append(row)
@@ -179,17 +179,17 @@ def rows_left(table: "Table", release: Release, where: str) -> int:
     return count
 
 
-def _ranged(query: Any, within: DistanceRange | None) -> Any:
-    return query if within is None else query.distance_range(*within)
-
-
-def _but(items: Iterable[str], where: str | None) -> str | None:
-    """Return the filter, without rows of the items."""
-    listed = list(items)
+def without_items(media_ids: Iterable[str], where: str | None) -> str | None:
+    """Return a filter, in Lance's language, without the rows of these items."""
+    listed = list(media_ids)
     if not listed:
         return where
     others = f"NOT ({one_of('media_id', listed)})"
     return f"({where}) AND {others}" if where else others
+
+
+def _ranged(query: Any, within: DistanceRange | None) -> Any:
+    return query if within is None else query.distance_range(*within)
 
 
 def _batches(queries: np.ndarray) -> Iterator[np.ndarray]:

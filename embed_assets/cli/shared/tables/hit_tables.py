@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from rich.table import Table
@@ -12,12 +13,15 @@ from embed_assets.cli.shared.plain_output import harmless
 from embed_assets.search.answers import GOOD_MATCH, Answer, Hit
 
 _CHARACTERS = 72  # of a text
+_COLUMNS = (("", "dim"), ("score", "cyan"), ("%", "cyan"), ("space", "dim"), ("item", "bold"), ("what", ""))
 
 
-def print_answer(title: str, answer: Answer, console: PlainConsole | None = None) -> None:
-    """Print the hits of an answer, and what the reader should know of it."""
+def print_answer(
+    title: str, answer: Answer, console: PlainConsole | None = None, *, columns: Sequence[str] = ()
+) -> None:
+    """Print the hits of an answer, and what the reader should know of it. `columns` are those of the query's filter."""
     console = console or make_console()
-    print_hits(title, answer.hits, console, several=len(answer.spaces) > 1)
+    print_hits(title, answer.hits, console, several=len(answer.spaces) > 1, columns=columns)
     if answer.good_match is False and answer.hits:
         best = max(hit.percentile or 0.0 for hit in answer.hits)
         line = (
@@ -26,20 +30,36 @@ def print_answer(title: str, answer: Answer, console: PlainConsole | None = None
         console.tell(line, style="yellow")
     if answer.reranker:
         console.tell(f"  ordered by {answer.reranker}", style="dim")
+    if columns and not answer.hits:
+        console.tell(f"  the filter on {harmless(', '.join(columns))} leaves nothing for this query", style="yellow")
     for note in answer.notes if not answer.hits else ():
         console.tell(f"  {note}", style="dim")
 
 
-def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = None, *, several: bool = False) -> None:
-    """Print hits as a table; items on this machine are links. `several`: of more than one space, each named."""
+def print_hits(
+    title: str,
+    hits: Sequence[Hit],
+    console: PlainConsole | None = None,
+    *,
+    several: bool = False,
+    columns: Sequence[str] = (),
+) -> None:
+    """Print hits as a table; items on this machine are links.
+
+    `several`: of more than one space, each named. Of the user's `columns` those are shown that a hit has.
+    """
     console = console or make_console()
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     calibrated = any(hit.percentile is not None for hit in hits)
-    columns = [("", "dim"), ("score", "cyan"), ("%", "cyan"), ("space", "dim"), ("item", "bold"), ("what", "")]
     left_out = {*(() if calibrated else ("%",)), *(() if several else ("space",))}
-    shown = [column for column in columns if column[0] not in left_out]
+    shown = [column for column in _COLUMNS if column[0] not in left_out]
+    own = [name for name in columns if any(name in hit.columns for hit in hits)]
     for name, style in shown:
-        table.add_column(name, style=style, no_wrap=name in ("score", "%", "space"), overflow="ellipsis")
+        # A name is whole, to be copied: it is folded where the terminal is narrow.
+        folds = "fold" if name == "item" else "ellipsis"
+        table.add_column(name, style=style, no_wrap=name in ("score", "%", "space"), overflow=folds)
+    for name in own:
+        table.add_column(harmless(name), overflow="ellipsis")
     for hit in hits:
         cells = {
             "": str(hit.rank),
@@ -49,10 +69,14 @@ def print_hits(title: str, hits: Sequence[Hit], console: PlainConsole | None = N
             "item": _item(hit),
             "what": _what(hit),
         }
-        table.add_row(*(cells[name] for name, _ in shown))
+        table.add_row(*(cells[name] for name, _ in shown), *(_value(hit.columns.get(name)) for name in own))
     if not hits:
         table.add_row(*("nothing found" if name == "item" else "" for name, _ in shown))
     console.print(table)
+
+
+def _value(value: Any) -> Text:
+    return Text("" if value is None else harmless(str(value)))
 
 
 def _ranks(hit: Hit) -> str:

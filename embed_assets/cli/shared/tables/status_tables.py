@@ -28,6 +28,8 @@ def print_status(status: Status, console: PlainConsole | None = None) -> None:
             console.tell(line, style="yellow")
     if status.unencoded or any(source.reasons for source in status.sources):
         console.tell(f"  which they are: embed-assets quarantine --store {short_path(status.store)}", style="yellow")
+    for source, line in status.whole_tables.items():
+        console.tell(f"  {source}: {line}", style="dim")
     for name in status.unresolved:
         console.tell(f"  {name}: no version yet; the next run makes one", style="yellow")
     for encoder in status.encoders:
