@@ -3,8 +3,8 @@
 import io
 
 from embed_assets.cli.shared.console import PlainConsole
-from embed_assets.cli.shared.tables.hit_tables import print_hits
-from embed_assets.search.answers import Hit
+from embed_assets.cli.shared.tables.hit_tables import print_answer, print_hits
+from embed_assets.search.answers import Answer, Hit
 
 
 def printed(hits: list[Hit], *, width: int, columns: tuple[str, ...] = ()) -> str:
@@ -30,3 +30,12 @@ def test_the_columns_of_a_filter_are_shown_where_a_hit_has_them() -> None:
     assert head.split()[-1] == "price"
     assert first.rstrip().endswith("5.71")
     assert "None" not in said
+
+
+def test_where_a_filter_leaves_nothing_it_is_named() -> None:
+    console = PlainConsole(file=io.StringIO(), width=120, color_system=None)
+    print_answer("milk", Answer(hits=()), console, columns=("price",))
+    said = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "the filter on price leaves nothing" in said
+    print_answer("milk", Answer(hits=()), console)
+    assert console.file.getvalue().count("the filter") == 1  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,7 +1,8 @@
 """Conversion: networks of a torch encoder become files of OpenVINO, kept if their vectors agree with torch's."""
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,14 @@ from embed_assets.errors import in_one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
+_one_conversion = threading.Lock()  # what silences warnings does so for all threads, and ends for all
+
 
 def vectors_alone_and_together(encoder: Encoder) -> dict[str, np.ndarray]:
     """Encode the canaries alone and in one batch: float32 (inputs, dim) under "text" and "text together".
 
-    A batch of sounds or clips, of which there is one canary, holds it twice.
+    A batch of sounds or clips, of which there is one canary, holds it twice. The last batch of each network is the
+    largest one.
     """
     vectors = {}
     for modality in encoder.spec.modalities:
@@ -30,17 +34,15 @@ def vectors_alone_and_together(encoder: Encoder) -> dict[str, np.ndarray]:
     return vectors
 
 
-def convert(encoder: Encoder, folder: Path) -> tuple[str, ...]:
-    """Write each network that the canaries run through to `folder`; return their names.
+def convert(networks: Networks, recorded: "Mapping[str, tuple[Tensor, ...]]", folder: Path) -> tuple[str, ...]:
+    """Write each network that was recorded to `folder`; return their names.
 
-    `encoder` has networks and is in float32: the precision is chosen as a network is compiled. Raises whatever the
-    converter does.
+    The model is in float32: the precision is chosen as a network is compiled. `recorded` are inputs of a batch of at
+    least two, of whatever precision. Raises whatever the converter does.
     """
-    networks = encoder.networks
-    with networks.recording() as recorded:
-        vectors_alone_and_together(encoder)  # the last run of each network has a batch of at least two, padded
     for name, inputs in recorded.items():
-        model = _converted(networks, name, [tensor.detach().clone() for tensor in inputs])
+        copies = [(tensor.float() if tensor.is_floating_point() else tensor).detach().clone() for tensor in inputs]
+        model = _converted(networks, name, copies)
         # By default weights are stored in float16, and vectors would be others.
         openvino().save_model(model, str(folder / f"{name}.xml"), compress_to_fp16=False)
     return tuple(recorded)
@@ -57,7 +59,7 @@ def _converted(networks: Networks, name: str, inputs: "list[Tensor]") -> Any:
     from embed_assets.encoders.loading.checkpoint import quiet
 
     module = _module(networks.model, networks.functions[name], len(inputs))
-    with torch.no_grad(), warnings.catch_warnings(), quiet():
+    with _one_conversion, torch.no_grad(), warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")  # of the tracer, about shapes; both sizes of a batch are compared below
         model = openvino().convert_model(module, example_input=tuple(inputs))
     shapes = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,9 +55,10 @@ def _made(key: str, spec: EncoderSpec, parts: Mapping[str, str], *, dtype: str, 
     by_torch = load(dtype)
     if not by_torch.networks.functions:
         return _on_torch(by_torch, f"models of family {spec.family} are not converted to OpenVINO")
-    expected = vectors_alone_and_together(by_torch)
+    with by_torch.networks.recording() as recorded:
+        expected = vectors_alone_and_together(by_torch)
     try:
-        entry = _converted(key, by_torch, expected, load)
+        entry = _converted(key, by_torch, expected, recorded, load)
         encoder = _from_entry(entry, spec, parts, dtype, lambda _: by_torch)
         if encoder is None:
             raise _Disagreement(f"vectors read back from the cache differ by more than {BOUNDS[dtype]:.0e}")
@@ -80,13 +82,15 @@ class _Disagreement(Exception):
     """Vectors of the two runtimes differ too much."""
 
 
-def _converted(key: str, by_torch: Encoder, expected: Mapping[str, np.ndarray], load: Load) -> ConvertedModel:
+def _converted(
+    key: str, by_torch: Encoder, expected: Mapping[str, np.ndarray], recorded: Mapping[str, Any], load: Load
+) -> ConvertedModel:
     """Return the new entry, once its networks gave the expected vectors in `by_torch`, whose weights are freed."""
     dtype, bound = by_torch.dtype, BOUNDS[by_torch.dtype]
     source = by_torch if dtype == "float32" else load("float32")
     with scratch_folder() as name:
         folder = Path(name)
-        names = convert(source, folder)
+        names = convert(source.networks, recorded, folder)
         trial = {each: OpenVinoNetwork(folder / f"{each}.xml", dtype=dtype, blobs=None) for each in names}
         by_torch.networks.replace(trial)
         found = movement(expected, vectors_alone_and_together(by_torch))

@@ -19,7 +19,7 @@ _COLUMNS = (("", "dim"), ("score", "cyan"), ("%", "cyan"), ("space", "dim"), ("i
 def print_answer(
     title: str, answer: Answer, console: PlainConsole | None = None, *, columns: Sequence[str] = ()
 ) -> None:
-    """Print the hits of an answer with the user's `columns`, and what the reader should know of it."""
+    """Print the hits of an answer, and what the reader should know of it. `columns` are those of the query's filter."""
     console = console or make_console()
     print_hits(title, answer.hits, console, several=len(answer.spaces) > 1, columns=columns)
     if answer.good_match is False and answer.hits:
@@ -30,6 +30,8 @@ def print_answer(
         console.tell(line, style="yellow")
     if answer.reranker:
         console.tell(f"  ordered by {answer.reranker}", style="dim")
+    if columns and not answer.hits:
+        console.tell(f"  the filter on {harmless(', '.join(columns))} leaves nothing for this query", style="yellow")
     for note in answer.notes if not answer.hits else ():
         console.tell(f"  {note}", style="dim")
 
