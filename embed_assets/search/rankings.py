@@ -21,6 +21,10 @@ class Found:
     rows: list[dict[str, Any]]
     space: OpenSpace
 
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            row.update(self.space.constants)
+
     @property
     def media_id(self) -> str:
         """The item."""
@@ -37,8 +41,11 @@ class Ranking:
 
 
 def columns_of(space: OpenSpace, *, vectors: bool = False) -> list[str]:
-    """Return the columns that hits are made of; with vectors where they are compared with each other."""
-    own = [*_COLUMNS, *(each.name for each in space.user_columns.values())]
+    """Return the columns that hits are read from; with vectors where they are compared with each other."""
+    own = [
+        *(name for name in _COLUMNS if name not in space.constants),
+        *(each.name for each in space.user_columns.values()),
+    ]
     return [*own, *_COMPARED] if vectors else own
 
 

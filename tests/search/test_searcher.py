@@ -223,6 +223,7 @@ def test_an_indexed_table_finds_what_exact_search_finds_under_filters(tmp_path, 
     run_all(steps)
     hits = searcher(steps).search(note(903), space="words", k=5, label="rare")
     assert len(hits) == 5  # a filter never leaves a result short
+    assert {(hit.source, hit.modality, hit.spans[0].kind) for hit in hits} == {("notes", "text", "chunk")}
     assert hits[0].text == note(903)
 
 
