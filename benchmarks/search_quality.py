@@ -15,7 +15,8 @@ import argparse
 import csv
 import json
 import tempfile
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from embed_assets.quality.ranking_metrics import ndcg_at
 from embed_assets.search.answers import GOOD_MATCH
 from embed_assets.search.query import Query
 from embed_assets.search.searcher import Searcher
+from embed_assets.store.saved_settings import save_settings
 
 BANKING = DATA / "text_banking77" / "test.csv"
 MODES = ("vector", "text", "hybrid")
@@ -62,16 +64,38 @@ def searcher_of(work: Path) -> Searcher:
     steps.index(record)
     steps.check(record)
     steps.promote(record, by="benchmark")
+    save_settings(steps.store, settings)
     return Searcher(settings.store, compute=settings.compute)
 
 
-def ndcg(searcher: Searcher, asked: Sequence[Question], mode: str) -> float:
+def ndcg(keys_of: Callable[[str, str], list[str]], asked: Sequence[Question], mode: str) -> float:
     """Mean nDCG@10 of a mode."""
-    scores = []
-    for question in asked:
-        answer = searcher.search(Query(parts=[{"text": question.text}], mode=mode, k=10, spans=1))  # pyright: ignore[reportArgumentType]
-        scores.append(ndcg_at([Path(hit.key).stem for hit in answer], question.relevant, 10))
+    scores = [
+        ndcg_at([Path(key).stem for key in keys_of(question.text, mode)], question.relevant, 10) for question in asked
+    ]
     return sum(scores) / len(scores)
+
+
+def in_process(searcher: Searcher) -> Callable[[str, str], list[str]]:
+    """Search in this process: keys of the ten hits of words in a mode."""
+
+    def keys_of(words: str, mode: str) -> list[str]:
+        query = Query(parts=[{"text": words}], mode=mode, k=10, spans=1)  # pyright: ignore[reportArgumentType]
+        return [hit.key for hit in searcher.search(query)]
+
+    return keys_of
+
+
+def over_http(address: str) -> Callable[[str, str], list[str]]:
+    """Search by a service: keys of the ten hits of words in a mode."""
+
+    def keys_of(words: str, mode: str) -> list[str]:
+        body = json.dumps({"parts": [{"text": words}], "mode": mode, "k": 10, "spans": 1}).encode()
+        request = urllib.request.Request(f"{address}/search", data=body, headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            return [hit["key"] for hit in json.load(response)["hits"]]
+
+    return keys_of
 
 
 def cuts(searcher: Searcher, asked: Sequence[Question]) -> list[Cut]:
@@ -99,6 +123,7 @@ def main() -> int:
     """Print the figures; 1 where hybrid is below the better of both."""
     parser = argparse.ArgumentParser(description="Search by meaning, by words and hybrid; calibrated scores.")
     parser.add_argument("--work", type=Path, help="keep the store here")
+    parser.add_argument("--address", help="ask this service, of the store in FOLDER, for the modes")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
     if absent := missing(SCIFACT / "corpus.jsonl", SCIFACT / "qrels" / "test.tsv", BANKING):
@@ -106,8 +131,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         searcher = searcher_of(wanted.work or Path(folder))
-        asked = questions()
-        figures = {mode: round(ndcg(searcher, asked, mode), 4) for mode in MODES}
+        asked, ask = questions(), in_process(searcher) if wanted.address is None else over_http(wanted.address)
+        figures = {mode: round(ndcg(ask, asked, mode), 4) for mode in MODES}
         found = cuts(searcher, asked)
     holds = figures["hybrid"] >= max(figures["vector"], figures["text"])
     if wanted.json:
