@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +43,8 @@ def judge(database: Database, space: str, *, query: str | bytes, key: str, good:
                 fs.pipe_file(f"{folder}/{named['query_file']}", query)
             lines = _lines(fs, path)
             line = _marked(lines, named, key, good=good)
-            _write(database, fs, path, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines))
+            text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines)
+            database.write_file(f"{FOLDER}/{space}.jsonl", text)
     except (OSError, ValueError) as error:
         raise StoreError(f"Judgements of store {database.uri!r} can't be kept: {error}") from error
     return line
@@ -70,18 +70,6 @@ def _lines(fs: Any, path: str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON leaves U+2028 in a line
-
-
-def _write(database: Database, fs: Any, path: str, text: str) -> None:
-    if "://" in database.uri:  # an object appears when it is whole
-        fs.pipe_file(path, text.encode())
-        return
-    part = Path(f"{path}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -136,6 +136,28 @@ class Database:
         except (ImportError, ValueError) as error:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
 
+    def write_file(self, name: str, text: str) -> None:
+        """Write a file beside the tables, by its path below the store: readers see the old text or the new one.
+
+        Raises StoreError where it can't be written.
+        """
+        fs, folder = self.files()
+        path = f"{folder.rstrip('/')}/{name}"
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if "://" in self.uri:  # an object appears when it is whole
+            fs.pipe_file(path, text.encode())
+            return
+        part = Path(f"{path}.{os.getpid()}")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            raise StoreError(
+                f"{name} of store {self.uri!r} can't be written: {error.strerror}. Nothing changed."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+
     def _require_conditional_writes(self) -> None:
         """Check by two puts of one key that a bucket honours If-None-Match: without, rows are lost in silence."""
         import fsspec

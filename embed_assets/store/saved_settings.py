@@ -1,6 +1,5 @@
 """Settings that a store was built with, kept in it as pipeline.yaml: a store alone can be shown and searched."""
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,21 +82,7 @@ def _write(database: Database, document: Mapping[str, Any]) -> None:
     text = "# Written by the latest run.\n" + yaml.safe_dump(dict(document), sort_keys=False)
     if _read(database) == text:
         return
-    fs, path = _place(database)
-    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if "://" in database.uri:  # an object appears when it is whole
-        fs.pipe_file(path, text.encode())
-        return
-    part = Path(f"{path}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"{_FILE} of store {database.uri!r} can't be written: {error.strerror}. Nothing changed."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    database.write_file(_FILE, text)
 
 
 def _read(database: Database) -> str | None:
