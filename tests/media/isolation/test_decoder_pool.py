@@ -178,10 +178,11 @@ def test_a_worker_that_died_between_items_is_replaced(decoders: Decoders) -> Non
     import signal
 
     process = decoders.run(tasks.process, b"")
+    threads = threading.active_count()  # other tests of this process may have left some
     os.kill(process, signal.SIGKILL)
     time.sleep(0.2)
     assert decoders.run(tasks.process, b"") != process
-    assert threading.active_count() < 50
+    assert threading.active_count() <= threads + 2
 
 
 def test_results_come_one_by_one_and_the_worker_waits(decoders: Decoders) -> None:
