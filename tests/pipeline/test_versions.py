@@ -74,7 +74,7 @@ def swap(folder: Path, *, scale: float = 1.5) -> None:
 
 def found(steps: Steps, words: str, k: int = 5) -> list[tuple[str, float]]:
     searcher = Searcher(steps.store, compute=steps.settings.compute)
-    return [(hit.key, hit.score) for hit in searcher.search(words, space="text", k=k)]
+    return [(hit.key, hit.score or 0.0) for hit in searcher.search(words, space="text", k=k)]
 
 
 def advance(steps: Steps) -> None:

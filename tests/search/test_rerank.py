@@ -17,11 +17,11 @@ CPU = ComputeSettings(device="cpu", offline=True)
 def cross_encoder(tiny_bert: Path, folder: Path) -> str:
     """A BERT of one layer with one output, random weights, and the tokenizer of the tiny one."""
     import torch
-    from transformers import AutoConfig, BertForSequenceClassification
+    from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(1)
     shutil.copytree(tiny_bert, folder)
-    config = AutoConfig.from_pretrained(tiny_bert, num_labels=1)
+    config = BertConfig.from_pretrained(tiny_bert, num_labels=1)
     for file in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
         (folder / file).unlink(missing_ok=True)
     BertForSequenceClassification(config).save_pretrained(folder)
