@@ -315,7 +315,7 @@ def _library(
     built = round(time.perf_counter() - started, 1)
     recall = p50 = 0.0
     effort = 0
-    for effort in (16, 32, 64, 128, 256, 512):
+    for effort in (16, 32, 64, 128, 256, 512, 1024, 2048, 4096):
         times, hits = [], []
         for vector, bound in zip(queries()[: len(bounds)], bounds, strict=True):
             started = time.perf_counter()
@@ -354,11 +354,11 @@ def _faiss_pq(vectors: np.ndarray) -> tuple[str, Search]:
 
     def search(vector: np.ndarray, effort: int) -> np.ndarray:
         index.nprobe = effort
-        ids = index.search(vector, K * 20)[1][0]
+        ids = index.search(vector, K * 100)[1][0]
         ids = ids[ids >= 0]
         return ids[np.argsort(-(vectors[ids] @ vector[0]))[:K]]
 
-    return "faiss IVF1024,PQ48 refined, nprobe", search
+    return "faiss IVF1024,PQ48, 1000 refined, nprobe", search
 
 
 def _faiss_hnsw(vectors: np.ndarray) -> tuple[str, Search]:
