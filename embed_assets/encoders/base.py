@@ -9,6 +9,7 @@ import numpy as np
 
 from embed_assets.encoders.runtimes.networks import ConvertedNetwork, Networks
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.errors import EncoderOutputError
 from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
@@ -93,5 +94,11 @@ class Encoder(ABC):
         parts: Mapping[str, str],
         dtype: str,
     ) -> "Encoder":
-        """Build the encoder whose identity is `parts` without torch. Only where `torch_free_state` gives a state."""
-        raise NotImplementedError
+        """Build the encoder whose identity is `parts` without torch, of the state that `torch_free_state` gave.
+
+        Raises EncoderOutputError for a class that gives such a state and lacks this method.
+        """
+        raise EncoderOutputError(
+            f"Encoder {spec.name!r} gave a state to build it of without torch, but {cls.__name__} has no method "
+            "torch_free. Write it, or return None from torch_free_state."
+        )

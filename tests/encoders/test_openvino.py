@@ -11,15 +11,17 @@ import pytest
 from embed_assets.encoders import canary_inputs
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.canary_inputs import BOUNDS, movement
+from embed_assets.encoders.families.pixels import PixelEncoder
 from embed_assets.encoders.parts.pooling import MODES, pool, pool_arrays
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.runtimes import converted_models, load_on_openvino
 from embed_assets.encoders.runtimes.choose_runtime import choose_runtime
 from embed_assets.encoders.runtimes.convert_to_openvino import vectors_alone_and_together
 from embed_assets.encoders.runtimes.converted_models import cache_folder
+from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.runtimes.usable_cores import usable_cores
 from embed_assets.encoders.sentence.converted_chain import ConvertedChain
-from embed_assets.errors import SettingsError
+from embed_assets.errors import EncoderOutputError, SettingsError
 from tests.encoders import test_clap, test_siglip, test_spectrogram, test_vision, test_whisper
 from tests.encoders.random_models import saved
 
@@ -303,3 +305,9 @@ def test_a_moved_folder_finds_its_conversion_again(kept_conversion, tiny_bert, t
     loaded: list[str] = []
     on_openvino(spec_for(str(tmp_path / "elsewhere")), parts, loaded=loaded)
     assert loaded == []
+
+
+def test_a_class_that_gives_a_state_without_a_way_to_be_built_of_it_is_named() -> None:
+    state = TorchFreeState(values={})
+    with pytest.raises(EncoderOutputError, match=r"'pixels' gave a state.*PixelEncoder has no method torch_free"):
+        PixelEncoder.torch_free(spec_for("pixels"), state, {}, parts={}, dtype="float32")
