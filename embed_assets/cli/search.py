@@ -17,7 +17,8 @@ from embed_assets.errors import SettingsError
 from embed_assets.media.files.regular_file import read_regular
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.search.answers import Answer
-from embed_assets.search.filters import FilterTree, both, columns_named, parse_condition, parse_filter
+from embed_assets.search.filter_arguments import parse_condition
+from embed_assets.search.filters import FilterTree, both, columns_named, parse_filter
 from embed_assets.search.query import Query, query_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store

@@ -81,21 +81,6 @@ def parse_filter(document: Any) -> FilterTree:
     return reader.tree(document, "where", depth=0)
 
 
-def parse_condition(text: str) -> FilterTree:
-    """Return the filter of one argument: label=dog, price<20, price>=5, label=cat,dog, title~word, source!=web.
-
-    Numbers and true or false are compared as such; quotes make a text of them. Raises SettingsError.
-    """
-    for sign, operator in _SIGNS:
-        column, found, value = text.partition(sign)
-        if found and column.strip() and not any(each in column for each, _ in _SIGNS):
-            return _argument(column.strip(), operator, value.strip())
-    raise SettingsError(
-        f"Filter {text!r} is no condition. Write COLUMN=VALUE, COLUMN!=VALUE, COLUMN<VALUE, COLUMN>=VALUE, "
-        "COLUMN=ONE,OTHER, or COLUMN~TEXT for a part of a text."
-    )
-
-
 def columns_named(tree: FilterTree | None) -> list[str]:
     """Return the columns that a filter compares, each once, in its order."""
     if tree is None:
@@ -111,36 +96,6 @@ def both(one: FilterTree | None, other: FilterTree | None) -> FilterTree | None:
     if one is None or other is None:
         return one or other
     return All((one, other))
-
-
-_SIGNS: tuple[tuple[str, Operator], ...] = (
-    ("!=", "ne"), (">=", "gte"), ("<=", "lte"), ("=", "eq"), ("<", "lt"), (">", "gt"), ("~", "contains"),
-)  # fmt: skip
-
-
-def _argument(column: str, operator: Operator, text: str) -> FilterTree:
-    if operator == "eq" and "," in text and not text.startswith(('"', "'")):
-        values = [_typed(part.strip()) for part in text.split(",")]
-        return parse_filter({column: {"in": values}})
-    value = text if operator == "contains" else _typed(text)
-    return parse_filter({column: {operator: value}})
-
-
-def _typed(text: str) -> Value:
-    """Return a number or truth value where the text is one; what stands in quotes stays text."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        return text[1:-1]
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        if math.isfinite(value) and not (kind is int and text.lstrip("-").startswith("0") and text not in ("0", "-0")):
-            return value
-        return text
-    return text
 
 
 class _Reader:
