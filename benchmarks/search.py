@@ -21,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -294,12 +295,11 @@ def filtered(steps: Steps, release: Release) -> list[Filtered]:
 
 def others(rows: int, wanted: float) -> list[Library]:
     """HNSW and IVF-PQ of faiss and HNSW of hnswlib, each at the least effort that reaches the recall wanted."""
-    import faiss
-
+    faiss = import_module("faiss")
     vectors = np.concatenate([each for each, _ in clustered(rows, seed=1)])
     flat = faiss.IndexFlatIP(DIM)
-    flat.add(vectors)  # pyright: ignore[reportCallIssue]
-    bounds = flat.search(queries()[:100], K)[0][:, -1]  # pyright: ignore[reportCallIssue]
+    flat.add(vectors)
+    bounds = flat.search(queries()[:100], K)[0][:, -1]
     del flat
     return [_library(build, vectors, bounds, wanted) for build in (_hnswlib, _faiss_pq, _faiss_hnsw)]
 
@@ -329,8 +329,7 @@ def _library(
 
 
 def _hnswlib(vectors: np.ndarray) -> tuple[str, Search]:
-    import hnswlib
-
+    hnswlib = import_module("hnswlib")
     index = hnswlib.Index(space="ip", dim=DIM)
     index.init_index(max_elements=len(vectors), M=16, ef_construction=100)
     index.add_items(vectors)
@@ -344,8 +343,7 @@ def _hnswlib(vectors: np.ndarray) -> tuple[str, Search]:
 
 
 def _faiss_pq(vectors: np.ndarray) -> tuple[str, Search]:
-    import faiss
-
+    faiss = import_module("faiss")
     faiss.omp_set_num_threads(2)
     index: Any = faiss.IndexIVFPQ(faiss.IndexFlatIP(DIM), DIM, 1024, 48, 8, faiss.METRIC_INNER_PRODUCT)
     index.train(vectors[:: max(1, len(vectors) // 100_000)])
@@ -362,8 +360,7 @@ def _faiss_pq(vectors: np.ndarray) -> tuple[str, Search]:
 
 
 def _faiss_hnsw(vectors: np.ndarray) -> tuple[str, Search]:
-    import faiss
-
+    faiss = import_module("faiss")
     faiss.omp_set_num_threads(2)
     index: Any = faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = 100
