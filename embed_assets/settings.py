@@ -317,10 +317,10 @@ class ComputeSettings(Section):
         "it is installed, the family can be converted and its vectors agree with torch's; torch otherwise.",
     )
     batch_tokens: int | None = Field(
-        default=None, ge=1, description="Maximum padded tokens per batch; unset: chosen by device."
+        default=None, ge=1, description="Maximum padded tokens per batch; unset: the fastest, measured in a large run."
     )
     batch_pixels: int | None = Field(
-        default=None, ge=1, description="Maximum pixels per batch; unset: chosen by device."
+        default=None, ge=1, description="Maximum pixels per batch; unset: the fastest, measured in a large run."
     )
     readers: int = Field(
         default=2, ge=1, le=64, description="Number of threads that read, decode and tokenise ahead of the encoder."
