@@ -257,6 +257,13 @@ class EncoderSettings(Section):
         ge=1,
         description="Maximum frames of an animated image that get a vector each; unset: its first frame alone.",
     )
+    jpeg_side: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[448],
+        description="Decode a JPEG at a half, quarter or eighth where both sides keep so many pixels, several times "
+        "faster for photos of cameras; twice the model's own side loses next to nothing; unset: whole.",
+    )
     generation: int = Field(
         default=1,
         ge=1,
