@@ -99,7 +99,9 @@ def make_version(
     spec = spec_of(name, settings)
     resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
-    cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": limits.identity()}
+    jpeg_side = settings.jpeg_side if "image" in spec.modalities else None
+    decode = replace(limits, jpeg_side=jpeg_side).identity()
+    cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": decode}
     if sampling := sampling_of(spec, by_scene=settings.by_scene):
         cut["sampling"] = sampling.identity()
     cut["stored"] = {"dtype": vector_dtype}

@@ -57,7 +57,7 @@ def entry_key(spec: EncoderSpec, parts: Mapping[str, str]) -> str:
             "modalities": spec.modalities,
             "parts": dict(parts),
             "libraries": {name: installed(name) for name in ("openvino", *LIBRARIES)},
-            "cpu": _cpu_name(),  # another may compile to other instructions
+            "cpu": cpu_name(),  # another may compile to other instructions
         }
     )[:32]
 
@@ -127,7 +127,8 @@ def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 @cache
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the model name of this machine's CPU, as its system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
