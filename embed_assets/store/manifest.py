@@ -60,13 +60,18 @@ class Manifest:
         """Return all rows of a source; none where the store is new."""
         return cast("list[ManifestRow]", self.table([source]).to_pylist())
 
-    def table(self, sources: Iterable[str], *, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
-        """Return columns of all rows of the sources."""
-        return self._read(columns, where=one_of("source", list(sources)))
+    def table(
+        self, sources: Iterable[str], *, columns: Iterable[str] = SCHEMA.names, version: int | None = None
+    ) -> pa.Table:
+        """Return columns of all rows of the sources, as they are or as of a table version."""
+        return self._read(columns, where=one_of("source", list(sources)), version=version)
 
     def write(self, rows: Iterable[ManifestRow]) -> None:
         """Insert or replace rows by media id, in one commit. The first write converts a manifest of an older store."""
-        written = pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
+        self.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA))
+
+    def write_table(self, written: pa.Table) -> None:
+        """Insert or replace rows as `write`, given as a table with SCHEMA."""
         if not written.num_rows:
             return
         table = add_missing_columns(self._database, TABLE, SCHEMA)
@@ -150,11 +155,13 @@ class Manifest:
         where = f"media_id = {quoted(media_id)} AND status != 'deleted'"
         return cast("ManifestRow | None", next(iter(self._read(SCHEMA.names, where=where).to_pylist()), None))
 
-    def _read(self, columns: Iterable[str], *, where: str | None) -> pa.Table:
+    def _read(self, columns: Iterable[str], *, where: str | None, version: int | None = None) -> pa.Table:
         """Read columns; rows of an older store are converted."""
         table, names = self._database.open_or_none(TABLE), list(columns)
-        if table is None:
+        if table is None or version == 0:
             return SCHEMA.empty_table().select(names)
+        if version is not None:
+            table.checkout(version)
         if not set(names).intersection(UNPACKED):
             return read(table, names, where=where)
         present = set(table.schema.names)  # once: each time it is read from the table
