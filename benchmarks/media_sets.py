@@ -1,6 +1,6 @@
 """Every shared set through the pipeline that fits it: what is embedded, what is not and why, what is found.
 
-    python benchmarks/datasets.py [SET ...] [--json]
+    python benchmarks/media_sets.py [SET ...] [--json]
 
 Each set goes through refresh, resolve and embed with an encoder that needs no download. Of a large set a
 sample is taken, spread evenly; the column "of" says of how many. Every file is one of embedded, reused
