@@ -71,7 +71,8 @@ def searcher_of(work: Path) -> Searcher:
 def ndcg(keys_of: Callable[[str, str], list[str]], asked: Sequence[Question], mode: str) -> float:
     """Mean nDCG@10 of a mode."""
     scores = [
-        ndcg_at([Path(key).stem for key in keys_of(question.text, mode)], question.relevant, 10) for question in asked
+        ndcg_at([Path(key).stem for key in keys_of(question.text, mode)], dict.fromkeys(question.relevant, 1.0), 10)
+        for question in asked
     ]
     return sum(scores) / len(scores)
 
