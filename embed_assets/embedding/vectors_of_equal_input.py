@@ -3,27 +3,28 @@
 from collections.abc import Collection, Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from embed_assets.store.upsert import one_of
 from embed_assets.store.vectors import VectorTable
 
 _CHUNK = 1000  # hashes in one filter
+_OBJECTS = 65_536  # hashes that are objects at one time
 
 
 class EqualInputVectors:
     """Vectors that exist already, in the table or in this run's unwritten rows.
 
-    Holds eight bytes a known hash, and the vectors of the latest `remembered` segments: what is older
+    Holds eight bytes a known hash, and the vectors of the latest segments, `remembered` bytes of them: what is older
     has been written and is read from the table.
     """
 
-    def __init__(self, table: VectorTable, *, remembered: int = 100_000) -> None:
+    def __init__(self, table: VectorTable, *, remembered: int = 64 * 2**20) -> None:
         self._table = table
         self._capacity = remembered
         self._recent: dict[str, np.ndarray] = {}
         hashes = table.read(["content_hash"])
-        values = [] if hashes is None else hashes.column("content_hash").to_pylist()
-        self._written = np.sort(np.fromiter(map(_short, values), dtype=np.uint64, count=len(values)))
+        self._written = np.sort(_all_short(hashes)) if hashes is not None else np.empty(0, np.uint64)
 
     def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
         """Map content hashes to float32 vectors, where they exist."""
@@ -37,7 +38,8 @@ class EqualInputVectors:
     def remember(self, vectors: Mapping[str, np.ndarray]) -> None:
         """Keep what was just encoded; the oldest go first, to be encoded again at worst."""
         self._recent.update(vectors)
-        while len(self._recent) > self._capacity:
+        size = next(iter(vectors.values())).nbytes if vectors else 1
+        while len(self._recent) * size > self._capacity:
             self._recent.pop(next(iter(self._recent)))
 
     def _maybe(self, hashes: Collection[str]) -> np.ndarray:
@@ -54,6 +56,15 @@ class EqualInputVectors:
         vectors = rows.column("vector").combine_chunks()
         values = np.asarray(vectors.flatten()).reshape(len(rows), -1).astype(np.float32)
         return dict(zip(rows.column("content_hash").to_pylist(), values, strict=True))
+
+
+def _all_short(hashes: pa.Table) -> np.ndarray:
+    """Return the short form of all hashes: uint64, (n,); few of them are texts of a hundred bytes at one time."""
+    parts = [
+        np.fromiter(map(_short, batch.column(0).to_pylist()), np.uint64, len(batch))
+        for batch in hashes.to_batches(max_chunksize=_OBJECTS)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
 def _short(content_hash: str) -> int:
