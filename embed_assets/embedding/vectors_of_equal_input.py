@@ -1,15 +1,20 @@
 """EqualInputVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.store.upsert import one_of
 from embed_assets.store.vectors import VectorTable
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
 _CHUNK = 1000  # hashes in one filter
-_OBJECTS = 65_536  # hashes that are objects at one time
+_TOGETHER = 65_536  # hashes that are read together
+_DIGITS = 16  # of a hash, in hexadecimal, that are compared first
 
 
 class EqualInputVectors:
@@ -59,13 +64,19 @@ class EqualInputVectors:
 
 
 def _all_short(hashes: pa.Table) -> np.ndarray:
-    """Return the short form of all hashes: uint64, (n,); few of them are texts of a hundred bytes at one time."""
-    parts = [
-        np.fromiter(map(_short, batch.column(0).to_pylist()), np.uint64, len(batch))
-        for batch in hashes.to_batches(max_chunksize=_OBJECTS)
-    ]
+    """Return the short form of all hashes: uint64, (n,); some at a time, and none as a text of its own."""
+    column = hashes.column("content_hash")
+    parts = [_short_of(column.slice(start, _TOGETHER)) for start in range(0, len(column), _TOGETHER)]
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
+def _short_of(hashes: pa.ChunkedArray) -> np.ndarray:
+    digits = np.frombuffer("".join(pc.utf8_slice_codeunits(hashes, 0, _DIGITS).to_pylist()).encode(), np.uint8)
+    if len(digits) != _DIGITS * len(hashes):
+        return np.fromiter(map(_short, hashes.to_pylist()), np.uint64, len(hashes))
+    values = np.where(digits > ord("9"), digits - (ord("a") - 10), digits - ord("0")).reshape(-1, _DIGITS // 2, 2)
+    return (values[:, :, 0] << 4 | values[:, :, 1]).astype(np.uint8).view(">u8").astype(np.uint64).reshape(-1)
+
+
 def _short(content_hash: str) -> int:
-    return int(content_hash[:16], 16)
+    return int(content_hash[:_DIGITS], 16)
