@@ -137,6 +137,8 @@ class Models:
             "mel-resnet50": _resnet,
             "vgg16": lambda folder: _cnn(folder, "vgg16"),
             "inception-v3": lambda folder: _cnn(folder, "inception_v3"),
+            "mobilenet-v2": lambda folder: _cnn(folder, "mobilenet_v2"),
+            "squeezenet1-1": lambda folder: _cnn(folder, "squeezenet1_1"),
             **{name: lambda folder, sizes=sizes: _whisper(folder, *sizes) for name, sizes in whisper.items()},
             "ast": _ast,
             "clap": _clap,

@@ -13,6 +13,7 @@ SECONDS = "embed_assets/seconds"  # of a run from its first item to its last com
 READ_SECONDS = "embed_assets/read_seconds"
 ENCODE_SECONDS = "embed_assets/encode_seconds"
 WRITE_SECONDS = "embed_assets/write_seconds"
+WAITED_SECONDS = "embed_assets/waited_seconds"  # of the encoder, for media to be read and prepared
 TOKENS = "embed_assets/tokens"  # of texts, encoded in a run
 PIXELS = "embed_assets/pixels"  # of everything else
 USD = "embed_assets/usd"  # by the encoder's price; absent where it has none

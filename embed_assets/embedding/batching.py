@@ -1,10 +1,12 @@
 """Batches within limits: sorted by length, padded cost bounded; too large for memory is halved and goes on."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from embed_assets.embedding.batch_trial import BatchTrial, remembered_size
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import EncoderOutputError
 from embed_assets.media.media_types import Modality
@@ -24,29 +26,40 @@ class BatchLimits:
 
     @classmethod
     def for_encoder(cls, encoder: Encoder, *, tokens: int | None = None, pixels: int | None = None) -> "BatchLimits":
-        """Return the limits of the settings, else what suits the encoder's runtime and device."""
+        """Return the limits of the settings, else those measured here, else what suits the runtime and device."""
         kind = encoder.device.partition(":")[0]
-        suits = (_TOKENS.get(encoder.runtime) or _TOKENS.get(kind, 8192), _PIXELS.get(kind, 32 * 224 * 224))
-        return cls(tokens=tokens or suits[0], pixels=pixels or suits[1])
+        return cls(
+            tokens=tokens
+            or remembered_size(encoder, "tokens")
+            or _TOKENS.get(encoder.runtime)
+            or _TOKENS.get(kind, 8192),
+            pixels=pixels or remembered_size(encoder, "pixels") or _PIXELS.get(kind, 32 * 224 * 224),
+        )
 
     def of(self, modality: Modality) -> int:
         """Return the maximum of a modality: tokens of texts, pixels of everything else."""
-        return self.tokens if modality == "text" else self.pixels
+        return self.tokens if unit_of(modality) == "tokens" else self.pixels
 
 
-def batches(costs: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Yield indices of `costs`, longest first, in batches whose longest times count stays within the limit.
+def unit_of(modality: Modality) -> str:
+    """Return what the cost of a modality's segments is counted in: tokens of texts, pixels of everything else."""
+    return "tokens" if modality == "text" else "pixels"
+
+
+def batches(costs: Sequence[int], limit: Callable[[], int]) -> Iterator[list[int]]:
+    """Yield indices of `costs`, longest first, in batches whose longest times count stays within `limit` of each.
 
     An input over the limit gets a batch of its own. Neighbours in a batch have like lengths, so that
     padding is small: 2 % on texts of 6 to 256 tokens, where arrival order pads 50 %.
     """
     order = sorted(range(len(costs)), key=lambda index: -costs[index])
-    batch: list[int] = []
+    batch, most = list[int](), 0
     for index in order:
-        longest = costs[batch[0]] if batch else costs[index]
-        if batch and longest * (len(batch) + 1) > limit:
+        if batch and costs[batch[0]] * (len(batch) + 1) > most:
             yield batch
             batch = []
+        if not batch:
+            most = limit()
         batch.append(index)
     if batch:
         yield batch
@@ -57,20 +70,25 @@ def encode(
     prepared: Sequence[Prepared],
     *,
     limits: BatchLimits,
+    trials: Mapping[str, BatchTrial] | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Return vectors of segments of any length and modality, in their order: float32, (len(prepared), dim).
 
-    `after_batch` is called with the number of segments of each batch. A vector may hold values that are not finite:
+    `trials`, by unit, choose the size of each batch in place of the limits, and are given its seconds. `after_batch`
+    is called with the number of segments of each batch. A vector may hold values that are not finite:
     the caller quarantines that segment's item. Raises EncoderOutputError where the encoder returns another shape.
     """
     vectors = np.empty((len(prepared), encoder.dim), dtype=np.float32)
     modalities: list[Modality] = list(dict.fromkeys(item.modality for item in prepared))
     for modality in modalities:
         chosen = [index for index, item in enumerate(prepared) if item.modality == modality]
-        for batch in batches([prepared[index].cost for index in chosen], limits.of(modality)):
+        trial = (trials or {}).get(unit_of(modality)) or BatchTrial.decided(limits.of(modality))
+        for batch in batches([prepared[index].cost for index in chosen], trial.size):
             rows = [chosen[position] for position in batch]
+            size, started = trial.size(), time.perf_counter()
             vectors[rows] = encode_batch(encoder, [prepared[row] for row in rows])
+            trial.measured(size, sum(prepared[row].cost for row in rows), time.perf_counter() - started)
             if after_batch is not None:
                 after_batch(len(rows))
     return vectors

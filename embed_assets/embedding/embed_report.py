@@ -64,6 +64,8 @@ class EmbedReport:
     read_seconds: float = 0.0  # of all reader threads together
     encode_seconds: float = 0.0
     write_seconds: float = 0.0
+    waited_seconds: float = 0.0  # of the encoder, for media to be read and prepared
+    batch_sizes: dict[str, int] = field(default_factory=dict)  # tokens, pixels → most of a batch, padding counted
     seconds: float = 0.0
     commits: int = 0
 
@@ -162,6 +164,8 @@ class EmbedReport:
             "read_seconds": round(self.read_seconds, 3),
             "encode_seconds": round(self.encode_seconds, 3),
             "write_seconds": round(self.write_seconds, 3),
+            "waited_seconds": round(self.waited_seconds, 3),
+            "batch_sizes": self.batch_sizes,
             "seconds": round(self.seconds, 3),
             "items_per_second": round(self.items_per_second, 2),
             "commits": self.commits,

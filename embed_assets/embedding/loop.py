@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from embed_assets import progress
-from embed_assets.embedding.batching import BatchLimits, encode
+from embed_assets.embedding.batch_trial import BatchTrial
+from embed_assets.embedding.batching import BatchLimits, encode, unit_of
 from embed_assets.embedding.bounded_queue import Buffer, Closed
 from embed_assets.embedding.commit_writer import EncodedItem, FailedItem, Writer
 from embed_assets.embedding.embed_report import EmbedReport
@@ -25,12 +26,13 @@ from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import MediaError
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.media.media_types import Segment
+from embed_assets.media.media_types import Modality, Segment
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.vectors import NOT_FINITE
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.
 _WINDOW_BATCHES = 64
+_ENTRY_BYTES = 150  # of a dictionary: a short text, a number, and their place
 _PART_BYTES = 32 * 2**20  # of what is prepared: a sound of hours goes through the loop in parts
 
 Segmenter = Callable[[ManifestRow], Iterable[Segment]]
@@ -79,6 +81,19 @@ class Encoding:
     limits: BatchLimits
     readers: int  # threads
     buffer_bytes: int  # that readers prepare ahead
+    trials: Mapping[str, BatchTrial] = field(default_factory=dict)  # unit → sizes that are tried in this run
+
+    def window(self, modality: Modality) -> int:
+        """Return the cost of a window: many batches of texts, to sort by length, one batch of anything else."""
+        trial = self.trials.get(unit_of(modality))
+        one = trial.room() if trial is not None else self.limits.of(modality)
+        return max(one, self.limits.of(modality) * _WINDOW_BATCHES) if modality == "text" else one
+
+    def batch_sizes(self, spent: Iterable[str]) -> dict[str, int]:
+        """Return the most that a batch held in the units (tokens, pixels) that were spent, as it was at the end."""
+        usual = {"tokens": self.limits.tokens, "pixels": self.limits.pixels}
+        chosen = {unit: trial.choice for unit, trial in self.trials.items() if trial.choice is not None}
+        return {unit: size for unit, size in {**usual, **chosen}.items() if unit in set(spent)}
 
 
 def embed(
@@ -113,7 +128,8 @@ def embed(
         for window in _windows(reading, encoding, budget):
             fitting = window_encoder.encode(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
-            done_ids.update(done)
+            if budget is not None:
+                done_ids.update(done)
             done_count += len(done)
             tell()
             if budget is not None:
@@ -126,7 +142,9 @@ def embed(
         reading.stop()
         writer.close()
         report.read_seconds += reading.seconds
+        report.waited_seconds += reading.waited
         report.write_seconds += writer.seconds
+        report.batch_sizes = encoding.batch_sizes(report.spent)
         report.commits += writer.commits
         report.add_seconds(time.monotonic() - started)
 
@@ -145,6 +163,7 @@ def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedRepo
     finally:
         reading.stop()
         report.read_seconds += reading.seconds
+        report.waited_seconds += reading.waited
         report.add_seconds(time.monotonic() - started)
     return report
 
@@ -168,7 +187,7 @@ class _WindowEncoder:
     ) -> None:
         self._encoder = encoding.encoder
         self._tell = tell
-        self._limits = encoding.limits
+        self._limits, self._trials = encoding.limits, encoding.trials
         self._writer = writer
         self._known = known
         self._report = report
@@ -237,7 +256,8 @@ class _WindowEncoder:
             done += segments
             after_batch(done / len(missing))
 
-        encoded = encode(self._encoder, list(missing.values()), limits=self._limits, after_batch=count)
+        prepared = list(missing.values())
+        encoded = encode(self._encoder, prepared, limits=self._limits, trials=self._trials, after_batch=count)
         report.encode_seconds += time.monotonic() - started
         report.cost += sum(prepared.cost for prepared in missing.values())
         report.segments_encoded += len(missing)
@@ -316,7 +336,7 @@ def _windows(reading: "_Readers", encoding: Encoding, budget: RunBudget | None) 
         window.append(part)
         if part.prepared:
             modality = part.prepared[0].modality
-            most = limits.of(modality) * (_WINDOW_BATCHES if modality == "text" else 1)
+            most = encoding.window(modality)
             if budget is not None:
                 most = min(most, max(limits.of(modality), budget.max_step(encoding.encoder.spec, modality)))
             cost += part.cost
@@ -348,15 +368,19 @@ class _Readers:
         self._lock = threading.Lock()
         self._running = encoding.readers
         self.seconds = 0.0
+        self.waited = 0.0  # seconds, of whoever takes the parts
         for number in range(encoding.readers):
             threading.Thread(target=self._run, name=f"reader-{number}", daemon=True).start()
 
     def __iter__(self) -> Iterator[_Part]:
         while True:
+            started = time.monotonic()
             try:
                 part = self._buffer.get()
             except Closed:
                 return
+            finally:
+                self.waited += time.monotonic() - started
             if isinstance(part, BaseException):
                 raise part
             yield part
@@ -424,5 +448,6 @@ class _Readers:
 
 
 def _estimated_bytes(prepared: Prepared) -> int:
-    """Estimate the bytes of a waiting segment: float32 pixels of three channels, or token ids."""
-    return prepared.cost * (64 if prepared.modality == "text" else 12)
+    """Estimate the bytes of a waiting segment: float32 pixels of three channels, token ids, or counts by token."""
+    counted = _ENTRY_BYTES * len(prepared.data) if isinstance(prepared.data, dict) else 0
+    return max(counted, prepared.cost * (64 if prepared.modality == "text" else 12))

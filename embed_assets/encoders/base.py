@@ -44,6 +44,7 @@ class Encoder(ABC):
     networks: Networks = Networks()  # what another runtime may run
     runtime: str = "torch"  # torch, openvino; numpy of built-in models, server of those behind an API
     runtime_reason: str = ""  # why, in words that follow "because"
+    unchecked: frozenset[Modality] = frozenset()  # modalities whose canaries nobody needed since it was loaded
 
     @abstractmethod
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:

@@ -1,6 +1,6 @@
 """Canaries: fixed inputs of each modality, whose vectors must not move while the encoder version stays."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +44,13 @@ def canary_payloads(spec: EncoderSpec, modality: Modality) -> list[Any]:
     return [canary_clip(spec.frames or FRAMES, sound=sound)]
 
 
-def canary_vectors(encoder: Encoder) -> dict[str, np.ndarray]:
-    """Encode the canaries: float32 (inputs, dim) by modality. Each is encoded alone: no padding enters."""
+def canary_vectors(encoder: Encoder, modalities: Collection[Modality] | None = None) -> dict[str, np.ndarray]:
+    """Encode the canaries: float32 (inputs, dim) by modality, of all that the encoder takes or of those given.
+
+    Each is encoded alone: no padding enters.
+    """
     vectors: dict[str, np.ndarray] = {}
-    for modality in encoder.spec.modalities:
+    for modality in encoder.spec.modalities if modalities is None else modalities:
         prepared = [encoder.prepare(modality, payload) for payload in canary_payloads(encoder.spec, modality)]
         vectors[modality] = np.concatenate([encoder.encode([one]) for one in prepared])
     return vectors

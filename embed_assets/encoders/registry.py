@@ -18,6 +18,7 @@ from embed_assets.encoders.loading.find_weights import (
 )
 from embed_assets.encoders.older_family_paths import family_name
 from embed_assets.encoders.recognise_family import recognise_family
+from embed_assets.encoders.runtimes.torch_threads import bounded_torch_threads
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
     EmbedAssetsError,
@@ -87,7 +88,7 @@ def load_encoder(
     """
     place = resolved or resolve_model(spec, offline=offline)
     try:
-        with _one_load:
+        with _one_load, bounded_torch_threads():
             family = family_class(spec)
             encoder = family(spec, folder=place.path, device=resolve_device(device), dtype=dtype)
     except (EmbedAssetsError, ImportError):

@@ -2,25 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import islice
 
 from embed_assets import progress
 from embed_assets.errors import MediaError
+from embed_assets.manifest.entry import Entry, FileProbe, stored_annotation
+from embed_assets.manifest.stored_rows import StoredRows
+from embed_assets.manifest.table_entries import TableEntries
 from embed_assets.media.detect import look_at
-from embed_assets.media.files.unreachable import Away
+from embed_assets.media.files.unreachable import KEPT, Away
 from embed_assets.media.hashing import content_hash
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.isolation.memory_limit import FILES
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.kinds.unsupported_kinds import unsupported
-from embed_assets.media.media_types import ListedFile
-from embed_assets.media.tables.rows_as_items import TableRow, Tables, row_key
+from embed_assets.media.media_types import Annotation, ListedFile
+from embed_assets.media.tables.rows_as_items import Tables, row_key
 from embed_assets.media.tables.sidecar import Annotations
 from embed_assets.store.manifest import annotated
 from embed_assets.store.manifest_row import ManifestRow
+
+_OBJECTS = 1024  # items that are looked up together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,50 +84,52 @@ class ListedSource:
         return [*parts, self.decoders] if self.tables and self.tables.columns.bytes else parts
 
 
-@dataclass(frozen=True, slots=True)
-class FileProbe:
-    """Facts from reading an item's bytes; `reason` is why the item can't be used."""
+class Items:
+    """The items of changed files: entries of files, and of tables the rows that are not as the manifest has them."""
 
-    content_hash: str
-    mime: str | None
-    modality: str | None
-    reason: str | None
-    decoder: str = ""  # as in Sniffed
-    charset: str | None = None
+    def __init__(self, parts: Sequence[Sequence[Entry] | TableEntries]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Entry]:
+        for part in self._parts:
+            yield from part
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the entries, some at a time."""
+        left = iter(self)
+        while some := list(islice(left, _OBJECTS)):
+            yield some
+
+    def unreachable(self) -> Iterator[Entry]:
+        """Yield the entries whose state is unknown."""
+        for part in self._parts:
+            if isinstance(part, TableEntries):
+                yield from part.with_reasons(KEPT)
+            else:
+                yield from (entry for entry in part if entry.probe is not None and entry.probe.reason in KEPT)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An item of the listing. `probe` is None where it was not read."""
+def inspected(
+    listed: ListedSource, files: Sequence[ListedFile], *, to_read: Collection[str], stored: StoredRows
+) -> Items:
+    """Return the items of these files; those in `to_read` are read, on threads.
 
-    file: ListedFile
-    probe: FileProbe | None
-    annotation: Mapping[str, Any]  # columns of the manifest
-    table_key: str | None = None  # of a table's row
-    row_stamp: str | None = None  # of a row with an etag of its own, in place of the table's
+    `stored` are the manifest's rows; rows of tables that are as it has them are noted there, and are no entries.
+    """
 
-
-def entries(
-    listed: ListedSource, files: Sequence[ListedFile], *, to_read: Collection[str], rows: Mapping[str, ManifestRow]
-) -> list[Entry]:
-    """Return the items of these files; those in `to_read` are read, on threads. `rows` are the manifest's by key."""
-
-    def read(file: ListedFile) -> list[Entry]:
+    def read(file: ListedFile) -> Sequence[Entry] | TableEntries:
         if listed.is_table(file):
-            return _table_entries(listed, file, rows)
+            return _table_entries(listed, file, stored)
         return [_file_entry(listed, file, _probe(listed, file))]
 
     chosen = [file for file in files if file.key in to_read]
-    by_key: dict[str, list[Entry]] = {}
+    by_key: dict[str, Sequence[Entry] | TableEntries] = {}
     with ThreadPoolExecutor(max_workers=max(2, listed.readers)) as pool:
         for file, items in zip(chosen, pool.map(read, chosen), strict=True):
             by_key[file.key] = items
             if len(by_key) % 200 == 0 or len(by_key) == len(chosen):
                 progress.report("list", listed.name, len(by_key), len(chosen))
-    result: list[Entry] = []
-    for file in files:
-        result.extend(by_key[file.key] if file.key in by_key else [_file_entry(listed, file, None)])
-    return result
+    return Items([by_key[file.key] if file.key in by_key else [_file_entry(listed, file, None)] for file in files])
 
 
 def _file_entry(listed: ListedSource, file: ListedFile, probe: FileProbe | None) -> Entry:
@@ -153,7 +160,7 @@ def _unreadable(file: ListedFile, reason: str) -> FileProbe:
     return FileProbe(stand_in, None, None, reason)
 
 
-def _table_entries(listed: ListedSource, file: ListedFile, rows: Mapping[str, ManifestRow]) -> list[Entry]:
+def _table_entries(listed: ListedSource, file: ListedFile, stored: StoredRows) -> Sequence[Entry] | TableEntries:
     """Return a table's rows. An unreadable table is quarantined with all its rows in the manifest, or as a file."""
     tables = listed.tables
     if tables is None or (not file.size and tables.dataset is None):
@@ -161,42 +168,23 @@ def _table_entries(listed: ListedSource, file: ListedFile, rows: Mapping[str, Ma
     stamp = hashlib.sha256(json.dumps(listed.fingerprints(file)).encode()).hexdigest()[:12]
 
     def is_unchanged(row_id: str, updated: str) -> bool:
-        row = rows.get(row_key(file.key, row_id))
-        return row is not None and (row["etag"], row["row_stamp"]) == (updated, stamp)
+        return stored.stamps.get(row_key(file.key, row_id)) == (updated, stamp)
+
+    def annotate(key: str, own: Annotation) -> Annotation:
+        return listed.annotations.of_row(file.key, key, own)
 
     hides_rows = False
-    items: list[Entry] = []
+    merged = None if listed.annotations.silent else annotate
+    read = TableEntries(file=file, stamp=stamp, stored=stored, annotate=merged)
     try:
-        for row in tables.rows(file.key, is_unchanged=is_unchanged):
-            hides_rows |= row.hides
-            items.append(_row_entry(listed, file, row, stamp, rows))
+        for chunk in tables.chunks(file.key, is_unchanged=is_unchanged):
+            hides_rows |= chunk.hides
+            read.add(chunk)
     except MediaError as error:
-        own_rows = [row for row in rows.values() if row["table_key"] == file.key]
-        return _quarantined_table(listed, file, error.reason, own_rows)
-    if hides_rows:
-        items.extend(_hidden_entries(file, rows, {entry.file.key for entry in items}))
-    return items or _quarantined_table(listed, file, "no rows in the table", [])
-
-
-def _hidden_entries(file: ListedFile, rows: Mapping[str, ManifestRow], read: Collection[str]) -> list[Entry]:
-    """Return rows that may be in an unreadable part of the table: they stay unchanged."""
-    hidden = [row for row in rows.values() if row["table_key"] == file.key and row["key"] not in read]
-    return [Entry(_stored_file(file, row), None, stored_annotation(row), file.key) for row in hidden]
-
-
-def _row_entry(
-    listed: ListedSource, file: ListedFile, row: TableRow, stamp: str, rows: Mapping[str, ManifestRow]
-) -> Entry:
-    key = row_key(file.key, row.id)
-    item = replace(file, key=key, row_id=row.id, uri=f"{file.uri}#{row.id}", size=row.size)
-    if row.updated:  # with its stamp: a row that was read with other settings, or another sidecar, is read again
-        item = replace(item, etag=row.updated)
-    if row.content_hash is None:
-        stored = rows[key]
-        return Entry(replace(item, size=stored["size"] or 0), None, stored_annotation(stored), file.key, stamp)
-    probe = FileProbe(row.content_hash, row.mime, row.modality, row.reason, row.decoder, row.charset)
-    annotation = annotated(listed.annotations.of_row(file.key, key, row.annotation))
-    return Entry(item, probe, annotation, file.key, stamp if row.updated else None)
+        return _quarantined_table(listed, file, error.reason, stored.of_table(file.key))
+    if hides_rows:  # rows that may be in an unreadable part of the table stay unchanged
+        stored.note_table(file.key)
+    return read if read.rows else _quarantined_table(listed, file, "no rows in the table", [])
 
 
 def _quarantined_table(listed: ListedSource, file: ListedFile, reason: str, rows: Iterable[ManifestRow]) -> list[Entry]:
@@ -222,8 +210,3 @@ def _quarantined_table(listed: ListedSource, file: ListedFile, reason: str, rows
 def _stored_file(table: ListedFile, row: ManifestRow) -> ListedFile:
     """Return a table's row as the manifest has it, with the table's time and etag."""
     return replace(table, key=row["key"], row_id=row["row_id"], uri=row["uri"], size=row["size"] or 0)
-
-
-def stored_annotation(row: ManifestRow) -> dict[str, Any]:
-    """Return the annotation of an item in its manifest row."""
-    return {name: row[name] for name in ("caption", "labels", "extra")}

@@ -13,19 +13,25 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.manifest.inspect_files import Entry, FileProbe, ListedSource, entries
+from embed_assets.manifest.entry import Entry, FileProbe
+from embed_assets.manifest.inspect_files import Items, ListedSource, inspected
 from embed_assets.manifest.mass_deletion_guard import guard
-from embed_assets.manifest.source_changes import SourceChanges, by_key
+from embed_assets.manifest.source_changes import SourceChanges
+from embed_assets.manifest.stored_rows import KeyPlaces, StoredRows
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, unmatched, unmatched_as_text
 from embed_assets.manifest.unreachable_items import UnreachableItems, unreachable_as_text
 from embed_assets.manifest.user_column_counts import counted_columns
 from embed_assets.media.files.unreachable import KEPT
 from embed_assets.media.media_types import ListedFile
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.manifest_row import ManifestRow
+from embed_assets.store.manifest_row import SCHEMA, ManifestRow
 from embed_assets.store.source_state import SourceState
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+_COUNTED = ("media_id", "key", "content_hash", "meta_hash", "status", "reason", "extra", "table_kind")
+_PACKED = 4096  # rows to write that are objects at one time
+_HASHED = 65_536  # lines that are hashed together
 
 _JSON = json.JSONEncoder(sort_keys=True).encode
 
@@ -68,26 +74,24 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     a table's or of a host's, are missing.
     """
     started = time.monotonic()
-    listed = changes.listed
-    items = _inspected(changes)
-    keys = [entry.file.key for entry in items]
-    missing, deleted = _missing(changes, manifest, found=keys), _deleted_before(changes, found=keys)
-    writer = _RowChanges(listed, shards=shards, stored=changes.rows, missing=missing)
-    for entry in items:
-        writer.classify(entry, changes.stored.get(entry.file.key), deleted.get(entry.file.key))
+    listed, stored = changes.listed, changes.stored(manifest)
+    items = _inspected(changes, stored)
+    _note_found(items, stored)
+    writer = _RowChanges(listed, shards=shards, stored=stored.rows, missing=_missing(changes, manifest, stored))
+    _classify(items, stored, writer)
     # Renamed items are not among the missing any more.
     guard(
         listed,
-        changes.rows,
+        stored.rows,
         changes.item_count,
-        missing=missing,
+        missing=writer.missing,
         added_per_file=writer.added_per_file,
         newly_unreadable=writer.newly_unreadable,
     )
-    for row in missing.values():
+    for row in writer.missing.values():
         writer.delete(row)
-    manifest.write(writer.rows)
-    unreachable = changes.all_unreachable(items)
+    manifest.write_table(writer.written)
+    unreachable = changes.all_unreachable([*items.unreachable()])
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None
     _write_state(changes, manifest, writer, unreachable=unreachable, unnamed=unnamed)
     return writer.report(
@@ -98,23 +102,29 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     )
 
 
-def _missing(changes: SourceChanges, manifest: Manifest, *, found: Sequence[str]) -> dict[str, ManifestRow]:
+def _note_found(items: Items, stored: StoredRows) -> None:
+    """Note the rows of the manifest that what was read has; rows of a table that are as they were are noted already."""
+    for batch in items.batches():
+        stored.note(stored.places(pa.array([entry.file.key for entry in batch], pa.string())))
+
+
+def _classify(items: Items, stored: StoredRows, writer: "_RowChanges") -> None:
+    """Decide on every item, some at a time."""
+    is_deleted = pc.equal(stored.rows["status"], "deleted")
+    deleted = StoredRows(stored.rows, chosen=is_deleted, may_be_missing=is_deleted)
+    for batch in items.batches():
+        keys = [entry.file.key for entry in batch]
+        for entry, row, gone in zip(batch, stored.of(keys), deleted.of(keys), strict=True):
+            writer.classify(entry, row, gone)
+
+
+def _missing(changes: SourceChanges, manifest: Manifest, stored: StoredRows) -> dict[str, ManifestRow]:
     """Return the rows by key that neither the listing nor what was read has."""
-    listed, stored = changes.listed, changes.stored
-    missing = {key: stored[key] for key in changes.missing["key"].to_pylist()}
-    for key in found:
-        missing.pop(key, None)  # a row of a table is in no listing
+    listed = changes.listed
+    missing = {row["key"]: row for row in stored.missing()}
     for key in missing.keys() & (manifest.keys_since(listed.name, listed.listed_at) if missing else set()):
         del missing[key]  # another refresh has written it after this listing began
     return missing
-
-
-def _deleted_before(changes: SourceChanges, *, found: Sequence[str]) -> dict[str, ManifestRow]:
-    """Return the rows by key of items that were deleted once, and are there again."""
-    if not found:
-        return {}
-    is_found = pc.is_in(changes.rows["key"], pa.array(found, pa.string()))
-    return by_key(changes.rows.filter(pc.and_(pc.equal(changes.rows["status"], "deleted"), is_found)))
 
 
 def _write_state(
@@ -127,27 +137,28 @@ def _write_state(
 ) -> None:
     """Keep what the next refresh has to know of this one, once the rows are written."""
     listed = changes.listed
+    columns = counted_columns(changes.previous_columns, stored=writer.stored, written=writer.written, live=writer.live)
     state = SourceState(
         decoders=listed.decoders,
         encoding=listed.encoding or "",
         unreachable=unreachable_as_text(unreachable),
         unmatched=unmatched_as_text(unnamed),
-        columns=counted_columns(changes.previous_columns, stored=changes.rows, written=writer.rows, live=writer.live),
+        columns=columns,
     )
     manifest.write_state(listed.name, state)
     marks = {key: mark for key, mark in changes.marks.items() if key not in writer.unread_tables}
     manifest.mark_tables(listed.name, marks)
 
 
-def _inspected(changes: SourceChanges) -> list[Entry]:
+def _inspected(changes: SourceChanges, stored: StoredRows) -> Items:
     """Return the items of changed files. The worker processes end: idle ones hold memory."""
     listed = changes.listed
     try:
-        return entries(
+        return inspected(
             listed,
             [*changes.to_read, *changes.metadata_changed],
             to_read={file.key for file in changes.to_read},
-            rows=changes.stored,
+            stored=stored,
         )
     finally:
         if listed.workers is not None:
@@ -160,8 +171,8 @@ class _RowChanges:
     def __init__(self, listed: ListedSource, *, shards: int, stored: pa.Table, missing: dict[str, ManifestRow]) -> None:
         self._listed = listed
         self._shards = shards
-        self._stored = stored
-        self._missing = missing
+        self.stored = stored
+        self.missing = missing
         self._rename_candidates: dict[str, list[ManifestRow]] = {}  # missing rows by content hash
         for row in missing.values():
             self._rename_candidates.setdefault(row["content_hash"], []).append(row)
@@ -170,7 +181,9 @@ class _RowChanges:
         self.added_per_file: Counter[str] = Counter()
         self.newly_unreadable: list[tuple[ManifestRow, str]] = []  # rows that were usable until now, and the reason
         self.unread_tables: set[str] = set()  # to be read again, even if unchanged
-        self.rows: list[ManifestRow] = []
+        self._rows: list[ManifestRow] = []
+        self._tables: list[pa.Table] = []  # of rows that came before
+        self._renamed_ids = set[str]()
 
     def classify(self, entry: Entry, row: ManifestRow | None, deleted: ManifestRow | None) -> None:
         """Decide what became of one listed item, and collect the row to write, if any."""
@@ -204,12 +217,12 @@ class _RowChanges:
             return None
         same_id = (place for place, row in enumerate(candidates) if row["row_id"] == entry.file.row_id)
         old = candidates.pop(next(same_id, 0))
-        del self._missing[old["key"]]
+        del self.missing[old["key"]]
         return old
 
     def delete(self, row: ManifestRow) -> None:
         """Mark an item deleted; its row stays, so that the accounts close."""
-        self.rows.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
+        self._append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
 
     def report(
@@ -231,17 +244,36 @@ class _RowChanges:
         )
 
     @cached_property
-    def live(self) -> pa.Table:
-        """All rows that are not deleted, once every item is classified."""
-        written = pa.Table.from_pylist(self.rows, schema=self._stored.schema)
-        replaced = pc.is_in(self._stored["media_id"], value_set=written["media_id"].combine_chunks())
-        now = pa.concat_tables([self._stored.filter(pc.invert(replaced)), written])
-        return now.filter(pc.not_equal(now["status"], "deleted"))
+    def written(self) -> pa.Table:
+        """The rows to write, once every item is classified."""
+        self._pack()
+        return pa.concat_tables([SCHEMA.empty_table(), *self._tables])
 
     @cached_property
-    def _ids(self) -> set[str]:
-        """All media ids of the source."""
-        return set(self._stored["media_id"].to_pylist())
+    def live(self) -> pa.Table:
+        """All rows that are not deleted, once every item is classified, with the columns that are counted."""
+        stored, written = self.stored.select(_COUNTED), self.written.select(_COUNTED)
+        replaced = pc.is_in(stored["media_id"], value_set=written["media_id"].combine_chunks())
+        kept = pc.and_(pc.invert(replaced), pc.not_equal(stored["status"], "deleted"))
+        return pa.concat_tables([stored.filter(kept), written.filter(pc.not_equal(written["status"], "deleted"))])
+
+    def _append(self, row: ManifestRow) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _PACKED:
+            self._pack()
+
+    def _pack(self) -> None:
+        """Keep rows as columns: as objects they take ten times the memory."""
+        self._tables.append(pa.Table.from_pylist([dict(row) for row in self._rows], schema=SCHEMA))
+        self._rows = []
+
+    @cached_property
+    def _ids(self) -> KeyPlaces:
+        """All media ids of the source before."""
+        return KeyPlaces(self.stored["media_id"])
+
+    def _is_taken(self, media_id: str) -> bool:
+        return media_id in self._renamed_ids or bool(self._ids.of(pa.array([media_id]))[0] >= 0)
 
     def _write(self, entry: Entry, old: ManifestRow | None, change: str | None) -> None:
         file, probe = entry.file, entry.probe
@@ -268,17 +300,18 @@ class _RowChanges:
             "meta_hash": meta_hash,
             "updated_at": self._now,
         }
-        self.rows.append(cast("ManifestRow", row))
+        self._append(cast("ManifestRow", row))
         if change is not None:
             self._counts[change] += 1
 
     def _identity(self, file: ListedFile, probe: FileProbe | None) -> dict[str, Any]:
         """Return a new media id, and the shard that follows from it."""
         seed = f"{self._listed.name}\0{file.key}\0{probe.content_hash if probe else ''}"
-        media_id = hashlib.sha256(seed.encode()).hexdigest()[:20]
-        while media_id in self._ids:  # an item that was renamed and is restored
+        first = media_id = hashlib.sha256(seed.encode()).hexdigest()[:20]
+        while self._is_taken(media_id):  # an item that was renamed and is restored
             media_id = hashlib.sha256(media_id.encode()).hexdigest()[:20]
-        self._ids.add(media_id)
+        if media_id != first:
+            self._renamed_ids.add(media_id)
         return {"media_id": media_id, "source": self._listed.name, "shard": shard_of(media_id, self._shards)}
 
 
@@ -324,4 +357,7 @@ def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:
 def _data_version(rows: pa.Table) -> str:
     columns = rows.select(["media_id", "content_hash", "meta_hash", "status"]).sort_by("media_id").columns
     lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), " ")
-    return hashlib.sha256("\n".join(lines.to_pylist()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for start in range(0, len(lines), _HASHED):
+        digest.update(("\n" if start else "").encode() + "\n".join(lines.slice(start, _HASHED).to_pylist()).encode())
+    return digest.hexdigest()[:16]

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 
-from embed_assets.manifest.inspect_files import Entry, ListedSource
-from embed_assets.manifest.listing_diff import ListingDiff
+from embed_assets.manifest.entry import Entry
+from embed_assets.manifest.inspect_files import ListedSource
+from embed_assets.manifest.listing_diff import COLUMNS, ListingDiff
+from embed_assets.manifest.stored_rows import StoredRows, in_one_piece
 from embed_assets.manifest.unreachable_items import (
     UnreachableItems,
     still_unreadable,
@@ -24,11 +25,14 @@ from embed_assets.media.kinds.decoder_plugins import plugin_fingerprint
 from embed_assets.media.media_types import PLAIN, ListedFile
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.manifest_row import ManifestRow, owner
+from embed_assets.store.manifest_row import SCHEMA, owner
 from embed_assets.store.source_state import SourceState
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
+# Of the manifest: what rows of tables that may be as they were are known by, and all that is compared.
+_OF_TABLES = ("key", "table_key", "status", "reason", "mime", "modality", "decoder")
+_COMPARED = (*_OF_TABLES, *(name for name in COLUMNS if name != "key"))
 _TRANSIENT_REASONS = ("vanished", *sorted(KEPT))  # reasons that may not hold at the next refresh
 
 
@@ -37,11 +41,10 @@ class SourceChanges:
     """Differences between a listing and its manifest."""
 
     listed: ListedSource
-    rows: pa.Table  # all rows of the manifest, deleted ones too
     to_read: Sequence[ListedFile]
     metadata_changed: Sequence[ListedFile]  # unread files whose caption, labels or columns changed
-    missing: pa.Table  # manifest rows that are not in the listing, or are in tables that changed
-    compared: pa.Table  # manifest rows that were compared with the listing
+    missing: pa.Table  # manifest rows that are not in the listing, or are in tables that changed, with their key
+    version: int  # of the manifest's table that was compared
     item_count: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
     unreachable: Sequence[UnreachableItems]  # by the listing
@@ -49,11 +52,17 @@ class SourceChanges:
     previous_unreachable: str  # of the latest refresh, as text
     previous_columns: str  # as of user_column_counts
 
-    @cached_property
-    def stored(self) -> Mapping[str, ManifestRow]:
-        """The manifest rows of all these by key, made on first use: of a table that changed they are all its rows."""
-        keys = [file.key for file in (*self.to_read, *self.metadata_changed)]
-        return by_key(self.compared, keys) | by_key(self.missing)
+    def stored(self, manifest: Manifest) -> StoredRows:
+        """Return all rows of the manifest, those of the files to read and the missing ones to be looked for.
+
+        Of a table that changed these are all its rows.
+        """
+        rows = in_one_piece(manifest.table([self.listed.name], version=self.version))
+        files = pa.array([file.key for file in (*self.to_read, *self.metadata_changed)], pa.string())
+        missing = pc.is_in(rows["key"], value_set=self.missing["key"].combine_chunks())
+        chosen = pc.or_(missing, pc.is_in(rows["key"], value_set=files))
+        live = pc.not_equal(rows["status"], "deleted")
+        return StoredRows(rows, chosen=pc.and_(chosen, live), may_be_missing=missing)
 
     @property
     def has_changes(self) -> bool:
@@ -83,12 +92,13 @@ class _Comparison:
         self._listed = listed
         self._state = state
         self._previous_marks = manifest.table_marks(listed.name)
-        self._all_rows = manifest.table([listed.name])
+        self._manifest = manifest
+        self._version = manifest.version
         self._still: list[Away] = []  # unreadable before and now
 
     def changes(self) -> SourceChanges:
         listed, previous = self._listed, self._state.unreachable
-        rows = self._all_rows.filter(pc.not_equal(self._all_rows["status"], "deleted"))
+        rows = self._live_rows()
         item_count = rows.num_rows
         keys = rows.select(["key", "table_key"]).to_pylist() if listed.unread else []
         unreachable, rows = unreachable_by_listing(listed, keys), _below_read_folders(listed, rows, keys)
@@ -102,17 +112,17 @@ class _Comparison:
             rows = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=pa.array(sorted(away), pa.string()))))
         # A table is no item, unless it is unreadable: a row of its own key is missing until it is read again.
         tables = {file.key: file for file in files if listed.is_table(file)} if listed.tables is not None else {}
+        rows = rows if rows.num_rows else SCHEMA.empty_table()  # of unchanged tables few columns were read
         diff = ListingDiff([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
         to_read = self._files_to_read(diff, files, tables, rows)
         metadata_changed = [file for file in diff.metadata_changed if file.key not in to_read]
         return SourceChanges(
             listed=listed,
-            rows=self._all_rows,
             to_read=list(to_read.values()),
             metadata_changed=metadata_changed,
             missing=diff.missing,
-            compared=rows,
             item_count=item_count,
+            version=self._version,
             marks=marks,
             unreachable=unreachable,
             still_unreadable=self._still,
@@ -120,12 +130,25 @@ class _Comparison:
             previous_columns=self._state.columns,
         )
 
+    def _live_rows(self) -> pa.Table:
+        """Return the manifest's rows that are not deleted, with the columns that are compared.
+
+        Where all there is are tables that are as they were, most of these columns are not read.
+        """
+        listed, state = self._listed, self._state
+        at_rest = not (listed.unread or listed.away or state.unreachable) and self._previous_marks
+        if at_rest and all(map(listed.is_table, listed.files)):
+            rows = _live(self._manifest.table([listed.name], columns=_OF_TABLES, version=self._version))
+            if not self._marks(rows, {})[2].num_rows:
+                return rows
+        return _live(self._manifest.table([listed.name], columns=_COMPARED, version=self._version))
+
     def _files_to_read(
         self, diff: ListingDiff, files: Sequence[ListedFile], tables: Mapping[str, ListedFile], rows: pa.Table
     ) -> dict[str, ListedFile]:
         """Return the files to read by key: of another stat, for other plugins or encodings, or readable again."""
         previous = self._state.unreachable
-        edited = by_key(rows, [file.key for file in diff.stat_changed]) if previous else {}
+        edited = set(rows["key"].to_pylist()) if previous else set[str]()
         candidates = [file for file in diff.stat_changed if file.key in edited]
         shut = still_unreadable(self._listed, candidates, previous)
         self._still += shut.values()
@@ -171,15 +194,13 @@ class _Comparison:
         marks = {file.key: listed.mark(file) for file in listed.files if listed.is_table(file)}
         if not marks:
             return below_unread, set(), rows
-        columns = rows.select(["key", "table_key", "status"]).to_pylist()
-        owners = [owner(row) for row in columns]
-        self._still += [shut[name] for name in owners if name in shut]
+        owners = _owners(rows)
+        self._still += [shut[name] for name in owners.filter(_among(owners, shut)).to_pylist()] if shut else []
         # An unreadable table has one row, its own.
-        pairs = zip(owners, columns, strict=True)
-        with_rows = {name for name, row in pairs if row["table_key"] or row["status"] != "ok"}
+        of_tables = pc.or_(_filled(rows["table_key"]), pc.not_equal(rows["status"], "ok"))
+        with_rows = set(pc.unique(owners.filter(of_tables)).to_pylist())
         unchanged = {key for key, mark in marks.items() if previous.get(key) == mark and key in with_rows}
-        skipped = pa.array(sorted(unchanged | shut.keys()), pa.string())
-        others = pc.invert(pc.is_in(pa.array(owners, pa.string()), value_set=skipped))
+        others = pc.invert(_among(owners, unchanged | shut.keys()))
         marks = {key: mark for key, mark in marks.items() if key not in shut}
         return marks | below_unread, unchanged, rows.filter(others)
 
@@ -187,15 +208,26 @@ class _Comparison:
         """Return tables with rows but without a mark: they could not be read."""
         listed = self._listed
         unmarked = [file for file in listed.files if listed.is_table(file) and file.key not in self._previous_marks]
-        owners = {owner(row) for row in rows.select(["key", "table_key"]).to_pylist()} if unmarked else set[str]()
+        owners = set(pc.unique(_owners(rows)).to_pylist()) if unmarked else set[str]()
         return [file for file in unmarked if file.key in owners]
 
 
-def by_key(rows: pa.Table, keys: Collection[str] | None = None) -> dict[str, ManifestRow]:
-    """Return rows by key: all, or those of `keys`."""
-    if keys is not None:
-        rows = rows.filter(pc.is_in(rows["key"], value_set=pa.array(list(keys), pa.string())))
-    return {row["key"]: row for row in rows.to_pylist()}
+def _live(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.not_equal(rows["status"], "deleted"))
+
+
+def _owners(rows: pa.Table) -> Any:
+    """Return the key of the file that each row is, or is in."""
+    return pc.if_else(_filled(rows["table_key"]), rows["table_key"], rows["key"])
+
+
+def _filled(column: Any) -> Any:
+    """Return where a text is neither null nor empty."""
+    return pc.not_equal(pc.fill_null(column, ""), "")
+
+
+def _among(column: Any, names: Collection[str]) -> Any:
+    return pc.is_in(column, value_set=pa.array(sorted(names), pa.string()))
 
 
 def _below_read_folders(listed: ListedSource, rows: pa.Table, keys: Sequence[Mapping[str, Any]]) -> pa.Table:

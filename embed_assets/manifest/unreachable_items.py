@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from embed_assets.manifest.inspect_files import Entry, ListedSource
+from embed_assets.manifest.entry import Entry
+from embed_assets.manifest.inspect_files import ListedSource
 from embed_assets.media.files.redacted_uri import brief, place_of
 from embed_assets.media.files.unreachable import FOLDER, KEPT, Away
 from embed_assets.media.media_types import ListedFile

@@ -2,22 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.media.cells.value_kinds import as_meant, kind_of
-from embed_assets.store.manifest_row import ManifestRow
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 _MOST_NAMES = 1000  # of columns; a record may have a million fields
+_OBJECTS = 4096  # rows that are objects at one time
 _WRITTEN = ("csv", "tsv")  # tables whose values are all written as text
 
 
-def counted_columns(text: str, *, stored: pa.Table, written: Sequence[ManifestRow], live: pa.Table) -> str:
+def counted_columns(text: str, *, stored: pa.Table, written: pa.Table, live: pa.Table) -> str:
     """Return the counts of a source after a refresh as text, "" where no row has user columns.
 
     `text` are those of the refresh before, `stored` all rows of the manifest by then, `written` the rows that replace
@@ -26,14 +26,13 @@ def counted_columns(text: str, *, stored: pa.Table, written: Sequence[ManifestRo
     """
     counts = _Counts.read(text)
     exact = counts.rows == _with_columns(stored.filter(pc.not_equal(stored["status"], "deleted")))
-    if exact and written:
-        ids = pa.array([row["media_id"] for row in written], pa.string())
-        replaced = stored.filter(pc.is_in(stored["media_id"], value_set=ids)).to_pylist()
-        exact = counts.remove(row for row in replaced if row["status"] != "deleted")
-        counts.add(row for row in written if row["status"] != "deleted")
+    if exact and written.num_rows:
+        ids = written["media_id"].combine_chunks()
+        exact = counts.remove(_live_rows(stored.filter(pc.is_in(stored["media_id"], value_set=ids))))
+        counts.add(_live_rows(written))
     if not exact or counts.rows != _with_columns(live):
         counts = _Counts()
-        counts.add(live.filter(pc.is_valid(live["extra"])).select(["extra", "table_kind"]).to_pylist())
+        counts.add(_live_rows(live.filter(pc.is_valid(live["extra"]))))
     return counts.as_text()
 
 
@@ -97,6 +96,13 @@ def _is_unicode(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _live_rows(rows: pa.Table) -> Iterator[Mapping[str, Any]]:
+    """Yield what is counted of the rows that are not deleted, some at a time."""
+    live = rows.filter(pc.not_equal(rows["status"], "deleted")).select(["extra", "table_kind"])
+    for batch in live.to_batches(max_chunksize=_OBJECTS):
+        yield from batch.to_pylist()
 
 
 def _with_columns(rows: pa.Table) -> int:

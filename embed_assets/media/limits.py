@@ -1,4 +1,4 @@
-"""Limits: how large a media item may be before it is quarantined, and what shows behind transparency."""
+"""Limits: how large a media item may be before it is quarantined, and what decides the pixels of a picture."""
 
 from dataclasses import dataclass
 
@@ -28,10 +28,12 @@ class Limits:
     decode_seconds: float = 20  # for each ten megabytes begun; over it an isolated decoder is stopped
     decode_megabytes: int = 2048  # that an isolated decoder may take on top of its libraries
     background: tuple[int, int, int] = (255, 255, 255)
+    jpeg_side: int | None = None  # that a JPEG decoded at a half, quarter or eighth keeps at least; None: whole
 
     def identity(self) -> dict[str, object]:
         """Return the limits that change an encoder's input, and with it its vectors."""
-        return {"background": list(self.background), "code_pages": _GUESSED_AT_FIRST}
+        reduced = {} if self.jpeg_side is None else {"jpeg_side": self.jpeg_side}
+        return {"background": list(self.background), "code_pages": _GUESSED_AT_FIRST, **reduced}
 
     def seconds_for(self, size: int) -> float:
         """Return how long an isolated decoder may take for a file of this many bytes."""

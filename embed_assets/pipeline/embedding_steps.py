@@ -1,10 +1,12 @@
 """Steps of vectors: plan what an encoder version has pending, embed it, sample its cost."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from embed_assets import progress
 from embed_assets.embedding.added_columns import add_columns
+from embed_assets.embedding.batch_trial import FEWEST_ITEMS, begin_trials
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.loop import Encoding, embed, sample
@@ -125,6 +127,9 @@ class EmbeddingSteps:
         )
         with self._context.running_decoders() as decoders:
             encoding, known = self._encoding(record, encoder, decoders), EqualInputVectors(vectors)
+            if len(plan.encode) >= FEWEST_ITEMS:
+                sizes = {"tokens": compute.batch_tokens, "pixels": compute.batch_pixels}
+                encoding = replace(encoding, trials=begin_trials(encoder, sizes, asdict(encoding.limits)))
             embed(plan, encoding, writer=writer, known=known, report=report, budget=budget)
 
     def _sources(self, record: VersionRecord) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,15 +49,18 @@ class QueryEncoder:
 
     def encode_new(self, record: VersionRecord, inputs: Sequence[Input]) -> np.ndarray:
         """Encode inputs that are not in the cache: float32, (len(inputs), dim)."""
-        encoder = self.loaded(record)
+        encoder = self.loaded(record, {modality for modality, _ in inputs})
         prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
         limits = BatchLimits.for_encoder(encoder)
         with self._lock_of(record):
             return encode(encoder, prepared, limits=limits)
 
-    def loaded(self, record: VersionRecord) -> Encoder:
-        """Return the loaded encoder of a version. Raises EncoderVersionError where its model is another by now."""
-        return load_version(record, compute=self._compute, store=self._store)
+    def loaded(self, record: VersionRecord, needed: Collection[Modality] | None = None) -> Encoder:
+        """Return the loaded encoder of a version, for these modalities or all.
+
+        Raises EncoderVersionError where its model is another by now.
+        """
+        return load_version(record, compute=self._compute, store=self._store, needed=needed)
 
     def _lock_of(self, record: VersionRecord) -> threading.Lock:
         with self._lock:

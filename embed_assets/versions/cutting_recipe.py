@@ -17,8 +17,9 @@ def recipe_of(record: VersionRecord, limits: Limits) -> CuttingRecipe:
     """
     parts = record.segmenting
     decode = _options(parts.get("decode"), Limits)
+    decode = {name: tuple(value) if isinstance(value, list) else value for name, value in decode.items()}
     return CuttingRecipe(
-        limits=replace(limits, **{name: tuple(value) for name, value in decode.items()}),
+        limits=replace(limits, **{"jpeg_side": None, **decode}),
         segmenting=Segmenting(**_options(parts.get("segment"), Segmenting)),
         sampling=Sampling(**_options(parts["sampling"], Sampling)) if parts.get("sampling") else None,
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from embed_assets.encoders.loading.find_weights import BUILTIN, FILELESS, TORCHV
 from embed_assets.encoders.loading.identity import EncoderIdentity, difference, identify, installed
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.encoders.runtimes.choose_runtime import choose_runtime
-from embed_assets.encoders.runtimes.load_on_openvino import give_up_openvino, load_on_openvino
+from embed_assets.encoders.runtimes.load_on_openvino import give_up_openvino, load_on_openvino, still_agrees
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import (
     EncoderOutputError,
@@ -25,6 +25,7 @@ from embed_assets.errors import (
 )
 from embed_assets.manifest.open_sources import sampling_of
 from embed_assets.media.limits import Limits
+from embed_assets.media.media_types import Modality
 from embed_assets.media.segments import Segmenting
 from embed_assets.settings import ComputeSettings, EncoderSettings
 from embed_assets.store.model_copies import ModelCopies
@@ -98,7 +99,9 @@ def make_version(
     spec = spec_of(name, settings)
     resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
-    cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": limits.identity()}
+    jpeg_side = settings.jpeg_side if "image" in spec.modalities else None
+    decode = replace(limits, jpeg_side=jpeg_side).identity()
+    cut = {"segment": segmenting.identity() if "text" in spec.media else {}, "decode": decode}
     if sampling := sampling_of(spec, by_scene=settings.by_scene):
         cut["sampling"] = sampling.identity()
     cut["stored"] = {"dtype": vector_dtype}
@@ -118,9 +121,17 @@ def make_version(
     )
 
 
-def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Store | None = None) -> Encoder:
+def load_version(
+    record: VersionRecord,
+    *,
+    compute: ComputeSettings,
+    store: Store | None = None,
+    needed: Collection[Modality] | None = None,
+) -> Encoder:
     """Load the encoder of this very version; one that this process has loaded is reused.
 
+    `needed` are the modalities that will be encoded, all by default: with fewer, a converted model is read, and its
+    canaries are compared, for these alone.
     Where the model's files have become another version since, or can't be loaded, whatever the fault, the
     store's kept copy is loaded. Where equal files hash otherwise since libraries were upgraded, the canaries that
     the store keeps decide. Raises EncoderVersionError where there is none: vectors of two versions may not meet,
@@ -132,7 +143,7 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
     for spec in _model_places(record, copies):
         fault = None
         try:
-            loaded = _load_from(record, spec, compute, store)
+            loaded = _load_from(record, spec, compute, store, needed)
         except (*_FAULTS, OSError) as error:
             loaded, fault = str(error), error
         if isinstance(loaded, Encoder):
@@ -147,13 +158,17 @@ def load_version(record: VersionRecord, *, compute: ComputeSettings, store: Stor
 
 
 def _load_from(
-    record: VersionRecord, spec: EncoderSpec, compute: ComputeSettings, store: Store | None
+    record: VersionRecord,
+    spec: EncoderSpec,
+    compute: ComputeSettings,
+    store: Store | None,
+    needed: Collection[Modality] | None,
 ) -> Encoder | str:
     """Load a version from one place; return the difference where another version is there."""
     resolved = resolve_model(_with_folder(spec), offline=compute.offline)
     identity = _identity(spec, resolved, compute)
     if identity.version(record.segmenting) in (record.version, *record.aliases):
-        return _load(spec, resolved, compute, identity)
+        return _load(spec, resolved, compute, identity, needed)
     if store is not None and _upgraded(record, resolved):
         encoder = _load(spec, resolved, compute, identity)
         if same_vectors(record, record, encoder, store.canaries):
@@ -209,7 +224,13 @@ def _identity(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettin
         )
 
 
-def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings, identity: EncoderIdentity) -> Encoder:
+def _load(
+    spec: EncoderSpec,
+    resolved: ResolvedModel,
+    compute: ComputeSettings,
+    identity: EncoderIdentity,
+    needed: Collection[Modality] | None = None,
+) -> Encoder:
     """Return the encoder on the runtime of the settings, loaded if this process has not loaded it."""
     choice = choose_runtime(compute.runtime, spec, device=_device(spec, compute), dtype=compute.dtype)
     if choice.runtime != "openvino":
@@ -226,10 +247,19 @@ def _load(spec: EncoderSpec, resolved: ResolvedModel, compute: ComputeSettings, 
 
     def load() -> Encoder:
         return load_on_openvino(
-            _with_folder(spec), identity.parts, dtype=compute.dtype, reason=choice.reason, load=load_here
+            _with_folder(spec),
+            identity.parts,
+            dtype=compute.dtype,
+            reason=choice.reason,
+            load=load_here,
+            needed=needed,
         )
 
-    encoder = _loaded_models.get(_key(spec, resolved, compute, "openvino"), load)
+    key = _key(spec, resolved, compute, "openvino")
+    encoder = _loaded_models.get(key, load)
+    if not still_agrees(encoder, identity.parts, spec.modalities if needed is None else needed):
+        _loaded_models.take(key)
+        encoder = _loaded_models.get(key, load)
     return encoder if encoder.runtime == "openvino" else _loaded_models.get(by_torch, lambda: encoder)
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from embed_assets.encoders.families.torchvision_cnn import architecture_of
 from embed_assets.encoders.loading.find_weights import PUBLISHED
 from embed_assets.encoders.registry import load_encoder, spec_for
 from embed_assets.errors import SettingsError, WeightsError
@@ -76,6 +78,61 @@ def test_inception_v3_equals_the_pooled_layer_of_pictures_from_minus_one_to_one(
     with torch.no_grad():
         expected = tapped((plain - 0.5) / 0.5)["vector"].flatten(1).numpy()
     assert_same(encoder.encode([encoder.prepare("image", image) for image in IMAGES]), unit(expected))
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v2", "squeezenet1_1"])
+def test_small_networks_equal_the_mean_of_their_features(random_cnn, architecture: str):
+    import torch
+    import torchvision
+    from safetensors.torch import load_file
+
+    file = random_cnn(architecture)
+    encoder = load_encoder(spec_for(str(file), options={"weights": "IMAGENET1K_V1"}), device="cpu")
+    model: Any = torchvision.models.get_model(architecture, weights=None)
+    model.load_state_dict(load_file(file))
+    transform = torchvision.models.get_model_weights(architecture)["IMAGENET1K_V1"].transforms()
+    with torch.no_grad():
+        features = model.eval().features(torch.stack([transform(image) for image in IMAGES]))
+    expected = features.mean(dim=(2, 3)).numpy()
+    assert_same(encoder.encode([encoder.prepare("image", image) for image in IMAGES]), unit(expected))
+
+
+def test_weights_of_others_have_colours_of_their_own(random_cnn):
+    import torch
+
+    file = str(random_cnn("squeezenet1_1"))
+    caffe = {"mean": [104 / 255, 117 / 255, 123 / 255], "std": [1 / 255] * 3, "bgr": True}
+    usual = load_encoder(spec_for(file), device="cpu")
+    other = load_encoder(spec_for(file, options=caffe), device="cpu")
+    assert {name for name, part in usual.identity().items() if other.identity()[name] != part} == {"preprocessing"}
+    red = picture(300, 300, 1).point(lambda value: 0).convert("RGB")
+    red.paste((255, 0, 0), (0, 0, 300, 300))
+    pixels = other.prepare("image", red).data
+    expected = torch.tensor([-104.0, -117.0, 255 - 123.0])[:, None, None].expand(3, 224, 224)
+    assert torch.allclose(pixels, expected, atol=1e-3)
+    with pytest.raises(SettingsError, match=r"options.mean is 0.5. Set it to three numbers"):
+        load_encoder(spec_for(file, options={"mean": 0.5}), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("resnet50.a1_in1k", "resnet50"),
+        ("mobilenet_v2_torchvision_fp16", "mobilenet_v2"),
+        ("inception_v3_google-0cc3c7bd", "inception_v3"),
+        ("resnet152-f82ba261", "resnet152"),
+        ("resnet50d", None),
+    ],
+)
+def test_a_file_is_named_after_its_architecture(name: str, found: str | None, tmp_path: Path):
+    file = tmp_path / f"{name}.safetensors"
+    file.touch()
+    spec = spec_for(str(file), family="torchvision_cnn")
+    if found is not None:
+        assert architecture_of(spec) == found
+        return
+    with pytest.raises(SettingsError, match=r"options\.architecture"):
+        architecture_of(spec)
 
 
 @pytest.mark.slow

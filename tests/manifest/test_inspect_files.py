@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
-from embed_assets.manifest.inspect_files import ListedSource, entries
+from embed_assets.manifest.inspect_files import ListedSource, inspected
+from embed_assets.manifest.stored_rows import StoredRows
 from embed_assets.media.media_types import ListedFile
 from embed_assets.media.tables.sidecar import Annotations
+from embed_assets.store.manifest_row import SCHEMA
 
 
 def listed(sizes: list[int], read: Callable[[str], bytes]) -> ListedSource:
@@ -38,7 +41,9 @@ def test_large_files_are_read_one_after_another_and_small_ones_side_by_side(mega
         return b"words"
 
     source = listed([int(megabytes * 2**20)] * 8, read)
-    found = entries(source, source.files, to_read={file.key for file in source.files}, rows={})
+    nothing = pa.array([], pa.bool_())
+    stored = StoredRows(SCHEMA.empty_table(), chosen=nothing, may_be_missing=nothing)
+    found = inspected(source, source.files, to_read={file.key for file in source.files}, stored=stored)
     assert [entry.probe.mime for entry in found if entry.probe] == ["text/plain"] * 8
     assert max(most) <= together
     assert megabytes > 1 or max(most) > 1

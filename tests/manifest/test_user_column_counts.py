@@ -43,31 +43,31 @@ def test_counts_after_any_changes_are_those_of_all_rows() -> None:
             status, kind = draw.choice(["ok", "ok", "quarantined", "deleted"]), draw.choice([None, "csv"])
             written[number] = row(number, extra, status=status, kind=kind)
         rows |= written
-        text = counted_columns(text, stored=before, written=list(written.values()), live=live(rows))
-        assert text == counted_columns("", stored=table({}), written=[], live=live(rows))
+        text = counted_columns(text, stored=before, written=table(written), live=live(rows))
+        assert text == counted_columns("", stored=table({}), written=table({}), live=live(rows))
 
 
 def test_cells_of_csv_are_counted_as_what_they_say() -> None:
     rows = {1: row(1, {"year": "1998"}, kind="csv"), 2: row(2, {"year": "1998"}), 3: row(3, {"year": 1998})}
-    text = counted_columns("", stored=table({}), written=list(rows.values()), live=live(rows))
+    text = counted_columns("", stored=table({}), written=table(rows), live=live(rows))
     assert column_kinds(text) == {"year": {"int": 2, "written int": 1}}
 
 
 def test_a_source_without_columns_has_no_counts() -> None:
     rows = {1: row(1, None)}
-    assert counted_columns("", stored=table({}), written=list(rows.values()), live=live(rows)) == ""
+    assert counted_columns("", stored=table({}), written=table(rows), live=live(rows)) == ""
 
 
 def test_counts_of_other_rows_are_counted_again() -> None:
     rows = {number: row(number, {"price": number}) for number in range(4)}
-    stale = counted_columns("", stored=table({}), written=[rows[0]], live=live({0: rows[0]}))
-    text = counted_columns(stale, stored=table(rows), written=[], live=live(rows))
+    stale = counted_columns("", stored=table({}), written=table({0: rows[0]}), live=live({0: rows[0]}))
+    text = counted_columns(stale, stored=table(rows), written=table({}), live=live(rows))
     assert column_kinds(text) == {"price": {"int": 4}}
 
 
 def test_names_that_are_no_unicode_and_too_many_names_are_left_out() -> None:
     rows = {1: row(1, {"half \ud800": 1, **{f"c{number}": 1 for number in range(2000)}})}
-    text = counted_columns("", stored=table({}), written=[rows[1]], live=live(rows))
+    text = counted_columns("", stored=table({}), written=table(rows), live=live(rows))
     assert len(column_kinds(text)) == 1000
     gone = {1: row(1, None)}
-    assert counted_columns(text, stored=table(rows), written=[gone[1]], live=live(gone)) == ""
+    assert counted_columns(text, stored=table(rows), written=table(gone), live=live(gone)) == ""

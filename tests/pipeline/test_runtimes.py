@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from embed_assets.demo.encoders import clip_folder
 from embed_assets.encoders.runtimes.converted_models import cache_folder
+from embed_assets.media.limits import Limits
+from embed_assets.media.segments import Segmenting
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
+from embed_assets.settings import ComputeSettings, EncoderSettings
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.versions import canary_check
 from embed_assets.versions import load_version as loading
-from tests.support import REPOSITORY, pipeline, refresh_and_embed, run_all, write_notes
+from tests.support import REPOSITORY, picture, pipeline, refresh_and_embed, run_all, write_notes
 
 pytestmark = pytest.mark.slow
 
@@ -96,3 +100,38 @@ def test_commands_on_a_warm_cache_import_no_heavy_library(tmp_path, tiny_bert):
     store = ("--store", steps.settings.store)
     for command in (("search", "granite and velvet"), ("status",), ("plan",), ("run",)):
         assert heavy_modules(*command, *store) == [], command
+
+
+def test_words_on_pictures_need_no_heavy_library_and_nothing_changed_needs_none(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    loading.forget_models()
+    steps = pipeline(
+        tmp_path,
+        sources={"pictures": {"uri": str(folder)}},
+        encoders={"seen": {"model": str(clip_folder())}},
+        compute={"device": "cpu", "offline": True, "runtime": "auto"},
+    )
+    run_all(steps)
+    save_settings(steps.store, steps.settings)
+    store = ("--store", steps.settings.store)
+    for command in (("search", "a red circle"), ("status",), ("plan",), ("run",)):
+        assert heavy_modules(*command, *store) == [], command
+    found = Searcher(steps.settings.store, compute=steps.settings.compute).search(picture(2), k=1).hits
+    assert found[0].key == "2.png"
+
+
+def test_a_process_that_searched_with_words_takes_pictures_next(tmp_path):
+    compute = ComputeSettings(device="cpu", offline=True)
+    spec = EncoderSettings(model=str(clip_folder()))
+    record = loading.make_version(
+        "seen", spec, compute=compute, segmenting=Segmenting(), limits=Limits(), vector_dtype="float32"
+    )
+    loading.load_version(record, compute=compute)
+    loading.forget_models()
+    words = loading.load_version(record, compute=compute, needed={"text"})
+    assert words.unchecked == {"image"}
+    assert loading.load_version(record, compute=compute) is words
+    assert words.unchecked == frozenset()

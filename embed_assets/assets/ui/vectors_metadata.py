@@ -1,6 +1,5 @@
 """Metadata of the vectors asset: of each partition what is its own, of a run one observation."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -74,6 +73,7 @@ def run_observation(
     metadata = {
         **storage_metadata(steps.settings, record.table),
         metadata_keys.ENCODER_VERSION: record.version,
+        **{f"batch size ({unit})": size for unit, size in report.batch_sizes.items()},
         **{f"run {name}": count for name, count in counted.items()},
         **quarantine_metadata(steps, [item for own in failed_by_shard(steps, record).values() for item in own]),
         **(_cost(report) if report.segments_encoded or report.segments_reused else {}),
@@ -100,6 +100,8 @@ def _cost(report: EmbedReport) -> dict[str, Any]:
         metadata_keys.READ_SECONDS: figures["read_seconds"],
         metadata_keys.ENCODE_SECONDS: figures["encode_seconds"],
         metadata_keys.WRITE_SECONDS: figures["write_seconds"],
+        metadata_keys.WAITED_SECONDS: figures["waited_seconds"],
+        **{f"batch size ({unit})": size for unit, size in report.batch_sizes.items()},
         **{f"run {name.replace('_', ' ')}": figures[name] for name in names},
         **{metadata_keys.SPENT[unit]: amount for unit, amount in report.spent.items()},
     }
@@ -107,7 +109,9 @@ def _cost(report: EmbedReport) -> dict[str, Any]:
 
 def _rows_by_shard(steps: Steps, record: VersionRecord) -> dict[str, int]:
     shards = steps.vectors(record).read(["shard"])
-    return {} if shards is None else Counter(shards["shard"].to_pylist())
+    if shards is None:
+        return {}
+    return {each["values"]: each["counts"] for each in shards["shard"].value_counts().to_pylist()}
 
 
 def _counts(report: EmbedReport, shard: str, rows: int) -> dict[str, Any]:

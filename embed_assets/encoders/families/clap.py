@@ -4,31 +4,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embed_assets.encoders.base import Prepared
+import numpy as np
+
 from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
-from embed_assets.encoders.loading.device import torch_dtype
 from embed_assets.encoders.loading.identity import canonical_hash, hash_config, hash_tensors
+from embed_assets.encoders.parts.kept_processor import KeptProcessor
 from embed_assets.encoders.parts.media_encoder import (
-    MediaEncoder,
     check_rate,
     load_processor,
     processing_hash,
-    refusal,
     refuse_truncation,
     samples_of,
 )
 from embed_assets.encoders.parts.tokens import BatchTokenizer
+from embed_assets.encoders.parts.two_towers import TwoTowers
 from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
-from embed_assets.media.media_types import Modality
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from torch import Tensor
 
 
-class ClapEncoder(MediaEncoder):
+class ClapEncoder(TwoTowers):
     """The projected vectors of both towers.
 
     Wu et al. 2022, arXiv:2211.06687; card laion/clap-htsat-unfused. Hears 10 s at most: of longer
@@ -36,14 +34,19 @@ class ClapEncoder(MediaEncoder):
     sounds are repeated to 10 s, as by the extractor's `padding`.
     """
 
+    medium = "audio"
+    takes = "audio as Sound and text as str"
+    kept = ("dim", "_fused")
+
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         from transformers import AutoFeatureExtractor, ClapModel
 
-        super().__init__(spec, device=device, dtype=dtype)
+        self.spec, self.device, self.dtype = spec, device, dtype
         refuse_truncation(spec)
         self._model = load_model(ClapModel, folder, dtype=dtype).to(device)
-        self._extractor = load_processor(AutoFeatureExtractor, folder)
-        check_rate(spec, self._extractor.sampling_rate)
+        extractor = load_processor(AutoFeatureExtractor, folder)
+        check_rate(spec, extractor.sampling_rate)
+        self._processor = KeptProcessor(extractor)
         # An extractor that fuses gives 4 channels, a model that doesn't takes 1: the model decides.
         self._fused = bool(self._model.config.audio_config.enable_fusion)
         tokenizer = load_tokenizer(folder)
@@ -54,53 +57,31 @@ class ClapEncoder(MediaEncoder):
         self.dim = int(self._model.config.projection_dim)
         self.networks = Networks(self._model, audio=self._audio_features, text=self._text_features)
 
-    def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
-        """Make a log-mel picture of 10 s (cost in its pixels), or token ids (cost in tokens)."""
-        if modality == "text" and isinstance(payload, str):
-            prompt = self.spec.query_prompt if query else self.spec.document_prompt
-            encoding = self._tokenizer.encode(prompt + payload)
-            return Prepared(modality="text", cost=len(encoding[0]), data=encoding)
-        if modality != "audio":
-            raise refusal(self.spec, modality, payload, "audio as Sound and text as str")
-        extractor = self._extractor
-        samples = samples_of(self.spec, modality, payload, rate=extractor.sampling_rate, most=extractor.nb_max_samples)
+    def _pixels(self, payload: Any) -> np.ndarray:
+        """Make a log-mel picture of 10 s."""
+        extractor = self._processor.get()
+        samples = samples_of(self.spec, "audio", payload, rate=extractor.sampling_rate, most=extractor.nb_max_samples)
         truncation = "fusion" if self._fused else "rand_trunc"  # of sounds of up to 10 s neither draws at random
         inputs = extractor(samples, truncation=truncation, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        features = inputs["input_features"][0]
-        return Prepared(modality="audio", cost=features.shape[-2] * features.shape[-1], data=features)
+        return inputs["input_features"][0].numpy()
 
-    def identity(self) -> Mapping[str, str]:
-        """Return hashes of everything loaded and the short values that shape a vector."""
+    def _loaded_identity(self) -> Mapping[str, str]:
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
             "config": hash_config(self._model.config.to_dict()),
             "tokenizer": canonical_hash([self._tokenizer.identity(), self._tokenizer.pad_id]),
-            "preprocessing": processing_hash(self._extractor),
+            "preprocessing": processing_hash(self._processor.get()),
             "prompts": canonical_hash([self.spec.query_prompt, self.spec.document_prompt]),
             "truncation": str(self._tokenizer.limit),
-            **self._shape_of_vector(tap="audio_embeds, text_embeds", pooling="model"),
+            "tap": "audio_embeds, text_embeds",
+            "pooling": "model",
+            "unit_length": str(self.spec.unit_length),
+            "dtype": self.dtype,
         }
 
-    def tokenizer(self) -> "Tokenizer | None":
-        """Return a new copy, without truncation and padding."""
-        return self._tokenizer.bare()
-
-    @property
-    def max_tokens(self) -> int | None:
-        """Room for a text beside special tokens and the document prompt."""
-        return self._tokenizer.room(self.spec.document_prompt)
-
-    def _vectors(self, modality: Modality, items: list[Any]) -> Any:
-        import torch
-
-        if modality == "text":
-            inputs = self._tokenizer.pad(items)
-            ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device)
-            return self.networks.run("text", ids, mask)
-        features = torch.stack(items).to(self.device, torch_dtype(self.dtype))
+    def _medium_inputs(self, items: list[Any]) -> tuple[np.ndarray, ...]:
         # The extractor calls one sound of each batch longer, at random, when it fuses; here none is.
-        longer = torch.zeros((len(items), 1), dtype=torch.bool, device=self.device)
-        return self.networks.run("audio", features, longer)
+        return np.stack(items), np.zeros((len(items), 1), dtype=bool)
 
     def _text_features(self, ids: "Tensor", mask: "Tensor") -> "Tensor":
         return _projected(self._model.get_text_features(input_ids=ids, attention_mask=mask))

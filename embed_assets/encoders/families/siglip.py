@@ -4,11 +4,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from embed_assets.encoders.families.clip import ClipEncoder
 from embed_assets.encoders.families.vision import load_processor
 from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.loading.checkpoint import load_model, load_tokenizer
 from embed_assets.encoders.loading.identity import canonical_hash
+from embed_assets.encoders.parts.kept_processor import KeptProcessor
 from embed_assets.encoders.parts.tokens import BatchTokenizer, Encoding, lower_case
 from embed_assets.encoders.runtimes.networks import Networks
 from embed_assets.encoders.spec import EncoderSpec
@@ -16,6 +19,26 @@ from embed_assets.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class FixedLength(BatchTokenizer):
+    """A tokenizer that pads each text to `width` by itself."""
+
+    fields = (*BatchTokenizer.fields, "width")
+
+    def __init__(self, tokenizer: Any, *, limit: int, width: int) -> None:
+        super().__init__(tokenizer, limit=limit)
+        self.width = width
+
+    def encode(self, text: str) -> Encoding:
+        """Return ids with the end token, padded on the checkpoint's side."""
+        ids, _ = super().encode(text)
+        padding = [self.pad_id] * (self.width - len(ids))
+        return (ids + padding if self.padding_side == "right" else padding + ids), []
+
+    def identity(self) -> str:
+        """Hash everything that turns a text into ids."""
+        return canonical_hash([super().identity(), self.width, self.padding_side])
 
 
 class SiglipEncoder(ClipEncoder):
@@ -33,44 +56,26 @@ class SiglipEncoder(ClipEncoder):
     get_image_features and get_text_features.
     """
 
+    tokenizer_class = FixedLength
+
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         from transformers import SiglipModel
 
         self.spec, self.device, self.dtype = spec, device, dtype
         self._model = load_model(SiglipModel, folder, dtype=dtype).to(device)
         text = self._model.config.text_config
-        self._tokenizer: Any = _tokenizer(folder, text.max_position_embeddings, spec.max_tokens)
-        self._processor = load_processor(folder)
+        self._tokenizer = _tokenizer(folder, text.max_position_embeddings, spec.max_tokens)
+        self._processor = KeptProcessor(load_processor(folder))
         self.dim = int(text.projection_size)
         if spec.truncate_dim is not None:
             raise SettingsError(f"Encoder {spec.name!r}: its vector can't be truncated; remove truncate_dim.")
         self.networks = Networks(self._model, image=self._image_features, text=self._padded_features)
 
-    def _texts(self, items: list[Any]) -> Any:
-        import torch
-
-        return self.networks.run("text", torch.tensor([ids for ids, _ in items], device=self.device))
+    def _text_inputs(self, items: list[Any]) -> tuple[np.ndarray, ...]:
+        return (np.array([ids for ids, _ in items], dtype=np.int64),)
 
     def _padded_features(self, ids: "Tensor") -> "Tensor":
         return self._model.get_text_features(input_ids=ids).pooler_output
-
-
-class FixedLength(BatchTokenizer):
-    """A tokenizer that pads each text to `width` by itself."""
-
-    def __init__(self, tokenizer: Any, *, limit: int, width: int) -> None:
-        super().__init__(tokenizer, limit=limit)
-        self.width = width
-
-    def encode(self, text: str) -> Encoding:
-        """Return ids with the end token, padded on the checkpoint's side."""
-        ids, _ = super().encode(text)
-        padding = [self.pad_id] * (self.width - len(ids))
-        return (ids + padding if self.padding_side == "right" else padding + ids), []
-
-    def identity(self) -> str:
-        """Hash everything that turns a text into ids."""
-        return canonical_hash([super().identity(), self.width, self.padding_side])
 
 
 class SentencePiece:

@@ -28,6 +28,7 @@ class Cut:
     dim: int
     unused: tuple[str, ...]
     build: dict[str, Any] = field(default_factory=dict)  # arguments of the constructor
+    averaged: bool = False  # the layer's place is taken by the mean over all places of the picture
 
 
 def _resnet(dim: int) -> Cut:
@@ -54,6 +55,9 @@ CUTS = {
         unused=("fc.", "AuxLogits."),
         build={"init_weights": False, "aux_logits": True, "transform_input": True},
     ),
+    "mobilenet_v2": Cut(tap="avgpool", layer="classifier.0", dim=1280, unused=("classifier.",)),
+    # Its own pooling comes behind the classes: the mean of the last features is what transfer learning takes.
+    "squeezenet1_1": Cut(tap="mean of features", layer="classifier", dim=512, unused=("classifier.",), averaged=True),
 }
 
 
@@ -62,10 +66,11 @@ class CnnEncoder(Encoder):
 
     `options`: `architecture`, if the model's name does not contain it, and `weights` (the better
     of those published), which also chooses how a picture is resized and cropped: with another size
-    these networks run all the same, to other vectors.
+    these networks run all the same, to other vectors. For weights of others: `mean` and `std`, of red, green and
+    blue between 0 and 1, and `bgr`, where the network takes blue first (`mean` and `std` then too).
 
-    ResNet: arXiv:1512.03385. VGG: arXiv:1409.1556. Inception v3: arXiv:1512.00567. The weights are
-    those of torchvision's own pages.
+    ResNet: arXiv:1512.03385. VGG: arXiv:1409.1556. Inception v3: arXiv:1512.00567. MobileNet v2: arXiv:1801.04381.
+    SqueezeNet: arXiv:1602.07360. The weights are those of torchvision's own pages.
     """
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
@@ -81,11 +86,13 @@ class CnnEncoder(Encoder):
             raise SettingsError(f"{self.architecture} has no weights {weights!r}. Known: {', '.join(published)}.")
         if spec.truncate_dim is not None:
             raise SettingsError(f"Encoder {spec.name!r}: its vector can't be truncated; remove truncate_dim.")
-        self._transform: Any = published[weights].transforms()
+        colours = {name: _three(spec, name) for name in ("mean", "std") if name in spec.options}
+        self._transform: Any = published[weights].transforms(**colours)
+        self._bgr = bool(spec.options.get("bgr"))
         model: Any = torchvision.models.get_model(self.architecture, weights=None, **self._cut.build)
         _load(model, _weights_file(folder), self._cut.unused)
         self.dim = self._cut.dim
-        _end_before(model, self._cut.layer)
+        _end_before(model, self._cut)
         # 20 % faster on the CPU, and what GPUs want in half precision
         self._model = model.eval().to(device, torch_dtype(dtype), memory_format=torch.channels_last)
         self.networks = Networks(self._model, image=lambda pixels: self._model(pixels))
@@ -96,7 +103,12 @@ class CnnEncoder(Encoder):
             raise SettingsError(
                 f"Encoder {self.spec.name!r} takes images as PIL images, not {modality} as {type(payload).__name__}."
             )
-        pixels = self._transform(payload.convert("RGB"))
+        from PIL import Image
+
+        picture = payload.convert("RGB")
+        if self._bgr:
+            picture = Image.merge("RGB", picture.split()[::-1])
+        pixels = self._transform(picture)
         return Prepared(modality="image", cost=pixels.shape[-2] * pixels.shape[-1], data=pixels)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
@@ -123,6 +135,7 @@ class CnnEncoder(Encoder):
             crop.std,
             str(crop.interpolation),
             crop.antialias,
+            *(["bgr"] if self._bgr else []),
         ]
         return {
             "weights": hash_tensors(self._model.state_dict().items()),
@@ -137,7 +150,8 @@ class CnnEncoder(Encoder):
 def architecture_of(spec: EncoderSpec) -> str:
     """Return the network that the spec's options, or its model's name, names."""
     stem = Path(spec.model.removeprefix(TORCHVISION)).name
-    name = str(spec.options.get("architecture") or re.split(r"[-.]", stem)[0].removesuffix("_google"))
+    known = re.match(rf"({'|'.join(CUTS)})(?![0-9a-z])", stem)
+    name = str(spec.options.get("architecture") or (known[1] if known else stem))
     if name not in CUTS:
         raise SettingsError(
             f"Encoder {spec.name!r}: {name!r} is not a supported network of torchvision. "
@@ -146,12 +160,27 @@ def architecture_of(spec: EncoderSpec) -> str:
     return name
 
 
-def _end_before(model: Any, layer: str) -> None:
+def _three(spec: EncoderSpec, name: str) -> list[float]:
+    """Return an option that is a number for each of red, green and blue."""
+    values: Any = spec.options[name]
+    if (
+        not isinstance(values, (list, tuple))
+        or len(values) != 3
+        or not all(isinstance(each, (int, float)) for each in values)
+    ):
+        raise SettingsError(
+            f"Encoder {spec.name!r}: options.{name} is {values!r}. Set it to three numbers, of red, green and blue."
+        )
+    return [float(each) for each in values]
+
+
+def _end_before(model: Any, cut: Cut) -> None:
     """Take the layer out, and those after it; what is left ends at the tap."""
     import torch
 
-    block, _, index = layer.partition(".")
-    replacement = getattr(model, block)[: int(index)] if index else torch.nn.Identity()
+    block, _, index = cut.layer.partition(".")
+    nothing = torch.nn.AdaptiveAvgPool2d(1) if cut.averaged else torch.nn.Identity()
+    replacement = getattr(model, block)[: int(index)] if index else nothing
     setattr(model, block, replacement)
     if hasattr(model, "AuxLogits"):
         model.AuxLogits = None  # a second classifier, run in training only
@@ -183,7 +212,8 @@ def _load(model: Any, file: Path, unused: tuple[str, ...]) -> None:
     except (SafetensorError, RuntimeError, OSError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{file.name} can't be loaded as {type(model).__name__}: {error}") from error
     # A file saved without the classification layer is whole for our purpose.
-    missing = [name for name in absent.missing_keys if not name.startswith(unused)]
+    counters = ".num_batches_tracked"  # of training
+    missing = [name for name in absent.missing_keys if not name.startswith(unused) and not name.endswith(counters)]
     if missing or absent.unexpected_keys:
         raise WeightsError(
             f"{file.name} is not of this architecture: {len(missing)} tensors missing, "
@@ -235,6 +265,28 @@ ENCODERS = (
         license="BSD-3-Clause",
         download_mb=109,
         source="Inception v3, Szegedy et al. 2015, arXiv:1512.00567; torchvision Inception_V3_Weights",
+        options={"weights": "IMAGENET1K_V1"},
+    ),
+    FAMILY.spec(
+        "mobilenet-v2",
+        "torchvision/mobilenet_v2",
+        dim=1280,
+        tap="avgpool",
+        pooling="mean",
+        license="BSD-3-Clause",
+        download_mb=14,
+        source="MobileNet v2, Sandler et al. 2018, arXiv:1801.04381; torchvision MobileNet_V2_Weights",
+        options={"weights": "IMAGENET1K_V2"},
+    ),
+    FAMILY.spec(
+        "squeezenet1-1",
+        "torchvision/squeezenet1_1",
+        dim=512,
+        tap="mean of features",
+        pooling="mean",
+        license="BSD-3-Clause",
+        download_mb=5,
+        source="SqueezeNet 1.1, Iandola et al. 2016, arXiv:1602.07360; torchvision SqueezeNet1_1_Weights",
         options={"weights": "IMAGENET1K_V1"},
     ),
 )

@@ -1,7 +1,7 @@
 """FramesEncoder: a clip as the mean of its frames' vectors, by any encoder of images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.encoders.family_type import Family
 from embed_assets.encoders.parts.media_encoder import CLIP_SECONDS, frames_of, one_modality
+from embed_assets.encoders.runtimes.networks import ConvertedNetwork
+from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import SettingsError
 from embed_assets.media.media_types import Modality
@@ -26,6 +28,8 @@ class FramesEncoder(Encoder):
     model's own family). Queries are pictures and, where the image encoder takes text, words: all in
     the image encoder's space.
     """
+
+    _parts: Mapping[str, str] | None = None  # the identity, where no weights are there to be hashed
 
     def __init__(self, spec: EncoderSpec, *, folder: Path, device: str, dtype: str) -> None:
         from embed_assets.encoders.registry import family_class  # the registry finds this module
@@ -44,10 +48,10 @@ class FramesEncoder(Encoder):
 
     def prepare(self, modality: Modality, payload: Any, *, query: bool = False) -> Prepared:
         """Prepare each frame of a clip, cost in pixels of all; a picture or text as the image encoder does."""
-        from PIL import Image
-
         if modality != "video":
             return self._image.prepare(modality, payload, query=query)
+        from PIL import Image
+
         frames = frames_of(self.spec, modality, payload, count=None)
         prepared = [self._image.prepare("image", Image.fromarray(frame)) for frame in frames]
         return Prepared(modality="video", cost=sum(frame.cost for frame in prepared), data=prepared)
@@ -66,6 +70,8 @@ class FramesEncoder(Encoder):
 
     def identity(self) -> Mapping[str, str]:
         """Return the image encoder's parts, and how frames become one vector."""
+        if self._parts is not None:
+            return self._parts
         parts = {f"image {name}": value for name, value in self._image.identity().items()}
         return {**parts, "pooling": "mean over frames of unit length", "unit_length": str(self.spec.unit_length)}
 
@@ -77,6 +83,35 @@ class FramesEncoder(Encoder):
     def max_tokens(self) -> int | None:
         """The image encoder's, for queries."""
         return self._image.max_tokens
+
+    def torch_free_state(self) -> TorchFreeState | None:
+        """Return the image encoder's state, and its spec; None where it needs torch."""
+        state = self._image.torch_free_state()
+        if state is None:
+            return None
+        return TorchFreeState(values={"image": state.values, "spec": asdict(self._image.spec)}, arrays=state.arrays)
+
+    @classmethod
+    def torch_free(
+        cls,
+        spec: EncoderSpec,
+        state: TorchFreeState,
+        networks: Mapping[str, ConvertedNetwork],
+        *,
+        parts: Mapping[str, str],
+        dtype: str,
+    ) -> "FramesEncoder":
+        """Build the encoder of frames around an image encoder without torch."""
+        from embed_assets.encoders.registry import family_class
+
+        lists = {name: tuple(state.values["spec"][name]) for name in ("modalities", "media")}
+        inner = EncoderSpec(**{**state.values["spec"], **lists, "model": spec.model, "revision": spec.revision})
+        own = TorchFreeState(values=state.values["image"], arrays=state.arrays)
+        encoder = cls.__new__(cls)
+        encoder.spec, encoder.device, encoder.dtype = spec, "cpu", dtype
+        encoder._image = family_class(inner).torch_free(inner, own, networks, parts=parts, dtype=dtype)
+        encoder.dim, encoder.networks, encoder._parts = encoder._image.dim, encoder._image.networks, parts
+        return encoder
 
 
 def image_spec(spec: EncoderSpec, folder: Path) -> EncoderSpec:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embed_assets.encoders.runtimes.torch_threads import bounded_torch_threads
 from embed_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def resolve_device(device: str) -> str:
         return device
     if kind == "auto" and not _may_have_accelerator():
         return "cpu"
-    import torch
+    with bounded_torch_threads():
+        import torch
 
     if kind == "auto":
         if torch.cuda.is_available():

@@ -38,6 +38,9 @@ PUBLISHED = {
     ("resnet152", "IMAGENET1K_V2"): "resnet152-f82ba261.pth",
     ("vgg16", "IMAGENET1K_V1"): "vgg16-397923af.pth",
     ("inception_v3", "IMAGENET1K_V1"): "inception_v3_google-0cc3c7bd.pth",
+    ("mobilenet_v2", "IMAGENET1K_V1"): "mobilenet_v2-b0353104.pth",
+    ("mobilenet_v2", "IMAGENET1K_V2"): "mobilenet_v2-7ebf99e0.pth",
+    ("squeezenet1_1", "IMAGENET1K_V1"): "squeezenet1_1-b8a52dc0.pth",
 }
 
 

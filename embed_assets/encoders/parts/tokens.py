@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Encoding = tuple[list[int], list[int]]  # token ids, type ids
-_STATE = ("limit", "side", "padding_side", "pad_id", "pad_type_id")  # attributes that `restored` sets again
 
 
 class BatchTokenizer:
@@ -24,6 +23,8 @@ class BatchTokenizer:
     Calling the transformers tokenizer sets truncation and padding on a shared object, which fails
     under threads; `encode` here only reads.
     """
+
+    fields: ClassVar[tuple[str, ...]] = ("limit", "side", "padding_side", "pad_id", "pad_type_id")  # of its state
 
     def __init__(self, tokenizer: Any, *, limit: int | None, specials: bool = True) -> None:
         if getattr(tokenizer, "backend_tokenizer", None) is None:
@@ -39,10 +40,10 @@ class BatchTokenizer:
         self._prepare()
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> "BatchTokenizer":
+    def restored(cls, state: Mapping[str, Any]) -> Self:
         """Build the tokenizer of a `state` again, without transformers."""
         tokenizer = cls.__new__(cls)
-        for name in _STATE:
+        for name in cls.fields:
             setattr(tokenizer, name, state[name])
         tokenizer.names = tuple(state["names"])
         tokenizer._serialised = state["serialised"]
@@ -51,7 +52,7 @@ class BatchTokenizer:
 
     def state(self) -> dict[str, Any]:
         """Return what `restored` needs, as values that JSON can hold."""
-        return {name: getattr(self, name) for name in _STATE} | {
+        return {name: getattr(self, name) for name in self.fields} | {
             "names": list(self.names),
             "serialised": self._serialised,
         }

@@ -23,7 +23,7 @@ from embed_assets.encoders.loading.identity import LIBRARIES, cache_file, canoni
 from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.spec import EncoderSpec
 
-FORMAT = 1  # of an entry; a higher one makes new entries
+FORMAT = 2  # of an entry; a higher one makes new entries
 MOST_BYTES = 8 * 2**30  # of all entries; those used longest ago go first
 
 
@@ -57,7 +57,7 @@ def entry_key(spec: EncoderSpec, parts: Mapping[str, str]) -> str:
             "modalities": spec.modalities,
             "parts": dict(parts),
             "libraries": {name: installed(name) for name in ("openvino", *LIBRARIES)},
-            "cpu": _cpu_name(),  # another may compile to other instructions
+            "cpu": cpu_name(),  # another may compile to other instructions
         }
     )[:32]
 
@@ -127,7 +127,8 @@ def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 @cache
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the model name of this machine's CPU, as its system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

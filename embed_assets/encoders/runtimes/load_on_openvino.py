@@ -1,6 +1,6 @@
 """Loading on OpenVINO: from the cache of converted models, which torch fills once, else on torch with the reason."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,32 @@ from embed_assets.encoders.runtimes.converted_models import (
 from embed_assets.encoders.runtimes.openvino_network import OpenVinoNetwork
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.errors import EmbedAssetsError
+from embed_assets.media.media_types import Modality
+
+_UNREADABLE = (RuntimeError, ValueError, KeyError, TypeError)  # of OpenVINO and of what an entry holds
 
 Load = Callable[[str], Encoder]  # by torch on the CPU, in a dtype: an encoder that nobody else has
 
 
-def load_on_openvino(spec: EncoderSpec, parts: Mapping[str, str], *, dtype: str, reason: str, load: Load) -> Encoder:
+def load_on_openvino(
+    spec: EncoderSpec,
+    parts: Mapping[str, str],
+    *,
+    dtype: str,
+    reason: str,
+    load: Load,
+    needed: Collection[Modality] | None = None,
+) -> Encoder:
     """Return the encoder whose identity is `parts`, run by OpenVINO where its vectors agree with torch's.
 
     Where they do not, or nothing can be converted, torch runs it, and its `runtime_reason` says why. `reason` is
-    why OpenVINO was chosen. A converted model whose canaries moved since, or that can't be read, is made again.
+    why OpenVINO was chosen. A converted model whose canaries moved since, or that can't be read, is made again;
+    those of modalities that are not `needed` are left to `still_agrees`, and named in the encoder's `unchecked`.
     """
     key = entry_key(spec, parts)
     entry = read_entry(key)
     if entry is not None and not entry.refused:
-        encoder = _from_entry(entry, spec, parts, dtype, load)
+        encoder = _from_entry(entry, spec, parts, dtype, load, needed)
         if encoder is not None:
             return _described(encoder, entry, reason)
         throw_away(key)
@@ -43,6 +55,20 @@ def load_on_openvino(spec: EncoderSpec, parts: Mapping[str, str], *, dtype: str,
     if entry is None:
         return _made(key, spec, parts, dtype=dtype, reason=reason, load=load)
     return _on_torch(load(dtype), entry.refused)
+
+
+def still_agrees(encoder: Encoder, parts: Mapping[str, str], needed: Collection[Modality]) -> bool:
+    """Compare canaries that were left unchecked and are needed now; where they moved, throw the conversion away."""
+    left = encoder.unchecked & frozenset(needed)
+    if not left:
+        return True
+    key = entry_key(encoder.spec, parts)
+    entry = read_entry(key)
+    if entry is not None and not entry.refused and _agrees(encoder, entry, left):
+        encoder.unchecked -= left
+        return True
+    throw_away(key)
+    return False
 
 
 def give_up_openvino(spec: EncoderSpec, parts: Mapping[str, str], reason: str) -> None:
@@ -108,7 +134,12 @@ def _converted(
 
 
 def _from_entry(
-    entry: ConvertedModel, spec: EncoderSpec, parts: Mapping[str, str], dtype: str, load: Load
+    entry: ConvertedModel,
+    spec: EncoderSpec,
+    parts: Mapping[str, str],
+    dtype: str,
+    load: Load,
+    needed: Collection[Modality] | None = None,
 ) -> Encoder | None:
     """Return the encoder of an entry; None where it can't be read, or its canary vectors are others than torch's."""
     try:
@@ -121,10 +152,21 @@ def _from_entry(
             encoder = load(dtype)
             encoder.networks.replace(networks)
             encoder.identity = lambda: parts  # torch's weights, which it hashes, are gone
-        moved = movement(entry.canaries, canary_vectors(encoder))
-    except (RuntimeError, ValueError, KeyError, TypeError):  # of OpenVINO and of what the entry holds
+    except _UNREADABLE:
         return None
-    return encoder if all(size <= BOUNDS[dtype] for size in moved.values()) else None
+    checked = frozenset(spec.modalities if needed is None else needed) & frozenset(spec.modalities)
+    encoder.unchecked = frozenset(spec.modalities) - checked
+    return encoder if _agrees(encoder, entry, checked) else None
+
+
+def _agrees(encoder: Encoder, entry: ConvertedModel, modalities: Collection[Modality]) -> bool:
+    """Return whether the canary vectors of these modalities are those of torch; False where they can't be made."""
+    expected = {each: entry.canaries[each] for each in modalities if each in entry.canaries}
+    try:
+        moved = movement(expected, canary_vectors(encoder, modalities))
+    except _UNREADABLE:
+        return False
+    return all(size <= BOUNDS[encoder.dtype] for size in moved.values())
 
 
 def _described(encoder: Encoder, entry: ConvertedModel, reason: str) -> Encoder:

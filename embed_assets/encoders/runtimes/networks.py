@@ -26,6 +26,29 @@ class Networks:
         self._converted: Mapping[str, ConvertedNetwork] = {}
         self._recorded: dict[str, tuple[Tensor, ...]] | None = None
 
+    @classmethod
+    def of_converted(cls, converted: Mapping[str, ConvertedNetwork]) -> "Networks":
+        """Return networks that were converted before: no model of torch is there."""
+        networks = cls()
+        networks._converted = dict(converted)
+        return networks
+
+    def run_arrays(self, name: str, *inputs: np.ndarray, device: str, dtype: str) -> np.ndarray:
+        """Return the output of one network as float32; only a network that torch runs imports torch.
+
+        Torch gets the inputs on its device, and those of floats in its dtype.
+        """
+        if name in self._converted:
+            return self._converted[name](*inputs)
+        import torch
+
+        from embed_assets.encoders.loading.device import inference, torch_dtype
+
+        tensors = [torch.from_numpy(each) for each in inputs]
+        placed = [each.to(device, torch_dtype(dtype) if each.is_floating_point() else each.dtype) for each in tensors]
+        with inference(device):
+            return self.run(name, *placed).float().cpu().numpy()
+
     def run(self, name: str, *inputs: "Tensor") -> "Tensor":
         """Return the output of one network: of torch on the tensors' device, or float32 of its conversion."""
         if name in self._converted:

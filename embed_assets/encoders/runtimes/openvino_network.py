@@ -25,23 +25,29 @@ def is_installed() -> bool:
 
 
 class OpenVinoNetwork:
-    """Called with arrays in the order of the torch function; returns float32.
+    """Called with arrays in the order of the torch function; returns float32. Compiled by the first call.
 
     What was compiled is kept in the folder `blobs`, if one is given, and read from there by the next process.
     """
 
     def __init__(self, file: Path, *, dtype: str, blobs: Path | None) -> None:
-        compiled = _core().compile_model(str(file), "CPU", _options(dtype, blobs))
-        # An input that no output depends on is not among the compiled model's.
-        self._places = [INPUTS.index(port.get_any_name()) for port in compiled.inputs]
-        self._request = compiled.create_infer_request()
+        self._file, self._dtype, self._blobs = file, dtype, blobs
+        self._request: Any = None
+        self._places: list[int] = []
         self._lock = threading.Lock()  # two versions of one model share it, and their queries may meet
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """Return the network's output as a copy, which the next call leaves alone."""
-        arrays = [np.ascontiguousarray(inputs[place]) for place in self._places]
         with self._lock:
-            return np.asarray(self._request.infer(arrays, share_inputs=True)[0], dtype=np.float32)
+            request = self._request = self._request or self._compiled()
+            arrays = [np.ascontiguousarray(inputs[place]) for place in self._places]
+            return np.asarray(request.infer(arrays, share_inputs=True)[0], dtype=np.float32)
+
+    def _compiled(self) -> Any:
+        compiled = _core().compile_model(str(self._file), "CPU", _options(self._dtype, self._blobs))
+        # An input that no output depends on is not among the compiled model's.
+        self._places = [INPUTS.index(port.get_any_name()) for port in compiled.inputs]
+        return compiled.create_infer_request()
 
 
 def _options(dtype: str, blobs: Path | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from embed_assets.media.media_types import Annotation
 if TYPE_CHECKING:
     from embed_assets.media.tables.rows_as_items import Columns
 
-_NAMED = 8000  # characters of an id
+LONGEST_ID = 8000  # characters of an id
 _NOTHING = ("no text", "empty text")
 
 
@@ -98,7 +98,7 @@ def _bytes(value: Any, limits: Limits) -> tuple[bytes, str | None]:
 
 def _fault_of_id(record: Mapping[str, Any], column: str) -> str:
     value = record.get(column)
-    return fault(value) or ("too many characters" if len(as_text(value) or "") > _NAMED else "")
+    return fault(value) or ("too many characters" if len(as_text(value) or "") > LONGEST_ID else "")
 
 
 def _annotation(record: Mapping[str, Any], columns: "Columns") -> Annotation:

@@ -51,6 +51,19 @@ class ParquetFile:
 
         A column that is missing and not `required` has no cells. A cell above its cap is `UnreadableCell`.
         """
+        for part in self.parts(columns, caps=caps, rows=rows, required=required, only=only):
+            yield from _records(part)
+
+    def parts(
+        self,
+        columns: Sequence[str],
+        *,
+        caps: Mapping[str, int],
+        rows: int,
+        required: Collection[str] = (),
+        only: Sequence[int] | None = None,
+    ) -> Iterator[Answer]:
+        """Yield the rows of `rows`, some megabytes of them at a time, by columns."""
         bounds = {name: min(cap, _CELL) for name, cap in caps.items()}
         options: dict[str, Any] = {"source": self._place(), "key": self.key, "read": uuid.uuid4().hex}
         options |= {"columns": list(columns), "required": list(required), "caps": bounds, "rows": rows}
@@ -62,7 +75,7 @@ class ParquetFile:
                 part = decoders.run(answer, b"", seconds=_SECONDS, at=window[0], only=window[1], **options)
                 with _stop_if_abandoned(decoders):
                     volume.add(part)
-                    yield from _records(part)
+                    yield part
                 at = part.next
 
     def _place(self) -> Source:

@@ -21,9 +21,12 @@ from embed_assets.media.media_types import PLAIN, Annotation, Modality
 from embed_assets.media.tables.lance_and_delta import BATCH_ROWS, Unread
 from embed_assets.media.tables.open_table import Rows
 from embed_assets.media.tables.parquet_file import ParquetFile
+from embed_assets.media.tables.parquet_worker import Answer
+from embed_assets.media.tables.row_chunks import RowChunk, TextRows, chunks_of, usable_text
 from embed_assets.media.tables.text_files import JSONL, PARQUET, records, table_kind, table_mime
 
 _MEDIA_ROWS = 32  # with bytes in them, in memory at one time
+_TEXTS = 8192  # rows of texts in memory at one time, of some megabytes at most
 _CELL_BYTES = 2**20  # bytes of a cell other than the content
 _FORMAT = 2  # of decoded lines: with a new one all tables are read again, and changed texts embedded again
 _AROUND = 4096  # bytes of a structure around a media file's bytes
@@ -114,14 +117,54 @@ class Tables:
             row = self._row(key, number, record, used)
             yield replace(row, updated=updated_of(record, self.columns)) if self.columns.updated else row
 
+    def chunks(self, key: str, *, is_unchanged: Callable[[str, str], bool] | None = None) -> Iterator[RowChunk]:
+        """Yield the rows of `rows` by columns, without their content."""
+        if not (self._is_parquet_of_texts(key) and TextRows.can_read(self.columns)):
+            yield from chunks_of(self.rows(key, is_unchanged=is_unchanged))
+            return
+        used = Names()
+        texts = TextRows(self.columns, self.limits, self.mime(key) or "", used)
+        for part in self._parquet_parts(key):
+            chunk = texts.chunk(part.cells)
+            if chunk is None:  # a row needs a look
+                chunk = RowChunk()
+                for at, place in enumerate(part.places):
+                    record = {name: cells[at] for name, cells in part.cells.items()}
+                    chunk.add(self._row(key, place + 1, record, used))
+            yield chunk
+
     def contents(self, key: str) -> Iterator[tuple[str, bytes]]:
         """Yield the content hash and content of each usable row; reads the content's columns alone."""
         bare = replace(
             self, columns=Columns(text=self.columns.text, joined=self.columns.joined, bytes=self.columns.bytes)
         )
+        if self._is_parquet_of_texts(key) and not self.columns.joined:
+            yield from bare._texts(key)
+            return
         for row in bare.rows(key):
             if row.reason is None and row.content_hash is not None:
                 yield row.content_hash, row.data or row.text.encode()
+
+    def _texts(self, key: str) -> Iterator[tuple[str, bytes]]:
+        """Yield as `contents`, of a Parquet file with one column of text."""
+        name = self.columns.text or ""
+        for part in self._parquet_parts(key):
+            for value in part.cells.get(name, ()):
+                data = usable_text(value, self.limits)
+                if data is None:
+                    text, _, reason = content_of({name: value}, self.columns, self.limits)
+                    if reason is not None:
+                        continue
+                    data = text.encode()
+                yield content_hash(data), data
+
+    def _is_parquet_of_texts(self, key: str) -> bool:
+        return self.dataset is None and self.columns.bytes is None and table_mime(key) == PARQUET
+
+    def _parquet_parts(self, key: str) -> Iterator[Answer]:
+        assert self.source is not None
+        named, file = self.columns.named(), ParquetFile(source=self.source, key=key, limits=self.limits)
+        return file.parts(named, required=named, caps=self._caps(), rows=_TEXTS)
 
     def fingerprint(self) -> str:
         """Return a hash of the settings that decide on rows: with other settings tables are read again."""

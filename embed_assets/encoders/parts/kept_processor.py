@@ -1,0 +1,42 @@
+"""KeptProcessor: a processor of transformers, made of its settings when it is first needed: importing it takes 4 s."""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from embed_assets.errors import WeightsError
+
+
+class KeptProcessor:
+    """A processor that is loaded, or what one is made of again."""
+
+    def __init__(self, loaded: Any = None, *, state: Mapping[str, Any] | None = None) -> None:
+        self._loaded = loaded
+        self._state = state
+        self._lock = threading.Lock()
+
+    def get(self) -> Any:
+        """Return the processor; threads that want it first wait for one of them to make it."""
+        with self._lock:
+            if self._loaded is None and self._state is not None:
+                self._loaded = _made(self._state)
+            return self._loaded
+
+    def state(self) -> dict[str, Any] | None:
+        """Return class and settings as values that JSON can hold; None where they make another processor."""
+        processor = self.get()
+        state = {"class": type(processor).__name__, "settings": json.loads(processor.to_json_string())}
+        try:
+            return state if _made(state).to_dict() == processor.to_dict() else None
+        except (AttributeError, TypeError, ValueError, WeightsError):  # of a class of a folder's own
+            return None
+
+
+def _made(state: Mapping[str, Any]) -> Any:
+    import transformers
+
+    kind = getattr(transformers, state["class"], None)
+    if kind is None:
+        raise WeightsError(f"transformers has no {state['class']} any more. Install the version that it had.")
+    return kind.from_dict(dict(state["settings"]))
