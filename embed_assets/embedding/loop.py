@@ -32,6 +32,7 @@ from embed_assets.store.vectors import NOT_FINITE
 
 # A window of texts holds this many batches: enough to sort by length, few enough to stay small.
 _WINDOW_BATCHES = 64
+_ENTRY_BYTES = 150  # of a dictionary: a short text, a number, and their place
 _PART_BYTES = 32 * 2**20  # of what is prepared: a sound of hours goes through the loop in parts
 
 Segmenter = Callable[[ManifestRow], Iterable[Segment]]
@@ -127,7 +128,8 @@ def embed(
         for window in _windows(reading, encoding, budget):
             fitting = window_encoder.encode(window)
             done = [part.item.row["media_id"] for part in window[:fitting] if part.last]
-            done_ids.update(done)
+            if budget is not None:
+                done_ids.update(done)
             done_count += len(done)
             tell()
             if budget is not None:
@@ -446,5 +448,6 @@ class _Readers:
 
 
 def _estimated_bytes(prepared: Prepared) -> int:
-    """Estimate the bytes of a waiting segment: float32 pixels of three channels, or token ids."""
-    return prepared.cost * (64 if prepared.modality == "text" else 12)
+    """Estimate the bytes of a waiting segment: float32 pixels of three channels, token ids, or counts by token."""
+    counted = _ENTRY_BYTES * len(prepared.data) if isinstance(prepared.data, dict) else 0
+    return max(counted, prepared.cost * (64 if prepared.modality == "text" else 12))

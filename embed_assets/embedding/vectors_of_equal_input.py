@@ -1,29 +1,35 @@
 """EqualInputVectors: equal input, equal vector; finds vectors of this encoder version by content hash."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.store.upsert import one_of
 from embed_assets.store.vectors import VectorTable
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
 _CHUNK = 1000  # hashes in one filter
+_TOGETHER = 65_536  # hashes that are read together
+_DIGITS = 16  # of a hash, in hexadecimal, that are compared first
 
 
 class EqualInputVectors:
     """Vectors that exist already, in the table or in this run's unwritten rows.
 
-    Holds eight bytes a known hash, and the vectors of the latest `remembered` segments: what is older
+    Holds eight bytes a known hash, and the vectors of the latest segments, `remembered` bytes of them: what is older
     has been written and is read from the table.
     """
 
-    def __init__(self, table: VectorTable, *, remembered: int = 100_000) -> None:
+    def __init__(self, table: VectorTable, *, remembered: int = 64 * 2**20) -> None:
         self._table = table
         self._capacity = remembered
         self._recent: dict[str, np.ndarray] = {}
         hashes = table.read(["content_hash"])
-        values = [] if hashes is None else hashes.column("content_hash").to_pylist()
-        self._written = np.sort(np.fromiter(map(_short, values), dtype=np.uint64, count=len(values)))
+        self._written = np.sort(_all_short(hashes)) if hashes is not None else np.empty(0, np.uint64)
 
     def lookup(self, hashes: Collection[str]) -> dict[str, np.ndarray]:
         """Map content hashes to float32 vectors, where they exist."""
@@ -37,7 +43,8 @@ class EqualInputVectors:
     def remember(self, vectors: Mapping[str, np.ndarray]) -> None:
         """Keep what was just encoded; the oldest go first, to be encoded again at worst."""
         self._recent.update(vectors)
-        while len(self._recent) > self._capacity:
+        size = next(iter(vectors.values())).nbytes if vectors else 1
+        while len(self._recent) * size > self._capacity:
             self._recent.pop(next(iter(self._recent)))
 
     def _maybe(self, hashes: Collection[str]) -> np.ndarray:
@@ -56,5 +63,20 @@ class EqualInputVectors:
         return dict(zip(rows.column("content_hash").to_pylist(), values, strict=True))
 
 
+def _all_short(hashes: pa.Table) -> np.ndarray:
+    """Return the short form of all hashes: uint64, (n,); some at a time, and none as a text of its own."""
+    column = hashes.column("content_hash")
+    parts = [_short_of(column.slice(start, _TOGETHER)) for start in range(0, len(column), _TOGETHER)]
+    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+
+
+def _short_of(hashes: pa.ChunkedArray) -> np.ndarray:
+    digits = np.frombuffer("".join(pc.utf8_slice_codeunits(hashes, 0, _DIGITS).to_pylist()).encode(), np.uint8)
+    if len(digits) != _DIGITS * len(hashes):
+        return np.fromiter(map(_short, hashes.to_pylist()), np.uint64, len(hashes))
+    values = np.where(digits > ord("9"), digits - (ord("a") - 10), digits - ord("0")).reshape(-1, _DIGITS // 2, 2)
+    return (values[:, :, 0] << 4 | values[:, :, 1]).astype(np.uint8).view(">u8").astype(np.uint64).reshape(-1)
+
+
 def _short(content_hash: str) -> int:
-    return int(content_hash[:16], 16)
+    return int(content_hash[:_DIGITS], 16)

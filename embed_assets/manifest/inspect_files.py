@@ -174,7 +174,8 @@ def _table_entries(listed: ListedSource, file: ListedFile, stored: StoredRows) -
         return listed.annotations.of_row(file.key, key, own)
 
     hides_rows = False
-    read = TableEntries(file=file, stamp=stamp, stored=stored, annotate=annotate)
+    merged = None if listed.annotations.silent else annotate
+    read = TableEntries(file=file, stamp=stamp, stored=stored, annotate=merged)
     try:
         for chunk in tables.chunks(file.key, is_unchanged=is_unchanged):
             hides_rows |= chunk.hides

@@ -19,8 +19,9 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 
 _BETWEEN = "\x1f"  # labels, joined to one text
 _COMPARED = ("uri", "content_hash", "reason", "etag", "row_stamp", "caption", "labels", "extra")
+_REMEMBERED = 10_000  # annotations
 _OBJECTS = 1024  # rows that are objects at one time
-_SCHEMA = pa.schema(
+_OWN = pa.schema(
     [
         ("id", pa.string()),
         ("content_hash", pa.string()),
@@ -31,11 +32,16 @@ _SCHEMA = pa.schema(
         ("decoder", pa.string()),
         ("charset", pa.string()),
         ("updated", pa.string()),
+    ]
+)
+_ANNOTATION = pa.schema(
+    [
         ("caption", pa.string()),
         ("labels", pa.list_(pa.string())),
         ("extra", pa.string()),
     ]
 )
+_SCHEMA = pa.schema([*_OWN, *_ANNOTATION])
 
 
 @dataclass(kw_only=True)
@@ -45,16 +51,16 @@ class TableEntries:
     file: ListedFile
     stamp: str
     stored: StoredRows
-    annotate: Callable[[str, Annotation], Annotation]  # by the row's key, and its own columns
+    annotate: Callable[[str, Annotation], Annotation] | None  # by the row's key and its own columns; None: as these say
     rows: int = 0  # all that were read
     _parts: list[pa.Table] = field(default_factory=list)
+    _known: dict[int, tuple[Annotation, dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, chunk: RowChunk) -> None:
         """Compare some rows with the manifest; keep those that differ."""
         self.rows += len(chunk.ids)
-        part = self._columns(chunk)
-        prefix = row_key(self.file.key, "")
-        keys = pa.array([prefix + name for name in chunk.ids], pa.string())
+        keys = pc.binary_join_element_wise(row_key(self.file.key, ""), pa.array(chunk.ids, pa.string()), "")
+        part = self._columns(chunk, keys)
         places = self.stored.places(keys)
         self.stored.note(places)
         other = part.filter(pc.invert(self._same(part, places)))
@@ -72,15 +78,15 @@ class TableEntries:
             chosen = part.filter(pc.is_in(part["reason"], value_set=pa.array(sorted(reasons), pa.string())))
             yield from map(self._entry, chosen.to_pylist())
 
-    def _columns(self, chunk: RowChunk) -> pa.Table:
-        prefix = row_key(self.file.key, "")
-        of_cells: dict[int, dict[str, Any]] = {}  # many rows share one annotation
-        columns: list[dict[str, Any]] = []
-        for name, own in zip(chunk.ids, chunk.annotations, strict=True):
-            merged = self.annotate(prefix + name, own)
-            if id(merged) not in of_cells or merged is not own:
-                of_cells[id(merged)] = annotated(merged)
-            columns.append(of_cells[id(merged)])
+    def _columns(self, chunk: RowChunk, keys: Any) -> pa.Table:
+        annotations = chunk.annotations
+        if self.annotate is not None:
+            pairs = zip(keys.to_pylist(), annotations, strict=True)
+            annotations = [self.annotate(key, own) for key, own in pairs]
+        places: dict[int, int] = {}  # many rows share one annotation
+        place = [places.setdefault(id(each), len(places)) for each in annotations]
+        by_id = {id(each): each for each in annotations}
+        different = pa.Table.from_pylist([self._annotated(by_id[each]) for each in places], schema=_ANNOTATION)
         values = {
             "id": chunk.ids,
             "content_hash": chunk.content_hashes,
@@ -91,9 +97,18 @@ class TableEntries:
             "decoder": chunk.decoders,
             "charset": chunk.charsets,
             "updated": chunk.updated,
-            **{name: [each[name] for each in columns] for name in ("caption", "labels", "extra")},
         }
-        return pa.table(values, schema=_SCHEMA)
+        columns = different.take(pa.array(place, pa.int64())).columns
+        return pa.table([*pa.table(values, schema=_OWN).columns, *columns], schema=_SCHEMA)
+
+    def _annotated(self, annotation: Annotation) -> dict[str, Any]:
+        """Return the manifest's columns of an annotation, computed once while it lives."""
+        known = self._known.get(id(annotation))
+        if known is None or known[0] is not annotation:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[id(annotation)] = (annotation, annotated(annotation))
+        return known[1]
 
     def _same(self, part: pa.Table, places: np.ndarray) -> Any:
         """Return which rows are in the manifest as they are, and usable: nothing of them is to be written."""

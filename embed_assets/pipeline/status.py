@@ -188,9 +188,11 @@ def _whole_tables(steps: Steps) -> dict[str, str]:
 def _unencoded(steps: Steps, records: list[VersionRecord]) -> dict[str, dict[str, int]]:
     """Count items that no encoder takes (`unencoded_items`) by source and modality."""
     counts: dict[str, Counter[str]] = {}
-    table = steps.manifest.table(steps.settings.sources, columns=("source", "modality", "status"))
-    for row in unencoded_items(table.to_pylist(), steps, records):
-        counts.setdefault(row["source"], Counter())[row["modality"]] += 1
+    kinds_of = ["source", "modality", "status"]
+    table = steps.manifest.table(steps.settings.sources, columns=kinds_of)
+    grouped = table.group_by(kinds_of).aggregate([([], "count_all")]).to_pylist()
+    for row in unencoded_items(grouped, steps, records):
+        counts.setdefault(row["source"], Counter())[row["modality"]] += row["count_all"]
     return {source: dict(kinds) for source, kinds in counts.items()}  # asdict makes pairs of a Counter's keys
 
 

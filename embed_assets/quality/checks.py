@@ -154,14 +154,7 @@ def check_accounts(table: "Table", plan: Plan, *, empty_reason: str = "") -> Fin
     `empty_reason` is why the release has no rows, if it must have some.
     """
     columns = read(table, ["segment_id", "media_id", "segment_count"])
-    items = columns.group_by("media_id").aggregate(
-        [([], "count_all"), ("segment_count", "min"), ("segment_count", "max")]
-    )
-    whole = pc.and_(
-        pc.equal(items["count_all"], items["segment_count_min"]),
-        pc.equal(items["segment_count_min"], items["segment_count_max"]),
-    )
-    torn = items.num_rows - (pc.sum(whole).as_py() or 0)
+    torn = _torn_items(columns)
     doubled = columns.num_rows - pc.count_distinct(columns["segment_id"]).as_py()
     quarantined = sum(sum(reasons.values()) for reasons in plan.quarantined.values())
     missing, orphans = len(plan.encode), len(plan.delete)
@@ -186,6 +179,21 @@ def check_accounts(table: "Table", plan: Plan, *, empty_reason: str = "") -> Fin
         doubled=doubled,
         torn=torn,
     )
+
+
+def _torn_items(columns: pa.Table) -> int:
+    """Count the items that have not as many rows as each of them says."""
+    alone = pc.all(pc.equal(columns["segment_count"], 1)).as_py()
+    if alone and pc.count_distinct(columns["media_id"]).as_py() == columns.num_rows:
+        return 0  # a tenth of the time of the groups
+    items = columns.group_by("media_id").aggregate(
+        [([], "count_all"), ("segment_count", "min"), ("segment_count", "max")]
+    )
+    whole = pc.and_(
+        pc.equal(items["count_all"], items["segment_count_min"]),
+        pc.equal(items["segment_count_min"], items["segment_count_max"]),
+    )
+    return items.num_rows - (pc.sum(whole).as_py() or 0)
 
 
 @check(blocking=True)

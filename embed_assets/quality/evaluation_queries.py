@@ -3,11 +3,13 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.embedding.batching import BatchLimits, encode
 from embed_assets.embedding.run_budget import current_budget
@@ -21,7 +23,7 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import MediaItem, Modality
 from embed_assets.media.segments import CuttingRecipe, each_segment
-from embed_assets.quality.held_out_queries import evenly, part_of, span_of
+from embed_assets.quality.held_out_queries import even_places, part_of, span_of
 from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.query_sets import load_queries
 from embed_assets.quality.unrelated_texts import unrelated_texts
@@ -29,11 +31,14 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.query_vectors import QueryVectors
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import read
+from embed_assets.store.upsert import one_of, read
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.cutting_recipe import recipe_of
 from embed_assets.versions.query_input import query_payload
 
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
+
+_QUERIED = ("segment_id", "source", "modality", "key", "kind", "start", "text")  # of a row that a query is made of
 _LABELLED, _HELD_OUT, _UNRELATED = "judged", "held out", "unrelated"  # kinds, as stores name them
 _UNRELATED_TEXTS = 64
 
@@ -58,6 +63,7 @@ class EvaluationQueries:
         self._load = load
         self._batch_limits = batch_limits
         self._readers: dict[str, Callable[[ManifestRow], bytes]] = {}  # of sources that are tables
+        self._derived_from: dict[str, int] = {}  # by table of vectors, its version that held-out queries were made of
 
     def labelled(self, space: str) -> list[LabelledQuery]:
         """Read the query set of a space; empty if it has none."""
@@ -123,8 +129,11 @@ class EvaluationQueries:
     def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
         count, stored = self._settings.checks.recall_queries, self._query_vectors(record)
         derived = stored.get(_HELD_OUT)
-        if len(derived) < min(count, table.count_rows()):
+        # Rows too small to leave something out give none, so that there may never be enough.
+        tried = self._derived_from.get(record.table) == table.version
+        if len(derived) < min(count, table.count_rows()) and not tried:
             self._derive(record, table, stored, count)
+            self._derived_from[record.table] = table.version
             derived = stored.get(_HELD_OUT)
         return derived
 
@@ -138,9 +147,7 @@ class EvaluationQueries:
     def _derive(self, record: VersionRecord, table: Any, stored: QueryVectors, count: int) -> None:
         """Make held-out queries from rows: some words of a chunk, a part of a picture, sound or clip."""
         encoder = self._load(record)
-        rows = read(table, ["segment_id", "source", "modality", "key", "kind", "start", "text"]).to_pylist()
-        for kind in dict.fromkeys(row["kind"] for row in rows):
-            chosen = evenly([row for row in rows if row["kind"] == kind], count)
+        for chosen in _spread_by_kind(table, count):
             queries = [(row["segment_id"], query) for row in chosen if (query := self._query(record, encoder, row))]
             if queries:
                 vectors = self._encoded(encoder, [query for _, query in queries])
@@ -192,6 +199,16 @@ class EvaluationQueries:
             return encoder.prepare(*part_of(payload, seed=seed), query=True)
         except (EmbedAssetsError, StopIteration):  # deleted or changed since it was embedded: a refresh finds it
             return None
+
+
+def _spread_by_kind(table: Any, count: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield up to `count` rows of each kind of segment, by `evenly`; the others never become objects."""
+    ids = read(table, ["segment_id", "kind"])
+    for kind in pc.unique(ids["kind"]).to_pylist():
+        own = ids["segment_id"].filter(pc.equal(ids["kind"], kind)).combine_chunks()
+        names = own.take(pc.array_sort_indices(own).take(pa.array(even_places(len(own), count)))).to_pylist()
+        rows = read(table, _QUERIED, where=one_of("segment_id", names)).to_pylist()
+        yield sorted(rows, key=lambda row: row["segment_id"])
 
 
 def _query_content(query: LabelledQuery, limits: Limits) -> str | bytes:

@@ -55,6 +55,9 @@ def part_of(payload: Any, *, seed: int) -> tuple[Modality, Any]:
 def evenly(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """Choose `count` rows, spread evenly over all in order of segment id: the same choice on every run."""
     ordered = sorted(rows, key=lambda row: row["segment_id"])
-    if len(ordered) <= count:
-        return ordered
-    return [ordered[int(place)] for place in np.linspace(0, len(ordered) - 1, count)]
+    return [ordered[place] for place in even_places(len(ordered), count)]
+
+
+def even_places(rows: int, count: int) -> list[int]:
+    """Return up to `count` places, spread evenly over so many rows."""
+    return [int(place) for place in np.linspace(0, rows - 1, count)] if rows > count else list(range(rows))

@@ -2,8 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute
 
 from embed_assets.store.manifest import Manifest
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,8 @@ class Unreadable:
 
 def unreadable(manifest: Manifest, source: str, *, most: float) -> Unreadable:
     """Count the unreadable items of a source in the manifest."""
-    rows = manifest.table([source], columns=("status", "modality", "reason")).to_pylist()
-    present = [row for row in rows if row["status"] != "deleted"]
-    reasons = [row["reason"] for row in present if row["status"] == "quarantined" and row["modality"] is None]
-    return Unreadable(items=len(present), quarantined=len(reasons), reasons=dict(Counter(reasons)), most=most)
+    rows = manifest.table([source], columns=("status", "modality", "reason"))
+    deleted = pc.sum(pc.equal(rows["status"], "deleted")).as_py() or 0
+    unknown = rows.filter(pc.and_(pc.equal(rows["status"], "quarantined"), pc.is_null(rows["modality"])))
+    reasons = Counter(unknown["reason"].to_pylist())
+    return Unreadable(items=rows.num_rows - deleted, quarantined=unknown.num_rows, reasons=dict(reasons), most=most)

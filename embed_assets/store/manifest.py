@@ -1,7 +1,7 @@
 """The manifest: a row per media item of every source, deleted ones included, and a mark per text table."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pyarrow as pa
@@ -65,6 +65,20 @@ class Manifest:
     ) -> pa.Table:
         """Return columns of all rows of the sources, as they are or as of a table version."""
         return self._read(columns, where=one_of("source", list(sources)), version=version)
+
+    def tables(self, sources: Iterable[str], *, columns: Iterable[str], version: int) -> Iterator[pa.Table]:
+        """Yield columns of all rows of the sources as of a table version, some thousand rows at a time."""
+        table, names = self._at(version), list(columns)
+        if table is None:
+            return
+        dataset: Any = table.to_lance()
+        needed, where = _needed(table, names), one_of("source", list(sources))
+        for batch in dataset.to_batches(columns=needed, filter=where):
+            yield _converted(pa.Table.from_batches([batch]), names)
+
+    def of_ids(self, media_ids: Sequence[str], *, columns: Iterable[str], version: int) -> pa.Table:
+        """Return columns of the rows of these ids as of a table version, in its order."""
+        return self._read(columns, where=one_of("media_id", media_ids), version=version)
 
     def write(self, rows: Iterable[ManifestRow]) -> None:
         """Insert or replace rows by media id, in one commit. The first write converts a manifest of an older store."""
@@ -155,18 +169,32 @@ class Manifest:
         where = f"media_id = {quoted(media_id)} AND status != 'deleted'"
         return cast("ManifestRow | None", next(iter(self._read(SCHEMA.names, where=where).to_pylist()), None))
 
+    def _at(self, version: int | None) -> Any:
+        """Open the table, at a version if one is given; None where there is none yet."""
+        table = None if version == 0 else self._database.open_or_none(TABLE)
+        if table is not None and version is not None:
+            table.checkout(version)
+        return table
+
     def _read(self, columns: Iterable[str], *, where: str | None, version: int | None = None) -> pa.Table:
         """Read columns; rows of an older store are converted."""
-        table, names = self._database.open_or_none(TABLE), list(columns)
-        if table is None or version == 0:
+        table, names = self._at(version), list(columns)
+        if table is None:
             return SCHEMA.empty_table().select(names)
-        if version is not None:
-            table.checkout(version)
-        if not set(names).intersection(UNPACKED):
-            return read(table, names, where=where)
-        present = set(table.schema.names)  # once: each time it is read from the table
-        needed = [name for name in dict.fromkeys((*names, *PACKED, *UNPACKED)) if name in present]
-        return unpacked(read(table, needed, where=where)).select(names)
+        return _converted(read(table, _needed(table, names), where=where), names)
+
+
+def _needed(table: Any, names: Sequence[str]) -> list[str]:
+    """Return the columns to read, in a store that may be an older one."""
+    if not set(names).intersection(UNPACKED):
+        return list(names)
+    present = set(table.schema.names)  # once: each time it is read from the table
+    return [name for name in dict.fromkeys((*names, *PACKED, *UNPACKED)) if name in present]
+
+
+def _converted(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the columns of rows as they were read by `_needed`."""
+    return unpacked(rows).select(names) if set(names).intersection(UNPACKED) else rows
 
 
 def annotated(annotation: Annotation) -> dict[str, Any]:

@@ -44,7 +44,9 @@ def test_a_missing_table_knows_nothing(tmp_path):
 
 
 def test_what_this_run_encoded_is_known_before_it_is_written(tmp_path):
-    known = EqualInputVectors(VectorTable(Store(str(tmp_path)), VersionId("words", "v1")), remembered=2)
+    known = EqualInputVectors(
+        VectorTable(Store(str(tmp_path)), VersionId("words", "v1")), remembered=2 * np.ones(4).nbytes
+    )
     first, second, third = hashes(3)
     known.remember({name: np.ones(4) for name in (first, second, third)})
     assert set(known.lookup([first, second, third])) == {second, third}  # the oldest is let go

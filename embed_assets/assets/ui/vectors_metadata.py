@@ -1,6 +1,5 @@
 """Metadata of the vectors asset: of each partition what is its own, of a run one observation."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -110,7 +109,9 @@ def _cost(report: EmbedReport) -> dict[str, Any]:
 
 def _rows_by_shard(steps: Steps, record: VersionRecord) -> dict[str, int]:
     shards = steps.vectors(record).read(["shard"])
-    return {} if shards is None else Counter(shards["shard"].to_pylist())
+    if shards is None:
+        return {}
+    return {each["values"]: each["counts"] for each in shards["shard"].value_counts().to_pylist()}
 
 
 def _counts(report: EmbedReport, shard: str, rows: int) -> dict[str, Any]:

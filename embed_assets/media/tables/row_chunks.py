@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from embed_assets.media.cells.cell_values import Names, as_text, unique
+from embed_assets.media.cells.cell_values import Names, as_text
 from embed_assets.media.cells.row_content import LONGEST_ID, annotation_of
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import Annotation
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ROWS = 1024  # of a chunk that is made of single rows
 _REMEMBERED = 10_000  # different annotations of a table
-_PLAIN_CELLS = (str, int, bool, type(None))  # equal values of one of these types are written alike
+_PLAIN_CELLS = frozenset((str, int, bool, type(None)))  # equal values of one of these types are written alike
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,19 +49,6 @@ class RowChunk:
         self.annotations.append(row.annotation)
         self.hides = self.hides or row.hides
 
-    def add_text(self, name: str, digest: str, size: int, mime: str, annotation: Annotation) -> None:
-        """Add a row of a usable text."""
-        self.ids.append(name)
-        self.content_hashes.append(digest)
-        self.sizes.append(size)
-        self.mimes.append(mime)
-        self.modalities.append("text")
-        self.reasons.append(None)
-        self.decoders.append("")
-        self.charsets.append(None)
-        self.updated.append("")
-        self.annotations.append(annotation)
-
 
 def chunks_of(rows: Iterable["TableRow"]) -> Iterator[RowChunk]:
     """Yield rows by columns, some at a time."""
@@ -85,7 +72,7 @@ def usable_text(value: Any, limits: Limits) -> bytes | None:
 
 
 class TextRows:
-    """Makes rows of the cells of a table of texts, where these are ordinary: as `Tables` makes each of its record.
+    """Makes rows of the cells of a table of texts, some thousand at a time: as `Tables` makes each of its record.
 
     For tables with one column of text, a column of ids, and no column `updated`.
     """
@@ -104,36 +91,46 @@ class TextRows:
         own = columns.text is not None and not columns.joined and columns.bytes is None
         return own and columns.id is not None and columns.updated is None and columns.id != columns.text
 
-    def add(self, chunk: RowChunk, cells: Mapping[str, Sequence[Any]], place: int) -> bool:
-        """Add the row at a place of the cells to the chunk; return False where one of its cells is not ordinary."""
-        data = usable_text(cells[self._columns.text or ""][place], self._limits)
-        own_id = _plain_id(cells[self._columns.id or ""][place])
-        if data is None or own_id is None:
-            return False
-        annotation = self._annotation(cells, place)
-        if annotation is None:
-            return False
-        digest = hashlib.sha256(data).hexdigest()
-        name = own_id
-        if name in self._used:
-            name = unique(own_id, digest[:8], self._used)
-        else:
-            self._used.add(name)
-        chunk.add_text(name, digest, len(data), self._mime, annotation)
-        return True
+    def chunk(self, cells: Mapping[str, Sequence[Any]]) -> RowChunk | None:
+        """Return rows whose cells are all ordinary, and whose names nobody has; None for others."""
+        if not cells:
+            return RowChunk()
+        texts = [usable_text(value, self._limits) for value in cells[self._columns.text or ""]]
+        names = [_plain_id(value) for value in cells[self._columns.id or ""]]
+        if None in texts or None in names or len(set(names)) < len(names) or not self._used.isdisjoint(names):
+            return None
+        annotations = [*self._annotations_of(cells)]
+        if None in annotations:
+            return None
+        self._used.update(filter(None, names))
+        rows = len(names)
+        return RowChunk(
+            ids=[name for name in names if name],
+            content_hashes=[hashlib.sha256(data or b"").hexdigest() for data in texts],
+            sizes=[len(data or b"") for data in texts],
+            mimes=[self._mime] * rows,
+            modalities=["text"] * rows,
+            reasons=[None] * rows,
+            decoders=[""] * rows,
+            charsets=[None] * rows,
+            updated=[""] * rows,
+            annotations=[each for each in annotations if each],
+        )
 
-    def _annotation(self, cells: Mapping[str, Sequence[Any]], place: int) -> Annotation | None:
-        """Return the annotation of a row, computed once for equal cells; None where a cell is unreadable."""
-        values = tuple(cells[name][place] for name in self._metadata if name in cells)
-        key = tuple(_hashable(value) for value in values)
-        if key in self._annotations:
-            return self._annotations[key]
-        record = {name: column[place] for name, column in cells.items()}
-        annotation, reason = annotation_of(record, self._columns)
-        while len(self._annotations) >= _REMEMBERED:
-            self._annotations.pop(next(iter(self._annotations)))
-        self._annotations[key] = found = None if reason else annotation
-        return found
+    def _annotations_of(self, cells: Mapping[str, Sequence[Any]]) -> Iterator[Annotation | None]:
+        """Yield the annotation of each row, computed once for equal cells; None where a cell is unreadable."""
+        columns = [cells[name] for name in self._metadata if name in cells]
+        rows = len(cells[self._columns.id or ""])
+        keys = zip(*map(_hashable_cells, columns), strict=True) if columns else iter([()] * rows)
+        found = self._annotations
+        for place, key in enumerate(keys):
+            if key not in found:
+                record = {name: column[place] for name, column in cells.items()}
+                annotation, reason = annotation_of(record, self._columns)
+                while len(found) >= _REMEMBERED:
+                    found.pop(next(iter(found)))
+                found[key] = None if reason else annotation
+            yield found[key]
 
 
 def _plain_id(value: Any) -> str | None:
@@ -145,11 +142,8 @@ def _plain_id(value: Any) -> str | None:
     return value if value.isascii() else as_text(value)
 
 
-def _hashable(value: Any) -> Any:
+def _hashable_cells(column: Sequence[Any]) -> Sequence[Any]:
     """Return what equal cells share, and cells that are written otherwise don't: 1, 1.0 and true are not one."""
-    kind = type(value)
-    if kind is str:
-        return value
-    if kind in _PLAIN_CELLS:
-        return (kind, value)
-    return (kind, repr(value))
+    if all(type(value) is str for value in column):
+        return column
+    return [(type(value), value if type(value) in _PLAIN_CELLS else repr(value)) for value in column]

@@ -125,9 +125,10 @@ class Tables:
         used = Names()
         texts = TextRows(self.columns, self.limits, self.mime(key) or "", used)
         for part in self._parquet_parts(key):
-            chunk = RowChunk()
-            for at, place in enumerate(part.places):
-                if not texts.add(chunk, part.cells, at):
+            chunk = texts.chunk(part.cells)
+            if chunk is None:  # a row needs a look
+                chunk = RowChunk()
+                for at, place in enumerate(part.places):
                     record = {name: cells[at] for name, cells in part.cells.items()}
                     chunk.add(self._row(key, place + 1, record, used))
             yield chunk
