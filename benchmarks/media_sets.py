@@ -30,7 +30,7 @@ from shared_data import DATA, missing
 
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.ranking_metrics import capped_recall_at, ndcg_at
+from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at
 from embed_assets.store.versions import VersionRecord
 
 ALL = {"minilm": "embedded:minilm", "clip": "embedded:clip", "mel": "mel", "frames": "embedded:clip-frames"}

@@ -24,7 +24,7 @@ from shared_data import DATA, SCIFACT, Question, abstracts, missing, questions, 
 
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.ranking_metrics import ndcg_at
+from embed_assets.quality.metrics.ranking_metrics import ndcg_at
 from embed_assets.search.answers import GOOD_MATCH
 from embed_assets.search.query import Query
 from embed_assets.search.searcher import Searcher

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, StoreError
-from embed_assets.quality.bootstrap import PairedDifference, paired_difference
-from embed_assets.quality.evaluation_queries import EvaluationQueries
-from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import relevant_items
-from embed_assets.quality.ranking_metrics import Grades, capped_recall_at, ndcg_at
+from embed_assets.quality.metrics.bootstrap import PairedDifference, paired_difference
+from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at
+from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.store.serving.nearest_rows import nearest_items, open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.store import Store

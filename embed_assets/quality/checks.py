@@ -14,10 +14,10 @@ import pyarrow.compute
 
 from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.bootstrap import NOT_APART, WORSE, PairedDifference
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.metrics.bootstrap import NOT_APART, WORSE, PairedDifference
 from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.quality.recall.filtered_recall import SHARES, FilteredRecall
 from embed_assets.settings import CheckSettings, SpaceSettings
@@ -347,12 +347,12 @@ def _within_loss(comparison: Comparison, own: Quality, live: Quality, max_loss: 
 
 
 def _in_words(found: PairedDifference) -> str:
-    """Say which of better, worse and not told apart the candidate is, by nDCG@10."""
+    """Say which of better, worse and not distinguishable the candidate is, by nDCG@10."""
     verdict, spread = found.verdict(), found.difference
     figures = f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {found.p:.3f}"
     if verdict == NOT_APART:
         needed = f", {found.queries_needed:,} judged queries would be needed" if found.queries_needed else ""
-        return f"not told apart from live: nDCG@10 {figures}{needed}"
+        return f"not distinguishable from live: nDCG@10 {figures}{needed}"
     return f"{verdict} than live beyond noise: nDCG@10 {figures}"
 
 

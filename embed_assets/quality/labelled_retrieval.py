@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.quality.labelled_queries import LabelledQuery
-from embed_assets.quality.ranking_metrics import Grades, capped_recall_at, ndcg_at, reciprocal_rank
+from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at, reciprocal_rank
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.recall.ann_answer_cache import ann_answers
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest_items
 from embed_assets.store.serving.releases import Release

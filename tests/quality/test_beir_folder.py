@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from embed_assets.errors import SettingsError
-from embed_assets.quality.beir_folder import read_beir
-from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import relevant_items
-from embed_assets.quality.query_sets import load_queries
+from embed_assets.quality.queries.beir_folder import read_beir
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
 from tests.support import pipeline, run_all
 
 HEAD = "query-id\tcorpus-id\tscore\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embed_assets.quality.bootstrap import BETTER, NOT_APART, WORSE, holm, interval, paired_difference
+from embed_assets.quality.metrics.bootstrap import BETTER, NOT_APART, WORSE, holm, interval, paired_difference
 
 
 def test_an_interval_repeats_and_is_that_of_a_normal_mean():
@@ -19,7 +19,7 @@ def test_an_interval_repeats_and_is_that_of_a_normal_mean():
 def test_long_samples_are_drawn_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch):
     values = np.random.default_rng(0).random(1000)
     whole = interval(values)
-    monkeypatch.setattr("embed_assets.quality.bootstrap._CHUNK", 10_000)
+    monkeypatch.setattr("embed_assets.quality.metrics.bootstrap._CHUNK", 10_000)
     assert interval(values) == whole
 
 

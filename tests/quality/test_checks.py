@@ -373,7 +373,7 @@ def scored(ndcg: np.ndarray) -> Quality:
     ("shift", "passed", "words"),
     [
         (-0.08, False, "worse than live beyond noise: nDCG@10 -0.08"),
-        (-0.03, True, "not told apart from live: nDCG@10 -0.03"),
+        (-0.03, True, "not distinguishable from live: nDCG@10 -0.03"),
         (0.08, True, "better than live beyond noise: nDCG@10 +0.08"),
     ],
 )

@@ -13,10 +13,10 @@ from PIL import Image
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.limits import Limits
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.evaluation_queries import _query_id
-from embed_assets.quality.held_out_queries import crop_of, evenly, span_of
-from embed_assets.quality.labelled_queries import LabelledQuery
-from embed_assets.quality.query_sets import load_queries
+from embed_assets.quality.queries.evaluation_queries import _query_id
+from embed_assets.quality.queries.held_out_queries import crop_of, evenly, span_of
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
 from embed_assets.store.query_vectors import QueryVectors
 from tests.kept import Kept
 from tests.support import all_rows, note, picture, pipeline, run_all, write_notes

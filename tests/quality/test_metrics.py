@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from embed_assets.quality.bootstrap import lower_bound
-from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import evaluate, relevant_items
+from embed_assets.quality.metrics.bootstrap import lower_bound
+from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at, reciprocal_rank
 from embed_assets.quality.pca_projection import pca_plane
-from embed_assets.quality.ranking_metrics import capped_recall_at, ndcg_at, reciprocal_rank
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.recall.ann_recall import measure
 from embed_assets.store.serving.nearest_rows import exact
 from embed_assets.store.serving.releases import Release

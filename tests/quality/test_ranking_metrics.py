@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from embed_assets.quality.ranking_metrics import (
+from embed_assets.quality.metrics.ranking_metrics import (
     Grades,
     average_precision,
     capped_recall_at,

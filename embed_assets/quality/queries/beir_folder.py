@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import SettingsError
-from embed_assets.quality.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 
 _COLUMNS = ("query-id", "corpus-id", "score")
 _SPLIT = "test"  # taken where there are several

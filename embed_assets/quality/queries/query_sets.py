@@ -4,8 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from embed_assets.errors import SettingsError
-from embed_assets.quality.beir_folder import is_beir, read_beir
-from embed_assets.quality.labelled_queries import LabelledQuery, read_queries
+from embed_assets.quality.queries.beir_folder import is_beir, read_beir
+from embed_assets.quality.queries.labelled_queries import LabelledQuery, read_queries
 
 EMBEDDED = "embedded:"  # the demo's own query sets
 

@@ -13,7 +13,7 @@ import numpy as np
 _DRAWS = 2000
 _CHUNK = 4_000_000  # numbers drawn at once: 32 MB
 _POWER = 2.8  # 1.96 + 0.84: standard errors of a difference that is found four times in five at 5 %
-WORSE, BETTER, NOT_APART = "worse", "better", "not told apart"
+WORSE, BETTER, NOT_APART = "worse", "better", "not distinguishable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class PairedDifference:
     queries_needed: int | None  # judged ones, to find a difference of this size four times in five; None: no difference
 
     def verdict(self, *, p: float | None = None, level: float = 0.05) -> str:
-        """Return better, worse, or not told apart at the level. `p` is one adjusted for several comparisons."""
+        """Return better, worse, or not distinguishable at the level. `p` is one adjusted for several comparisons."""
         if (self.p if p is None else p) > level:
             return NOT_APART
         return BETTER if self.difference.mean > 0 else WORSE
