@@ -142,14 +142,14 @@ def move(what: str, settings: PipelineSettings, act: Callable[[Steps], object]) 
     )
 
 
-def swap_weights(model: Path) -> None:
+def swap_weights(model: Path, *, seed: int = 0) -> None:
     """Other weights in the same file, as a fine-tuned model would have."""
     import torch
     from safetensors.torch import load_file, save_file
 
     file = next(model.rglob("model.safetensors"))
     weights = load_file(file)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     for name, tensor in weights.items():
         if tensor.is_floating_point() and tensor.ndim == 2:
             weights[name] = tensor + 0.05 * tensor.std() * torch.randn_like(tensor)

@@ -62,6 +62,7 @@ class EvaluationQueries:
         self._load = load
         self._batch_limits = batch_limits
         self._readers: dict[str, Callable[[ManifestRow], bytes]] = {}  # of sources that are tables
+        self._derived_from: dict[str, int] = {}  # by table of vectors, its version that held-out queries were made of
 
     def labelled(self, space: str) -> list[LabelledQuery]:
         """Read the query set of a space; empty if it has none."""
@@ -127,8 +128,11 @@ class EvaluationQueries:
     def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
         count, stored = self._settings.checks.recall_queries, self._query_vectors(record)
         derived = stored.get(_HELD_OUT)
-        if len(derived) < min(count, table.count_rows()):
+        # Rows too small to leave something out give none, so that there may never be enough.
+        tried = self._derived_from.get(record.table) == table.version
+        if len(derived) < min(count, table.count_rows()) and not tried:
             self._derive(record, table, stored, count)
+            self._derived_from[record.table] = table.version
             derived = stored.get(_HELD_OUT)
         return derived
 

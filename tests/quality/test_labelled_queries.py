@@ -151,6 +151,21 @@ def test_queries_are_encoded_once_per_encoder_version(indexed, words):
     assert words == []
 
 
+def test_rows_too_small_to_leave_words_out_are_tried_once_per_table_version(tmp_path, words):
+    notes = write_notes(tmp_path / "notes", 30)
+    for number in range(3):
+        (notes / f"short-{number}.txt").write_text(f"amber {number}")  # no held-out query can be made of two words
+    steps = pipeline(tmp_path, checks={"recall_queries": 33}, index={"min_rows": 10, "rows_per_partition": 16})
+    run_all(steps)
+    words.clear()
+    record = steps.resolve("words").record
+    steps.check(record)
+    assert words == []
+    (notes / "added.txt").write_text(note(40))
+    run_all(steps)
+    assert words
+
+
 def test_judged_queries_measure_a_release_and_count_as_held_out(tmp_path, words):
     write_notes(tmp_path / "notes", 30)
     lines = [json.dumps({"query": note(number), "relevant": [f"note-{number:03d}.txt"]}) for number in range(5)]
