@@ -15,8 +15,8 @@ from embed_assets.quality.candidate_comparison import Comparison, NotComparable,
 from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
 from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
-from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
+from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
 from embed_assets.quality.random_pairs import FEWEST, measure_random_pairs
 from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall, filtered_recall

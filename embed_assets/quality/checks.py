@@ -14,9 +14,10 @@ import pyarrow.compute
 
 from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.candidate_comparison import Comparison, NotComparable
+from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.metrics.bootstrap import NOT_APART, WORSE, PairedDifference
 from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.quality.recall.filtered_recall import SHARES, FilteredRecall
 from embed_assets.settings import CheckSettings, SpaceSettings
@@ -32,6 +33,8 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 
 _NAMED = 5  # names in a summary
 _UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays well within this
+
+FEWEST_PAIRED = 20  # labelled queries from which a loss can be held against noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,6 +314,15 @@ def _compared_figures(comparison: Comparison) -> dict[str, Any]:
         figures |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
     if live is not None:
         figures |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
+    if (differences := comparison.differences()) is not None:
+        ndcg = differences[0]
+        figures |= {
+            "verdict": ndcg.verdict(),
+            "ndcg_difference": ndcg.difference.mean,
+            "ndcg_difference_low": ndcg.difference.low,
+            "ndcg_difference_high": ndcg.difference.high,
+            "p": ndcg.p,
+        }
     return _rounded({name: value for name, value in figures.items() if value is not None})
 
 
@@ -322,13 +334,39 @@ def _not_worse(comparison: Comparison, max_loss: float) -> tuple[bool, str]:
     if not own.queries:
         way = "Fix the query set, or set checks.max_quality_loss to 1 to do without the comparison"
         return max_loss >= 1, f"no labelled query has a relevant item that both hold. {way}"
-    loss = max(live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
     origin = ", as recorded" if comparison.recorded else ""
+    passed, verdict = _within_loss(comparison, own, live, max_loss)
     summary = (
         f"nDCG@10 {own.ndcg_at_10:.3f} (live {live.ndcg_at_10:.3f}{origin}), recall@10 {own.recall_at_10:.3f} "
-        f"(live {live.recall_at_10:.3f}) on {own.queries} labelled queries, at most {max_loss:.2f} worse"
+        f"(live {live.recall_at_10:.3f}) on {own.queries} labelled queries, at most {max_loss:.2f} worse{verdict}"
     )
-    return loss <= max_loss + 1e-9, summary
+    return passed, summary
+
+
+def _within_loss(comparison: Comparison, own: Quality, live: Quality, max_loss: float) -> tuple[bool, str]:
+    """Return whether the candidate may be promoted by its quality, and what its paired differences say.
+
+    A loss over `max_loss` counts where it is beyond noise, or where the queries are too few to know noise by.
+    """
+    losses = (live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
+    differences = comparison.differences()
+    if differences is None or own.queries < FEWEST_PAIRED:
+        few = f"; fewer than {FEWEST_PAIRED}, so that the bound alone decides" if differences is not None else ""
+        return max(losses) <= max_loss + 1e-9, few
+    worse = any(
+        loss > max_loss + 1e-9 and found.verdict() == WORSE for loss, found in zip(losses, differences, strict=True)
+    )
+    return not worse, f"; {_in_words(differences[0])}"
+
+
+def _in_words(found: PairedDifference) -> str:
+    """Say which of better, worse and not distinguishable the candidate is, by nDCG@10."""
+    verdict, spread = found.verdict(), found.difference
+    figures = f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {found.p:.3f}"
+    if verdict == NOT_APART:
+        needed = f", {found.queries_needed:,} judged queries would be needed" if found.queries_needed else ""
+        return f"not distinguishable from live: nDCG@10 {figures}{needed}"
+    return f"{verdict} than live beyond noise: nDCG@10 {figures}"
 
 
 @check(blocking=False)

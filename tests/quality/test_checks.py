@@ -380,3 +380,49 @@ def test_a_table_without_rows_passes_the_checks_on_vectors(tmp_path):
 def test_the_blocking_checks_are_those_that_promotion_requires():
     assert {spec.name for spec in checks.CHECKS if spec.blocking} == checks.REQUIRED
     assert {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"} == checks.REQUIRED
+
+
+def scored(ndcg: np.ndarray) -> Quality:
+    """A quality whose queries have these nDCG@10; recall is the same."""
+    mean = float(ndcg.mean())
+    scores = tuple((float(value), float(value)) for value in ndcg)
+    return Quality(queries=len(ndcg), ndcg_at_10=mean, recall_at_10=mean, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("shift", "passed", "words"),
+    [
+        (-0.08, False, "worse than live beyond noise: nDCG@10 -0.08"),
+        (-0.03, True, "not distinguishable from live: nDCG@10 -0.03"),
+        (0.08, True, "better than live beyond noise: nDCG@10 +0.08"),
+    ],
+)
+def test_a_loss_counts_where_it_is_beyond_noise(shift: float, passed: bool, words: str):
+    random = np.random.default_rng(5)
+    live, noise = random.random(60), random.normal(0, 0.15, 60)
+    found = compared(candidate=scored(live + noise - noise.mean() + shift), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert verdict.passed is passed
+    assert words in verdict.summary
+    assert verdict.figures["ndcg_difference"] == pytest.approx(shift, abs=1e-4)
+    assert verdict.figures["ndcg_difference_low"] < shift < verdict.figures["ndcg_difference_high"]
+    assert verdict.figures["verdict"] == words.partition(" than")[0].partition(" from")[0]
+    if passed and shift < 0:
+        assert "judged queries would be needed" in verdict.summary
+
+
+def test_a_small_loss_beyond_noise_is_within_what_is_allowed():
+    live = np.linspace(0, 1, 200)
+    found = compared(candidate=scored(live - 0.01), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert verdict.passed and "worse than live beyond noise" in verdict.summary
+    assert not checks.check_compared(found, max_loss=0.005, max_lost_share=0.05).passed
+
+
+def test_of_few_queries_the_bound_alone_decides():
+    live = np.linspace(0, 1, checks.FEWEST_PAIRED - 1)
+    random = np.random.default_rng(6).normal(-0.05, 0.5, len(live))
+    found = compared(candidate=scored(live + random - random.mean() - 0.05), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert not verdict.passed
+    assert "fewer than 20, so that the bound alone decides" in verdict.summary

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embed_assets.quality.ranking_metrics import lower_bound
+from embed_assets.quality.metrics.bootstrap import lower_bound
 from embed_assets.quality.recall.ann_answer_cache import ann_answers
 from embed_assets.store.serving.vector_scan import kth_distances
 
