@@ -406,8 +406,8 @@ class CheckSettings(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Maximum loss of nDCG@10 and recall@10 on the labelled queries against what is live; above it, "
-        "promotion is blocked.",
+        description="Maximum loss of nDCG@10 and recall@10 on the labelled queries against what is live; above it, and "
+        "of 20 queries and more beyond noise, promotion is blocked.",
     )
 
 

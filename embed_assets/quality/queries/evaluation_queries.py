@@ -23,9 +23,10 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import MediaItem, Modality
 from embed_assets.media.segments import CuttingRecipe, each_segment
-from embed_assets.quality.held_out_queries import even_places, part_of, span_of
-from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
-from embed_assets.quality.unrelated_texts import unrelated_texts
+from embed_assets.quality.queries.held_out_queries import even_places, part_of, span_of
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
+from embed_assets.quality.queries.unrelated_texts import unrelated_texts
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.query_vectors import QueryVectors
