@@ -185,9 +185,19 @@ class CandidateMeasurements:
             filtered_recall=partial(self.filtered_recall, record, table, release),
             evaluation=partial(self.evaluate, record, release),
             comparison=partial(self.comparison, record, release),
+            measured_before=self._before(release),
             empty_reason=partial(empty_reason, self._settings, self._store, release),
             collapse_reason=partial(collapse_reason, self._store, record, release, most=limits.max_mean_cosine),
         )
+
+    def _before(self, release: Release) -> Release | None:
+        """Return the newest earlier release of the same table that was checked."""
+        earlier = [
+            each
+            for each in self._store.releases.all()
+            if each.table == release.table and each.table_version < release.table_version and each.checks
+        ]
+        return max(earlier, key=lambda each: each.table_version, default=None)
 
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
         """Return all checks by name, each ready to run on the release."""

@@ -53,6 +53,7 @@ class Candidate:
     comparison: Callable[[], Comparison | NotComparable]
     empty_reason: Callable[[], str]
     collapse_reason: Callable[[], str]
+    measured_before: Release | None = None  # the newest earlier release of the table
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,40 @@ def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> F
 @check(blocking=True)
 def unit_vectors(candidate: Candidate) -> Finding:
     """Require that all vectors are finite, none is zero, and all have unit length if the encoder promises it."""
-    return check_unit_vectors(candidate.table, unit_length=candidate.record.spec.unit_length)
+    before = candidate.measured_before
+    return check_unit_vectors(candidate.table, unit_length=candidate.record.spec.unit_length, before=before)
 
 
-def check_unit_vectors(table: "Table", *, unit_length: bool) -> Finding:
-    """Count vectors that are not finite, zero, or off unit length; every row is read."""
-    rows = not_finite = zero = off = 0
-    low, high = np.inf, -np.inf
-    for vectors in vector_batches(table):
+def check_unit_vectors(table: "Table", *, unit_length: bool, before: Release | None = None) -> Finding:
+    """Count vectors that are not finite, zero, or off unit length.
+
+    Every row is read, but for those that `before`, an earlier release of the table, had, if all of them were right.
+    """
+    known = _right_vectors(before) if before is not None and before.table_version <= table.version else None
+    not_finite = zero = off = 0
+    low, high = (known["min_norm"], known["max_norm"]) if known else (np.inf, -np.inf)
+    for vectors in vector_batches(table, since=before.table_version if before is not None and known else None):
         lengths = norms(vectors)
         finite = np.isfinite(lengths)
-        rows += len(lengths)
         not_finite += int((~finite).sum())
         zero += int((lengths == 0).sum())
         off += int((np.abs(lengths[finite] - 1) > _UNIT).sum())
         if finite.any():
             low, high = min(low, float(lengths[finite].min())), max(high, float(lengths[finite].max()))
+    rows = table.count_rows()
     bad = not_finite + zero + (off if unit_length else 0)
     summary = f"{rows} vectors: {not_finite} not finite, {zero} zero"
     if unit_length:
         summary += f", {off} off unit length"
     extremes = {"min_norm": round(low, 5), "max_norm": round(high, 5)} if rows and np.isfinite(low) else {}
     return _finding(bad == 0, summary, rows=rows, not_finite=not_finite, zero=zero, off_unit_length=off, **extremes)
+
+
+def _right_vectors(release: Release) -> Mapping[str, Any] | None:
+    """Return the figures of a release's check of its vectors, where none of them was wrong."""
+    figures = next((each.figures for each in release.checks if each.name == unit_vectors.name and each.passed), {})
+    wrong = [figures.get(name, 1) for name in ("not_finite", "zero", "off_unit_length")]
+    return figures if not any(wrong) and "min_norm" in figures else None
 
 
 @check(blocking=True)

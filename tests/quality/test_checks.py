@@ -16,7 +16,7 @@ from embed_assets.quality.recall.ann_recall import Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import open_release
-from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances, sample_vectors
 from embed_assets.store.store import Store
@@ -105,6 +105,26 @@ def test_unit_vectors_looks_at_every_row(tmp_path):
     vectors = random_vectors(40_000, dim=8)
     vectors[-1] = 0
     assert checks.check_unit_vectors(opened(tmp_path, vectors), unit_length=True).figures["zero"] == 1
+
+
+def test_vectors_that_an_earlier_release_had_right_are_not_read_again(tmp_path):
+    table = opened(tmp_path, random_vectors(40))
+    figures = {"not_finite": 0, "zero": 0, "off_unit_length": 0, "min_norm": 0.25, "max_norm": 4.0}
+    verdict = CheckVerdict(name="unit_vectors", passed=True, blocking=True, summary="", figures=figures)
+    right = release(table_version=table.version, checks=(verdict,))
+    again = checks.check_unit_vectors(table, unit_length=True, before=right)
+    assert again.passed
+    assert again.figures == {"rows": 40, **figures}
+    table.add(vector_rows(table.schema, np.zeros((2, 32)), media_id=["late", "later"]))
+    table.checkout_latest()
+    assert checks.check_unit_vectors(table, unit_length=True, before=right).figures["zero"] == 2
+    for wrong in (
+        replace(right, table_version=table.version, checks=(replace(verdict, passed=False),)),
+        replace(right, table_version=table.version, checks=(replace(verdict, figures={**figures, "zero": 1}),)),
+        replace(right, table_version=table.version, checks=()),
+        replace(right, table_version=table.version + 1),
+    ):
+        assert checks.check_unit_vectors(table, unit_length=True, before=wrong).figures["zero"] == 2
 
 
 def test_checks_look_at_the_releases_table_version_and_not_at_later_rows(tmp_path):

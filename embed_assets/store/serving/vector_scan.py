@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.upsert import evenly_spread
+from embed_assets.store.upsert import COMMITTED, evenly_spread
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 _BATCH = 16_384  # vectors looked at together
 
 
-def vector_batches(table: "Table") -> Iterable[np.ndarray]:
-    """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
+def vector_batches(table: "Table", *, since: int | None = None) -> Iterable[np.ndarray]:
+    """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory.
+
+    `since` is a table version: vectors that were written by then are left out.
+    """
     dataset: Any = table.to_lance()
-    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
+    where = None if since is None else f"{COMMITTED} > {since}"
+    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH, filter=where):
         yield matrix(batch.column("vector"))
 
 
