@@ -9,7 +9,7 @@ from embed_assets.embedding.added_columns import add_columns
 from embed_assets.embedding.batch_trial import FEWEST_ITEMS, begin_trials
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.loop import Encoding, embed, sample
+from embed_assets.embedding.loop import CollectedItems, Encoding, embed, sample
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
 from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder
@@ -105,11 +105,13 @@ class EmbeddingSteps:
         sources = {name: self._settings.sources[name] for name in self._sources(record)}
         return column_types(self._context.manifest, sources)
 
-    def sample(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> EmbedReport:
-        """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
+    def sample(
+        self, record: VersionRecord, rows: Sequence[ManifestRow], *, keep: CollectedItems | None = None
+    ) -> EmbedReport:
+        """Read, cut and encode some manifest rows in memory, to measure their cost; vectors go into `keep`."""
         encoder, report = self._context.encoder(record), EmbedReport(encoder=record.encoder, version=record.version)
         with self._context.running_decoders() as decoders:
-            return sample(rows, self._encoding(record, encoder, decoders), report=report)
+            return sample(rows, self._encoding(record, encoder, decoders), report=report, keep=keep)
 
     def _encode(
         self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None

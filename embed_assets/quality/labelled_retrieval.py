@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at, reciprocal_rank
@@ -98,10 +99,17 @@ def relevant_items(table: "Table", queries: Sequence[LabelledQuery]) -> tuple[li
     an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`; or `#ID`. Keys and labels
     are compared in NFC.
     """
+    columns = ["media_id", "source", "key"] if any(query.relevant or query.not_relevant for query in queries) else []
+    columns += ["labels"] if any(query.relevant_labels for query in queries) else []
+    return graded_items(read(table, list(dict.fromkeys(["media_id", *columns]))), queries)
+
+
+def graded_items(items: pa.Table, queries: Sequence[LabelledQuery]) -> tuple[list[dict[str, float]], tuple[str, ...]]:
+    """Return what `relevant_items` does, of items that were read: columns media_id, source, key, labels."""
     keys = {composed(key) for query in queries for key in (*query.relevant, *query.not_relevant)}
     labels = {composed(label) for query in queries for label in query.relevant_labels}
-    by_key = _ids_by_key(table, keys) if keys else {}
-    by_label = _ids_by_label(table, labels) if labels else {}
+    by_key = _ids_by_key(items, keys) if keys else {}
+    by_label = _ids_by_label(items, labels) if labels else {}
     relevant = [_grades(query, by_key, by_label) for query in queries]
     named = [(key, by_key) for query in queries for key in query.relevant]
     named += [(label, by_label) for query in queries for label in query.relevant_labels]
@@ -125,13 +133,12 @@ def _grades(query: LabelledQuery, by_key: Mapping[str, set[str]], by_label: Mapp
     return grades
 
 
-def _ids_by_key(table: "Table", keys: Collection[str]) -> dict[str, set[str]]:
+def _ids_by_key(items: pa.Table, keys: Collection[str]) -> dict[str, set[str]]:
     """Return media ids by relevant key; a key with its source counts only if no item's key is equal to it."""
     plain: dict[str, set[str]] = {}
     qualified: dict[str, set[str]] = {}
     by_id = any(key.startswith("#") for key in keys)
-    rows = read(table, ["media_id", "source", "key"])
-    columns = (rows[name].to_pylist() for name in ("media_id", "source", "key"))
+    columns = (items[name].to_pylist() for name in ("media_id", "source", "key"))
     for media_id, source, key in zip(*columns, strict=True):
         name = composed(key)
         if name in keys:
@@ -149,9 +156,9 @@ def _id_of(key: str) -> str:
     return f"#{row if mark else PurePosixPath(file or key).stem}"
 
 
-def _ids_by_label(table: "Table", labels: Collection[str]) -> dict[str, set[str]]:
+def _ids_by_label(items: pa.Table, labels: Collection[str]) -> dict[str, set[str]]:
     ids: dict[str, set[str]] = {}
-    for row in read(table, ["media_id", "labels"]).to_pylist():
+    for row in items.select(["media_id", "labels"]).to_pylist():
         for label in map(composed, row["labels"] or ()):
             if label in labels:
                 ids.setdefault(label, set()).add(row["media_id"])

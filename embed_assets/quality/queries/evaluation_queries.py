@@ -80,15 +80,19 @@ class EvaluationQueries:
         by_id = stored.get(_LABELLED)
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in by_id}
         if missing:
-            encoder = self._load(record)
-            inputs = [self._query_input(query, record) for query in missing.values()]
-            prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
-            vectors = self._encoded(encoder, prepared)
-            for modality in dict.fromkeys(modality for modality, _ in inputs):
-                rows = [row for row, (kind, _) in enumerate(inputs) if kind == modality]
+            kinds, vectors = self.encoded(record, list(missing.values()))
+            for modality in dict.fromkeys(kinds):
+                rows = [row for row, kind in enumerate(kinds) if kind == modality]
                 stored.put(_LABELLED, modality, [list(missing)[row] for row in rows], vectors[rows])
-            by_id |= {name: (kind, v) for name, (kind, _), v in zip(missing, inputs, vectors, strict=True)}
+            by_id |= {name: (kind, v) for name, kind, v in zip(missing, kinds, vectors, strict=True)}
         return np.stack([by_id[name][1] for name in ids])
+
+    def encoded(self, record: VersionRecord, queries: Sequence[LabelledQuery]) -> tuple[list[Modality], np.ndarray]:
+        """Return modalities and vectors of labelled queries, float32 (len(queries), dim); nothing is stored."""
+        encoder = self._load(record)
+        inputs = [self._query_input(query, record) for query in queries]
+        prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
+        return [modality for modality, _ in inputs], self._encoded(encoder, prepared)
 
     def held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
         """Return queries that are not rows, by modality: labelled ones, then spans or crops up to `recall_queries`."""
