@@ -19,7 +19,7 @@ _BETWEEN = "\x1f"  # labels, joined to one text
 
 
 class ListingDiff:
-    """Differences between files of a listing and manifest rows that are not deleted, with `COLUMNS` if there are files."""
+    """Differences between files of a listing and manifest rows that are not deleted; with `COLUMNS` where files are."""
 
     def __init__(self, files: Sequence[ListedFile], annotations: Annotations, rows: pa.Table) -> None:
         self._files = files
