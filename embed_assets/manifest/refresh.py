@@ -17,7 +17,7 @@ from embed_assets.manifest.entry import Entry, FileProbe
 from embed_assets.manifest.inspect_files import Items, ListedSource, inspected
 from embed_assets.manifest.mass_deletion_guard import guard
 from embed_assets.manifest.source_changes import SourceChanges
-from embed_assets.manifest.stored_rows import KeyPlaces, StoredRows
+from embed_assets.manifest.stored_rows import KeyPlaces, StoredRows, in_one_piece
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, unmatched, unmatched_as_text
 from embed_assets.manifest.unreachable_items import UnreachableItems, unreachable_as_text
 from embed_assets.manifest.user_column_counts import counted_columns
@@ -355,9 +355,11 @@ def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:
 
 
 def _data_version(rows: pa.Table) -> str:
-    columns = rows.select(["media_id", "content_hash", "meta_hash", "status"]).sort_by("media_id").columns
-    lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), " ")
-    digest = hashlib.sha256()
-    for start in range(0, len(lines), _HASHED):
-        digest.update(("\n" if start else "").encode() + "\n".join(lines.slice(start, _HASHED).to_pylist()).encode())
+    """Hash the rows by media id, a line each; some lines at a time."""
+    columns = in_one_piece(rows.select(["media_id", "content_hash", "meta_hash", "status"]))
+    order, digest = pc.sort_indices(columns["media_id"]), hashlib.sha256()
+    for start in range(0, len(order), _HASHED):
+        part = columns.take(order.slice(start, _HASHED)).columns
+        lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in part), " ").to_pylist()
+        digest.update(("\n" if start else "").encode() + "\n".join(lines).encode())
     return digest.hexdigest()[:16]
