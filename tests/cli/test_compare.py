@@ -37,9 +37,8 @@ def test_encoders_of_the_settings_and_of_the_catalog_are_compared(command: Comma
     jsonschema.validate(document, schema_of("compare"))
     assert (document["sampled"], document["variants"]) == (12, [])
     assert command("history", "--json", "--store", "store").output == before
-    assert [
-        each["encoder"] for each in json.loads(command("status", "--json", "--store", "store").output)["encoders"]
-    ] == ["words"]
+    status = json.loads(command("status", "--json", "--store", "store").output)
+    assert [each["encoder"] for each in status["encoders"]] == ["words"]
 
 
 def test_a_model_that_nobody_knows_is_named(command: Command, labelled: str):
@@ -50,12 +49,14 @@ def test_a_model_that_nobody_knows_is_named(command: Command, labelled: str):
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path, tiny_bert: Path):
-    (tmp_path / "bert").symlink_to(tiny_bert)
+    source, encoder = {"uri": str(tmp_path)}, {"model": "mel"}
     settings = make_settings(
-        {"store": str(tmp_path / "store"), "sources": {"notes": {"uri": str(tmp_path)}}, "encoders": {}}
+        {"store": str(tmp_path / "store"), "sources": {"notes": source}, "encoders": {"mel": encoder}}
     )
     added, names = with_encoders(settings, ("minilm", str(tiny_bert)))
     assert names == ["minilm", "bert"]
-    assert list(added.encoders) == ["minilm", "bert"] and not settings.encoders
+    assert list(added.encoders) == ["mel", "minilm", "bert"] and list(settings.encoders) == ["mel"]
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "bert").symlink_to(tiny_bert)
     with pytest.raises(SettingsError, match="are both called 'bert'"):
-        with_encoders(settings, (str(tiny_bert), str(tmp_path / "bert")))
+        with_encoders(settings, (str(tiny_bert), str(tmp_path / "deeper" / "bert")))
