@@ -248,10 +248,15 @@ def _letters() -> dict[str, int]:
     return {token: index for index, token in enumerate(tokens)}
 
 
+def _filled(vocab: dict[str, int], size: int) -> dict[str, int]:
+    """Add entries that no text has, up to the model's number: with fewer a tokenizer is refused as another model's."""
+    return vocab | {f"<unused{index}>": index for index in range(len(vocab), size)}
+
+
 def _clip(folder: Path) -> Path:
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-    vocab = _letters()
+    vocab = _filled(_letters(), 49_406)
     start, end = len(vocab), len(vocab) + 1
     vocab |= {"<|startoftext|>": start, "<|endoftext|>": end}
     tokenizer = CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
@@ -266,7 +271,7 @@ def _siglip(folder: Path, *, vocab: int) -> Path:
 
     specials = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     pieces = [*(f"<0x{byte:02X}>" for byte in range(256)), "▁", *map(chr, range(33, 127))]
-    tokens = {piece: index for index, piece in enumerate([*specials, *pieces])}
+    tokens = _filled({piece: index for index, piece in enumerate([*specials, *pieces])}, vocab)
     wanted: dict[str, Any] = {"add_bos_token": False, "add_eos_token": True, "padding_side": "right"}
     tokenizer = GemmaTokenizer(vocab=tokens, merges=[], model_max_length=64, **wanted)
     ids = {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
@@ -302,7 +307,8 @@ def _cnn(folder: Path, architecture: str) -> Path:
     import torchvision
     from safetensors.torch import save_file
 
-    model = torchvision.models.get_model(architecture, weights=None, init_weights=False)
+    quick = {"init_weights": False} if architecture in ("vgg16", "inception_v3") else {}
+    model = torchvision.models.get_model(architecture, weights=None, **quick)
     save_file(model.state_dict(), folder / f"{architecture}.safetensors")
     return folder / f"{architecture}.safetensors"
 
@@ -334,7 +340,8 @@ def _clap(folder: Path) -> Path:
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
 
     tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *_letters()]
-    tokenizer = RobertaTokenizer(vocab={token: index for index, token in enumerate(tokens)}, merges=[])
+    vocab = _filled({token: index for index, token in enumerate(tokens)}, 50_265)
+    tokenizer = RobertaTokenizer(vocab=vocab, merges=[])
     extractor = ClapFeatureExtractor(truncation="rand_trunc", max_length_s=10)
     return _saved(ClapModel(ClapConfig()), folder, tokenizer, extractor)
 

@@ -18,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,22 +95,22 @@ def write_queries(file: Path, asked: list[Question]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def steps_of(work: Path, mode: str, device: str) -> Steps:
+def steps_of(work: Path, mode: str, compute: Mapping[str, str]) -> Steps:
     """Make a pipeline of one source and MiniLM, with an ANN index however few the rows."""
     values = {
         "store": str(work / f"store-{mode}"),
         "sources": {"scifact": {"uri": str(work / "abstracts")}},
         "encoders": {"minilm": {"model": "embedded:minilm", "space": "text", "segment": {"mode": mode}}},
         "spaces": {"text": {"queries": str(work / "queries.jsonl")}},
-        "compute": {"device": device},
+        "compute": dict(compute),
         "index": {"min_rows": 1, "rows_per_partition": 128},
     }
     return Steps(make_settings(values))
 
 
-def run(work: Path, mode: str, device: str) -> Outcome:
+def run(work: Path, mode: str, compute: Mapping[str, str]) -> Outcome:
     """All steps, then both searches."""
-    steps, watch = steps_of(work, mode, device), Stopwatch()
+    steps, watch = steps_of(work, mode, compute), Stopwatch()
     steps.refresh("scifact")
     refresh_seconds = watch.read()
     record = steps.resolve("minilm").record
@@ -186,6 +187,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="a trial run on N abstracts: no bound is applied")
     parser.add_argument("--chunks", action="store_true", help="also cut abstracts into chunks")
     parser.add_argument("--device", default="cpu", help="compute.device (default cpu)")
+    parser.add_argument("--runtime", default="auto", help="compute.runtime (default auto)")
+    parser.add_argument("--dtype", default="float32", help="compute.dtype (default float32)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     return parser.parse_args()
 
@@ -202,7 +205,8 @@ def main() -> int:
         work = Path(folder)
         write_texts(work / "abstracts", texts)
         write_queries(work / "queries.jsonl", asked)
-        outcomes = [run(work, mode, wanted.device) for mode in ("whole", *(["chunks"] if wanted.chunks else []))]
+        compute = {"device": wanted.device, "runtime": wanted.runtime, "dtype": wanted.dtype}
+        outcomes = [run(work, mode, compute) for mode in ("whole", *(["chunks"] if wanted.chunks else []))]
     verdicts = bounds(outcomes[0]) if wanted.limit is None else {}
     report(outcomes, verdicts, as_json=wanted.json)
     return int(not all(verdicts.values()))

@@ -24,7 +24,7 @@ from shared_data import DATA, SCIFACT, Question, abstracts, missing, questions, 
 
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.ranking_metrics import ndcg_at
+from embed_assets.quality.metrics.ranking_metrics import ndcg_at
 from embed_assets.search.answers import GOOD_MATCH
 from embed_assets.search.query import Query
 from embed_assets.search.searcher import Searcher
@@ -71,7 +71,8 @@ def searcher_of(work: Path) -> Searcher:
 def ndcg(keys_of: Callable[[str, str], list[str]], asked: Sequence[Question], mode: str) -> float:
     """Mean nDCG@10 of a mode."""
     scores = [
-        ndcg_at([Path(key).stem for key in keys_of(question.text, mode)], question.relevant, 10) for question in asked
+        ndcg_at([Path(key).stem for key in keys_of(question.text, mode)], dict.fromkeys(question.relevant, 1.0), 10)
+        for question in asked
     ]
     return sum(scores) / len(scores)
 

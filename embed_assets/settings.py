@@ -308,6 +308,12 @@ class SpaceSettings(Section):
         ge=1,
         description="Number of earlier versions that a roll-back can return to; all are kept up to date.",
     )
+    leaderboard: list[str] = Field(
+        default_factory=list,
+        examples=[["e5-small", "BAAI/bge-small-en-v1.5"]],
+        description="Encoders that the asset SPACE_leaderboard compares with the space's own, on a sample: names of "
+        "the settings or of the catalog, hub ids, folders. Without any there is no such asset.",
+    )
 
 
 class ComputeSettings(Section):
@@ -406,8 +412,8 @@ class CheckSettings(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Maximum loss of nDCG@10 and recall@10 on the labelled queries against what is live; above it, "
-        "promotion is blocked.",
+        description="Maximum loss of nDCG@10 and recall@10 on the labelled queries against what is live; above it, and "
+        "of 20 queries and more beyond noise, promotion is blocked.",
     )
 
 

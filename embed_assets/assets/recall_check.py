@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from embed_assets.assets import metadata_keys
-from embed_assets.quality.ranking_metrics import lower_bound
+from embed_assets.quality.metrics.bootstrap import lower_bound
 from embed_assets.store.serving.vector_scan import distances, matrix
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import evenly_spread

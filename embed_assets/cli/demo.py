@@ -11,7 +11,7 @@ from embed_assets.cli.shared.run_outcome import print_fresh
 from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
 from embed_assets.cli.shared.tables.hit_tables import print_hits
 from embed_assets.cli.shared.tables.status_tables import print_status
-from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, write_media
+from embed_assets.demo.run import HOME, SEARCHES, DemoSearch, demo_settings, writing_media
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.searcher import Searcher
@@ -23,8 +23,9 @@ from embed_assets.settings import PipelineSettings
 def command(home: str) -> None:
     """Build, check and search an index of the standard library's documentation and of small pictures."""
     started = time.monotonic()
-    write_media(home)
-    settings = demo_settings(home)
+    with writing_media(home):
+        settings = demo_settings(home)
+        _load_first(settings)
     if not run_pipeline(settings):
         print_fresh(read_status(Steps(settings)), started=started)
         return
@@ -36,6 +37,13 @@ def command(home: str) -> None:
     console.tell(f"Done in {timed(started)}. Next:", style="bold")
     for line in _next(settings.store):
         console.tell(f"  {line}")
+
+
+def _load_first(settings: PipelineSettings) -> None:
+    """Load the first encoder, and import what its run needs, where the store lacks it: both take seconds."""
+    first = next(iter(settings.encoders))
+    if Steps(settings).resolve(first, register=False).is_new:
+        import embed_assets.assets.pipeline  # noqa: F401 - imports Dagster
 
 
 def _search(search: DemoSearch, settings: PipelineSettings, console: PlainConsole) -> None:

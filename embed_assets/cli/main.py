@@ -12,6 +12,7 @@ from embed_assets.cli.shared.plain_output import harmless, let_everything_print,
 
 # Each with its line of `--help`, which imports none of them.
 _COMMANDS = {
+    "compare": "Compare encoders on a sample of the items.",
     "demo": "Build, check and search an index of texts and pictures.",
     "encoders": "List the known encoders, or show the facts of one.",
     "history": "Show what was done, with its figures.",

@@ -20,10 +20,9 @@ def write_corpus(folder: Path) -> None:
 
     A folder written by another Python is brought up to date, because the documentation differs.
     """
-    stamp = folder / STAMP_NAME
-    version = f"{CORPUS_VERSION} python-{platform.python_version()}\n"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == version:
+    if is_written(folder):
         return
+    stamp = folder / STAMP_NAME
     stamp.unlink(missing_ok=True)
     write_docs(folder / "docs")
     write_digits(folder / "digits")
@@ -31,4 +30,14 @@ def write_corpus(folder: Path) -> None:
     write_sounds(folder / "sounds")
     write_query_sounds(folder / "queries" / "sounds")
     write_clips(folder / "videos")
-    stamp.write_text(version, encoding="utf-8", newline="\n")
+    stamp.write_text(_version(), encoding="utf-8", newline="\n")
+
+
+def is_written(folder: Path) -> bool:
+    """Return whether the folder holds this corpus, finished."""
+    stamp = folder / STAMP_NAME
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _version()
+
+
+def _version() -> str:
+    return f"{CORPUS_VERSION} python-{platform.python_version()}\n"

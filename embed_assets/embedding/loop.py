@@ -96,6 +96,24 @@ class Encoding:
         return {unit: size for unit, size in {**usual, **chosen}.items() if unit in set(spent)}
 
 
+class CollectedItems:
+    """Finished items, kept in memory in place of a table."""
+
+    def __init__(self) -> None:
+        self.encoded: list[EncodedItem] = []
+        self.failed: list[FailedItem] = []
+
+    def refusal(self, vectors: Sequence[np.ndarray]) -> None:
+        """Refuse nothing: what can't be stored can be compared."""
+
+    def put(self, item: EncodedItem | FailedItem) -> None:
+        """Keep an item."""
+        if isinstance(item, EncodedItem):
+            self.encoded.append(item)
+        else:
+            self.failed.append(item)
+
+
 def embed(
     plan: Plan,
     encoding: Encoding,
@@ -149,12 +167,14 @@ def embed(
         report.add_seconds(time.monotonic() - started)
 
 
-def sample(rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport) -> EmbedReport:
-    """Read, cut and encode rows in memory; their cost and seconds go into `report`."""
+def sample(
+    rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport, keep: CollectedItems | None = None
+) -> EmbedReport:
+    """Read, cut and encode rows in memory; their cost and seconds go into `report`, their vectors into `keep`."""
     started, encoder = time.monotonic(), encoding.encoder
     report.ran_on(encoder)
     reading = _Readers(rows, encoding)
-    window_encoder = _WindowEncoder(encoding, writer=None, known=None, report=report, budget=None)
+    window_encoder = _WindowEncoder(encoding, writer=keep, known=None, report=report, budget=None)
     done_count = 0
     try:
         for window in _windows(reading, encoding, None):
@@ -179,7 +199,7 @@ class _WindowEncoder:
         self,
         encoding: Encoding,
         *,
-        writer: Writer | None,
+        writer: Writer | CollectedItems | None,
         known: EqualInputVectors | None,
         report: EmbedReport,
         budget: RunBudget | None,
@@ -306,7 +326,7 @@ def _add(part: _Part, vectors: Mapping[str, np.ndarray], *, encoded: int) -> Non
         item.error = MediaError(NOT_FINITE, "the encoder returned NaN or infinity for this item")
 
 
-def _finish(item: _Item, *, writer: Writer | None, report: EmbedReport) -> None:
+def _finish(item: _Item, *, writer: Writer | CollectedItems | None, report: EmbedReport) -> None:
     """Hand a complete item to the writer, or quarantine it."""
     source, shard = item.row["source"], item.row["shard"]
     error = item.error or (writer.refusal(item.vectors) if writer is not None else None)

@@ -19,7 +19,7 @@ _BETWEEN = "\x1f"  # labels, joined to one text
 
 
 class ListingDiff:
-    """Differences between files of a listing and manifest rows that are not deleted, with `COLUMNS` at least."""
+    """Differences between files of a listing and manifest rows that are not deleted; with `COLUMNS` where files are."""
 
     def __init__(self, files: Sequence[ListedFile], annotations: Annotations, rows: pa.Table) -> None:
         self._files = files
@@ -30,17 +30,18 @@ class ListingDiff:
     @cached_property
     def stat_changed(self) -> list[ListedFile]:
         """Files that are new, or of another size, time or etag than their row."""
-        return self._chosen(pc.invert(self._same_stat))
+        return self._chosen(pc.invert(self._same_stat)) if self._files else []
 
     @cached_property
     def metadata_changed(self) -> list[ListedFile]:
         """Files of equal stat whose address, caption, labels or user columns changed."""
-        return self._chosen(pc.and_(self._same_stat, pc.invert(self._same_metadata)))
+        return self._chosen(pc.and_(self._same_stat, pc.invert(self._same_metadata))) if self._files else []
 
     @cached_property
     def missing(self) -> pa.Table:
-        """Rows whose key is not in the listing."""
-        return self._rows.filter(pc.invert(pc.is_in(self._rows["key"], value_set=self._keys)))
+        """The keys of rows that are not in the listing."""
+        keys = self._rows.select(["key"])
+        return keys.filter(pc.invert(pc.is_in(keys["key"], value_set=self._keys)))
 
     def _chosen(self, mask: Any) -> list[ListedFile]:
         if not len(mask):  # pyarrow before 24 crashes where a column has no chunk

@@ -17,7 +17,7 @@ from embed_assets.manifest.entry import Entry, FileProbe
 from embed_assets.manifest.inspect_files import Items, ListedSource, inspected
 from embed_assets.manifest.mass_deletion_guard import guard
 from embed_assets.manifest.source_changes import SourceChanges
-from embed_assets.manifest.stored_rows import KeyPlaces, StoredRows
+from embed_assets.manifest.stored_rows import KeyPlaces, StoredRows, in_one_piece
 from embed_assets.manifest.unmatched_sidecar_rows import Unmatched, unmatched, unmatched_as_text
 from embed_assets.manifest.unreachable_items import UnreachableItems, unreachable_as_text
 from embed_assets.manifest.user_column_counts import counted_columns
@@ -26,6 +26,7 @@ from embed_assets.media.media_types import ListedFile
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow
 from embed_assets.store.source_state import SourceState
+from embed_assets.unused_memory import give_back
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -75,7 +76,9 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     """
     started = time.monotonic()
     listed, stored = changes.listed, changes.stored(manifest)
+    give_back()
     items = _inspected(changes, stored)
+    give_back()
     _note_found(items, stored)
     writer = _RowChanges(listed, shards=shards, stored=stored.rows, missing=_missing(changes, manifest, stored))
     _classify(items, stored, writer)
@@ -91,6 +94,7 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     for row in writer.missing.values():
         writer.delete(row)
     manifest.write_table(writer.written)
+    give_back()
     unreachable = changes.all_unreachable([*items.unreachable()])
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None
     _write_state(changes, manifest, writer, unreachable=unreachable, unnamed=unnamed)
@@ -355,9 +359,11 @@ def _meta_hash(uri: str, annotation: Mapping[str, Any]) -> str:
 
 
 def _data_version(rows: pa.Table) -> str:
-    columns = rows.select(["media_id", "content_hash", "meta_hash", "status"]).sort_by("media_id").columns
-    lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), " ")
-    digest = hashlib.sha256()
-    for start in range(0, len(lines), _HASHED):
-        digest.update(("\n" if start else "").encode() + "\n".join(lines.slice(start, _HASHED).to_pylist()).encode())
+    """Hash the rows by media id, a line each; some lines at a time."""
+    columns = in_one_piece(rows.select(["media_id", "content_hash", "meta_hash", "status"]))
+    order, digest = pc.sort_indices(columns["media_id"]), hashlib.sha256()
+    for start in range(0, len(order), _HASHED):
+        part = columns.take(order.slice(start, _HASHED)).columns
+        lines = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in part), " ").to_pylist()
+        digest.update(("\n" if start else "").encode() + "\n".join(lines).encode())
     return digest.hexdigest()[:16]

@@ -25,12 +25,12 @@ from embed_assets.media.kinds.decoder_plugins import plugin_fingerprint
 from embed_assets.media.media_types import PLAIN, ListedFile
 from embed_assets.media.text.documents import DOCX, PDF
 from embed_assets.store.manifest import Manifest
-from embed_assets.store.manifest_row import SCHEMA, owner
+from embed_assets.store.manifest_row import owner
 from embed_assets.store.source_state import SourceState
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
-# Of the manifest: what rows of tables that may be as they were are known by, and all that is compared.
+# Of the manifest: what is compared of rows of tables, and of files.
 _OF_TABLES = ("key", "table_key", "status", "reason", "mime", "modality", "decoder")
 _COMPARED = (*_OF_TABLES, *(name for name in COLUMNS if name != "key"))
 _TRANSIENT_REASONS = ("vanished", *sorted(KEPT))  # reasons that may not hold at the next refresh
@@ -43,7 +43,7 @@ class SourceChanges:
     listed: ListedSource
     to_read: Sequence[ListedFile]
     metadata_changed: Sequence[ListedFile]  # unread files whose caption, labels or columns changed
-    missing: pa.Table  # manifest rows that are not in the listing, or are in tables that changed, with their key
+    missing: pa.Table  # the keys of manifest rows that are not in the listing, or are in tables that changed
     version: int  # of the manifest's table that was compared
     item_count: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
@@ -112,7 +112,6 @@ class _Comparison:
             rows = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=pa.array(sorted(away), pa.string()))))
         # A table is no item, unless it is unreadable: a row of its own key is missing until it is read again.
         tables = {file.key: file for file in files if listed.is_table(file)} if listed.tables is not None else {}
-        rows = rows if rows.num_rows else SCHEMA.empty_table()  # of unchanged tables few columns were read
         diff = ListingDiff([f for f in files if f.key not in tables] if tables else files, listed.annotations, rows)
         to_read = self._files_to_read(diff, files, tables, rows)
         metadata_changed = [file for file in diff.metadata_changed if file.key not in to_read]
@@ -131,17 +130,10 @@ class _Comparison:
         )
 
     def _live_rows(self) -> pa.Table:
-        """Return the manifest's rows that are not deleted, with the columns that are compared.
-
-        Where all there is are tables that are as they were, most of these columns are not read.
-        """
-        listed, state = self._listed, self._state
-        at_rest = not (listed.unread or listed.away or state.unreachable) and self._previous_marks
-        if at_rest and all(map(listed.is_table, listed.files)):
-            rows = _live(self._manifest.table([listed.name], columns=_OF_TABLES, version=self._version))
-            if not self._marks(rows, {})[2].num_rows:
-                return rows
-        return _live(self._manifest.table([listed.name], columns=_COMPARED, version=self._version))
+        """Return the manifest's rows that are not deleted, with the columns that are compared."""
+        listed = self._listed
+        columns = _OF_TABLES if all(map(listed.is_table, listed.files)) else _COMPARED
+        return _live(self._manifest.table([listed.name], columns=columns, version=self._version))
 
     def _files_to_read(
         self, diff: ListingDiff, files: Sequence[ListedFile], tables: Mapping[str, ListedFile], rows: pa.Table

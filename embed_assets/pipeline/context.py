@@ -12,7 +12,7 @@ from embed_assets.manifest.open_sources import decoders_of, limits_of
 from embed_assets.media.files.download_cache import MediaCache, cache_folder, shared_cache
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.quality.candidate_measurements import CandidateMeasurements
-from embed_assets.quality.evaluation_queries import EvaluationQueries
+from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord

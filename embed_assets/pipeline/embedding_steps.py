@@ -9,7 +9,7 @@ from embed_assets.embedding.added_columns import add_columns
 from embed_assets.embedding.batch_trial import FEWEST_ITEMS, begin_trials
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.loop import Encoding, embed, sample
+from embed_assets.embedding.loop import CollectedItems, Encoding, embed, sample
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
 from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder
@@ -24,6 +24,7 @@ from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.user_columns import with_user_columns
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import VersionRecord
+from embed_assets.unused_memory import give_back
 from embed_assets.versions.cutting_recipe import recipe_of
 
 
@@ -58,7 +59,7 @@ class EmbeddingSteps:
         quarantined = store.quarantine(record.table).hashes(again=again)
 
         def compute() -> Plan:
-            return make_plan(
+            plan = make_plan(
                 manifest,
                 store.vectors(record.id, at=at),
                 sources=self._settings.sources_of(record.encoder),
@@ -67,6 +68,8 @@ class EmbeddingSteps:
                 shards=chosen,
                 others=others,
             )
+            give_back()
+            return plan
 
         depends_on = (manifest.table_versions(), tuple(table_versions), frozenset(quarantined.items()))
         return cached(("plan", store.uri, record.id, chosen), compute, depends_on=depends_on)
@@ -96,6 +99,7 @@ class EmbeddingSteps:
         elif plan.encode:
             self._encode(record, plan, vectors, report, budget)
         vectors.delete_items(list(plan.delete))
+        give_back()
         if not plan.fresh:
             self._store.history.add("embed", report.figures())
         return report
@@ -105,11 +109,13 @@ class EmbeddingSteps:
         sources = {name: self._settings.sources[name] for name in self._sources(record)}
         return column_types(self._context.manifest, sources)
 
-    def sample(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> EmbedReport:
-        """Read, cut and encode some manifest rows in memory, to measure their cost; writes nothing."""
+    def sample(
+        self, record: VersionRecord, rows: Sequence[ManifestRow], *, keep: CollectedItems | None = None
+    ) -> EmbedReport:
+        """Read, cut and encode some manifest rows in memory, to measure their cost; vectors go into `keep`."""
         encoder, report = self._context.encoder(record), EmbedReport(encoder=record.encoder, version=record.version)
         with self._context.running_decoders() as decoders:
-            return sample(rows, self._encoding(record, encoder, decoders), report=report)
+            return sample(rows, self._encoding(record, encoder, decoders), report=report, keep=keep)
 
     def _encode(
         self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None

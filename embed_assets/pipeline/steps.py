@@ -1,5 +1,6 @@
 """Steps: the one way into a pipeline for assets and the command line; each group of steps is a file of its own."""
 
+from embed_assets.pipeline.comparison_steps import ComparisonSteps
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
@@ -32,6 +33,8 @@ class Steps:
         embedding = EmbeddingSteps(context)
         self.plan, self.embed, self.sample = embedding.plan, embedding.embed, embedding.sample
         self.column_types = embedding.column_types
+
+        self.compare = ComparisonSteps(context, versions, embedding).compare
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

@@ -1,17 +1,18 @@
 """Comparison of a candidate with the live release of its space: the same queries, each at its own table version."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embed_assets.errors import EmbedAssetsError, EncoderVersionError, StoreError
-from embed_assets.quality.evaluation_queries import EvaluationQueries
-from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import relevant_items
-from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
+from embed_assets.quality.metrics.bootstrap import PairedDifference, paired_difference
+from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at
+from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.store.serving.nearest_rows import nearest_items, open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.store import Store
@@ -32,6 +33,7 @@ class Quality:
     queries: int
     ndcg_at_10: float
     recall_at_10: float
+    scores: tuple[tuple[float, float], ...] = ()  # nDCG@10 and recall@10 of each query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,15 @@ class Comparison:
     lost: int = 0  # items that live holds and the candidate has quarantined
     live_items: int = 0
     note: str = ""
+
+    def differences(self) -> tuple[PairedDifference, PairedDifference] | None:
+        """Return candidate minus live in nDCG@10 and recall@10, query by query; None where queries can't be paired."""
+        own, live = self.candidate, self.live_quality
+        if own is None or live is None or not own.scores or len(own.scores) != len(live.scores):
+            return None
+        sides = zip(zip(*own.scores, strict=True), zip(*live.scores, strict=True), strict=True)
+        ndcg, recall = (paired_difference(ours, theirs) for ours, theirs in sides)
+        return ndcg, recall
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ def _comparison(
     ours: _Answers,
     theirs: _Answers,
     *,
-    relevant: tuple[list[set[str]], list[set[str]]] | None,
+    relevant: tuple[list[dict[str, float]], list[dict[str, float]]] | None,
 ) -> Comparison:
     both, live_only = relevant or ([], [])
     answered = any(both) or not any(live_only)
@@ -169,23 +180,29 @@ def _answers(table: "Table", release: Release, vectors: np.ndarray) -> _Answers:
 
 def _relevant(
     table: "Table", live: "Table", labelled: Sequence[LabelledQuery]
-) -> tuple[list[set[str]], list[set[str]]]:
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Return the relevant items of each query that both tables hold, and those that live holds.
 
     Media ids are the same in both tables. An item that only one holds would count against the other.
     """
     own, theirs = relevant_items(table, labelled)[0], relevant_items(live, labelled)[0]
-    return [ours & others for ours, others in zip(own, theirs, strict=True)], theirs
+    return [_shared(ours, others) for ours, others in zip(own, theirs, strict=True)], theirs
 
 
-def _quality(items: Sequence[Sequence[str]], relevant: Sequence[Collection[str]]) -> Quality:
+def _shared(ours: Grades, theirs: Grades) -> dict[str, float]:
+    """Return the grades of items that both hold; none where no relevant one is among them."""
+    shared = {media_id: grade for media_id, grade in ours.items() if media_id in theirs}
+    return shared if any(grade > 0 for grade in shared.values()) else {}
+
+
+def _quality(items: Sequence[Sequence[str]], relevant: Sequence[Grades]) -> Quality:
     scores = [
-        (ndcg_at(ranked, wanted, _K), recall_at(ranked, wanted, _K))
+        (ndcg_at(ranked, wanted, _K), capped_recall_at(ranked, wanted, _K))
         for ranked, wanted in zip(items, relevant, strict=True)
         if wanted
     ]
     means = np.mean(scores, axis=0) if scores else np.zeros(2)
-    return Quality(queries=len(scores), ndcg_at_10=float(means[0]), recall_at_10=float(means[1]))
+    return Quality(queries=len(scores), ndcg_at_10=float(means[0]), recall_at_10=float(means[1]), scores=tuple(scores))
 
 
 def _overlap(ours: Sequence[Sequence[str]], theirs: Sequence[Sequence[str]]) -> float | None:

@@ -15,18 +15,18 @@ from embed_assets.quality.candidate_comparison import Comparison, NotComparable,
 from embed_assets.quality.checks import CHECKS, Candidate, compared_with_live
 from embed_assets.quality.collapsed_vectors import collapse_reason
 from embed_assets.quality.empty_index import empty_reason
-from embed_assets.quality.evaluation_queries import EvaluationQueries
 from embed_assets.quality.labelled_retrieval import Evaluation, evaluate
+from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
 from embed_assets.quality.random_pairs import FEWEST, measure_random_pairs
 from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall, filtered_recall
 from embed_assets.settings import PipelineSettings
+from embed_assets.store.serving.known_nearest import exact_kth_distances
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, open_release
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.score_calibration import Calibration
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.serving.vector_index import IndexReport
-from embed_assets.store.serving.vector_scan import kth_distances
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionRecord
 
@@ -84,6 +84,7 @@ class CandidateMeasurements:
             recall[modality] = tune(
                 table,
                 queries,
+                truth=self._truth(table, queries, record.spec.distance),
                 k=_K,
                 distance=record.spec.distance,
                 target=target,
@@ -126,11 +127,14 @@ class CandidateMeasurements:
         return filtered_recall(table, release, np.concatenate([*held_out.values()]), k=_K) if held_out else {}
 
     def _measure(self, table: Any, queries: np.ndarray, distance: str, nprobes: int, refine_factor: int) -> Recall:
-        truth = kth_distances(table, queries, k=_K, distance=distance)
+        truth = self._truth(table, queries, distance)
         effort = {"nprobes": nprobes, "refine_factor": refine_factor, "rows": _K * SEGMENTS_PER_ITEM}
         recall = measure(table, queries, truth, k=_K, distance=distance, **effort)
         self._cache(table, queries, recall)
         return recall
+
+    def _truth(self, table: Any, queries: np.ndarray, distance: str) -> np.ndarray:
+        return exact_kth_distances(self._store, table, queries, k=_K, distance=distance)
 
     def _cache(self, table: Any, queries: np.ndarray, recall: Recall) -> None:
         while len(_recall_cache) >= _CACHE_SIZE:
@@ -181,9 +185,19 @@ class CandidateMeasurements:
             filtered_recall=partial(self.filtered_recall, record, table, release),
             evaluation=partial(self.evaluate, record, release),
             comparison=partial(self.comparison, record, release),
+            measured_before=self._before(release),
             empty_reason=partial(empty_reason, self._settings, self._store, release),
             collapse_reason=partial(collapse_reason, self._store, record, release, most=limits.max_mean_cosine),
         )
+
+    def _before(self, release: Release) -> Release | None:
+        """Return the newest earlier release of the same table that was checked."""
+        earlier = [
+            each
+            for each in self._store.releases.all()
+            if each.table == release.table and each.table_version < release.table_version and each.checks
+        ]
+        return max(earlier, key=lambda each: each.table_version, default=None)
 
     def checks(self, record: VersionRecord, release: Release, plan: Plan) -> dict[str, Callable[[], CheckVerdict]]:
         """Return all checks by name, each ready to run on the release."""

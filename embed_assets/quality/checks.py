@@ -14,9 +14,10 @@ import pyarrow.compute
 
 from embed_assets.errors import PromotionError, named
 from embed_assets.manifest.pending_items import Plan
-from embed_assets.quality.candidate_comparison import Comparison, NotComparable
+from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
 from embed_assets.quality.collapsed_vectors import mean_cosine
 from embed_assets.quality.labelled_retrieval import Evaluation
+from embed_assets.quality.metrics.bootstrap import NOT_APART, WORSE, PairedDifference
 from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.quality.recall.filtered_recall import SHARES, FilteredRecall
 from embed_assets.settings import CheckSettings, SpaceSettings
@@ -32,6 +33,8 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 
 _NAMED = 5  # names in a summary
 _UNIT = 0.005  # float16 rounds a component by 5e-4 of itself; the norm stays well within this
+
+FEWEST_PAIRED = 20  # labelled queries from which a loss can be held against noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Candidate:
     comparison: Callable[[], Comparison | NotComparable]
     empty_reason: Callable[[], str]
     collapse_reason: Callable[[], str]
+    measured_before: Release | None = None  # the newest earlier release of the table
 
 
 @dataclass(frozen=True)
@@ -112,28 +116,40 @@ def check_dimension(table: "Table", release: Release, *, vector_dtype: str) -> F
 @check(blocking=True)
 def unit_vectors(candidate: Candidate) -> Finding:
     """Require that all vectors are finite, none is zero, and all have unit length if the encoder promises it."""
-    return check_unit_vectors(candidate.table, unit_length=candidate.record.spec.unit_length)
+    before = candidate.measured_before
+    return check_unit_vectors(candidate.table, unit_length=candidate.record.spec.unit_length, before=before)
 
 
-def check_unit_vectors(table: "Table", *, unit_length: bool) -> Finding:
-    """Count vectors that are not finite, zero, or off unit length; every row is read."""
-    rows = not_finite = zero = off = 0
-    low, high = np.inf, -np.inf
-    for vectors in vector_batches(table):
+def check_unit_vectors(table: "Table", *, unit_length: bool, before: Release | None = None) -> Finding:
+    """Count vectors that are not finite, zero, or off unit length.
+
+    Every row is read, but for those that `before`, an earlier release of the table, had, if all of them were right.
+    """
+    known = _right_vectors(before) if before is not None and before.table_version <= table.version else None
+    not_finite = zero = off = 0
+    low, high = (known["min_norm"], known["max_norm"]) if known else (np.inf, -np.inf)
+    for vectors in vector_batches(table, since=before.table_version if before is not None and known else None):
         lengths = norms(vectors)
         finite = np.isfinite(lengths)
-        rows += len(lengths)
         not_finite += int((~finite).sum())
         zero += int((lengths == 0).sum())
         off += int((np.abs(lengths[finite] - 1) > _UNIT).sum())
         if finite.any():
             low, high = min(low, float(lengths[finite].min())), max(high, float(lengths[finite].max()))
+    rows = table.count_rows()
     bad = not_finite + zero + (off if unit_length else 0)
     summary = f"{rows} vectors: {not_finite} not finite, {zero} zero"
     if unit_length:
         summary += f", {off} off unit length"
     extremes = {"min_norm": round(low, 5), "max_norm": round(high, 5)} if rows and np.isfinite(low) else {}
     return _finding(bad == 0, summary, rows=rows, not_finite=not_finite, zero=zero, off_unit_length=off, **extremes)
+
+
+def _right_vectors(release: Release) -> Mapping[str, Any] | None:
+    """Return the figures of a release's check of its vectors, where none of them was wrong."""
+    figures = next((each.figures for each in release.checks if each.name == unit_vectors.name and each.passed), {})
+    wrong = [figures.get(name, 1) for name in ("not_finite", "zero", "off_unit_length")]
+    return figures if not any(wrong) and "min_norm" in figures else None
 
 
 @check(blocking=True)
@@ -298,6 +314,15 @@ def _compared_figures(comparison: Comparison) -> dict[str, Any]:
         figures |= {"ndcg_at_10": own.ndcg_at_10, "recall_at_10": own.recall_at_10, "judged_queries": own.queries}
     if live is not None:
         figures |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
+    if (differences := comparison.differences()) is not None:
+        ndcg = differences[0]
+        figures |= {
+            "verdict": ndcg.verdict(),
+            "ndcg_difference": ndcg.difference.mean,
+            "ndcg_difference_low": ndcg.difference.low,
+            "ndcg_difference_high": ndcg.difference.high,
+            "p": ndcg.p,
+        }
     return _rounded({name: value for name, value in figures.items() if value is not None})
 
 
@@ -309,13 +334,39 @@ def _not_worse(comparison: Comparison, max_loss: float) -> tuple[bool, str]:
     if not own.queries:
         way = "Fix the query set, or set checks.max_quality_loss to 1 to do without the comparison"
         return max_loss >= 1, f"no labelled query has a relevant item that both hold. {way}"
-    loss = max(live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
     origin = ", as recorded" if comparison.recorded else ""
+    passed, verdict = _within_loss(comparison, own, live, max_loss)
     summary = (
         f"nDCG@10 {own.ndcg_at_10:.3f} (live {live.ndcg_at_10:.3f}{origin}), recall@10 {own.recall_at_10:.3f} "
-        f"(live {live.recall_at_10:.3f}) on {own.queries} labelled queries, at most {max_loss:.2f} worse"
+        f"(live {live.recall_at_10:.3f}) on {own.queries} labelled queries, at most {max_loss:.2f} worse{verdict}"
     )
-    return loss <= max_loss + 1e-9, summary
+    return passed, summary
+
+
+def _within_loss(comparison: Comparison, own: Quality, live: Quality, max_loss: float) -> tuple[bool, str]:
+    """Return whether the candidate may be promoted by its quality, and what its paired differences say.
+
+    A loss over `max_loss` counts where it is beyond noise, or where the queries are too few to know noise by.
+    """
+    losses = (live.ndcg_at_10 - own.ndcg_at_10, live.recall_at_10 - own.recall_at_10)
+    differences = comparison.differences()
+    if differences is None or own.queries < FEWEST_PAIRED:
+        few = f"; fewer than {FEWEST_PAIRED}, so that the bound alone decides" if differences is not None else ""
+        return max(losses) <= max_loss + 1e-9, few
+    worse = any(
+        loss > max_loss + 1e-9 and found.verdict() == WORSE for loss, found in zip(losses, differences, strict=True)
+    )
+    return not worse, f"; {_in_words(differences[0])}"
+
+
+def _in_words(found: PairedDifference) -> str:
+    """Say which of better, worse and not distinguishable the candidate is, by nDCG@10."""
+    verdict, spread = found.verdict(), found.difference
+    figures = f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {found.p:.3f}"
+    if verdict == NOT_APART:
+        needed = f", {found.queries_needed:,} judged queries would be needed" if found.queries_needed else ""
+        return f"not distinguishable from live: nDCG@10 {figures}{needed}"
+    return f"{verdict} than live beyond noise: nDCG@10 {figures}"
 
 
 @check(blocking=False)

@@ -1,14 +1,17 @@
 """Labelled retrieval: nDCG and recall of a release on labelled queries, by item rather than by segment."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.quality.labelled_queries import LabelledQuery
-from embed_assets.quality.ranking_metrics import ndcg_at, recall_at, reciprocal_rank
+from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at, reciprocal_rank
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.recall.ann_answer_cache import ann_answers
 from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest_items
 from embed_assets.store.serving.releases import Release
@@ -79,57 +82,83 @@ def _ranked_items(table: "Table", release: Release, vectors: np.ndarray, *, dept
     return answers
 
 
-def _scores(ranked: list[str], wanted: set[str]) -> tuple[float, float, float, float]:
+def _scores(ranked: list[str], wanted: Grades) -> tuple[float, float, float, float]:
     """Return nDCG at 10, recall at 10 and at 100, and reciprocal rank of one query."""
     return (
         ndcg_at(ranked, wanted, 10),
-        recall_at(ranked, wanted, 10),
-        recall_at(ranked, wanted, 100),
+        capped_recall_at(ranked, wanted, 10),
+        capped_recall_at(ranked, wanted, 100),
         reciprocal_rank(ranked[:10], wanted),
     )
 
 
-def relevant_items(table: "Table", queries: Sequence[LabelledQuery]) -> tuple[list[set[str]], tuple[str, ...]]:
-    """Return media ids in the table that are relevant to each query; and keys and labels that no item there has.
+def relevant_items(table: "Table", queries: Sequence[LabelledQuery]) -> tuple[list[dict[str, float]], tuple[str, ...]]:
+    """Return grades of the judged items in the table by media id, for each query; and names that no item there has.
 
-    A relevant key is an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`. Keys
-    and labels are compared in NFC.
+    They are empty where no relevant item is there; an item of grade 0 is judged to be a bad result. A relevant key is
+    an item's, or its source and its key as `embed-assets search` prints them: `docs/1.txt`; or `#ID`. Keys and labels
+    are compared in NFC.
     """
-    keys = {composed(key) for query in queries for key in query.relevant}
+    columns = ["media_id", "source", "key"] if any(query.relevant or query.not_relevant for query in queries) else []
+    columns += ["labels"] if any(query.relevant_labels for query in queries) else []
+    return graded_items(read(table, list(dict.fromkeys(["media_id", *columns]))), queries)
+
+
+def graded_items(items: pa.Table, queries: Sequence[LabelledQuery]) -> tuple[list[dict[str, float]], tuple[str, ...]]:
+    """Return what `relevant_items` does, of items that were read: columns media_id, source, key, labels."""
+    keys = {composed(key) for query in queries for key in (*query.relevant, *query.not_relevant)}
     labels = {composed(label) for query in queries for label in query.relevant_labels}
-    by_key = _ids_by_key(table, keys) if keys else {}
-    by_label = _ids_by_label(table, labels) if labels else {}
-    nothing: set[str] = set()
-    relevant = [
-        set().union(
-            *(by_key.get(composed(key), nothing) for key in query.relevant),
-            *(by_label.get(composed(label), nothing) for label in query.relevant_labels),
-        )
-        for query in queries
-    ]
+    by_key = _ids_by_key(items, keys) if keys else {}
+    by_label = _ids_by_label(items, labels) if labels else {}
+    relevant = [_grades(query, by_key, by_label) for query in queries]
     named = [(key, by_key) for query in queries for key in query.relevant]
     named += [(label, by_label) for query in queries for label in query.relevant_labels]
     return relevant, tuple(dict.fromkeys(name for name, ids in named if composed(name) not in ids))
 
 
-def _ids_by_key(table: "Table", keys: Collection[str]) -> dict[str, set[str]]:
+def _grades(query: LabelledQuery, by_key: Mapping[str, set[str]], by_label: Mapping[str, set[str]]) -> dict[str, float]:
+    """Return grades by media id; an item that is named twice has its highest."""
+    grades: dict[str, float] = {}
+    for key, grade in zip(query.relevant, query.grades or repeat(1.0), strict=False):
+        for media_id in by_key.get(composed(key), ()):
+            grades[media_id] = max(grade, grades.get(media_id, 0.0))
+    for label in query.relevant_labels:
+        for media_id in by_label.get(composed(label), ()):
+            grades.setdefault(media_id, 1.0)
+    if not grades:
+        return {}
+    for key in query.not_relevant:
+        for media_id in by_key.get(composed(key), ()):
+            grades.setdefault(media_id, 0.0)
+    return grades
+
+
+def _ids_by_key(items: pa.Table, keys: Collection[str]) -> dict[str, set[str]]:
     """Return media ids by relevant key; a key with its source counts only if no item's key is equal to it."""
     plain: dict[str, set[str]] = {}
     qualified: dict[str, set[str]] = {}
-    rows = read(table, ["media_id", "source", "key"])
-    columns = (rows[name].to_pylist() for name in ("media_id", "source", "key"))
+    by_id = any(key.startswith("#") for key in keys)
+    columns = (items[name].to_pylist() for name in ("media_id", "source", "key"))
     for media_id, source, key in zip(*columns, strict=True):
         name = composed(key)
         if name in keys:
             plain.setdefault(name, set()).add(media_id)
         if (whole := f"{source}/{name}") in keys:
             qualified.setdefault(whole, set()).add(media_id)
+        if by_id and (short := _id_of(name)) in keys:
+            qualified.setdefault(short, set()).add(media_id)
     return qualified | plain
 
 
-def _ids_by_label(table: "Table", labels: Collection[str]) -> dict[str, set[str]]:
+def _id_of(key: str) -> str:
+    """Return `#` and the id of a table's row, or the name of a file without its suffix."""
+    file, mark, row = key.rpartition("#")
+    return f"#{row if mark else PurePosixPath(file or key).stem}"
+
+
+def _ids_by_label(items: pa.Table, labels: Collection[str]) -> dict[str, set[str]]:
     ids: dict[str, set[str]] = {}
-    for row in read(table, ["media_id", "labels"]).to_pylist():
+    for row in items.select(["media_id", "labels"]).to_pylist():
         for label in map(composed, row["labels"] or ()):
             if label in labels:
                 ids.setdefault(label, set()).add(row["media_id"])

@@ -13,7 +13,7 @@ from embed_assets.errors import NotFoundError, OverloadedError, SettingsError, U
 from embed_assets.media.media_types import Modality
 from embed_assets.pipeline.item_details import find_item, item_details
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.judged_queries import judge
+from embed_assets.quality.queries.judged_queries import judge
 from embed_assets.search.answers import Answer
 from embed_assets.search.filters import FilterTree
 from embed_assets.search.query import Query, QueryPart

@@ -1,10 +1,11 @@
 """Vector tables: one per encoder version; schema, names, whole-item writes."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
@@ -13,6 +14,8 @@ from embed_assets.store.versions import VersionId
 
 if TYPE_CHECKING:
     from lancedb.table import Table
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
 # What each column holds, for whoever meets the table in a catalogue.
 COLUMNS = {
@@ -161,6 +164,11 @@ class VectorTable:
         table = self.database.open(self.name)
         chunks = [replaced[i : i + _DELETE_CHUNK] for i in range(0, len(replaced), _DELETE_CHUNK)]
         where = " OR ".join(one_of("media_id", chunk) for chunk in chunks) or None
+        if where is not None:
+            older = read(table, ["segment_id"], where=where)["segment_id"]
+            replaced_rows = pc.is_in(older, value_set=rows["segment_id"].combine_chunks())
+            if not len(older) or pc.all(replaced_rows).as_py():
+                where = None  # every older row is replaced: to look for rows to remove, Lance would read all columns
         upsert(table, rows, key="segment_id", delete_where=where)
 
     def delete_items(self, media_ids: Sequence[str]) -> int:

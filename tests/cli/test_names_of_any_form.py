@@ -12,8 +12,9 @@ from embed_assets.media.files.unicode_names import ByName, composed, on_disk
 from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.pipeline.status import read_status
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
 from embed_assets.quality.labelled_retrieval import relevant_items
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
 from embed_assets.store.saved_settings import save_settings
 from tests.cli.conftest import Command
 from tests.support import pipeline, run_all

@@ -19,8 +19,8 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.payload import Clip, Sound
 from embed_assets.media.recordings.decode_sound import decode_sound, is_silent
 from embed_assets.media.recordings.video_clips import decode_clips
-from embed_assets.quality.labelled_queries import load_queries
-from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
+from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at
+from embed_assets.quality.queries.labelled_queries import load_queries
 
 RATE = 16_000
 
@@ -152,8 +152,8 @@ def _figures(folder: Path, vectors: np.ndarray, asked: list[tuple[np.ndarray, li
     for query, labels in asked:
         ranked = [rows[place]["file"] for place in np.argsort(-(vectors @ query), kind="stable")]
         relevant = {row["file"] for row in rows if row["label"] in labels}
-        recalls.append(recall_at(ranked, relevant, 10))
-        gains.append(ndcg_at(ranked, relevant, 10))
+        recalls.append(capped_recall_at(ranked, dict.fromkeys(relevant, 1.0), 10))
+        gains.append(ndcg_at(ranked, dict.fromkeys(relevant, 1.0), 10))
     return float(np.mean(recalls)), float(np.mean(gains))
 
 

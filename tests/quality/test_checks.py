@@ -16,7 +16,7 @@ from embed_assets.quality.recall.ann_recall import Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import open_release
-from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_index import build_indices
 from embed_assets.store.serving.vector_scan import kth_distances, sample_vectors
 from embed_assets.store.store import Store
@@ -105,6 +105,26 @@ def test_unit_vectors_looks_at_every_row(tmp_path):
     vectors = random_vectors(40_000, dim=8)
     vectors[-1] = 0
     assert checks.check_unit_vectors(opened(tmp_path, vectors), unit_length=True).figures["zero"] == 1
+
+
+def test_vectors_that_an_earlier_release_had_right_are_not_read_again(tmp_path):
+    table = opened(tmp_path, random_vectors(40))
+    figures = {"not_finite": 0, "zero": 0, "off_unit_length": 0, "min_norm": 0.25, "max_norm": 4.0}
+    verdict = CheckVerdict(name="unit_vectors", passed=True, blocking=True, summary="", figures=figures)
+    right = release(table_version=table.version, checks=(verdict,))
+    again = checks.check_unit_vectors(table, unit_length=True, before=right)
+    assert again.passed
+    assert again.figures == {"rows": 40, **figures}
+    table.add(vector_rows(table.schema, np.zeros((2, 32)), media_id=["late", "later"]))
+    table.checkout_latest()
+    assert checks.check_unit_vectors(table, unit_length=True, before=right).figures["zero"] == 2
+    for wrong in (
+        replace(right, table_version=table.version, checks=(replace(verdict, passed=False),)),
+        replace(right, table_version=table.version, checks=(replace(verdict, figures={**figures, "zero": 1}),)),
+        replace(right, table_version=table.version, checks=()),
+        replace(right, table_version=table.version + 1),
+    ):
+        assert checks.check_unit_vectors(table, unit_length=True, before=wrong).figures["zero"] == 2
 
 
 def test_checks_look_at_the_releases_table_version_and_not_at_later_rows(tmp_path):
@@ -360,3 +380,49 @@ def test_a_table_without_rows_passes_the_checks_on_vectors(tmp_path):
 def test_the_blocking_checks_are_those_that_promotion_requires():
     assert {spec.name for spec in checks.CHECKS if spec.blocking} == checks.REQUIRED
     assert {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"} == checks.REQUIRED
+
+
+def scored(ndcg: np.ndarray) -> Quality:
+    """A quality whose queries have these nDCG@10; recall is the same."""
+    mean = float(ndcg.mean())
+    scores = tuple((float(value), float(value)) for value in ndcg)
+    return Quality(queries=len(ndcg), ndcg_at_10=mean, recall_at_10=mean, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("shift", "passed", "words"),
+    [
+        (-0.08, False, "worse than live beyond noise: nDCG@10 -0.08"),
+        (-0.03, True, "not distinguishable from live: nDCG@10 -0.03"),
+        (0.08, True, "better than live beyond noise: nDCG@10 +0.08"),
+    ],
+)
+def test_a_loss_counts_where_it_is_beyond_noise(shift: float, passed: bool, words: str):
+    random = np.random.default_rng(5)
+    live, noise = random.random(60), random.normal(0, 0.15, 60)
+    found = compared(candidate=scored(live + noise - noise.mean() + shift), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert verdict.passed is passed
+    assert words in verdict.summary
+    assert verdict.figures["ndcg_difference"] == pytest.approx(shift, abs=1e-4)
+    assert verdict.figures["ndcg_difference_low"] < shift < verdict.figures["ndcg_difference_high"]
+    assert verdict.figures["verdict"] == words.partition(" than")[0].partition(" from")[0]
+    if passed and shift < 0:
+        assert "judged queries would be needed" in verdict.summary
+
+
+def test_a_small_loss_beyond_noise_is_within_what_is_allowed():
+    live = np.linspace(0, 1, 200)
+    found = compared(candidate=scored(live - 0.01), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert verdict.passed and "worse than live beyond noise" in verdict.summary
+    assert not checks.check_compared(found, max_loss=0.005, max_lost_share=0.05).passed
+
+
+def test_of_few_queries_the_bound_alone_decides():
+    live = np.linspace(0, 1, checks.FEWEST_PAIRED - 1)
+    random = np.random.default_rng(6).normal(-0.05, 0.5, len(live))
+    found = compared(candidate=scored(live + random - random.mean() - 0.05), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert not verdict.passed
+    assert "fewer than 20, so that the bound alone decides" in verdict.summary

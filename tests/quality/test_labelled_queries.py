@@ -13,9 +13,10 @@ from PIL import Image
 from embed_assets.errors import MediaError, SettingsError
 from embed_assets.media.limits import Limits
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.evaluation_queries import _query_id
-from embed_assets.quality.held_out_queries import crop_of, evenly, span_of
-from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
+from embed_assets.quality.queries.evaluation_queries import _query_id
+from embed_assets.quality.queries.held_out_queries import crop_of, evenly, span_of
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
 from embed_assets.store.query_vectors import QueryVectors
 from tests.kept import Kept
 from tests.support import all_rows, note, picture, pipeline, run_all, write_notes
@@ -40,6 +41,19 @@ def test_queries_are_read_with_their_judgements(tmp_path):
     ]
 
 
+def test_relevant_items_may_have_grades(tmp_path):
+    line = {"query": "red", "relevant": {"a.txt": 2, "b.txt": 0.5, "c.txt": 0}, "not_relevant": ["d.txt"]}
+    (query,) = load_queries(written(tmp_path, json.dumps(line)))
+    assert (query.relevant, query.grades) == (("a.txt", "b.txt"), (2.0, 0.5))
+    assert query.not_relevant == ("d.txt", "c.txt")
+
+
+def test_the_hash_of_ungraded_queries_is_that_of_the_first_releases():
+    query = LabelledQuery(query="red", relevant=("a.txt",))
+    assert query.hashed_text() == "Judged(query='red', file=None, relevant=('a.txt',), relevant_labels=())"
+    assert "grades=(2.0,)" in LabelledQuery(query="red", relevant=("a.txt",), grades=(2.0,)).hashed_text()
+
+
 def test_the_demos_query_sets_are_found_by_name():
     assert load_queries("embedded:docs")
     with pytest.raises(SettingsError, match="does not exist"):
@@ -57,6 +71,14 @@ def test_the_demos_query_sets_are_found_by_name():
             "unknown field 'relevent'; the fields are not_relevant, query, query_file, relevant",
         ),
         ('{"query": "red", "relevant": "a.txt"}', "relevant: expected a list of texts"),
+        (
+            '{"query": "red", "relevant": {"a.txt": "high"}}',
+            "relevant: expected a list of texts, or an object",
+        ),
+        (
+            '{"query": "red", "relevant": {"a.txt": true}}',
+            "relevant: expected a list of texts, or an object",
+        ),
         ('{"query": "red", "relevant_labels": [1]}', "relevant_labels: expected a list of texts"),
         ('{"query": "red"}', "a query needs `relevant`"),
     ],
@@ -149,6 +171,21 @@ def test_queries_are_encoded_once_per_encoder_version(indexed, words):
     indexed.check(record)
     indexed.index(record)
     assert words == []
+
+
+def test_rows_too_small_to_leave_words_out_are_tried_once_per_table_version(tmp_path, words):
+    notes = write_notes(tmp_path / "notes", 30)
+    for number in range(3):
+        (notes / f"short-{number}.txt").write_text(f"amber {number}")  # no held-out query can be made of two words
+    steps = pipeline(tmp_path, checks={"recall_queries": 33}, index={"min_rows": 10, "rows_per_partition": 16})
+    run_all(steps)
+    words.clear()
+    record = steps.resolve("words").record
+    steps.check(record)
+    assert words == []
+    (notes / "added.txt").write_text(note(40))
+    run_all(steps)
+    assert words
 
 
 def test_judged_queries_measure_a_release_and_count_as_held_out(tmp_path, words):

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from embed_assets.quality.labelled_queries import LabelledQuery
 from embed_assets.quality.labelled_retrieval import evaluate, relevant_items
+from embed_assets.quality.metrics.bootstrap import lower_bound
+from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at, reciprocal_rank
 from embed_assets.quality.pca_projection import pca_plane
-from embed_assets.quality.ranking_metrics import lower_bound, ndcg_at, recall_at, reciprocal_rank
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.recall.ann_recall import measure
 from embed_assets.store.serving.nearest_rows import exact
 from embed_assets.store.serving.releases import Release
@@ -19,29 +20,33 @@ from tests.support import vector_table
 RANKED = ["a", "x", "b", "y", "z"]
 
 
+def graded(relevant: set[str]) -> dict[str, float]:
+    return dict.fromkeys(relevant, 1.0)
+
+
 def test_ndcg_discounts_by_the_logarithm_of_the_rank():
     ideal = 1 + 1 / math.log2(3) + 1 / math.log2(4)
-    assert ndcg_at(RANKED, {"a", "b", "c"}, 5) == pytest.approx((1 + 1 / math.log2(4)) / ideal)
-    assert ndcg_at(RANKED, {"b"}, 5) == pytest.approx(0.5)
-    assert ndcg_at(RANKED, {"b"}, 2) == 0.0
-    assert ndcg_at(["b", "c", "a"], {"a", "b", "c"}, 10) == pytest.approx(1.0)
-    assert ndcg_at(RANKED, set(), 5) == 0.0
+    assert ndcg_at(RANKED, graded({"a", "b", "c"}), 5) == pytest.approx((1 + 1 / math.log2(4)) / ideal)
+    assert ndcg_at(RANKED, graded({"b"}), 5) == pytest.approx(0.5)
+    assert ndcg_at(RANKED, graded({"b"}), 2) == 0.0
+    assert ndcg_at(["b", "c", "a"], graded({"a", "b", "c"}), 10) == pytest.approx(1.0)
+    assert ndcg_at(RANKED, graded(set()), 5) == 0.0
 
 
 def test_ndcg_of_more_relevant_items_than_places_can_reach_one():
-    assert ndcg_at(["a", "b"], {"a", "b", "c", "d"}, 2) == pytest.approx(1.0)
+    assert ndcg_at(["a", "b"], graded({"a", "b", "c", "d"}), 2) == pytest.approx(1.0)
 
 
 def test_recall_is_of_the_relevant_or_of_the_places_if_those_are_fewer():
-    assert recall_at(RANKED, {"a", "b", "c", "d"}, 5) == 0.5
-    assert recall_at(RANKED, {"a", "b", "c", "d"}, 1) == 1.0
-    assert recall_at(RANKED, {"q"}, 5) == 0.0
-    assert recall_at([], {"a"}, 5) == recall_at(RANKED, set(), 5) == 0.0
+    assert capped_recall_at(RANKED, graded({"a", "b", "c", "d"}), 5) == 0.5
+    assert capped_recall_at(RANKED, graded({"a", "b", "c", "d"}), 1) == 1.0
+    assert capped_recall_at(RANKED, graded({"q"}), 5) == 0.0
+    assert capped_recall_at([], graded({"a"}), 5) == capped_recall_at(RANKED, graded(set()), 5) == 0.0
 
 
 def test_reciprocal_rank_is_of_the_first_relevant():
-    assert reciprocal_rank(RANKED, {"b", "z"}) == pytest.approx(1 / 3)
-    assert reciprocal_rank(RANKED, {"q"}) == 0.0
+    assert reciprocal_rank(RANKED, graded({"b", "z"})) == pytest.approx(1 / 3)
+    assert reciprocal_rank(RANKED, graded({"q"})) == 0.0
 
 
 def test_the_lower_bound_repeats_and_lies_below_the_mean():
@@ -128,7 +133,7 @@ def test_an_evaluation_ranks_items_by_their_best_segment(tmp_path):
         LabelledQuery(query="two", relevant_labels=("cat",)),
         LabelledQuery(query="three", relevant=("gone.txt",)),
     ]
-    assert relevant_items(table, judged) == ([{"b"}, {"a", "c"}, set()], ("gone.txt",))
+    assert relevant_items(table, judged) == ([{"b": 1.0}, {"a": 1.0, "c": 1.0}, {}], ("gone.txt",))
     facts = {"space": "s", "encoder": "e", "encoder_version": "v", "table": "words__v1", "table_version": 2}
     release = Release(**facts, dim=3, distance="cosine", rows=4, ann=False)
     queries = np.array([[1, 0, 0]] * 3, dtype=np.float32)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embed_assets.quality.queries.unrelated_texts import unrelated_texts
 from embed_assets.quality.random_pairs import measure_random_pairs
-from embed_assets.quality.unrelated_texts import unrelated_texts
 from embed_assets.search.searcher import Searcher, query_of
 from embed_assets.settings import ComputeSettings
 from embed_assets.store.serving.score_calibration import (

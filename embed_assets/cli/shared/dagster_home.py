@@ -3,8 +3,9 @@
 import fcntl
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,23 @@ def dagster_instance(home: Path) -> "Iterator[dg.DagsterInstance]":
         instance = dg.DagsterInstance.get()
     with instance:
         yield instance
+
+
+@contextmanager
+def databases_held(home: Path, run_id: str = "") -> Iterator[None]:
+    """Hold an instance's SQLite databases open, of a run too; those that are not there are left out.
+
+    Dagster opens and closes one for each event, and the last connection to close writes its whole log back: held open,
+    an event takes a third of the time.
+    """
+    history = home / "history"
+    files = [history / "runs" / f"{run_id}.db"] if run_id else [history / "runs.db", history / "runs" / "index.db"]
+    with ExitStack() as stack:
+        for file in filter(Path.is_file, files):
+            with suppress(sqlite3.Error):  # of a home with other storages
+                connection = stack.enter_context(closing(sqlite3.connect(file)))
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # the first read opens the log
+        yield
 
 
 def home_of(store: str) -> Path:

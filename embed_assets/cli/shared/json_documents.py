@@ -12,6 +12,7 @@ from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
+from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
@@ -183,6 +184,7 @@ class EncoderFacts(TypedDict):
 
 
 DOCUMENTS: dict[str, Any] = {
+    "compare": LeaderboardDocument,
     "encoders": list[EncoderFacts],
     "history": list[dict[str, Any]],  # each has kind and at; what else, the kind decides
     "maintain": MaintenanceDocument,

@@ -3,6 +3,7 @@
 import gc
 import logging
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embed_assets import progress
-from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, home_of
+from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance, databases_held, home_of
 from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
 from embed_assets.embedding.run_budget import BudgetReached
@@ -89,6 +90,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     definitions = build_definitions(steps.settings, jobs=jobs)
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
+        stack.enter_context(databases_held(home))
         with _cache_cleared_after_wait():
             stack.enter_context(own_turn(instance, home, steps.settings.pool, say=shown.tell))
         end_dead(instance, own_home=own_home, say=shown.tell)
@@ -188,9 +190,15 @@ def _execute(
 ) -> None:
     from embed_assets.assets.runs.liveness import process_tags
 
-    with _own_errors():
+    run_id = str(uuid.uuid4())
+    instance.all_logs(run_id)  # makes the run's database
+    with _own_errors(), databases_held(Path(instance.root_directory), run_id):
         result = job.execute_in_process(
-            instance=instance, run_config=_QUIET, tags={**tags, **process_tags()}, partition_key=partition_key
+            instance=instance,
+            run_config=_QUIET,
+            tags={**tags, **process_tags()},
+            partition_key=partition_key,
+            run_id=run_id,
         )
     if not result.success:
         raise PromotionError(f"Job {job.name} failed; see its run {result.run_id} in the UI.")

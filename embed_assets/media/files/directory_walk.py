@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from embed_assets.media.files.glob_pattern import Selection
 from embed_assets.media.files.source import is_below, local_key
@@ -13,6 +13,13 @@ from embed_assets.media.files.source import is_below, local_key
 _DEEPEST = 200  # levels of folders; a file system whose folders contain themselves would be walked for ever
 # A link with one of these errors leads nowhere: a circle, a name too long, a file in place of a folder.
 _NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+class FileStat(NamedTuple):
+    """What a listing needs of a file's stat; the whole takes five times the memory."""
+
+    st_size: int
+    st_mtime: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +50,7 @@ def walk_local(root: str, chosen: Selection, *, follow_links: bool) -> Walked:
                     continue
                 key = local_key(prefix + entry.name)
                 if chosen.file(key) and (status := _stat(entry, inside)) is not None:
-                    walked.files[key] = status
+                    walked.files[key] = FileStat(status.st_size, status.st_mtime)
         except OSError as error:
             if not prefix:
                 raise

@@ -1,7 +1,7 @@
 """Listing: key, size, time and etag of every media file of a source, local or in an object store."""
 
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -43,10 +43,10 @@ def list_readable(
     chosen = Selection(pattern, exclude)
     if source.fs is None:
         walked = _walk(source, chosen, follow_links=follow_links)
-        files = [_local_file(source, key, status) for key, status in walked.files.items()]
+        files = [_local_file(source, key, status) for key, status in _taken(walked.files)]
     else:
         walked = _list_remote(source, chosen)
-        files = [_listed(source, key, info) for key, info in walked.files.items()]
+        files = [_listed(source, key, info) for key, info in _taken(walked.files)]
     return Listing(files=sorted(files, key=lambda file: file.key), unread=walked.unread)
 
 
@@ -80,6 +80,12 @@ def look_up(source: Source, key: str) -> ListedFile:
     except Exception as error:
         failure = source.read_error(key, error)
         raise failure from failure.__cause__
+
+
+def _taken(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what is in a dictionary, and take it out: of a million files there is never all of it twice."""
+    while files:
+        yield files.popitem()
 
 
 def _missing(source: Source) -> SourceError:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embed_assets.quality.ranking_metrics import lower_bound
+from embed_assets.quality.metrics.bootstrap import lower_bound
 from embed_assets.quality.recall.ann_answer_cache import ann_answers
 from embed_assets.store.serving.vector_scan import kth_distances
 
@@ -75,12 +75,15 @@ def tune(
     target: float,
     start: tuple[int, int] = LADDER[0],
     rows: int | None = None,
+    truth: np.ndarray | None = None,
 ) -> Recall:
     """Find the cheapest effort of the ladder whose lower bound reaches the target, else the best one.
 
-    `start` is the first that is tried: the effort of the same index before its rows changed a little.
+    `truth` is from `kth_distances`, computed where it is None. `start` is the first that is tried: the effort of the
+    same index before its rows changed a little.
     """
-    truth = kth_distances(table, queries, k=k, distance=distance)
+    if truth is None:
+        truth = kth_distances(table, queries, k=k, distance=distance)
     best: Recall | None = None
     for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
         effort = {"nprobes": nprobes, "refine_factor": refine_factor}

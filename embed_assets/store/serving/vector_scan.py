@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from embed_assets.store.upsert import evenly_spread
+from embed_assets.store.upsert import COMMITTED, evenly_spread
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 _BATCH = 16_384  # vectors looked at together
 
 
-def vector_batches(table: "Table") -> Iterable[np.ndarray]:
-    """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory."""
+def vector_batches(table: "Table", *, since: int | None = None) -> Iterable[np.ndarray]:
+    """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory.
+
+    `since` is a table version: vectors that were written by then are left out.
+    """
     dataset: Any = table.to_lance()
-    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH):
+    where = None if since is None else f"{COMMITTED} > {since}"
+    for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH, filter=where):
         yield matrix(batch.column("vector"))
 
 
@@ -39,18 +43,36 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     within 1e-6, since the queries are rounded to the column's numbers as LanceDB rounds them. Rows of
     zeros have no cosine and are near to nothing.
     """
-    kind: Any = table.schema.field("vector").type
-    rounded = pa.array([], kind.value_type).to_numpy().dtype  # before pyarrow 26 to_pandas_dtype asks for pandas
-    rounded_queries = queries.astype(rounded).astype(np.float32)
+    return nearest_places(table, queries, k=k, distance=distance)[0][:, k - 1]
+
+
+def nearest_places(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances of the k nearest rows to each query, and their places in the table, nearest first.
+
+    float32 and int64, (len(queries), k); inf and -1 where there are fewer rows. Scanned as for `kth_distances`.
+    """
+    rounded_queries = rounded(queries, table)
     best = np.full((len(rounded_queries), k), np.inf, dtype=np.float32)
+    places = np.full((len(rounded_queries), k), -1, dtype=np.int64)
+    start = 0
     for vectors in vector_batches(table):
         batch_distances = distances(rounded_queries, vectors, distance)
         nearer = batch_distances < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
         for query in np.flatnonzero(nearer.any(axis=1)):
-            near = batch_distances[query, nearer[query]]
-            near = np.partition(near, k - 1)[:k] if len(near) > k else near
-            best[query] = np.sort(np.concatenate([best[query], near]))[:k]
-    return best[:, k - 1]
+            near = np.flatnonzero(nearer[query])
+            found = np.concatenate([best[query], batch_distances[query, near]])
+            order = np.argsort(found, kind="stable")[:k]
+            places[query] = np.concatenate([places[query], near + start])[order]
+            best[query] = found[order]
+        start += len(vectors)
+    return best, places
+
+
+def rounded(queries: np.ndarray, table: "Table") -> np.ndarray:
+    """Return queries rounded to the numbers of the table's vectors, as LanceDB rounds them: float32, of their shape."""
+    kind: Any = table.schema.field("vector").type
+    numbers = pa.array([], kind.value_type).to_numpy().dtype  # before pyarrow 26 to_pandas_dtype asks for pandas
+    return queries.astype(numbers).astype(np.float32)
 
 
 def distances(queries: np.ndarray, vectors: np.ndarray, distance: str) -> np.ndarray:

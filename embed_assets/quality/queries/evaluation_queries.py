@@ -23,9 +23,10 @@ from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import MediaItem, Modality
 from embed_assets.media.segments import CuttingRecipe, each_segment
-from embed_assets.quality.held_out_queries import even_places, part_of, span_of
-from embed_assets.quality.labelled_queries import LabelledQuery, load_queries
-from embed_assets.quality.unrelated_texts import unrelated_texts
+from embed_assets.quality.queries.held_out_queries import even_places, part_of, span_of
+from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_sets import load_queries
+from embed_assets.quality.queries.unrelated_texts import unrelated_texts
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.query_vectors import QueryVectors
@@ -62,6 +63,7 @@ class EvaluationQueries:
         self._load = load
         self._batch_limits = batch_limits
         self._readers: dict[str, Callable[[ManifestRow], bytes]] = {}  # of sources that are tables
+        self._derived_from: dict[str, int] = {}  # by table of vectors, its version that held-out queries were made of
 
     def labelled(self, space: str) -> list[LabelledQuery]:
         """Read the query set of a space; empty if it has none."""
@@ -78,15 +80,19 @@ class EvaluationQueries:
         by_id = stored.get(_LABELLED)
         missing = {name: query for name, query in zip(ids, queries, strict=True) if name not in by_id}
         if missing:
-            encoder = self._load(record)
-            inputs = [self._query_input(query, record) for query in missing.values()]
-            prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
-            vectors = self._encoded(encoder, prepared)
-            for modality in dict.fromkeys(modality for modality, _ in inputs):
-                rows = [row for row, (kind, _) in enumerate(inputs) if kind == modality]
+            kinds, vectors = self.encoded(record, list(missing.values()))
+            for modality in dict.fromkeys(kinds):
+                rows = [row for row, kind in enumerate(kinds) if kind == modality]
                 stored.put(_LABELLED, modality, [list(missing)[row] for row in rows], vectors[rows])
-            by_id |= {name: (kind, v) for name, (kind, _), v in zip(missing, inputs, vectors, strict=True)}
+            by_id |= {name: (kind, v) for name, kind, v in zip(missing, kinds, vectors, strict=True)}
         return np.stack([by_id[name][1] for name in ids])
+
+    def encoded(self, record: VersionRecord, queries: Sequence[LabelledQuery]) -> tuple[list[Modality], np.ndarray]:
+        """Return modalities and vectors of labelled queries, float32 (len(queries), dim); nothing is stored."""
+        encoder = self._load(record)
+        inputs = [self._query_input(query, record) for query in queries]
+        prepared = [encoder.prepare(modality, payload, query=True) for modality, payload in inputs]
+        return [modality for modality, _ in inputs], self._encoded(encoder, prepared)
 
     def held_out(self, record: VersionRecord, table: Any) -> dict[str, np.ndarray]:
         """Return queries that are not rows, by modality: labelled ones, then spans or crops up to `recall_queries`."""
@@ -127,8 +133,11 @@ class EvaluationQueries:
     def _derived(self, record: VersionRecord, table: Any) -> dict[str, tuple[str, np.ndarray]]:
         count, stored = self._settings.checks.recall_queries, self._query_vectors(record)
         derived = stored.get(_HELD_OUT)
-        if len(derived) < min(count, table.count_rows()):
+        # Rows too small to leave something out give none, so that there may never be enough.
+        tried = self._derived_from.get(record.table) == table.version
+        if len(derived) < min(count, table.count_rows()) and not tried:
             self._derive(record, table, stored, count)
+            self._derived_from[record.table] = table.version
             derived = stored.get(_HELD_OUT)
         return derived
 

@@ -1,6 +1,6 @@
 """Every shared set through the pipeline that fits it: what is embedded, what is not and why, what is found.
 
-    python benchmarks/datasets.py [SET ...] [--json]
+    python benchmarks/media_sets.py [SET ...] [--json]
 
 Each set goes through refresh, resolve and embed with an encoder that needs no download. Of a large set a
 sample is taken, spread evenly; the column "of" says of how many. Every file is one of embedded, reused
@@ -30,7 +30,7 @@ from shared_data import DATA, missing
 
 from embed_assets.load_settings import make_settings
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.ranking_metrics import ndcg_at, recall_at
+from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at
 from embed_assets.store.versions import VersionRecord
 
 ALL = {"minilm": "embedded:minilm", "clip": "embedded:clip", "mel": "mel", "frames": "embedded:clip-frames"}
@@ -187,7 +187,12 @@ def retrieval(
         relevant = {other for other in keys if other != key and labels[other] == labels[key]}
         if relevant:
             ranked = [keys[place] for place in np.argsort(-scores[number], kind="stable")[:10]]
-            found.append((recall_at(ranked, relevant, 10), ndcg_at(ranked, relevant, 10)))
+            found.append(
+                (
+                    capped_recall_at(ranked, dict.fromkeys(relevant, 1.0), 10),
+                    ndcg_at(ranked, dict.fromkeys(relevant, 1.0), 10),
+                )
+            )
     if not found:
         return 0, None, None
     recall, ndcg = np.mean(found, axis=0)

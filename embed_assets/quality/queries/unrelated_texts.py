@@ -3,7 +3,7 @@
 import hashlib
 from typing import TYPE_CHECKING
 
-from embed_assets.quality.held_out_queries import evenly, span_of
+from embed_assets.quality.queries.held_out_queries import evenly, span_of
 from embed_assets.store.upsert import evenly_spread
 
 if TYPE_CHECKING:

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.unicode_names import on_disk
 
-EMBEDDED = "embedded:"  # the demo's own query sets
 _FIELDS = {"query", "query_file", "relevant", "relevant_labels", "not_relevant"}
 
 
@@ -18,37 +16,36 @@ _FIELDS = {"query", "query_file", "relevant", "relevant_labels", "not_relevant"}
 class LabelledQuery:
     """One query, in words or as a file, and its relevant items: their keys, or labels whose items all are.
 
-    `file` is a local path; `query` is then its name.
+    `file` is a local path; `query` is then its name. A key that begins with # is the id of a table's row, or the name
+    of a file without its suffix, whatever source holds it.
     """
 
     query: str
     file: str | None = None
     relevant: tuple[str, ...] = ()
     relevant_labels: tuple[str, ...] = ()
+    grades: tuple[float, ...] = ()  # of `relevant`, in its order; empty: 1 each
+    not_relevant: tuple[str, ...] = ()
 
     def hashed_text(self) -> str:
         """Return the text that the hash of a release's check settings is made of, the same for all releases."""
-        return repr(self).replace("LabelledQuery", "Judged", 1)  # the class's name in the first releases
+        named = {name: getattr(self, name) for name in ("query", "file", "relevant", "relevant_labels")}
+        if self.grades:
+            named["grades"] = self.grades
+        return f"Judged({', '.join(f'{name}={value!r}' for name, value in named.items())})"  # as in the first releases
 
 
-def load_queries(path: str | Path, *, files_in: str | Path | None = None) -> list[LabelledQuery]:
-    """Read the query set of a JSONL file, or of embedded:NAME. Raises SettingsError naming file, line and field.
+def read_queries(path: Path, *, files_in: Path) -> list[LabelledQuery]:
+    """Read a JSONL file of labelled queries. Raises SettingsError naming file, line and field.
 
     A query of which only `not_relevant` items are known is left out: nothing can be measured by it. A `query_file` is
-    taken from the folder `files_in`, or from the query set's own.
+    taken from the folder `files_in`.
     """
-    if str(path).startswith(EMBEDDED):
-        path = str(files("embed_assets.demo") / "queries" / f"{str(path).removeprefix(EMBEDDED)}.jsonl")
-    path = Path(path)
-    if not path.is_file():
-        raise SettingsError(f"Query set {str(path)!r} does not exist. Name a JSONL file, or leave `queries` out.")
     queries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
-            query = _parse(line, f"{path}:{number}", Path(files_in or path.parent))
+            query = _parse(line, f"{path}:{number}", files_in)
             queries += [query] if query is not None else []
-    if not queries:
-        raise SettingsError(f"Query set {str(path)!r} holds no query.")
     return queries
 
 
@@ -64,15 +61,33 @@ def _parse(line: str, where: str, folder: Path) -> LabelledQuery | None:
         raise SettingsError(
             f"{where}: unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_FIELDS))}."
         )
-    relevant, labels = (_texts(row.get(name, []), f"{where}: {name}") for name in ("relevant", "relevant_labels"))
-    if not relevant and not labels and _texts(row.get("not_relevant", []), f"{where}: not_relevant"):
+    graded = _grades(row.get("relevant", []), f"{where}: relevant")
+    labels, refused = (_texts(row.get(name, []), f"{where}: {name}") for name in ("relevant_labels", "not_relevant"))
+    relevant = tuple(key for key, grade in graded.items() if grade > 0)
+    if not relevant and not labels and (refused or graded):
         return None
     if not relevant and not labels:
         raise SettingsError(f"{where}: a query needs `relevant` (item keys) or `relevant_labels`.")
     file = on_disk(str(folder / row["query_file"])) if "query_file" in row else None
     if file is not None and not Path(file).is_file():
         raise SettingsError(f"{where}: query_file: there is no file {file!r}.")
-    return LabelledQuery(query=row.get("query", file), file=file, relevant=relevant, relevant_labels=labels)
+    return LabelledQuery(
+        query=row.get("query", file),
+        file=file,
+        relevant=relevant,
+        relevant_labels=labels,
+        grades=tuple(graded[key] for key in relevant) if isinstance(row.get("relevant"), Mapping) else (),
+        not_relevant=(*refused, *(key for key, grade in graded.items() if grade <= 0)),
+    )
+
+
+def _grades(values: Any, where: str) -> dict[str, float]:
+    """Return grades by key: 1 each of a list, those of an object."""
+    if not isinstance(values, Mapping):
+        return dict.fromkeys(_texts(values, where), 1.0)
+    if not all(isinstance(grade, (int, float)) and not isinstance(grade, bool) for grade in values.values()):
+        raise SettingsError(f"{where}: expected a list of texts, or an object of numbers by key.")
+    return {str(key): float(grade) for key, grade in values.items()}
 
 
 def _texts(values: Any, where: str) -> tuple[str, ...]:

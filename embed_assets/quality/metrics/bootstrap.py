@@ -1,0 +1,108 @@
+"""Bootstrap: intervals of means, and whether a paired difference is beyond noise.
+
+Efron, 1979 (doi:10.1214/aos/1176344552); for paired comparison of rankings: Smucker, Allan and Carterette, 2007
+(doi:10.1145/1321440.1321528). Seeded, so that figures repeat.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_DRAWS = 2000
+_CHUNK = 4_000_000  # numbers drawn at once: 32 MB
+_POWER = 2.8  # 1.96 + 0.84: standard errors of a difference that is found four times in five at 5 %
+WORSE, BETTER, NOT_APART = "worse", "better", "not distinguishable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean, and the bounds between which 95 % of resampled means are."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """One thing minus another, query by query. `p` is of the two-sided test that there is no difference."""
+
+    queries: int
+    difference: Interval
+    p: float
+    queries_needed: int | None  # judged ones, to find a difference of this size four times in five; None: no difference
+
+    def verdict(self, *, p: float | None = None, level: float = 0.05) -> str:
+        """Return better, worse, or not distinguishable at the level. `p` is one adjusted for several comparisons."""
+        if (self.p if p is None else p) > level:
+            return NOT_APART
+        return BETTER if self.difference.mean > 0 else WORSE
+
+
+def interval(values: Sequence[float] | np.ndarray, *, draws: int = _DRAWS) -> Interval:
+    """Return the mean of the values with its 95 % percentile interval; zeros without values."""
+    sample = np.asarray(values, dtype=float)
+    if not len(sample):
+        return Interval(mean=0.0, low=0.0, high=0.0)
+    low, high = np.quantile(_resampled_means(sample, draws), (0.025, 0.975))
+    return Interval(mean=float(sample.mean()), low=float(low), high=float(high))
+
+
+def lower_bound(values: Sequence[float] | np.ndarray, *, share: float = 0.025, draws: int = 1000) -> float:
+    """Return the mean that `share` of bootstrap resamples stay below."""
+    sample = np.asarray(values, dtype=float)
+    return float(np.quantile(_resampled_means(sample, draws), share)) if len(sample) else 0.0
+
+
+def paired_difference(
+    ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray, *, draws: int = 10_000
+) -> PairedDifference:
+    """Compare the scores of the same queries, in the same order: ours minus theirs.
+
+    `p` by sign flips: without a difference each query's sign is a coin's (Fisher's randomization test). Raises
+    ValueError where the lengths differ.
+    """
+    differences = np.subtract(*(np.asarray(side, dtype=float) for side in (ours, theirs)))
+    if not len(differences):
+        return PairedDifference(queries=0, difference=interval(()), p=1.0, queries_needed=None)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    needed = math.ceil((_POWER * deviation / mean) ** 2) if mean and deviation else None
+    return PairedDifference(
+        queries=len(differences),
+        difference=interval(differences),
+        p=_flipped_p(differences, draws),
+        queries_needed=needed,
+    )
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values adjusted for their number, in their order (Holm, 1979, https://www.jstor.org/stable/4615733)."""
+    adjusted, highest = [0.0] * len(values), 0.0
+    for place, index in enumerate(sorted(range(len(values)), key=lambda index: values[index])):
+        highest = max(highest, min(1.0, values[index] * (len(values) - place)))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _resampled_means(sample: np.ndarray, draws: int) -> np.ndarray:
+    random, means = np.random.default_rng(0), np.empty(draws)
+    step = max(1, _CHUNK // len(sample))
+    for start in range(0, draws, step):
+        count = min(step, draws - start)
+        means[start : start + count] = sample[random.integers(0, len(sample), size=(count, len(sample)))].mean(axis=1)
+    return means
+
+
+def _flipped_p(differences: np.ndarray, draws: int) -> float:
+    """Return the share of sign flips whose mean is at least as far from 0; the data's own signs count as one."""
+    moving = differences[differences != 0]
+    if not len(moving):
+        return 1.0
+    random, reached = np.random.default_rng(0), 1
+    bound, step = abs(moving.sum()) * (1 - 1e-12), max(1, _CHUNK // len(moving))
+    for start in range(0, draws, step):
+        signs = random.integers(0, 2, size=(min(step, draws - start), len(moving))) * 2 - 1
+        reached += int((np.abs(signs @ moving) >= bound).sum())
+    return reached / (draws + 1)

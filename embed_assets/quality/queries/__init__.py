@@ -1,0 +1,1 @@
+"""Queries that versions are measured with: judged, held out, unrelated."""
