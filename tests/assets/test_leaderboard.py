@@ -45,4 +45,5 @@ def test_it_shows_quality_cost_and_who_is_better(labelled: PipelineSettings, ins
     quality: Any = shown["quality"].value
     assert {record.data["encoder"] for record in quality.records} == {"words", "slow-words"}
     assert shown["words: ndcg@10"].value == pytest.approx(1.0, abs=0.2)
-    assert {row["encoder"] for row in shown["figures"].value["encoders"]} == {"words", "slow-words"}  # pyright: ignore[reportArgumentType, reportCallIssue, reportOptionalSubscript, reportIndexIssue]
+    figures: Any = shown["figures"].value
+    assert {row["encoder"] for row in figures["encoders"]} == {"words", "slow-words"}
