@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from embed_assets.media.tables.sidecar import load_sidecar
-from embed_assets.quality.queries.labelled_queries import load_queries
+from embed_assets.quality.queries.query_sets import load_queries
 from tests import console
 from tests.support import REPOSITORY, pipeline, run_all
 
