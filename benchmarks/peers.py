@@ -74,7 +74,7 @@ def tell(done: Outcome, file: Path | None) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=1000, metavar="N", help="at most 5,000 (default 1,000)")
+    parser.add_argument("--texts", type=int, default=1000, metavar="N", help="(default 1,000)")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="of all steps (default 1)")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), metavar="NAME", help=", ".join(TOOLS))
     parser.add_argument("--venvs", type=Path, default=Path(".embed-assets/peers"), help="(default .embed-assets/peers)")

@@ -308,6 +308,12 @@ class SpaceSettings(Section):
         ge=1,
         description="Number of earlier versions that a roll-back can return to; all are kept up to date.",
     )
+    leaderboard: list[str] = Field(
+        default_factory=list,
+        examples=[["e5-small", "BAAI/bge-small-en-v1.5"]],
+        description="Encoders that the asset SPACE_leaderboard compares with the space's own, on a sample: names of "
+        "the settings or of the catalog, hub ids, folders. Without any there is no such asset.",
+    )
 
 
 class ComputeSettings(Section):

@@ -32,4 +32,4 @@ def versions() -> str:
     """Return the versions that the figures belong to, as one line."""
     ours = [f"{name} {version(name)}" for name in _OURS]
     theirs = [pin.replace("==", " ") for pins in PINS.values() for pin in pins if pin not in _MODEL]
-    return ", ".join([*ours, *theirs])
+    return ", ".join(dict.fromkeys([*ours, *theirs]))

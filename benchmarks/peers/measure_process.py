@@ -21,7 +21,7 @@ class Usage:
     """What a process wrote to its output, and what it took."""
 
     output: str
-    seconds: float  # until the process itself ends
+    seconds: float  # until the process itself ends, starting it included
     cpu_seconds: float  # with its children and the daemons that it left behind
 
 
@@ -33,23 +33,24 @@ def adopt_orphans() -> None:
 
 def run_measured(command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> Usage:
     """Run the command to its end, then end what it left running. Raises StepFailedError."""
-    with (
-        log.open("ab") as errors,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, env=dict(environment), text=True, start_new_session=True
-        ) as process,
-    ):
+    printed = log.with_name("output")  # a file: a daemon may hold a pipe open
+    with log.open("ab") as errors, printed.open("wb") as output:
         started = time.perf_counter()
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=dict(environment), start_new_session=True)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            _end_orphans()
+            raise
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(status)
     cpu_seconds = used.ru_utime + used.ru_stime + _end_orphans()
     if process.returncode:
         written = log.read_text(encoding="utf-8", errors="replace")[-4000:]
         raise StepFailedError(f"{' '.join(command)} ended with {process.returncode}:\n{written}")
-    return Usage(output=output, seconds=seconds, cpu_seconds=cpu_seconds)
+    return Usage(output=printed.read_text(encoding="utf-8"), seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def _end_orphans() -> float:

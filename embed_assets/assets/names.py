@@ -80,7 +80,13 @@ class Names:
         kinds: tuple[AssetKind, ...] = ("encoder", "vectors", "index")
         of_encoders = [self.asset_key(encoder, kind) for encoder in self.spaces_of for kind in kinds]
         of_spaces = [self.asset_key(space, "serving") for space in self.spaces]
+        of_spaces += [self.asset_key(space, "leaderboard") for space in self.spaces_with_leaderboard]
         return [*manifests, *of_encoders, *of_spaces, self.asset_key(DASHBOARD, "dashboard")]
+
+    @property
+    def spaces_with_leaderboard(self) -> list[str]:
+        """Spaces whose settings name encoders to compare with."""
+        return [space for space in self.spaces if self.settings.space(space).leaderboard]
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:

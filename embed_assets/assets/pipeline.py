@@ -26,6 +26,7 @@ from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, 
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
+from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
@@ -153,4 +154,6 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
     if until == "serving":
         assets.extend(own(build_serving_asset(names, space), "serving", space) for space in names.spaces)
         assets.append(own(build_dashboard_asset(names), "dashboard", DASHBOARD))
+        compared = names.spaces_with_leaderboard
+        assets.extend(own(build_leaderboard_asset(names, space), "leaderboard", space) for space in compared)
     return assets

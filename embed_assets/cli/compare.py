@@ -8,12 +8,10 @@ from embed_assets.cli.shared.options import json_option, store_option
 from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.tables.leaderboard_tables import print_leaderboard
-from embed_assets.encoders.registry import spec_for
-from embed_assets.errors import SettingsError
+from embed_assets.pipeline.compared_encoders import with_encoders
 from embed_assets.pipeline.comparison_steps import SAMPLE
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
-from embed_assets.settings import EncoderSettings, PipelineSettings
 
 
 @click.command()
@@ -47,21 +45,3 @@ def command(
         say_json(leaderboard_document(found))
     else:
         print_leaderboard(found)
-
-
-def with_encoders(settings: PipelineSettings, models: tuple[str, ...]) -> tuple[PipelineSettings, list[str]]:
-    """Return settings that have every encoder of these names or models, and the names that they have there.
-
-    A model that the settings do not name is an encoder of its own, with what the catalog or its files say.
-    """
-    encoders, names = dict(settings.encoders), list[str]()
-    for model in models:
-        name = model if model in settings.encoders else spec_for(model).name
-        if name not in encoders:
-            encoders[name] = EncoderSettings(model=model)
-        elif model not in (name, encoders[name].model):
-            raise SettingsError(
-                f"{model!r} and {encoders[name].model!r} are both called {name!r}: name one of them in the settings."
-            )
-        names.append(name)
-    return settings.model_copy(update={"encoders": encoders}), names

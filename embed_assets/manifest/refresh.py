@@ -26,6 +26,7 @@ from embed_assets.media.media_types import ListedFile
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow
 from embed_assets.store.source_state import SourceState
+from embed_assets.unused_memory import give_back
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported: no checker sees them
 
@@ -75,7 +76,9 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     """
     started = time.monotonic()
     listed, stored = changes.listed, changes.stored(manifest)
+    give_back()
     items = _inspected(changes, stored)
+    give_back()
     _note_found(items, stored)
     writer = _RowChanges(listed, shards=shards, stored=stored.rows, missing=_missing(changes, manifest, stored))
     _classify(items, stored, writer)
@@ -91,6 +94,7 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     for row in writer.missing.values():
         writer.delete(row)
     manifest.write_table(writer.written)
+    give_back()
     unreachable = changes.all_unreachable([*items.unreachable()])
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None
     _write_state(changes, manifest, writer, unreachable=unreachable, unnamed=unnamed)

@@ -24,6 +24,7 @@ from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.user_columns import with_user_columns
 from embed_assets.store.vectors import VectorTable, vector_schema
 from embed_assets.store.versions import VersionRecord
+from embed_assets.unused_memory import give_back
 from embed_assets.versions.cutting_recipe import recipe_of
 
 
@@ -58,7 +59,7 @@ class EmbeddingSteps:
         quarantined = store.quarantine(record.table).hashes(again=again)
 
         def compute() -> Plan:
-            return make_plan(
+            plan = make_plan(
                 manifest,
                 store.vectors(record.id, at=at),
                 sources=self._settings.sources_of(record.encoder),
@@ -67,6 +68,8 @@ class EmbeddingSteps:
                 shards=chosen,
                 others=others,
             )
+            give_back()
+            return plan
 
         depends_on = (manifest.table_versions(), tuple(table_versions), frozenset(quarantined.items()))
         return cached(("plan", store.uri, record.id, chosen), compute, depends_on=depends_on)
@@ -96,6 +99,7 @@ class EmbeddingSteps:
         elif plan.encode:
             self._encode(record, plan, vectors, report, budget)
         vectors.delete_items(list(plan.delete))
+        give_back()
         if not plan.fresh:
             self._store.history.add("embed", report.figures())
         return report

@@ -1,6 +1,6 @@
 """Steps of releases: index a version's vectors and check the candidate."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 
 from embed_assets import progress
@@ -11,6 +11,7 @@ from embed_assets.quality.recall.ann_recall import Recall
 from embed_assets.store.serving.releases import CheckVerdict, Release
 from embed_assets.store.serving.vector_index import IndexReport, build_indices
 from embed_assets.store.versions import VersionRecord
+from embed_assets.unused_memory import give_back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class ReleaseSteps:
         before, settings_hash = releases.candidate(record.id), measurements.index_settings_hash()
         retrain = before is not None and before.indexed_by not in ("", settings_hash)
         report = self._build(record, retrain=retrain)
+        give_back()
         recorded = releases.get(f"{record.table}@{report.table_version}")
         if recorded is not None and self.is_by_settings(recorded, record):
             return Indexed(release=recorded, report=report, recall=None)
@@ -69,7 +71,7 @@ class ReleaseSteps:
         checks = self._context.measurements.checks(
             record, release, self._embedding.plan(record, at=release.table_version)
         )
-        verdicts = [run() for name, run in checks.items() if only is None or name in only]
+        verdicts = [self._verdict(run) for name, run in checks.items() if only is None or name in only]
         names = {verdict.name for verdict in verdicts}
         others = [verdict for verdict in release.checks if verdict.name not in names]
         release = replace(release, checks=(*others, *verdicts))
@@ -79,6 +81,11 @@ class ReleaseSteps:
         figures = {verdict.name: {"passed": verdict.passed, **verdict.figures} for verdict in verdicts}
         self._store.history.add("check", {"encoder": record.encoder, "release": release.key, "checks": figures})
         return release, verdicts
+
+    def _verdict(self, run: Callable[[], CheckVerdict]) -> CheckVerdict:
+        verdict = run()
+        give_back()  # a check may read a column of every row
+        return verdict
 
     def candidate(self, record: VersionRecord) -> Release:
         """Return the newest release of a version. Raises StoreError where it was never indexed."""

@@ -13,6 +13,7 @@ from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
 from embed_assets.store.asset_value_tables import LandedReport
 from embed_assets.store.saved_settings import saved_settings
+from embed_assets.unused_memory import give_back
 
 
 class SourceSteps:
@@ -30,6 +31,7 @@ class SourceSteps:
             report = refresh(self.changes(source), self._context.manifest, shards=self._settings.shards)
         except DeletionError as error:
             raise DeletionError(f"{self._other_address(source)}{error}") from error
+        give_back()
         if report.changed and self._store.writable:
             self._store.history.add("refresh", report.figures())
         return report
@@ -72,7 +74,9 @@ class SourceSteps:
         """Compare the listing of a source with its manifest."""
 
         def compute() -> SourceChanges:
-            return find_changes(self.listing(source), self._context.manifest)
+            found = find_changes(self.listing(source), self._context.manifest)
+            give_back()
+            return found
 
         if self._settings.sources[source].kind != "files":  # the table may be another by now
             return compute()

@@ -15,8 +15,19 @@ def pca_plane(vectors: np.ndarray, *, sample: int = 5000) -> np.ndarray:
     chosen = values[:: max(1, len(values) // sample)]
     mean = chosen.mean(axis=0)
     centred = chosen - mean
-    weights = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1][:, :2]
+    weights = _axes(centred.astype(np.float64))
     if weights.shape[1] < 2:
         weights = np.pad(weights, ((0, 0), (0, 2 - weights.shape[1])))
     signs = np.sign(weights[np.abs(weights).argmax(axis=0), range(2)])
     return ((values - mean) @ (weights * np.where(signs == 0, 1, signs))).astype(np.float32)
+
+
+def _axes(centred: np.ndarray) -> np.ndarray:
+    """Return the two principal axes of centred rows, (dim, 2 at most), of the smaller of their two products."""
+    rows, dim = centred.shape
+    if rows >= dim:
+        return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    axes = centred.T @ vectors[:, ::-1][:, :2]
+    lengths = np.linalg.norm(axes, axis=0)
+    return np.where(lengths > 1e-9 * np.sqrt(max(values[-1], 1e-300)), axes / np.maximum(lengths, 1e-300), 0.0)

@@ -25,7 +25,7 @@ _FIRST_WAIT, _LONGEST_WAIT = (
     0.5,
 )  # seconds; a commit takes milliseconds on a disk
 
-_SCANNED = 1_000_000  # rows; in a larger table single ones are taken
+_SCANNED = 100  # rows in the time of a single one that is taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
 
 
@@ -92,7 +92,7 @@ def read(table: "Table", columns: Sequence[str], *, where: str | None = None) ->
 def evenly_spread(table: "Table", columns: Sequence[str], count: int) -> pa.Table:
     """Return up to `count` rows, evenly spread over the table, in its order.
 
-    A scan takes a tenth of the time of as many single rows, until the table is very large.
+    A scan takes a tenth of the time of as many single rows, until the table is a hundred times as large.
     """
     import numpy as np
 
@@ -101,7 +101,7 @@ def evenly_spread(table: "Table", columns: Sequence[str], count: int) -> pa.Tabl
     if rows <= count:
         return dataset.to_table(columns=list(columns))
     places = np.unique(np.linspace(0, rows - 1, count).astype(int))
-    if rows > _SCANNED:
+    if rows > _SCANNED * count:
         return dataset.take(places.tolist(), columns=list(columns))
     taken, start = [], 0
     for batch in dataset.to_batches(columns=list(columns)):

@@ -114,7 +114,10 @@ def test_a_wrong_key_is_named_with_its_line_and_the_nearest_right_one(sandbox: D
     shown = _refused(sandbox, path, ValidationError)
     assert f"attributes.compute.devise at {_line(path, 'devise')}" in shown
     assert "unknown key. Did you mean 'device'?" in shown
-    assert "unknown key. Known keys: keep_previous, min_ndcg, min_recall, promotion, queries, query_files." in shown
+    assert (
+        "unknown key. Known keys: keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files."
+        in shown
+    )
 
 
 def test_a_template_that_renders_to_something_wrong_is_named_with_its_line(

@@ -7,10 +7,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from embed_assets.cli.compare import with_encoders
 from embed_assets.cli.shared.json_documents import schema_of
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import make_settings
+from embed_assets.pipeline.compared_encoders import with_encoders
 from tests.cli.conftest import Command
 
 

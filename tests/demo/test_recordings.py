@@ -20,7 +20,7 @@ from embed_assets.media.payload import Clip, Sound
 from embed_assets.media.recordings.decode_sound import decode_sound, is_silent
 from embed_assets.media.recordings.video_clips import decode_clips
 from embed_assets.quality.metrics.ranking_metrics import capped_recall_at, ndcg_at
-from embed_assets.quality.queries.labelled_queries import load_queries
+from embed_assets.quality.queries.query_sets import load_queries
 
 RATE = 16_000
 

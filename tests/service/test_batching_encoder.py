@@ -1,7 +1,7 @@
 """BatchingEncoder: queries of several threads in one batch, equal ones once, never more waiting than may."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from embed_assets.encoders.base import Encoder, Prepared
 from embed_assets.errors import OverloadedError
+from embed_assets.media.media_types import Modality
 from embed_assets.search.encode_query import QueryEncoder
 from embed_assets.service.batching_encoder import BatchingEncoder
 from embed_assets.store.versions import VersionRecord
@@ -24,8 +25,8 @@ class Gate(BatchingEncoder):
         self.began, self.go_on = threading.Event(), threading.Event()
         self.batches: list[list[Any]] = []
 
-    def loaded(self, record: VersionRecord) -> Encoder:
-        encoder, encode = super().loaded(record), type(super().loaded(record)).encode
+    def loaded(self, record: VersionRecord, needed: Collection[Modality] | None = None) -> Encoder:
+        encoder, encode = super().loaded(record, needed), type(super().loaded(record, needed)).encode
 
         def gated(batch: Sequence[Prepared]) -> np.ndarray:
             self.batches.append([item.data for item in batch])

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from embed_assets.pipeline.steps import Steps
-from embed_assets.quality.queries.labelled_queries import load_queries
+from embed_assets.quality.queries.query_sets import load_queries
 from embed_assets.service.media_files import parse_range
 from tests.service.conftest import DRAWING, PAGE, Connect, media_ids, png_size, service_of
 from tests.support import note, picture, pipeline, run_all

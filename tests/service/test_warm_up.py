@@ -19,10 +19,10 @@ class Away:
         self._encoder = service.encoder
         service.encoder.loaded = self._loaded
 
-    def _loaded(self, record: Any) -> Any:
+    def _loaded(self, record: Any, needed: Any = None) -> Any:
         if self.is_away:
             raise OSError("a disk that is away")
-        return BatchingEncoder.loaded(self._encoder, record)
+        return BatchingEncoder.loaded(self._encoder, record, needed)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import dagster as dg
 
 from embed_assets.settings import PipelineSettings
 
-AssetKind = Literal["manifest", "encoder", "vectors", "index", "serving", "dashboard"]
+AssetKind = Literal["manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, of the encoder, or of the space for "serving"; "pipeline" for "dashboard"
+    name: str  # of the source, the encoder, or the space for "serving" and "leaderboard"; "pipeline" for "dashboard"
     settings: PipelineSettings
     spec: dg.AssetSpec
 

@@ -1,0 +1,117 @@
+"""The leaderboard asset of a space: its encoders and others side by side on a sample; nothing of it serves."""
+
+from typing import Any
+
+import dagster as dg
+
+from embed_assets.assets.code_versions import code_version
+from embed_assets.assets.host.step_hooks import StepContext
+from embed_assets.assets.names import Names
+from embed_assets.assets.resources import make_steps
+from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.pipeline.compared_encoders import with_encoders
+from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
+from embed_assets.quality.leaderboard.query_scores import MAIN
+from embed_assets.quality.leaderboard.standings import Leaderboard
+from embed_assets.quality.metrics.bootstrap import Interval
+
+_METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
+
+
+def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
+    """`<space>_leaderboard`: the space's encoders beside those that `spaces.SPACE.leaderboard` names."""
+    own = [encoder for encoder, each in names.spaces_of.items() if each == space]
+    sources = dict.fromkeys(source for encoder in own for source in names.settings.sources_of(encoder))
+
+    @dg.asset(
+        key=names.asset_key(space, "leaderboard"),
+        code_version=code_version(names.settings, "leaderboard", space),
+        deps=[names.asset_key(source, "manifest") for source in sources],
+        group_name=names.prefixed(space),
+        kinds={"lancedb"},
+        owners=names.settings.owners or None,
+        required_resource_keys=names.resource_keys,
+        op_tags=names.settings.op_tags,
+        pool=names.settings.pool,
+        retry_policy=names.retry_policy,
+        description="Which encoder is better on these media, beyond noise? A sample of the items is embedded in memory "
+        "by each: quality with 95 % intervals, paired differences with p (Holm), speed, size, price. Judged "
+        "queries decide, else labels. Nothing of it is stored or served.",
+    )
+    def leaderboard(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return names.run(context, "leaderboard", space, lambda: materialize_leaderboard(names, space, context))
+
+    return leaderboard
+
+
+def materialize_leaderboard(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
+    """Compare the encoders on a sample, and show what was measured."""
+    steps = make_steps(names, context.resources, loads_model=True)
+    own = [encoder for encoder, each in names.spaces_of.items() if each == space]
+    settings, compared = with_encoders(steps.settings, [*own, *steps.settings.space(space).leaderboard])
+    found = Steps(settings).compare(compared, space=space)
+    for sentence in found.in_words():
+        context.log.info(sentence)
+    return dg.MaterializeResult(metadata=_metadata(found))
+
+
+def _metadata(found: Leaderboard) -> dict[str, Any]:
+    words = "\n".join(f"- {in_markdown(sentence)}" for sentence in found.in_words())
+    first = found.standings[0]
+    return {
+        "best": first.encoder,
+        "in words": dg.MetadataValue.md(words or "only one encoder"),
+        "judged by": f"{found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled",
+        "quality": preview(_quality(found), ("encoder", *_METRICS, "failed")),
+        "cost": preview(_costs(found), ("encoder", "dim", "bytes an item", "items/s", "MB", "license", "all items, s")),
+        **({"smaller forms": preview(_variants(found), _VARIANT)} if found.variants else {}),
+        "figures": dg.MetadataValue.json(leaderboard_document(found)),
+        **{f"{each.encoder}: {MAIN}": float(each.scores[MAIN].mean()) for each in found.standings},
+    }
+
+
+def _quality(found: Leaderboard) -> list[dict[str, Any]]:
+    rows = []
+    for each in found.standings:
+        quality = each.quality()
+        name = f"{each.encoder} (live)" if each.live else each.encoder
+        rows.append(
+            {"encoder": name, **{metric: _spread(quality[metric]) for metric in _METRICS}, "failed": each.failed}
+        )
+    return rows
+
+
+def _costs(found: Leaderboard) -> list[dict[str, Any]]:
+    return [
+        {
+            "encoder": each.encoder,
+            "dim": each.cost.dim,
+            "bytes an item": each.cost.bytes_per_item,
+            "items/s": each.cost.items_per_second,
+            "MB": each.cost.download_mb,
+            "license": each.cost.license,
+            "all items, s": each.cost.seconds,
+        }
+        for each in found.standings
+    ]
+
+
+_VARIANT = ("encoder", "form", "bytes", MAIN, "against the whole")
+
+
+def _variants(found: Leaderboard) -> list[dict[str, Any]]:
+    return [
+        {
+            "encoder": each.encoder,
+            "form": each.variant,
+            "bytes": each.bytes,
+            MAIN: round(each.ndcg, 3),
+            "against the whole": f"{_spread(each.found.difference, sign='+')} {each.found.verdict()}",
+        }
+        for each in found.variants
+    ]
+
+
+def _spread(found: Interval, *, sign: str = "") -> str:
+    return f"{found.mean:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
