@@ -1,6 +1,6 @@
 # embed-assets: `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-slow check format lock build clean
+.PHONY: help setup demo ui test test-slow bench bench-full check format lock build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,16 @@ test: setup ## Run the tests, but for the slow ones: minutes
 
 test-slow: setup ## Run the slow tests: builds, hostile files, killed runs, models of true size, pages that run
 	@$(PYTEST) -m "slow and not hub and not gpu"
+
+bench: setup ## The benchmarks of speed that take minutes, on real data where it is there
+	@for each in "plain_loop.py --rounds 1" "encode.py --rounds 2" "growth.py --rows 10000 100000"; do \
+		echo "== $$each"; $(BIN)/python benchmarks/$$each || echo "exit status $$?"; done
+
+bench-full: setup ## All benchmarks: hours on an idle machine
+	@for each in scifact plain_loop layers runtimes encode encoders growth change leaderboard reports media_sets encodings sentence \
+		search_quality serve_load serve_encode "search --others" "peers --texts 1000"; do \
+		set -- $$each; file=$$1; shift; echo "== $$file $$*"; \
+		$(BIN)/python benchmarks/$$file.py "$$@" || echo "exit status $$?"; done
 
 check: setup ## Lint, format check, types
 	@$(BIN)/ruff check .
