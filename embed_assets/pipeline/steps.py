@@ -3,6 +3,7 @@
 from embed_assets.pipeline.comparison_steps import ComparisonSteps
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
+from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.pipeline.source_steps import SourceSteps
@@ -35,6 +36,8 @@ class Steps:
         self.column_types = embedding.column_types
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
+
+        self.inspect = InspectionSteps(context).inspect
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate
