@@ -57,7 +57,7 @@ class Inspection:
         self, context: RunContext, release: Release, table: "Table", found: ItemNeighbours, *, seconds: float
     ) -> None:
         self.context, self.release, self.table, self.found = context, release, table, found
-        self._seconds = seconds
+        self.seconds = round(seconds, 1)  # that the search for the nearest took
 
     def duplicates(self, *, threshold: float = THRESHOLD) -> DuplicatesReport:
         """Group the items whose cosine is `threshold` at least, with a proposed keeper each."""
@@ -108,7 +108,7 @@ class Inspection:
             "version": self.release.encoder_version,
             "items": self.found.total,
             "compared": len(self.found.items),
-            "seconds": round(self._seconds + time.monotonic() - started, 1),
+            "seconds": round(self.seconds + time.monotonic() - started, 1),
         }
 
     def _merits(self, names: Sequence[ItemName]) -> Mapping[str, Merits]:
