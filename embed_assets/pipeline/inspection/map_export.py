@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from embed_assets.errors import SettingsError
 from embed_assets.media.pictures.decode_image import thumbnail
 from embed_assets.pipeline.inspection.inspection_steps import Inspection
 from embed_assets.pipeline.inspection.item_pictures import decoded, manifest_rows
@@ -29,7 +30,12 @@ def export_map(inspection: Inspection, item_map: ItemMap, path: str) -> tuple[li
 
     Returns the files and the command that opens them. Raises SettingsError where they can't be written.
     """
-    if Path(path).suffix:
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix != ".parquet":
+        raise SettingsError(
+            f"Export {path!r}: name a .parquet file for Embedding Atlas, or a folder for TensorBoard's projector."
+        )
+    if suffix:
         table = _atlas(inspection, item_map)
         file = export_table(table, path)
         return [file], atlas_command(str(path), pictures="image" in table.column_names)

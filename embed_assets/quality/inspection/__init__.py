@@ -1,1 +1,1 @@
-"""Inspection: near-duplicates, outliers and labels that disagree with the neighbours, of an index; it deletes nothing."""
+"""Inspection: near-duplicates, outliers and labels that disagree with the neighbours, of an index."""

@@ -1,5 +1,6 @@
 """Export: a table as a Parquet or CSV file."""
 
+import contextlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ def export_table(table: pa.Table, path: str | Path) -> Path:
             pyarrow.parquet.write_table(table, part, compression="zstd")
         part.replace(file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise SettingsError(f"Export {str(path)!r} can't be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
     return file

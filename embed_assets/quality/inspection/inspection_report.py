@@ -1,4 +1,4 @@
-"""Inspection reports: groups of near-duplicates, outliers, labels that disagree; in words, as rows to show and export."""
+"""Inspection reports: groups of near-duplicates, outliers, labels that disagree; in words and as rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -19,7 +19,8 @@ def label_disagreements(found: ItemNeighbours, *, majority: float = MAJORITY) ->
     votes = {
         place: vote
         for place, own in enumerate(labels)
-        if own and (vote := _vote(own, [labels[near] for near in found.places[place].tolist() if near >= 0])) is not None
+        if own
+        and (vote := _vote(own, [labels[near] for near in found.places[place].tolist() if near >= 0])) is not None
     }
     wrong = [place for place, (_, share, _) in votes.items() if share > majority]
     names = dict(zip(wrong, item_names(found.items.take(wrong)), strict=True)) if wrong else {}

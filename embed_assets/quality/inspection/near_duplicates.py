@@ -13,7 +13,9 @@ THRESHOLD = 0.97  # cosine
 MeritsOf = Callable[[Sequence[ItemName]], Mapping[str, Merits]]  # by media id
 
 
-def near_duplicates(found: ItemNeighbours, merits_of: MeritsOf, *, threshold: float = THRESHOLD) -> list[DuplicateGroup]:
+def near_duplicates(
+    found: ItemNeighbours, merits_of: MeritsOf, *, threshold: float = THRESHOLD
+) -> list[DuplicateGroup]:
     """Return groups of two items and more, the largest first; every member is that near to another one of its group.
 
     Items of equal bytes or of equal vectors are joined however many they are, others to their nearest alone.

@@ -4,6 +4,7 @@ Its columns are those that `embedding-atlas` 0.26 names in its options: https://
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +52,6 @@ def atlas_command(file: str, *, pictures: bool) -> str:
     return f"uvx embedding-atlas==0.26.0 {file} {columns} --disable-projection"
 
 
-def _neighbors(places: np.ndarray, cosines: np.ndarray) -> dict[str, list[float]]:
+def _neighbors(places: np.ndarray, cosines: np.ndarray) -> dict[str, Any]:
     there = places >= 0
     return {"ids": places[there].tolist(), "distances": np.maximum(0, 1 - cosines[there]).tolist()}

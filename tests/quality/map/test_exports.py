@@ -46,7 +46,9 @@ def test_the_table_for_embedding_atlas_has_places_neighbours_and_pictures() -> N
     assert first["distances"] == sorted(first["distances"])
     assert table["image"].to_pylist()[:2] == [None, {"bytes": b"jpeg", "path": "1\tx.png"}]
     assert "image" not in atlas_table(made(6), [""] * 6, **options, thumbnails={}).column_names
-    assert atlas_command("a.parquet", pictures=True).endswith("--neighbors neighbors --image image --disable-projection")
+    assert atlas_command("a.parquet", pictures=True).endswith(
+        "--neighbors neighbors --image image --disable-projection"
+    )
 
 
 def test_the_files_for_tensorboards_projector_belong_together(tmp_path: Path) -> None:
