@@ -5,6 +5,7 @@ from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
+from embed_assets.pipeline.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
 from embed_assets.pipeline.upkeep_steps import UpkeepSteps
 from embed_assets.pipeline.version_steps import VersionSteps
@@ -35,6 +36,9 @@ class Steps:
         self.column_types = embedding.column_types
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
+
+        reports = ReportSteps(context)
+        self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

@@ -38,7 +38,7 @@ class GroupQuality:
 def quality_by_group(scores: np.ndarray, groups: Mapping[str, Sequence[Sequence[str]]]) -> list[GroupQuality]:
     """Compare the scores of queries, float (n,), by their groups; a query may be in several. The worst come first.
 
-    Groups with fewer than FEWEST queries, in them or outside, are left out: nothing could be said of them.
+    Groups with fewer than FEWEST queries, in them or outside, are left out: hardly any difference could be found.
     """
     chosen = [(by, *each) for by, values in groups.items() for each in _members(values, len(scores))]
     found = group_differences(scores, [inside for _, _, inside in chosen]) if chosen else []
