@@ -6,6 +6,7 @@ from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
+from embed_assets.pipeline.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
 from embed_assets.pipeline.upkeep_steps import UpkeepSteps
 from embed_assets.pipeline.version_steps import VersionSteps
@@ -38,6 +39,8 @@ class Steps:
         self.compare = ComparisonSteps(context, versions, embedding).compare
 
         self.inspect = InspectionSteps(context).inspect
+        reports = ReportSteps(context)
+        self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

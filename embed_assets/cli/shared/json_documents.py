@@ -12,6 +12,8 @@ from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
+from embed_assets.quality.balance.balance_report import BalanceReport
+from embed_assets.quality.drift.drift_report import DriftReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
@@ -192,6 +194,8 @@ DOCUMENTS: dict[str, Any] = {
     "promote": MoveDocument,
     "quarantine": list[Quarantined],
     "repair": list[Damage],
+    "report balance": list[BalanceReport],
+    "report drift": list[DriftReport],
     "retire": list[Retired],
     "retry": RetryDocument,
     "rollback": MoveDocument,
