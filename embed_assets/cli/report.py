@@ -7,6 +7,10 @@ from embed_assets.cli.shared.lazy_commands import LazyCommands
 _REPORTS = {
     "balance": "What the index holds by group, and who is served worse.",
     "drift": "Whether new items, or queries, are of another kind than before.",
+    "duplicates": "Near-duplicates, and which of each group to keep.",
+    "labels": "Items whose label is not that of their neighbours.",
+    "map": "Items on a plane that stays, for tools that draw it.",
+    "outliers": "Items that are far from all others.",
 }
 
 
