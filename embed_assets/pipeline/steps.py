@@ -5,7 +5,8 @@ from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
-from embed_assets.pipeline.report_steps import ReportSteps
+from embed_assets.pipeline.reports.noise_steps import NoiseSteps
+from embed_assets.pipeline.reports.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
 from embed_assets.pipeline.upkeep_steps import UpkeepSteps
 from embed_assets.pipeline.version_steps import VersionSteps
@@ -37,6 +38,7 @@ class Steps:
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
 
+        self.noise = NoiseSteps(context, versions, embedding).noise
         reports = ReportSteps(context)
         self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
 

@@ -15,6 +15,7 @@ from embed_assets.pipeline.status import EncoderStatus, SourceStatus
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.drift.drift_report import DriftReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
+from embed_assets.quality.noise.noise_report import NoiseReport
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
@@ -196,6 +197,7 @@ DOCUMENTS: dict[str, Any] = {
     "repair": list[Damage],
     "report balance": list[BalanceReport],
     "report drift": list[DriftReport],
+    "report noise": list[NoiseReport],
     "retire": list[Retired],
     "retry": RetryDocument,
     "rollback": MoveDocument,
