@@ -3,6 +3,7 @@
 from embed_assets.pipeline.comparison_steps import ComparisonSteps
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
+from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.pipeline.reports.noise_steps import NoiseSteps
@@ -39,6 +40,7 @@ class Steps:
         self.compare = ComparisonSteps(context, versions, embedding).compare
 
         self.noise = NoiseSteps(context, versions, embedding).noise
+        self.inspect = InspectionSteps(context).inspect
         reports = ReportSteps(context)
         self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
 

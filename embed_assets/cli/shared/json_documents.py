@@ -14,7 +14,9 @@ from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.drift.drift_report import DriftReport
+from embed_assets.quality.inspection.inspection_report import DuplicatesReport, LabelsReport, OutliersReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
+from embed_assets.quality.map.item_map import MapDocument
 from embed_assets.quality.noise.noise_report import NoiseReport
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
@@ -198,6 +200,10 @@ DOCUMENTS: dict[str, Any] = {
     "report balance": list[BalanceReport],
     "report drift": list[DriftReport],
     "report noise": list[NoiseReport],
+    "report duplicates": list[DuplicatesReport],
+    "report labels": list[LabelsReport],
+    "report map": list[MapDocument],
+    "report outliers": list[OutliersReport],
     "retire": list[Retired],
     "retry": RetryDocument,
     "rollback": MoveDocument,
