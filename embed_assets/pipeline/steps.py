@@ -6,7 +6,8 @@ from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
-from embed_assets.pipeline.report_steps import ReportSteps
+from embed_assets.pipeline.reports.noise_steps import NoiseSteps
+from embed_assets.pipeline.reports.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
 from embed_assets.pipeline.upkeep_steps import UpkeepSteps
 from embed_assets.pipeline.version_steps import VersionSteps
@@ -38,6 +39,7 @@ class Steps:
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
 
+        self.noise = NoiseSteps(context, versions, embedding).noise
         self.inspect = InspectionSteps(context).inspect
         reports = ReportSteps(context)
         self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance

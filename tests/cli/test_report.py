@@ -74,6 +74,15 @@ def test_the_balance_of_what_serves(command: Command, served: Path):
     assert "Quality by group: 60 queries (labels), 60 items sampled" in shown.output
 
 
+def test_what_noise_costs_each_encoder(command: Command, served: Path):
+    (found,) = document(command, "noise", "words", "slow-words", "--sample", "20")
+    assert found["sampled"] == 20
+    assert {each["encoder"] for each in found["rows"]} == {"words", "slow-words"}
+    shown = command("report", "noise", "--store", "store")
+    assert "Disturbed copies of 60 items as queries" in shown.output
+    assert "words: typos hurts most, recall@1" in shown.output
+
+
 def test_a_space_that_serves_nothing_is_named(command: Command, served: Path):
     shown = command("report", "balance", "photos", "--store", "store")
     assert shown.exit_code == 1

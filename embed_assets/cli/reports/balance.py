@@ -8,7 +8,7 @@ from embed_assets.cli.reports.served_spaces import served_spaces
 from embed_assets.cli.shared.options import json_option, steps_of, store_option
 from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.cli.shared.tables.report_tables import print_balance
-from embed_assets.pipeline.report_steps import BALANCE_SAMPLE
+from embed_assets.pipeline.reports.report_steps import BALANCE_SAMPLE
 
 
 @click.command()

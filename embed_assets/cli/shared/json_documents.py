@@ -17,6 +17,7 @@ from embed_assets.quality.drift.drift_report import DriftReport
 from embed_assets.quality.inspection.inspection_report import DuplicatesReport, LabelsReport, OutliersReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
 from embed_assets.quality.map.item_map import MapDocument
+from embed_assets.quality.noise.noise_report import NoiseReport
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
@@ -198,6 +199,7 @@ DOCUMENTS: dict[str, Any] = {
     "repair": list[Damage],
     "report balance": list[BalanceReport],
     "report drift": list[DriftReport],
+    "report noise": list[NoiseReport],
     "report duplicates": list[DuplicatesReport],
     "report labels": list[LabelsReport],
     "report map": list[MapDocument],

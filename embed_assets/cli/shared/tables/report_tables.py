@@ -1,4 +1,4 @@
-"""Report tables: drift with the most typical new items, balance by group, and the verdicts in words."""
+"""Report tables: drift with the most typical new items, balance by group, noise by encoder, verdicts in words."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,23 @@ from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.balance.breakdowns import Breakdown
 from embed_assets.quality.drift.drift_report import DriftReport
-from embed_assets.quality.metrics.bootstrap import Interval
+from embed_assets.quality.metrics.bootstrap import NOT_APART, Interval
+from embed_assets.quality.noise.noise_report import Loss, NoiseReport
 
 _SHOWN = 10  # groups of a table of quality
-_LEFT = ("new item", "new query", "labels", "text", "by", "group", "verdict", "largest", "smallest")
+_LEFT = (
+    "encoder",
+    "disturbance",
+    "new item",
+    "new query",
+    "labels",
+    "text",
+    "by",
+    "group",
+    "verdict",
+    "largest",
+    "smallest",
+)
 
 
 def print_drift(reports: Sequence[DriftReport], *, console: PlainConsole | None = None) -> None:
@@ -41,6 +54,25 @@ def print_balance(reports: Sequence[BalanceReport], *, console: PlainConsole | N
             console.print(_quality(found))
         for sentence in found.in_words():
             console.tell(f"  {sentence}")
+
+
+def print_noise(reports: Sequence[NoiseReport], *, console: PlainConsole | None = None) -> None:
+    """Print what each disturbance costs each encoder."""
+    console = console or make_console()
+    for found in reports:
+        title = f"Disturbed copies of {found.sampled:,} items as queries, against undisturbed copies"
+        table = _table(title, "encoder", "disturbance", "recall@1", "lost", "ndcg@10 by label", "lost")
+        for each in found.rows:
+            ndcg = ("", "") if each.ndcg_at_10 is None else _loss(each.ndcg_at_10)
+            table.add_row(each.encoder, each.disturbance, *_loss(each.recall_at_1), *ndcg)
+        console.print(table)
+        for sentence in found.in_words():
+            console.tell(f"  {sentence}")
+
+
+def _loss(found: Loss) -> tuple[str, str]:
+    beyond = "" if found.verdict == NOT_APART else f" {found.verdict}"
+    return f"{found.under.mean:.3f}", f"{_spread(found.difference, sign='+')}{beyond}"
 
 
 def _typical(found: DriftReport) -> Table:
