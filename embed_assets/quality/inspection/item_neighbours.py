@@ -18,7 +18,7 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 MOST_ITEMS = 100_000  # that are compared: the time grows with the square
 NEAREST = 10
 COLUMNS = ("media_id", "source", "key", "uri", "modality", "labels", "media_hash", "modified")
-_ROWS, _COLUMNS = 1024, 8192  # of a block
+_ROWS, _COLUMNS = 2048, 4096  # of a block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,10 @@ def _keep_nearest(best: np.ndarray, places: np.ndarray, found: np.ndarray, start
     k = best.shape[1]
     if best[0, -1] == -np.inf and found.shape[1] > k:  # nothing yet: a partition leaves few to sort
         least = np.partition(found, found.shape[1] - k, axis=1)[:, found.shape[1] - k]
-        row, column = np.nonzero(found >= least[:, None])
+        nearer = found >= least[:, None]
     else:
-        row, column = np.nonzero(found > best[:, -1:])
+        nearer = found > best[:, -1:]
+    row, column = np.divmod(np.flatnonzero(nearer), found.shape[1])  # nonzero of two dimensions takes many times as long
     if not len(row):
         return
     seen = np.nonzero(places >= 0)
