@@ -30,6 +30,7 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         "serving": {"space": settings.space(name).model_dump(mode="json", exclude={"leaderboard", "reports"})},
         "leaderboard": {"space": settings.space(name).model_dump(mode="json", include={"leaderboard", "queries"})},
         "drift": {},
+        "map": {},
         "balance": {"space": settings.space(name).model_dump(mode="json", include={"queries"})},
         "noise": {},
     }

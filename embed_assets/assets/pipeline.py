@@ -29,6 +29,7 @@ from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.balance import build_balance_asset
 from embed_assets.assets.reports.drift import build_drift_asset
 from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
+from embed_assets.assets.reports.map import build_map_asset
 from embed_assets.assets.reports.noise import build_noise_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
@@ -39,7 +40,12 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.versions.load_version import missing_extra_message, spec_of
 
 Until = Literal["vectors", "index", "serving"]
-_REPORTS = {"balance": build_balance_asset, "drift": build_drift_asset, "noise": build_noise_asset}
+_REPORTS = {
+    "balance": build_balance_asset,
+    "drift": build_drift_asset,
+    "map": build_map_asset,
+    "noise": build_noise_asset,
+}
 
 
 def build_definitions(

@@ -7,10 +7,10 @@ from embed_assets.cli.shared.lazy_commands import LazyCommands
 _REPORTS = {
     "balance": "What the index holds by group, and who is served worse.",
     "drift": "Whether new items, or queries, are of another kind than before.",
-    "noise": "How much worse encoders find disturbed copies of items.",
     "duplicates": "Near-duplicates, and which of each group to keep.",
     "labels": "Items whose label is not that of their neighbours.",
     "map": "Items on a plane that stays, for tools that draw it.",
+    "noise": "How much worse encoders find disturbed copies of items.",
     "outliers": "Items that are far from all others.",
 }
 

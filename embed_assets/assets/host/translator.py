@@ -12,7 +12,7 @@ import dagster as dg
 from embed_assets.settings import PipelineSettings
 
 AssetKind = Literal[
-    "manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard", "drift", "balance", "noise"
+    "manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard", "drift", "balance", "noise", "map"
 ]
 
 
@@ -21,7 +21,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, the encoder, or the space (serving, leaderboard, drift, balance); else "pipeline"
+    name: str  # of the source, the encoder, or the space (serving, leaderboard, drift, balance, map); else "pipeline"
     settings: PipelineSettings
     spec: dg.AssetSpec
 

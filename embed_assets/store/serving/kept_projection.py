@@ -43,7 +43,7 @@ def read_projection(database: Database, table: str) -> Projection | None:
     fs, path = _place(database, table)
     try:
         document = json.loads(fs.cat_file(path))
-        arrays = {name: _array(document.pop(name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: _array(document.pop(name)) for name in _ARRAYS}
         return Projection(**document, **arrays)
     except (OSError, ValueError, TypeError, KeyError):  # it is another release's: the map is fitted again
         return None
