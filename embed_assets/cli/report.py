@@ -26,4 +26,4 @@ class _Reports(LazyCommands):
 
 @click.command(cls=_Reports)
 def command() -> None:
-    """Measure a store on bounded samples: what it holds, who is served worse, what has changed. Only maps keep a file."""
+    """Measure a store on bounded samples: what it holds, who is served worse, what has changed. Maps keep a file."""
