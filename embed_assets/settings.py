@@ -314,6 +314,12 @@ class SpaceSettings(Section):
         description="Encoders that the asset SPACE_leaderboard compares with the space's own, on a sample: names of "
         "the settings or of the catalog, hub ids, folders. Without any there is no such asset.",
     )
+    reports: list[Literal["drift", "balance", "map", "noise"]] = Field(
+        default_factory=list,
+        examples=[["drift", "balance"]],
+        description="Reports that are assets: drift gives SPACE_drift, with a check that warns; balance SPACE_balance; "
+        "map SPACE_map; noise ENCODER_noise of each encoder of the space (docs/monitoring.md).",
+    )
 
 
 class ComputeSettings(Section):

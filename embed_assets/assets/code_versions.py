@@ -27,8 +27,12 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         },
         "vectors": {"code": _family_code(spec)},
         "index": {"index": settings.index.model_dump(mode="json")},
-        "serving": {"space": settings.space(name).model_dump(mode="json", exclude={"leaderboard"})},
+        "serving": {"space": settings.space(name).model_dump(mode="json", exclude={"leaderboard", "reports"})},
         "leaderboard": {"space": settings.space(name).model_dump(mode="json", include={"leaderboard", "queries"})},
+        "drift": {},
+        "map": {},
+        "balance": {"space": settings.space(name).model_dump(mode="json", include={"queries"})},
+        "noise": {},
     }
     text = json.dumps(depends_on[kind], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -15,6 +15,7 @@ from embed_assets.assets.ui.storage import STORAGE_KIND, storage_metadata
 from embed_assets.encoders.spec import EncoderSpec
 from embed_assets.pipeline.release_steps import Indexed
 from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.map.item_map import colour_groups
 from embed_assets.quality.pca_projection import pca_plane
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.vector_scan import matrix
@@ -90,10 +91,7 @@ def _projection(table: Any) -> dict[str, Any]:
     """Plot the vectors' projection, coloured by source or label."""
     sample = evenly_spread(table, ["vector", "source", "labels"], _POINTS)
     vectors = matrix(sample.column("vector").combine_chunks())
-    taken = sample.select(["source", "labels"]).to_pylist()
-    labels = {row["labels"][0] for row in taken if row["labels"]}
-    by_label = 0 < len(labels) <= 24
-    groups = [(row["labels"] or [row["source"]])[0] if by_label else row["source"] for row in taken]
+    groups = colour_groups(sample["labels"].to_pylist(), sample["source"].to_pylist())[1]
     points = pca_plane(vectors)
     return {
         "projection": dg.MetadataValue.md(density_map(points, groups)),

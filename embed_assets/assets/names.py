@@ -81,12 +81,23 @@ class Names:
         of_encoders = [self.asset_key(encoder, kind) for encoder in self.spaces_of for kind in kinds]
         of_spaces = [self.asset_key(space, "serving") for space in self.spaces]
         of_spaces += [self.asset_key(space, "leaderboard") for space in self.spaces_with_leaderboard]
-        return [*manifests, *of_encoders, *of_spaces, self.asset_key(DASHBOARD, "dashboard")]
+        reports = [self.asset_key(owner, kind) for kind, owner in self.reports]
+        return [*manifests, *of_encoders, *of_spaces, *reports, self.asset_key(DASHBOARD, "dashboard")]
 
     @property
     def spaces_with_leaderboard(self) -> list[str]:
         """Spaces whose settings name encoders to compare with."""
         return [space for space in self.spaces if self.settings.space(space).leaderboard]
+
+    @property
+    def reports(self) -> list[tuple[AssetKind, str]]:
+        """Reports that the settings of the spaces name, with what each is of: a space, or an encoder for noise."""
+        found: list[tuple[AssetKind, str]] = []
+        for space in self.spaces:
+            for kind in dict.fromkeys(self.settings.space(space).reports):
+                owners = self.encoders_of(space) if kind == "noise" else [space]
+                found.extend((kind, owner) for owner in owners)
+        return found
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:

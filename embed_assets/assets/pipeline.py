@@ -26,7 +26,11 @@ from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, 
 from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
+from embed_assets.assets.reports.balance import build_balance_asset
+from embed_assets.assets.reports.drift import build_drift_asset
 from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
+from embed_assets.assets.reports.map import build_map_asset
+from embed_assets.assets.reports.noise import build_noise_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
@@ -36,6 +40,12 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.versions.load_version import missing_extra_message, spec_of
 
 Until = Literal["vectors", "index", "serving"]
+_REPORTS = {
+    "balance": build_balance_asset,
+    "drift": build_drift_asset,
+    "map": build_map_asset,
+    "noise": build_noise_asset,
+}
 
 
 def build_definitions(
@@ -156,4 +166,5 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
         assets.append(own(build_dashboard_asset(names), "dashboard", DASHBOARD))
         compared = names.spaces_with_leaderboard
         assets.extend(own(build_leaderboard_asset(names, space), "leaderboard", space) for space in compared)
+        assets.extend(own(_REPORTS[kind](names, owner), kind, owner) for kind, owner in names.reports)
     return assets

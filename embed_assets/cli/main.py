@@ -1,6 +1,5 @@
 """The embed-assets command. Each command is a file of this folder, imported when it is called."""
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from embed_assets import __version__
 from embed_assets.cli.shared import signals
+from embed_assets.cli.shared.lazy_commands import LazyCommands
 from embed_assets.cli.shared.plain_output import harmless, let_everything_print, say
 
 # Each with its line of `--help`, which imports none of them.
@@ -21,6 +21,7 @@ _COMMANDS = {
     "promote": "Make a candidate live, by hand.",
     "quarantine": "List the items that are not in the index, and why.",
     "repair": "Restore damaged tables.",
+    "report": "Measure balance, drift and noise on samples.",
     "retire": "Drop an encoder version.",
     "retry": "Have the next run try quarantined items again.",
     "rollback": "Let a space serve its previous release again.",
@@ -34,22 +35,14 @@ _COMMANDS = {
 _UPKEEP = ("maintain", "repair", "retire", "retry")  # whose files are in upkeep/
 
 
-class _Commands(click.Group):
-    """Imports a command's module only for that command: `status` must not wait for torch."""
+class _Commands(LazyCommands):
+    """All commands of embed-assets; errors of ours become one line."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+    lines = _COMMANDS
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        folder = "embed_assets.cli.upkeep" if cmd_name in _UPKEEP else "embed_assets.cli"
-        return importlib.import_module(f"{folder}.{cmd_name}").command
+    def module_of(self, command: str) -> str:
+        folder = "embed_assets.cli.upkeep" if command in _UPKEEP else "embed_assets.cli"
+        return f"{folder}.{command}"
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """Run as click does; without arguments as the process's own command, which signals end."""

@@ -78,7 +78,7 @@ class ComparisonSteps:
         records = [self._versions.resolve(encoder, register=False).record for encoder in dict.fromkeys(encoders)]
         space = space or records[0].spec.space
         labelled = self._context.queries.labelled(space)
-        items = self._items(records)
+        items = comparable_items(self._context, records)
         chosen = sample_items(items, labelled, sample)
         rows = items.filter(pc.is_in(items["media_id"], value_set=pa.array(chosen, pa.string())))
         judged = judgements_of(rows, labelled)
@@ -98,21 +98,6 @@ class ComparisonSteps:
             pairs=compared_pairs(standings),
             variants=[loss for each in encoded for loss in _losses(each, judged)] if with_variants else (),
         )
-
-    def _items(self, records: Sequence[VersionRecord]) -> pa.Table:
-        """Return the usable items that every encoder takes, columns of COLUMNS."""
-        sources = [set(self._settings.sources_of(record.encoder)) for record in records]
-        media = [set(record.spec.media) for record in records]
-        shared, kinds = set.intersection(*sources), set.intersection(*media)
-        names = ", ".join(record.encoder for record in records)
-        if not shared or not kinds:
-            raise SettingsError(f"Encoders {names} have no source and kind of media in common: name others.")
-        items = self._context.manifest.table(sorted(shared), columns=(*COLUMNS, "modality", "status"))
-        taken = pc.is_in(items["modality"], value_set=pa.array(sorted(kinds)))
-        found = items.filter(pc.and_(pc.equal(items["status"], "ok"), taken)).select(list(COLUMNS))
-        if not len(found):
-            raise SettingsError(f"Encoders {names}: no source has {', '.join(sorted(kinds))} items yet. Run it first.")
-        return found
 
     def _encoded(self, record: VersionRecord, chosen: Sequence[str], judged: Judgements) -> _Encoded:
         manifest = self._context.manifest
@@ -174,6 +159,22 @@ class ComparisonSteps:
             scores=encoded.scores(judged, encoded.vectors, encoded.queries),
             live=live is not None and live.version_id == record.id,
         )
+
+
+def comparable_items(context: RunContext, records: Sequence[VersionRecord]) -> pa.Table:
+    """Return the usable items that every encoder takes, columns of COLUMNS. Raises SettingsError without any."""
+    sources = [set(context.settings.sources_of(record.encoder)) for record in records]
+    media = [set(record.spec.media) for record in records]
+    shared, kinds = set.intersection(*sources), set.intersection(*media)
+    names = ", ".join(record.encoder for record in records)
+    if not shared or not kinds:
+        raise SettingsError(f"Encoders {names} have no source and kind of media in common: name others.")
+    items = context.manifest.table(sorted(shared), columns=(*COLUMNS, "modality", "status"))
+    taken = pc.is_in(items["modality"], value_set=pa.array(sorted(kinds)))
+    found = items.filter(pc.and_(pc.equal(items["status"], "ok"), taken)).select(list(COLUMNS))
+    if not len(found):
+        raise SettingsError(f"Encoders {names}: no source has {', '.join(sorted(kinds))} items yet. Run it first.")
+    return found
 
 
 def _losses(encoded: _Encoded, judged: Judgements) -> list[VariantLoss]:

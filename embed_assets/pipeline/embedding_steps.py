@@ -1,6 +1,7 @@
 """Steps of vectors: plan what an encoder version has pending, embed it, sample its cost."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from embed_assets.embedding.loop import CollectedItems, Encoding, embed, sample
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
 from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.encoders.base import Encoder
+from embed_assets.errors import MediaError
 from embed_assets.manifest.open_sources import segmenter
 from embed_assets.manifest.pending_items import Plan, make_plan
 from embed_assets.manifest.refresh import shard_names
@@ -116,6 +118,17 @@ class EmbeddingSteps:
         encoder, report = self._context.encoder(record), EmbedReport(encoder=record.encoder, version=record.version)
         with self._context.running_decoders() as decoders:
             return sample(rows, self._encoding(record, encoder, decoders), report=report, keep=keep)
+
+    def first_segments(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> Iterator[tuple[str, Any]]:
+        """Yield media id and payload of each item's first segment; of what can't be read nothing."""
+        encoder = self._context.encoder(record)
+        with self._context.running_decoders() as decoders:
+            encoding = self._encoding(record, encoder, decoders)
+            for row in rows:
+                with suppress(MediaError):
+                    segment = next(iter(encoding.segmenter(row)), None)
+                    if segment is not None:
+                        yield row["media_id"], segment.payload
 
     def _encode(
         self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None

@@ -3,8 +3,11 @@
 from embed_assets.pipeline.comparison_steps import ComparisonSteps
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
+from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
+from embed_assets.pipeline.reports.noise_steps import NoiseSteps
+from embed_assets.pipeline.reports.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
 from embed_assets.pipeline.upkeep_steps import UpkeepSteps
 from embed_assets.pipeline.version_steps import VersionSteps
@@ -35,6 +38,11 @@ class Steps:
         self.column_types = embedding.column_types
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
+
+        self.noise = NoiseSteps(context, versions, embedding).noise
+        self.inspect = InspectionSteps(context).inspect
+        reports = ReportSteps(context)
+        self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

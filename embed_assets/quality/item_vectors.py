@@ -77,3 +77,24 @@ def mean_vectors(table: "Table", media_ids: Collection[str], *, distance: str) -
     if distance == "cosine":
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     return list(names), means.astype(np.float32)
+
+
+def first_texts(table: "Table", media_ids: Sequence[str], *, characters: int) -> list[str]:
+    """Return the beginning of each item's text or caption in one line; "" where it has none."""
+    ids = read(table, ["media_id"])["media_id"]
+    wanted = np.flatnonzero(np.asarray(pc.is_in(ids, value_set=pa.array(sorted(media_ids), pa.string()))))
+    owners = ids.take(pa.array(wanted)).to_pylist()
+    first = dict(zip(reversed(owners), reversed(wanted.tolist()), strict=True))
+    dataset: Any = table.to_lance()
+    names = sorted(first, key=lambda name: first[name])
+    texts = dataset.take([first[name] for name in names], columns=["text"])["text"].to_pylist()
+    shown = {name: " ".join((text or "")[:characters].split()) for name, text in zip(names, texts, strict=True)}
+    return [shown.get(name, "") for name in media_ids]
+
+
+def item_lengths(table: "Table", media_ids: Collection[str]) -> dict[str, int]:
+    """Return where the last segment of each item ends: characters of a text, milliseconds of a recording; else 0."""
+    rows = read(table, ["media_id", "end"])
+    own = rows.filter(pc.is_in(rows["media_id"], value_set=pa.array(sorted(media_ids), pa.string())))
+    found = own.group_by("media_id").aggregate([("end", "max")])
+    return {row["media_id"]: row["end_max"] or 0 for row in found.to_pylist()}

@@ -15,19 +15,26 @@ def pca_plane(vectors: np.ndarray, *, sample: int = 5000) -> np.ndarray:
     chosen = values[:: max(1, len(values) // sample)]
     mean = chosen.mean(axis=0)
     centred = chosen - mean
-    weights = _axes(centred.astype(np.float64))
+    weights = principal_axes(centred.astype(np.float64), 2)
     if weights.shape[1] < 2:
         weights = np.pad(weights, ((0, 0), (0, 2 - weights.shape[1])))
-    signs = np.sign(weights[np.abs(weights).argmax(axis=0), range(2)])
-    return ((values - mean) @ (weights * np.where(signs == 0, 1, signs))).astype(np.float32)
+    return ((values - mean) @ weights).astype(np.float32)
 
 
-def _axes(centred: np.ndarray) -> np.ndarray:
-    """Return the two principal axes of centred rows, (dim, 2 at most), of the smaller of their two products."""
+def principal_axes(centred: np.ndarray, count: int) -> np.ndarray:
+    """Return the first principal axes of centred rows, float (n, dim): (dim, count) or fewer, of unit length.
+
+    Of the smaller of the two products; each is turned so that its largest weight is positive. Without variance an axis
+    is zero.
+    """
     rows, dim = centred.shape
     if rows >= dim:
-        return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
-    values, vectors = np.linalg.eigh(centred @ centred.T)
-    axes = centred.T @ vectors[:, ::-1][:, :2]
-    lengths = np.linalg.norm(axes, axis=0)
-    return np.where(lengths > 1e-9 * np.sqrt(max(values[-1], 1e-300)), axes / np.maximum(lengths, 1e-300), 0.0)
+        axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count]
+    else:
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        axes = centred.T @ vectors[:, ::-1][:, :count]
+        lengths = np.linalg.norm(axes, axis=0)
+        least = 1e-9 * np.sqrt(max(values[-1], 1e-300))
+        axes = np.where(lengths > least, axes / np.maximum(lengths, 1e-300), 0.0)
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
+    return axes * np.where(signs == 0, 1, signs)

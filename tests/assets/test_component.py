@@ -115,8 +115,8 @@ def test_a_wrong_key_is_named_with_its_line_and_the_nearest_right_one(sandbox: D
     assert f"attributes.compute.devise at {_line(path, 'devise')}" in shown
     assert "unknown key. Did you mean 'device'?" in shown
     assert (
-        "unknown key. Known keys: keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files."
-        in shown
+        "unknown key. Known keys: keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, "
+        "reports." in shown
     )
 
 

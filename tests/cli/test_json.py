@@ -1,10 +1,11 @@
 """Every command's --json is JSON, and what its schema in docs/json/ says, whatever trouble is in the store."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 
@@ -81,7 +82,17 @@ def test_every_command_prints_what_its_schema_says(
     checked(command, "repair --store store")
 
 
+def with_json(group: click.Group, before: str = "") -> Iterator[str]:
+    """Names of the commands that have --json, those of groups with the group's before them."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from with_json(found, f"{before}{name} ")
+        elif "as_json" in {option.name for option in found.params}:
+            yield f"{before}{name}"
+
+
 def test_every_command_with_json_has_a_schema() -> None:
-    commands = {name: main.get_command(None, name) for name in main.list_commands(None)}  # pyright: ignore[reportArgumentType]
-    options = {name: {option.name for option in each.params} for name, each in commands.items() if each is not None}
-    assert {name for name, names in options.items() if "as_json" in names} == set(DOCUMENTS)
+    assert set(with_json(main)) == set(DOCUMENTS)  # pyright: ignore[reportArgumentType]

@@ -11,7 +11,9 @@ import dagster as dg
 
 from embed_assets.settings import PipelineSettings
 
-AssetKind = Literal["manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard"]
+AssetKind = Literal[
+    "manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard", "drift", "balance", "noise", "map"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, the encoder, or the space for "serving" and "leaderboard"; "pipeline" for "dashboard"
+    name: str  # of the source, the encoder, or the space (serving, leaderboard, drift, balance, map); else "pipeline"
     settings: PipelineSettings
     spec: dg.AssetSpec
 

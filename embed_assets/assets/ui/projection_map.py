@@ -4,11 +4,15 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
 from embed_assets.assets.ui.previews import INLINE, in_markdown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _COLOURS = (
     (76, 120, 168), (245, 133, 24), (84, 162, 75), (228, 87, 86),
@@ -24,6 +28,14 @@ def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
         if len(markdown) < INLINE:
             return markdown
     return _map(_grid(points, groups, 16), 16)
+
+
+def scatter_map(points: np.ndarray, groups: Sequence[str], *, cells: int = 320) -> str:
+    """Draw points as small cells, two pixels wide, as markdown with a PNG inside; too long to be inline."""
+    from PIL import Image
+
+    picture = Image.fromarray(_grid(points, groups, cells)).resize((2 * cells, 2 * cells), Image.Resampling.NEAREST)
+    return f"![whole map](data:image/png;base64,{_png(picture)})"
 
 
 def legend(groups: Sequence[str]) -> str:
@@ -55,15 +67,20 @@ def _grid(points: np.ndarray, groups: Sequence[str], cells: int) -> np.ndarray:
 def _map(grid: np.ndarray, cells: int) -> str:
     from PIL import Image
 
-    picture = Image.fromarray(grid, mode=None).convert("P")
-    palette = [(255, 255, 255), *_COLOURS, _OTHERS]
-    picture.putpalette([part for colour in palette for part in colour])
-    data = io.BytesIO()
-    picture.save(data, "PNG", optimize=True, bits=4)
-    png = base64.b64encode(data.getvalue()).decode()
+    png = _png(Image.fromarray(grid, mode=None))
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='320' height='320' viewBox='0 0 {cells} {cells}' "
         f"style='image-rendering:pixelated'><image width='{cells}' height='{cells}' "
         f"href='data:image/png;base64,{png}'/></svg>"
     )
     return "![map](data:image/svg+xml," + quote(svg, safe="='/:;,+") + ")"
+
+
+def _png(grid: "Image") -> str:
+    """Return a picture of palette indices as a PNG in base64."""
+    picture = grid.convert("P")
+    palette = [(255, 255, 255), *_COLOURS, _OTHERS]
+    picture.putpalette([part for colour in palette for part in colour])
+    data = io.BytesIO()
+    picture.save(data, "PNG", optimize=True, bits=4)
+    return base64.b64encode(data.getvalue()).decode()

@@ -1,15 +1,13 @@
 """Thumbnails of a source's pictures, decoded apart, and the metadata that shows them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from embed_assets.assets.ui.contact_sheet import THUMBNAIL, contact_sheet, picture_strip
-from embed_assets.errors import EmbedAssetsError
-from embed_assets.manifest.open_sources import media_reader
-from embed_assets.media.isolation.worker_process import NotStarted
 from embed_assets.media.pictures.decode_image import thumbnail
+from embed_assets.pipeline.inspection.item_pictures import decoded
 from embed_assets.pipeline.steps import Steps
 
 if TYPE_CHECKING:
@@ -40,28 +38,10 @@ def spread(keys: Sequence[str]) -> Sequence[str]:
 
 
 def pictures_of(steps: Steps, source: str, keys: Sequence[str]) -> list["Image"]:
-    """Decode thumbnails of a source's items; skip what can't be decoded.
+    """Decode thumbnails of a source's items; skip what can't be decoded, and what another run found gone.
 
     Where no process to decode them can start there are no more: the metadata is as good without.
     """
-    settings, limits, decoders = steps.settings.sources[source], steps.limits, steps.context.decoders
-    read = media_reader(
-        source, settings, limits=limits, store=steps.store, cache=steps.context.media_cache, decoders=decoders
-    )
-    decode = _here if decoders is None else decoders.decode
-    pictures: list[Any] = []
     rows = {row["key"]: row for row in steps.manifest.of(source, keys)}
-    for key in keys:
-        if key not in rows:  # another run found it gone
-            continue
-        try:
-            pictures.extend(decode(thumbnail, read(rows[key]), side=THUMBNAIL, limits=limits))
-        except EmbedAssetsError:  # found broken when it is embedded, and quarantined there
-            continue
-        except NotStarted:
-            break
-    return pictures
-
-
-def _here(task: Callable[..., Any], data: bytes, **options: Any) -> Iterator[Any]:
-    yield task(data, **options)
+    found = decoded(steps.context, [rows[key] for key in keys if key in rows], thumbnail, side=THUMBNAIL)
+    return [picture for _, picture in found]

@@ -12,7 +12,12 @@ from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
+from embed_assets.quality.balance.balance_report import BalanceReport
+from embed_assets.quality.drift.drift_report import DriftReport
+from embed_assets.quality.inspection.inspection_report import DuplicatesReport, LabelsReport, OutliersReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
+from embed_assets.quality.map.item_map import MapDocument
+from embed_assets.quality.noise.noise_report import NoiseReport
 from embed_assets.service.documents import AnswerDocument
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
@@ -192,6 +197,13 @@ DOCUMENTS: dict[str, Any] = {
     "promote": MoveDocument,
     "quarantine": list[Quarantined],
     "repair": list[Damage],
+    "report balance": list[BalanceReport],
+    "report drift": list[DriftReport],
+    "report noise": list[NoiseReport],
+    "report duplicates": list[DuplicatesReport],
+    "report labels": list[LabelsReport],
+    "report map": list[MapDocument],
+    "report outliers": list[OutliersReport],
     "retire": list[Retired],
     "retry": RetryDocument,
     "rollback": MoveDocument,

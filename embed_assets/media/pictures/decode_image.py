@@ -51,6 +51,12 @@ def thumbnail(data: bytes, *, side: int, limits: Limits) -> "Image.Image":
     return picture
 
 
+def picture_size(data: bytes, *, limits: Limits) -> tuple[int, int]:
+    """Return width and height in pixels, by the file's header alone. Raises MediaError."""
+    with open_image(data, limits) as image:
+        return image.size
+
+
 @contextmanager
 def open_image(data: bytes, limits: Limits) -> "Iterator[Image.Image]":
     """Open a picture without decoding it; inside the block every error becomes a MediaError."""

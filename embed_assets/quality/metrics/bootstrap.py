@@ -46,14 +46,14 @@ def interval(values: Sequence[float] | np.ndarray, *, draws: int = _DRAWS) -> In
     sample = np.asarray(values, dtype=float)
     if not len(sample):
         return Interval(mean=0.0, low=0.0, high=0.0)
-    low, high = np.quantile(_resampled_means(sample, draws), (0.025, 0.975))
+    low, high = np.quantile(resampled_means(sample, draws), (0.025, 0.975))
     return Interval(mean=float(sample.mean()), low=float(low), high=float(high))
 
 
 def lower_bound(values: Sequence[float] | np.ndarray, *, share: float = 0.025, draws: int = 1000) -> float:
     """Return the mean that `share` of bootstrap resamples stay below."""
     sample = np.asarray(values, dtype=float)
-    return float(np.quantile(_resampled_means(sample, draws), share)) if len(sample) else 0.0
+    return float(np.quantile(resampled_means(sample, draws), share)) if len(sample) else 0.0
 
 
 def paired_difference(
@@ -86,8 +86,9 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _resampled_means(sample: np.ndarray, draws: int) -> np.ndarray:
-    random, means = np.random.default_rng(0), np.empty(draws)
+def resampled_means(sample: np.ndarray, draws: int = _DRAWS, *, seed: int = 0) -> np.ndarray:
+    """Return means of bootstrap resamples, float64 (draws,)."""
+    random, means = np.random.default_rng(seed), np.empty(draws)
     step = max(1, _CHUNK // len(sample))
     for start in range(0, draws, step):
         count = min(step, draws - start)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from embed_assets.errors import StoreError
 from embed_assets.store.query_vectors import queries_table
+from embed_assets.store.serving.kept_projection import forget_projection
 from embed_assets.store.serving.known_nearest import forget_nearest
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.store import Store
@@ -75,6 +76,7 @@ def drop_leftovers(store: Store, version: VersionId) -> None:
     store.quarantine(table).clear()
     store.drop(queries_table(table))
     forget_nearest(store, table)
+    forget_projection(store, table)
     store.drop(table)
 
 

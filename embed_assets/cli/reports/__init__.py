@@ -1,0 +1,1 @@
+"""embed-assets report: one file a report."""

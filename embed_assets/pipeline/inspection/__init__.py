@@ -1,0 +1,1 @@
+"""Inspection steps: what a space's live release holds, item by item, with their pictures."""

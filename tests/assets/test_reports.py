@@ -1,0 +1,68 @@
+"""Report assets: there where the settings name them; they show verdicts, tables and figures, and a check warns."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from embed_assets.assets.pipeline import build_definitions
+from embed_assets.settings import PipelineSettings
+from tests.support import pipeline, run_all, settings
+
+REPORTS = ("words_drift", "words_balance", "words_noise")
+
+
+@pytest.fixture
+def reported(tmp_path: Path, words: list[Any]) -> PipelineSettings:
+    write(tmp_path / "notes", "sea", "boat harbour tide")
+    write(tmp_path / "notes", "wood", "oak moss fern")
+    source = {"uri": str(tmp_path / "notes"), "labels": "folder"}
+    changes: dict[str, Any] = {"sources": {"notes": source}}
+    run_all(pipeline(tmp_path, **changes))
+    return settings(tmp_path, **changes, spaces={"words": {"reports": ["drift", "balance", "noise"]}})
+
+
+def write(folder: Path, topic: str, words: str) -> None:
+    (folder / topic).mkdir(parents=True)
+    for number in range(25):
+        (folder / topic / f"{number}.txt").write_text(f"{words} number{number}")
+
+
+def test_they_are_there_where_the_settings_name_them(tmp_path: Path, words: list[Any]) -> None:
+    def names(**space: Any) -> set[str]:
+        graph = build_definitions(settings(tmp_path, spaces={"words": space})).resolve_asset_graph()
+        return {key.path[-1] for key in graph.get_all_asset_keys()} & set(REPORTS)
+
+    assert names() == set()
+    assert names(reports=["drift"]) == {"words_drift"}
+    assert names(reports=["drift", "balance", "noise"]) == set(REPORTS)
+
+
+def test_they_show_what_was_found(reported: PipelineSettings, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    write(tmp_path / "notes", "city", "tram kiosk market")
+    source = {"uri": str(tmp_path / "notes"), "labels": "folder"}
+    run_all(pipeline(tmp_path, sources={"notes": source}))
+    job = build_definitions(reported).resolve_implicit_global_asset_job_def()
+    wanted = [dg.AssetKey(name) for name in REPORTS]
+    result = job.execute_in_process(instance=instance, asset_selection=wanted)
+    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    shown = {event.asset_key.path[-1]: event.metadata for event in events}
+    assert shown["words_drift"]["verdict"].value == "drift"
+    typical: Any = shown["words_drift"]["most typical of the new"].value
+    assert {record.data["labels"] for record in typical.records} == {"city"}
+    assert shown["words_balance"]["effective groups by label"].value == 3.0
+    assert shown["words_balance"]["served worse"].value == "nobody, beyond noise"
+    losses: Any = shown["words_noise"]["losses"].value
+    assert [record.data["disturbance"] for record in losses.records] == ["typos", "capitals", "without accents"]
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("new_items_are_like_the_reference", False)
+    assert check.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_without_new_items_the_check_passes(reported: PipelineSettings, instance: dg.DagsterInstance) -> None:
+    job = build_definitions(reported).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("words_drift")])
+    (check,) = result.get_asset_check_evaluations()
+    assert check.passed
+    assert "too few to compare: 0 new items against 50" in str(check.description)

@@ -1,0 +1,94 @@
+"""embed-assets report: tables for people, documents for programs, clear refusals."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from embed_assets.cli.shared.json_documents import schema_of
+from tests.cli.conftest import Command
+
+TOPICS = {"sea": "boat harbour tide", "wood": "oak moss fern"}
+
+
+def write(folder: Path, topic: str, words: str, count: int) -> None:
+    (folder / topic).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / topic / f"{number}.txt").write_text(f"{words} number{number}")
+
+
+@pytest.fixture
+def served(tmp_path: Path, command: Command, pipeline_yaml: Callable[..., str]) -> Path:
+    for topic, words in TOPICS.items():
+        write(tmp_path / "notes", topic, words, 30)
+    settings = pipeline_yaml(sources={"notes": {"uri": "notes", "labels": "folder"}})
+    assert command("run", "--settings", settings).exit_code == 0
+    return tmp_path
+
+
+def document(command: Command, *line: str) -> Any:
+    result = command("report", *line, "--store", "store", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    jsonschema.validate(found, schema_of(f"report {line[0]}"))
+    return found
+
+
+def test_items_of_a_new_topic_are_a_drift(command: Command, served: Path):
+    shown = command("report", "drift", "--store", "store")
+    assert shown.exit_code == 0, shown.output
+    assert "too few to compare: 0 new items against 60 (as of its first promotion)" in shown.output
+    write(served / "notes", "city", "tram kiosk market", 40)
+    assert command("run", "--store", "store").exit_code == 0
+    (found,) = document(command, "drift")
+    assert (found["verdict"], found["reference"], found["new"]) == ("drift", 60, 40)
+    assert {tuple(each["labels"]) for each in found["typical"]} == {("city",)}
+    shown = command("report", "drift", "words", "--store", "store")
+    assert "drift: 40 new items against 60" in shown.output
+    assert "notes/city/" in shown.output
+    (all_new,) = document(command, "drift", "--since", "2020-01-01")
+    assert (all_new["reference"], all_new["new"], all_new["reference_is"]) == (0, 100, "embedded before")
+
+
+def test_queries_of_a_log_are_compared(command: Command, served: Path):
+    lines = [{"query": f"{TOPICS['sea']} {n}", "at": n} for n in range(40)]
+    lines += [{"query": f"tram kiosk {n}"} for n in range(40)]
+    (served / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    _, queries = document(command, "drift", "--queries", "log.jsonl")
+    assert (queries["about"], queries["verdict"], queries["compared"]) == ("queries", "drift", [40, 40])
+    assert queries["typical"][0]["name"].startswith("tram kiosk")
+
+
+def test_the_balance_of_what_serves(command: Command, served: Path):
+    (found,) = document(command, "balance")
+    assert (found["items"], found["basis"], found["queries"]) == (60, "labels", 60)
+    by = {each["by"]: each for each in found["breakdowns"]}
+    assert by["label"]["effective"] == 2.0
+    assert by["length of text"]["largest"][0]["name"] == "below 200"
+    assert {each["group"] for each in found["quality"]} == {"sea", "wood"}
+    shown = command("report", "balance", "--store", "store")
+    assert "2 groups by label are as diverse as 2.0 equal ones" in shown.output
+    assert "Quality by group: 60 queries (labels), 60 items sampled" in shown.output
+
+
+def test_what_noise_costs_each_encoder(command: Command, served: Path):
+    (found,) = document(command, "noise", "words", "slow-words", "--sample", "20")
+    assert found["sampled"] == 20
+    assert {each["encoder"] for each in found["rows"]} == {"words", "slow-words"}
+    shown = command("report", "noise", "--store", "store")
+    assert "Disturbed copies of 60 items as queries" in shown.output
+    assert "words: typos hurts most, recall@1" in shown.output
+
+
+def test_a_space_that_serves_nothing_is_named(command: Command, served: Path):
+    shown = command("report", "balance", "photos", "--store", "store")
+    assert shown.exit_code == 1
+    assert "Space 'photos' serves nothing. Spaces that serve: words." in shown.output
+
+
+def test_the_reports_are_listed(command: Command):
+    assert "Whether new items, or queries, are of another kind" in command("report", "--help").output
+    assert command("report", "nonsense").exit_code == 2
