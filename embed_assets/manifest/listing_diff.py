@@ -39,8 +39,8 @@ class ListingDiff:
 
     @cached_property
     def missing(self) -> pa.Table:
-        """The keys of rows that are not in the listing."""
-        keys = self._rows.select(["key"])
+        """The key and table_key of rows that are not in the listing."""
+        keys = self._rows.select(["key", "table_key"])
         return keys.filter(pc.invert(pc.is_in(keys["key"], value_set=self._keys)))
 
     def _chosen(self, mask: Any) -> list[ListedFile]:

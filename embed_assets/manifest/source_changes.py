@@ -43,7 +43,7 @@ class SourceChanges:
     listed: ListedSource
     to_read: Sequence[ListedFile]
     metadata_changed: Sequence[ListedFile]  # unread files whose caption, labels or columns changed
-    missing: pa.Table  # the keys of manifest rows that are not in the listing, or are in tables that changed
+    missing: pa.Table  # key and table_key of manifest rows that are not in the listing, or are in tables that changed
     version: int  # of the manifest's table that was compared
     item_count: int  # items of the manifest, changed or not
     marks: Mapping[str, str]  # of all tables
