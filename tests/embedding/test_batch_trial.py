@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embed_assets.embedding import batch_trial
 from embed_assets.embedding.batch_trial import (
     BATCHES,
     BatchTrial,
@@ -80,7 +81,8 @@ def test_the_first_batch_of_a_size_and_half_empty_ones_do_not_count():
     assert trial.choice == 200
 
 
-def test_encoding_gives_the_same_vectors_while_sizes_are_tried(encoder: WordEncoder):
+def test_encoding_gives_the_same_vectors_while_sizes_are_tried(encoder: WordEncoder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batch_trial, "_MOST_STEPS", 1)
     segments = prepared(encoder, 2000)
     trial = BatchTrial(64)
     limits = BatchLimits(tokens=64, pixels=1)
@@ -119,7 +121,8 @@ def test_sizes_that_are_set_or_known_are_not_tried(encoder: WordEncoder):
     assert not begin_trials(encoder, {"pixels": None}, usual)
 
 
-def test_a_large_run_measures_and_the_next_one_knows(tmp_path: Path, words: list[Any]):
+def test_a_large_run_measures_and_the_next_one_knows(tmp_path: Path, words: list[Any], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batch_trial, "_MOST_STEPS", 1)  # else it may go on to sizes that the run is too small for
     (tmp_path / "media").mkdir()
     for number in range(2000):
         (tmp_path / "media" / f"{number}.txt").write_text(note(number, length=40))
