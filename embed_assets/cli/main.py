@@ -39,10 +39,8 @@ class _Commands(LazyCommands):
     """All commands of embed-assets; errors of ours become one line."""
 
     lines = _COMMANDS
-
-    def module_of(self, command: str) -> str:
-        folder = "embed_assets.cli.upkeep" if command in _UPKEEP else "embed_assets.cli"
-        return f"{folder}.{command}"
+    package = "embed_assets.cli"
+    elsewhere = dict.fromkeys(_UPKEEP, "embed_assets.cli.upkeep")
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """Run as click does; without arguments as the process's own command, which signals end."""

@@ -19,9 +19,7 @@ class _Reports(LazyCommands):
     """The reports, each a file of reports/."""
 
     lines = _REPORTS
-
-    def module_of(self, command: str) -> str:
-        return f"embed_assets.cli.reports.{command}"
+    package = "embed_assets.cli.reports"
 
 
 @click.command(cls=_Reports)

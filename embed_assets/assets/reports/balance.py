@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
+from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.quality.balance.balance_report import BalanceReport
@@ -19,17 +19,12 @@ _SHOWN = 20  # groups of the table of quality
 def build_balance_asset(names: Names, space: str) -> dg.AssetsDefinition:
     """`<space>_balance`: items by label, source, modality, length, month and the user's columns."""
 
-    @dg.asset(
-        key=names.asset_key(space, "balance"),
-        code_version=code_version(names.settings, "balance", space),
+    @report_asset(
+        names,
+        "balance",
+        space,
         deps=[names.asset_key(space, "serving")],
-        group_name=names.prefixed(space),
-        kinds={"lancedb"},
-        owners=names.settings.owners or None,
-        required_resource_keys=names.resource_keys,
-        op_tags=names.settings.op_tags,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
+        group=names.prefixed(space),
         description="What the index holds by label, source, modality, length, month and your own columns, as how many "
         "equal groups; and nDCG@10 by group with 95 % intervals: whose queries are served worse beyond noise. Judged "
         "queries decide, else labels; 2,000 items are sampled.",

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
+from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.quality.drift.drift_report import MIN_AUC, DriftReport
@@ -19,15 +19,12 @@ def build_drift_asset(names: Names, space: str) -> dg.AssetsDefinition:
     """`<space>_drift`: whether items embedded since the first promotion are of another kind."""
     key = names.asset_key(space, "drift")
 
-    @dg.asset(
-        key=key,
-        code_version=code_version(names.settings, "drift", space),
+    @report_asset(
+        names,
+        "drift",
+        space,
         deps=[names.asset_key(space, "serving")],
-        group_name=names.prefixed(space),
-        kinds={"lancedb"},
-        owners=names.settings.owners or None,
-        required_resource_keys=names.resource_keys,
-        retry_policy=names.retry_policy,
+        group=names.prefixed(space),
         check_specs=[
             dg.AssetCheckSpec(
                 CHECK,

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
+from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.pipeline.compared_encoders import with_encoders
@@ -21,20 +21,15 @@ _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
 
 def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
     """`<space>_leaderboard`: the space's encoders beside those that `spaces.SPACE.leaderboard` names."""
-    own = [encoder for encoder, each in names.spaces_of.items() if each == space]
+    own = names.encoders_of(space)
     sources = dict.fromkeys(source for encoder in own for source in names.settings.sources_of(encoder))
 
-    @dg.asset(
-        key=names.asset_key(space, "leaderboard"),
-        code_version=code_version(names.settings, "leaderboard", space),
+    @report_asset(
+        names,
+        "leaderboard",
+        space,
         deps=[names.asset_key(source, "manifest") for source in sources],
-        group_name=names.prefixed(space),
-        kinds={"lancedb"},
-        owners=names.settings.owners or None,
-        required_resource_keys=names.resource_keys,
-        op_tags=names.settings.op_tags,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
+        group=names.prefixed(space),
         description="Which encoder is better on these media, beyond noise? A sample of the items is embedded in memory "
         "by each: quality with 95 % intervals, paired differences with p (Holm), speed, size, price. Judged "
         "queries decide, else labels. Nothing of it is stored or served.",
@@ -48,7 +43,7 @@ def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
 def materialize_leaderboard(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
     """Compare the encoders on a sample, and show what was measured."""
     steps = make_steps(names, context.resources, loads_model=True)
-    own = [encoder for encoder, each in names.spaces_of.items() if each == space]
+    own = names.encoders_of(space)
     settings, compared = with_encoders(steps.settings, [*own, *steps.settings.space(space).leaderboard])
     found = Steps(settings).compare(compared, space=space)
     for sentence in found.in_words():

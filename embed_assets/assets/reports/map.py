@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
+from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.contact_sheet import THUMBNAIL, contact_sheet
 from embed_assets.assets.ui.previews import preview
@@ -25,16 +25,12 @@ _GROUPS, _IN_A_ROW = 8, 4  # pictures of duplicates
 def build_map_asset(names: Names, space: str) -> dg.AssetsDefinition:
     """`<space>_map`: what the space serves, item by item."""
 
-    @dg.asset(
-        key=names.asset_key(space, "map"),
-        code_version=code_version(names.settings, "map", space),
+    @report_asset(
+        names,
+        "map",
+        space,
         deps=[names.asset_key(space, "serving")],
-        group_name=names.prefixed(space),
-        kinds={"lancedb"},
-        owners=names.settings.owners or None,
-        required_resource_keys=names.resource_keys,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
+        group=names.prefixed(space),
         description="What the space serves, item by item: a map whose old points stay where they are, near-duplicates "
         "with the one that is proposed to stay and why, outliers, and items whose label is not that of their "
         "neighbours. Nothing is deleted.",

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from embed_assets.assets.code_versions import code_version
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
+from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.previews import in_markdown, preview
 from embed_assets.quality.noise.noise_report import Loss, NoiseReport
@@ -16,17 +16,12 @@ from embed_assets.quality.noise.noise_report import Loss, NoiseReport
 def build_noise_asset(names: Names, encoder: str) -> dg.AssetsDefinition:
     """`<encoder>_noise`: recall@1 and nDCG@10 of disturbed copies of items."""
 
-    @dg.asset(
-        key=names.asset_key(encoder, "noise"),
-        code_version=code_version(names.settings, "noise", encoder),
+    @report_asset(
+        names,
+        "noise",
+        encoder,
         deps=[names.asset_key(source, "manifest") for source in names.settings.sources_of(encoder)],
-        group_name=names.group(encoder),
-        kinds={"lancedb"},
-        owners=names.settings.owners or None,
-        required_resource_keys=names.resource_keys,
-        op_tags=names.settings.op_tags,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
+        group=names.group(encoder),
         description="Does a disturbed copy still find its original, and others of its label? Texts get typos, capitals "
         "and no accents; pictures JPEG of quality 20, a shift, crop, rotation, noise; sounds 8 kHz, noise. 200 items, "
         "paired differences with 95 % intervals. Nothing of it is stored.",

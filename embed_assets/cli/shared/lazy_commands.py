@@ -10,10 +10,8 @@ class LazyCommands(click.Group):
     """Imports a command's module only for that command: `status` must not wait for torch."""
 
     lines: Mapping[str, str] = {}  # command → its line of --help, which imports none of them
-
-    def module_of(self, command: str) -> str:
-        """Return the module that has the command as `command`."""
-        raise NotImplementedError
+    package: str  # where the commands' files are
+    elsewhere: Mapping[str, str] = {}  # command → the package of its file, of those that are in another
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of --help."""
@@ -28,4 +26,5 @@ class LazyCommands(click.Group):
         """Import the command; None where there is none of this name."""
         if cmd_name not in self.lines:
             return None
-        return importlib.import_module(self.module_of(cmd_name)).command
+        package = self.elsewhere.get(cmd_name, self.package)
+        return importlib.import_module(f"{package}.{cmd_name}").command
