@@ -28,6 +28,7 @@ from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.balance import build_balance_asset
 from embed_assets.assets.reports.drift import build_drift_asset
+from embed_assets.assets.reports.evaluation import build_evaluation_asset
 from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
 from embed_assets.assets.reports.map import build_map_asset
 from embed_assets.assets.reports.noise import build_noise_asset
@@ -43,6 +44,7 @@ Until = Literal["vectors", "index", "serving"]
 _REPORTS = {
     "balance": build_balance_asset,
     "drift": build_drift_asset,
+    "evaluation": build_evaluation_asset,
     "map": build_map_asset,
     "noise": build_noise_asset,
 }

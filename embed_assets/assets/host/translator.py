@@ -12,7 +12,18 @@ import dagster as dg
 from embed_assets.settings import PipelineSettings
 
 AssetKind = Literal[
-    "manifest", "encoder", "vectors", "index", "serving", "dashboard", "leaderboard", "drift", "balance", "noise", "map"
+    "manifest",
+    "encoder",
+    "vectors",
+    "index",
+    "serving",
+    "dashboard",
+    "leaderboard",
+    "drift",
+    "balance",
+    "evaluation",
+    "noise",
+    "map",
 ]
 
 
@@ -21,7 +32,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, the encoder, or the space (serving, leaderboard, drift, balance, map); else "pipeline"
+    name: str  # of the source, the encoder, or the space (serving and all reports but noise); else "pipeline"
     settings: PipelineSettings
     spec: dg.AssetSpec
 
