@@ -16,7 +16,6 @@ from embed_assets.quality.metrics.bootstrap import Interval, interval
 _MOST_ITEMS = 5000
 _MOST_COMPARED = 2000  # items that the silhouette compares with each other
 _MOST_LABELS = 100  # those with the most items: k-means takes longer with each
-_STARTS = 4  # of k-means, the best of which counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ def _clusters(vectors: np.ndarray, count: int) -> np.ndarray:
     import sklearn.cluster
 
     cluster: Any = sklearn.cluster  # its annotations are of older versions
-    return cluster.KMeans(count, n_init=_STARTS, random_state=0).fit_predict(vectors)
+    return cluster.KMeans(count, n_init=1, random_state=0).fit_predict(vectors)
 
 
 def _silhouettes(vectors: np.ndarray, labels: np.ndarray, distance: str) -> np.ndarray:

@@ -75,8 +75,8 @@ def agreement(one: np.ndarray, other: np.ndarray, scores: Sequence[float]) -> Si
     for _ in range(_DRAWS):
         places = random.integers(0, len(judged), len(judged))
         drawn.append(spearman(cosines[places], judged[places]))
-    low, high = np.nanquantile(drawn, (0.025, 0.975))  # a draw of equal scores has no correlation
-    spread = Interval(mean=spearman(cosines, judged), low=float(low), high=float(high))
+    low, high = np.quantile(np.nan_to_num(drawn), (0.025, 0.975))  # equal cosines say nothing: 0
+    spread = Interval(mean=float(np.nan_to_num(spearman(cosines, judged))), low=float(low), high=float(high))
     return SimilarityAgreement(pairs=len(judged), spearman=spread.rounded())
 
 

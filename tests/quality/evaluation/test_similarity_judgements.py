@@ -24,6 +24,8 @@ def test_spearman_is_that_of_scipy_with_ties(levels: int):
 
 def test_a_constant_has_no_correlation():
     assert math.isnan(spearman(np.ones(5), np.arange(5.0)))
+    collapsed = agreement(np.ones((5, 2)), np.ones((5, 2)), [0, 1, 2, 3, 4])
+    assert (collapsed.spearman.mean, collapsed.spearman.low, collapsed.spearman.high) == (0.0, 0.0, 0.0)
 
 
 def test_agreement_is_of_cosines_whatever_the_lengths():
