@@ -17,7 +17,6 @@ from embed_assets.search.filters import MOST_ITEMS, FilterTree
 from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.store.serving.kept_projection import Projection, read_projection
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import read
 
 _KEPT = 8  # maps: a release and a filter each
 _CHARACTERS = 80  # of an item's text
