@@ -2,7 +2,6 @@
 
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embed_assets.errors import StoreError
+from embed_assets.store.conditional_writes import require_conditional_writes
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -55,7 +55,7 @@ class Database:
         options = lance_options(self.storage_options)
         try:
             if "://" in self.uri:
-                self._require_conditional_writes()
+                require_conditional_writes(self.uri, self.storage_options)
             session = lancedb.Session(metadata_cache_size_bytes=_METADATA_BYTES)
             return lancedb.connect(
                 self.uri, storage_options=options, read_consistency_interval=timedelta(0), session=session
@@ -158,34 +158,6 @@ class Database:
         finally:
             part.unlink(missing_ok=True)
 
-    def _require_conditional_writes(self) -> None:
-        """Check by two puts of one key that a bucket honours If-None-Match: without, rows are lost in silence."""
-        import fsspec
-
-        key = f"{self.uri.rstrip('/')}/.preflight-{uuid.uuid4().hex}"
-        try:
-            fs, path = fsspec.core.url_to_fs(key, **self.storage_options)
-        except (ImportError, ValueError) as error:
-            raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
-        if not hasattr(fs, "s3"):
-            return
-        try:
-            fs.pipe_file(path, b"1", mode="create")
-        except Exception as error:  # botocore's own, of an endpoint that does not answer, are no OSErrors
-            raise StoreError(
-                f"Store {self.uri!r} can't be written: {error}. Check the bucket's name, endpoint and credentials."
-            ) from error
-        try:
-            fs.pipe_file(path, b"2", mode="create")
-        except FileExistsError:
-            return
-        finally:
-            fs.rm_file(path)
-        raise StoreError(
-            f"Store {self.uri!r} does not honour conditional writes: commits of two writers would be lost. "
-            "Use an object store that does."
-        )
-
 
 def opened_databases() -> list[Database]:
     """Return the stores that this process has connections to, for a search for damage."""
@@ -194,9 +166,10 @@ def opened_databases() -> list[Database]:
 
 
 def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return fsspec's options for S3 (key, secret, token, endpoint_url, client_kwargs) under Lance's names.
+    """Return fsspec's options for S3 (key, secret, token, profile, endpoint_url, client_kwargs) under Lance's names.
 
-    Nothing given leaves both to the environment or the machine's role.
+    What is not given both read by themselves: from the environment, the files of ~/.aws, or the machine's role. Of a
+    `profile`, which Lance does not know, the keys are read here.
     """
     client = options.get("client_kwargs", {})
     endpoint = options.get("endpoint_url") or client.get("endpoint_url")
@@ -206,7 +179,32 @@ def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
         "aws_session_token": options.get("token"),
         "aws_region": client.get("region_name"),
         "aws_endpoint": endpoint,
-        "allow_http": "true" if endpoint and endpoint.startswith("http://") else None,
         "aws_skip_signature": "true" if options.get("anon") else None,
     }
+    if options.get("profile"):
+        named = _of_profile(options["profile"]) | {key: value for key, value in named.items() if value is not None}
+    reached = named["aws_endpoint"] or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if reached and reached.startswith("http://"):
+        named |= {"aws_endpoint": reached, "allow_http": "true"}
     return {key: str(value) for key, value in named.items() if value is not None}
+
+
+def _of_profile(name: str) -> dict[str, str | None]:
+    """Return what a profile of ~/.aws says, under Lance's names. Raises StoreError where there is no such profile."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        session = Session(profile=name)
+        found = session.get_credentials()
+        keys = found.get_frozen_credentials() if found else None
+        configured = session.get_scoped_config()
+    except BotoCoreError as error:
+        raise StoreError(f"storage_options.profile {name!r} can't be read: {error}") from error
+    return {
+        "aws_access_key_id": keys.access_key if keys else None,
+        "aws_secret_access_key": keys.secret_key if keys else None,
+        "aws_session_token": keys.token if keys else None,
+        "aws_region": configured.get("region"),
+        "aws_endpoint": configured.get("endpoint_url"),
+    }
