@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from embed_assets.errors import StoreError
-from embed_assets.store.open_database import lance_options
+from embed_assets.store.buckets.lance_options import lance_options
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 
