@@ -10,6 +10,7 @@ _REPORTS = {
     "duplicates": "Near-duplicates, and which of each group to keep.",
     "labels": "Items whose label is not that of their neighbours.",
     "map": "Items on a plane that stays, for tools that draw it.",
+    "matches": "What saved queries match, and which of it is new.",
     "noise": "How much worse encoders find disturbed copies of items.",
     "outliers": "Items that are far from all others.",
 }
