@@ -14,6 +14,7 @@ EmbedAssetsError
 ├── StoreError               the store is unreachable, or holds something else than expected
 │   └── NotFoundError        it holds nothing of that name
 │       └── UnknownNameError no space or item; the nearest are suggested
+├── SavedQueryError          a saved query can't be answered as the settings have it
 └── PromotionError           a release may not become live
     └── MovedError           another move of the pointer came first
 """
@@ -116,6 +117,10 @@ class UnknownNameError(NotFoundError):
         suggestion = f" Did you mean {named(near)}?" if near else ""
         super().__init__(f"There is no {kind} {name[:200]!r}.{suggestion}{f' {hint}' if hint else ''}")
         self.name = name
+
+
+class SavedQueryError(EmbedAssetsError):
+    """A saved query can't be answered as the settings have it; the message begins with its name."""
 
 
 class PromotionError(EmbedAssetsError):

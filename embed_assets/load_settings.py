@@ -51,11 +51,11 @@ def _parsed(path: Path) -> tuple[Any, dict[str, int]]:
 
 
 def _lines(node: Any) -> dict[str, int]:
-    """Return the line of each source, encoder and space: "sources.NAME" → line, from 1."""
+    """Return the line of each source, encoder, space and saved query: "sources.NAME" → line, from 1."""
     sections = dict(_entries(node))
     return {
         f"{section}.{key}": line
-        for section in ("sources", "encoders", "spaces")
+        for section in ("sources", "encoders", "spaces", "saved_queries")
         for key, (line, _) in _entries(sections[section][1] if section in sections else None)
     }
 
@@ -124,8 +124,12 @@ def absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for space in _sections(values, "spaces"):
         if isinstance(space.get("queries"), str) and not space["queries"].startswith("embedded:"):
             space["queries"] = _from(folder, space["queries"])
-        if isinstance(space.get("query_files"), str):
-            space["query_files"] = _from(folder, space["query_files"])
+        for name in ("query_files", "query_log"):
+            if isinstance(space.get(name), str):
+                space[name] = _from(folder, space[name])
+    for query in _sections(values, "saved_queries"):
+        if isinstance(query.get("file"), str):
+            query["file"] = _from(folder, query["file"])
     serve = values.get("serve")
     for key in _sections(serve, "api_keys") if isinstance(serve, dict) else ():
         if isinstance(key.get("key_file"), str):

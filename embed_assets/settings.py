@@ -319,13 +319,68 @@ class SpaceSettings(Section):
         description="Encoders that the asset SPACE_leaderboard compares with the space's own, on a sample: names of "
         "the settings or of the catalog, hub ids, folders. Without any there is no such asset.",
     )
-    reports: list[Literal["drift", "balance", "evaluation", "map", "noise"]] = Field(
+    reports: list[Literal["drift", "query_drift", "balance", "evaluation", "map", "noise"]] = Field(
         default_factory=list,
         examples=[["drift", "balance"]],
-        description="Reports that are assets: drift gives SPACE_drift, with a check that warns; balance SPACE_balance; "
-        "evaluation SPACE_evaluation; map SPACE_map; noise ENCODER_noise of each encoder of the space "
-        "(docs/monitoring.md).",
+        description="Reports that are assets: drift gives SPACE_drift, with a check that warns; query_drift "
+        "SPACE_query_drift, of query_log; balance SPACE_balance; evaluation SPACE_evaluation; map SPACE_map; noise "
+        "ENCODER_noise of each encoder of the space (docs/monitoring.md).",
     )
+    query_log: str | None = Field(
+        default=None,
+        examples=["logs/queries.jsonl"],
+        description="What people search for: a JSONL file with a text in query, oldest first; read by the report "
+        "query_drift and by embed-assets report drift.",
+    )
+
+    @model_validator(mode="after")
+    def _query_drift_has_a_log(self) -> "SpaceSettings":
+        if "query_drift" in self.reports and self.query_log is None:
+            raise ValueError("reports names query_drift, and there is no query_log; add it, or remove query_drift")
+        return self
+
+
+class SavedQuerySettings(Section):
+    """A query that is searched with after each promotion, for its new matches: words, a file or a stored item."""
+
+    space: str = Field(examples=["text"], description="Space that is searched.")
+    query: str | None = Field(default=None, examples=["boats in a harbour"], description="Words to search with.")
+    file: str | None = Field(
+        default=None,
+        examples=["queries/boat.jpg"],
+        description="Instead of words: a picture, sound or video to search with.",
+    )
+    like: str | None = Field(
+        default=None,
+        examples=["photos/harbour/dawn.jpg"],
+        description="Instead of words: a stored item, SOURCE/KEY, for more like it.",
+    )
+    filter: dict[str, Any] | None = Field(
+        default=None,
+        examples=[{"label": {"in": ["boat", "sea"]}, "year": {"gte": 1990}}],
+        description="Only items for which this filter holds, as of the service's where and --where (docs/search.md).",
+    )
+    min_percentile: float = Field(
+        default=99.0,
+        ge=0,
+        le=100,
+        description="A match is nearer than this share, in percent, of random pairs; 99 is what search calls a good "
+        "match.",
+    )
+    limit: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="Number of the nearest items that are looked at; a note says where more may match.",
+    )
+
+    @model_validator(mode="after")
+    def _searches_with_one_thing(self) -> "SavedQuerySettings":
+        given = [name for name in ("query", "file", "like") if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"a saved query is one of query, file and like; found {found}; keep one")
+        return self
 
 
 class ComputeSettings(Section):
@@ -668,6 +723,11 @@ class PipelineSettings(Section):
         default_factory=dict,
         examples=[{"text": {"queries": "queries.jsonl", "min_ndcg": 0.6}}],
         description="Name → what is expected of a space of vectors; an encoder names its space.",
+    )
+    saved_queries: dict[Name, SavedQuerySettings] = Field(
+        default_factory=dict,
+        examples=[{"harbours": {"space": "text", "query": "boats in a harbour"}}],
+        description="Name → a query whose new matches are shown and sent on: the asset NAME_matches.",
     )
     shards: int = Field(
         default=16,

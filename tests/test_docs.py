@@ -29,6 +29,12 @@ def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
         assert console.normal(said) == console.normal(command.output), f"$ {command.line}\n{said}"
 
 
+def test_a_page_holds_in_another_month() -> None:
+    page = "│ month of embedding │ 1 │ 1.0 │ 2026-11 100% │\nmeasured: 79 items on cpu, 2026-11-30"
+    later = page.replace("2026-11-30", "2027-01-01").replace("2026-11", "2027-01")
+    assert console.normal(later) == console.normal(page)
+
+
 def test_the_searches_of_the_page_run(tmp_path: Path, words: list, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes").mkdir()

@@ -55,12 +55,16 @@ def test_relative_prefixes_that_rows_may_name_are_taken_from_the_files_folder(tm
 
 def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
-    text = GOOD.replace("model: minilm", "model: ./models/own") + "spaces: {text: {queries: judged.jsonl}}\n"
+    text = GOOD.replace("model: minilm", "model: ./models/own")
+    text += "spaces: {text: {queries: judged.jsonl, query_log: log.jsonl}}\n"
+    text += "saved_queries: {boats: {space: text, file: boat.jpg}}\n"
     settings = load_settings(written(tmp_path, text))
     assert settings.store == str(tmp_path / "lake")
     assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
     assert settings.encoders["text"].model == str(tmp_path / "models" / "own")
     assert settings.spaces["text"].queries == str(tmp_path / "judged.jsonl")
+    assert settings.spaces["text"].query_log == str(tmp_path / "log.jsonl")
+    assert settings.saved_queries["boats"].file == str(tmp_path / "boat.jpg")
 
 
 def test_addresses_names_and_embedded_query_sets_are_left_alone(tmp_path):
@@ -100,7 +104,8 @@ def test_a_wrong_key_of_a_named_section_suggests_the_nearest(tmp_path):
 
 def test_a_key_near_to_none_lists_the_known_ones(tmp_path):
     found = message(tmp_path, GOOD + "spaces: {text: {zzz: 1}}\n")
-    known = "keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, reports, similarity"
+    known = "keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, query_log, reports, "
+    known += "similarity"
     assert found.endswith(f"spaces.text.zzz: unknown key. Known keys: {known}.")
 
 

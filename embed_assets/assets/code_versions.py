@@ -28,10 +28,14 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         "vectors": {"code": _family_code(spec)},
         "index": {"index": settings.index.model_dump(mode="json")},
         "serving": {
-            "space": settings.space(name).model_dump(mode="json", exclude={"leaderboard", "reports", "similarity"})
+            "space": settings.space(name).model_dump(
+                mode="json", exclude={"leaderboard", "reports", "query_log", "similarity"}
+            )
         },
         "leaderboard": {"space": settings.space(name).model_dump(mode="json", include={"leaderboard", "queries"})},
         "drift": {},
+        "query_drift": {"space": settings.space(name).model_dump(mode="json", include={"queries", "query_log"})},
+        "matches": {"query": _of(settings.saved_queries, name)},
         "map": {},
         "balance": {"space": settings.space(name).model_dump(mode="json", include={"queries"})},
         "evaluation": {

@@ -19,3 +19,9 @@ PIXELS = "embed_assets/pixels"  # of everything else
 USD = "embed_assets/usd"  # by the encoder's price; absent where it has none
 SPENT = {"tokens": TOKENS, "pixels": PIXELS, "usd": USD}
 UPSTREAM = "embed_assets/upstream"  # when the asset was materialized that a manifest was made from
+
+# Of saved queries. NEW_MATCHES is a tag of the materialization, too, by which a sensor passes over one without any.
+MATCHES = "embed_assets/matches"
+NEW_MATCHES = "embed_assets/new_matches"
+GONE_MATCHES = "embed_assets/gone_matches"
+NEW_ITEMS = "embed_assets/new_items"  # JSON: media_id, source, key, uri and percentile of each new match

@@ -82,6 +82,7 @@ class Names:
         of_spaces = [self.asset_key(space, "serving") for space in self.spaces]
         of_spaces += [self.asset_key(space, "leaderboard") for space in self.spaces_with_leaderboard]
         reports = [self.asset_key(owner, kind) for kind, owner in self.reports]
+        reports += [self.asset_key(name, "matches") for name in self.settings.saved_queries]
         return [*manifests, *of_encoders, *of_spaces, *reports, self.asset_key(DASHBOARD, "dashboard")]
 
     @property
@@ -98,6 +99,10 @@ class Names:
                 owners = self.encoders_of(space) if kind == "noise" else [space]
                 found.extend((kind, owner) for owner in owners)
         return found
+
+    def saved_queries_of(self, space: str) -> list[str]:
+        """Return the saved queries of a space, in the settings' order."""
+        return [name for name, query in self.settings.saved_queries.items() if query.space == space]
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:

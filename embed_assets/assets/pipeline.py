@@ -27,10 +27,11 @@ from embed_assets.assets.index import build_index_asset
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.balance import build_balance_asset
-from embed_assets.assets.reports.drift import build_drift_asset
+from embed_assets.assets.reports.drift import build_drift_asset, build_query_drift_asset
 from embed_assets.assets.reports.evaluation import build_evaluation_asset
 from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
 from embed_assets.assets.reports.map import build_map_asset
+from embed_assets.assets.reports.matches import build_matches_asset
 from embed_assets.assets.reports.noise import build_noise_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
 from embed_assets.assets.serving import build_serving_asset
@@ -44,6 +45,7 @@ Until = Literal["vectors", "index", "serving"]
 _REPORTS = {
     "balance": build_balance_asset,
     "drift": build_drift_asset,
+    "query_drift": build_query_drift_asset,
     "evaluation": build_evaluation_asset,
     "map": build_map_asset,
     "noise": build_noise_asset,
@@ -169,4 +171,6 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
         compared = names.spaces_with_leaderboard
         assets.extend(own(build_leaderboard_asset(names, space), "leaderboard", space) for space in compared)
         assets.extend(own(_REPORTS[kind](names, owner), kind, owner) for kind, owner in names.reports)
+        saved = names.settings.saved_queries
+        assets.extend(own(build_matches_asset(names, name), "matches", name) for name in saved)
     return assets

@@ -11,6 +11,7 @@ _REPORTS = {
     "evaluation": "How well what serves answers, by way of search and by group.",
     "labels": "Items whose label is not that of their neighbours.",
     "map": "Items on a plane that stays, for tools that draw it.",
+    "matches": "What saved queries match, and which of it is new.",
     "noise": "How much worse encoders find disturbed copies of items.",
     "outliers": "Items that are far from all others.",
 }

@@ -14,7 +14,7 @@ from embed_assets.cli.shared.options import json_option, saved_pipeline, store_o
 from embed_assets.cli.shared.plain_output import say_json
 from embed_assets.cli.shared.tables.hit_tables import print_answer
 from embed_assets.errors import SettingsError
-from embed_assets.media.files.regular_file import read_regular
+from embed_assets.media.files.regular_file import read_query_file
 from embed_assets.media.files.unicode_names import composed
 from embed_assets.search.answers import Answer
 from embed_assets.search.filter_arguments import parse_condition
@@ -85,7 +85,7 @@ def command(
         if text is not None and not _is_text(text):
             raise SettingsError(f"The {name} is not UTF-8. Check the encoding of the terminal or script it comes from.")
     opened, settings = saved_pipeline(store)
-    contents = {f"file{n}": _bytes_of(Path(each), settings.limits.max_bytes) for n, each in enumerate(files)}
+    contents = {f"file{n}": read_query_file(Path(each), settings.limits.max_bytes) for n, each in enumerate(files)}
     tree = _filter(label, where)
     options |= {"where": tree, "fold_duplicates": fold, "rerank": rerank is not None}
     parts = [
@@ -157,15 +157,6 @@ def _refuse_unknown_label(store: Store, label: str, spaces: Iterable[str]) -> No
     most = [name for name, _ in known.most_common(_LABELS)]
     more = f" and {len(known) - len(most):,} more" if len(known) > len(most) else ""
     raise SettingsError(f"No item has the label {label!r}.{hint} Labels: {', '.join(most) or 'none'}{more}.")
-
-
-def _bytes_of(path: Path, max_bytes: int) -> bytes:
-    if not path.is_file():
-        raise SettingsError(f"Query file {str(path)!r} does not exist.")
-    data = read_regular(path, max_bytes)
-    if len(data) > max_bytes:
-        raise SettingsError(f"Query file {str(path)!r} is larger than limits.max_bytes, {max_bytes:,}.")
-    return data
 
 
 def _title(query: str | None, files: Sequence[str], items: Sequence[str], minus: Sequence[str], answer: Answer) -> str:

@@ -30,8 +30,8 @@ from embed_assets.media.uris.uri_reader import UriFiles
 from embed_assets.run_cache import cached
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
+from embed_assets.store.buckets.lance_options import lance_options
 from embed_assets.store.manifest_row import ManifestRow, read_as
-from embed_assets.store.open_database import lance_options
 from embed_assets.store.store import Store
 
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at

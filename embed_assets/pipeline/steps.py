@@ -7,6 +7,7 @@ from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.pipeline.reports.evaluation_steps import EvaluationSteps
+from embed_assets.pipeline.reports.match_steps import MatchSteps
 from embed_assets.pipeline.reports.noise_steps import NoiseSteps
 from embed_assets.pipeline.reports.report_steps import ReportSteps
 from embed_assets.pipeline.source_steps import SourceSteps
@@ -45,6 +46,10 @@ class Steps:
         self.inspect = InspectionSteps(context).inspect
         reports = ReportSteps(context)
         self.drift, self.query_drift, self.balance = reports.drift, reports.query_drift, reports.balance
+
+        saved = MatchSteps(context)
+        self.matches, self.keep_matches = saved.matches, saved.keep_matches
+        self.matches_are_due = saved.matches_are_due
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

@@ -18,9 +18,9 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 MOST_SEGMENTS = 16  # of one item, evenly spread over it: an hour of video has thousands
 
 
-def items_of(table: "Table", columns: Sequence[str]) -> pa.Table:
+def items_of(table: "Table", columns: Sequence[str], *, where: str | None = None) -> pa.Table:
     """Return one row an item, in order of media id: media_id and the columns, each of its first segment."""
-    rows = read(table, ["media_id", *columns])
+    rows = read(table, ["media_id", *columns], where=where)
     if rows.num_rows == pc.count_distinct(rows["media_id"]).as_py():
         return rows.sort_by("media_id")
     ids = rows["media_id"].combine_chunks()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.unicode_names import composed
-from embed_assets.search.filters import WORDS, All, Condition, FilterTree, Not, Some, Value
+from embed_assets.search.filters import ITEM, WORDS, All, Condition, FilterTree, Not, Some, Value
 from embed_assets.store.upsert import quoted
 from embed_assets.store.user_columns import user_columns
 
@@ -20,7 +20,7 @@ _OWN = {
     "label": "labels",
     "key": "key",
     "kind": "kind",
-    "item": "media_id",
+    ITEM: "media_id",
     "text": "text",
     "modified": "modified",
     "embedded": "embedded_at",

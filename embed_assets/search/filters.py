@@ -12,12 +12,14 @@ from embed_assets.errors import SettingsError
 
 Value = str | bool | int | float
 Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "prefix", "exists"]
+ITEM = "item"  # what a filter calls the column of ids
 WORDS = ("and", "or", "not")  # no column can be named by them
 OPERATORS: tuple[str, ...] = get_args(Operator)
 
 _DEEPEST = 6  # and, or, not within each other
 _MOST_CONDITIONS = 64
-_MOST_VALUES = 1000  # of one `in`
+MOST_ITEMS = 10_000  # of one `in` of ids: a selection
+_MOST_VALUES = 1000  # of one `in` of another column
 _MOST_CHARACTERS = 2000  # of a column's name or a value
 
 
@@ -146,8 +148,9 @@ class _Reader:
             raise SettingsError(f"{place}: {_brief(operator)} is no comparison. One of: {', '.join(OPERATORS)}.")
         place = f"{place}.{operator}"
         if operator == "in":
-            if not isinstance(operand, list) or not 0 < len(operand) <= _MOST_VALUES:
-                raise SettingsError(f"{place}: expected a list of 1 to {_MOST_VALUES} values.")
+            most = MOST_ITEMS if column == ITEM else _MOST_VALUES
+            if not isinstance(operand, list) or not 0 < len(operand) <= most:
+                raise SettingsError(f"{place}: expected a list of 1 to {most} values.")
             return Condition(column, operator, tuple(_value(each, place) for each in operand))
         if operator == "exists" and not isinstance(operand, bool):
             raise SettingsError(f"{place}: expected true or false, found {_brief(operand)}.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from embed_assets.errors import NotFoundError, OverloadedError, SettingsError, UnknownNameError
 from embed_assets.media.media_types import Modality
+from embed_assets.pipeline.inspection.space_maps import SpaceMaps
 from embed_assets.pipeline.item_details import find_item, item_details
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.queries.judged_queries import judge
@@ -25,7 +26,7 @@ from embed_assets.service.errors_as_json import without_paths
 from embed_assets.service.freshness import Freshness
 from embed_assets.service.media_files import MediaFiles
 from embed_assets.service.metrics import Metrics
-from embed_assets.service.space_documents import space_document
+from embed_assets.service.space_documents import map_document, space_document
 from embed_assets.service.thumbnails import Thumbnails
 from embed_assets.service.uploads import Uploads
 from embed_assets.service.warm_up import WarmUp
@@ -61,6 +62,7 @@ class Service:
         self.thumbnails = Thumbnails(steps, self.media)
         self.uploads = Uploads(self.settings.uploads_mb * 2**20)
         self.freshness = Freshness(steps)
+        self.maps = SpaceMaps(steps.store)
         self._limiter = anyio.CapacityLimiter(_THREADS)
         self._in_work = 0
 
@@ -117,6 +119,12 @@ class Service:
         self._require_spaces(spaces)
         counted = self.searcher.facets(spaces=tuple(spaces), where=where, must=caller.must, values=values)
         return {"facets": counted}
+
+    def map(self, caller: Caller, space: str) -> dict[str, Any]:
+        """Place the items of a space that exist for the caller."""
+        self._require_spaces([space])
+        opened = self.searcher.open_space(space)
+        return map_document(opened, self.maps.of(opened, caller.must))
 
     def spaces(self, caller: Caller) -> dict[str, Any]:
         """Describe the spaces, and what may be requested."""

@@ -21,6 +21,7 @@ from embed_assets.service.routes import (
     encode,
     facets,
     health,
+    item_map,
     items,
     judgements,
     media,
@@ -31,7 +32,7 @@ from embed_assets.service.routes import (
 )
 from embed_assets.settings import ServeSettings
 
-_ROUTES = (search, encode, uploads, items, media, facets, spaces, judgements, health, session)
+_ROUTES = (search, encode, uploads, items, media, facets, item_map, spaces, judgements, health, session)
 _ABOUT = "Search, items and media of an embed-assets store."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from embed_assets.pipeline.item_details import ItemDetails
+from embed_assets.quality.map.item_map import GroupDocument
 from embed_assets.search.answers import SearchedSpace, Span
 from embed_assets.search.filters import Filter
 
@@ -93,6 +94,26 @@ class FacetsRequest(BaseModel):
     spaces: list[str] = Field(default_factory=list, max_length=50)
     where: Filter | None = None
     values: int = Field(default=20, ge=1, le=1000, description="Most frequent values of each column.")
+
+
+class MapDocument(BaseModel):
+    """Items on the plane of an encoder version. The lists are by item, in one order."""
+
+    space: str
+    encoder: str
+    encoder_version: str
+    release: str
+    method: str = Field(description="Of the plane: umap, pca.")
+    items: int = Field(description="Of the space; the lists have 10,000 of them at most.")
+    grouped_by: str = Field(description="label, or source where there are many labels.")
+    groups: list[GroupDocument] = Field(description="Those of the lists, the largest first.")
+    media_ids: list[str]
+    names: list[str] = Field(description="The last part of each key.")
+    texts: list[str] = Field(description="The beginning of each text or caption; empty where there is none.")
+    modalities: list[str]
+    group_of: list[int] = Field(description="Number of the group, from 0.")
+    x: list[float]
+    y: list[float]
 
 
 class JudgementRequest(BaseModel):

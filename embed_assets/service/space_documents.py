@@ -1,11 +1,16 @@
-"""Space documents: what a space serves, how good it was found, what waits and what one may go back to."""
+"""Space documents: what a space serves, how good it was found, what waits and what one may go back to; its map."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+import numpy as np
+
+from embed_assets.pipeline.inspection.space_maps import SpaceMap
 from embed_assets.pipeline.space_versions import space_versions
 from embed_assets.pipeline.steps import Steps
+from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer
 
@@ -49,4 +54,28 @@ def _live(steps: Steps, release: Release) -> dict[str, Any]:
         "ann": release.ann,
         "calibration": asdict(calibration) if is_dataclass(calibration) else calibration,  # pyright: ignore[reportArgumentType]
         "checks": [asdict(check) for check in release.checks],
+    }
+
+
+def map_document(space: OpenSpace, found: SpaceMap) -> dict[str, Any]:
+    """Describe a map: lists by item, and groups by their number, the largest first."""
+    groups = Counter(found.groups).most_common()
+    number = {name: place for place, (name, _) in enumerate(groups)}
+    x, y = np.round(found.places.astype(float), 4).T.tolist()
+    return {
+        "space": space.release.space,
+        "encoder": space.release.encoder,
+        "encoder_version": space.release.encoder_version,
+        "release": space.release.key,
+        "method": found.method,
+        "items": found.items,
+        "grouped_by": found.grouped_by,
+        "groups": [{"name": name, "items": count} for name, count in groups],
+        "media_ids": [name.media_id for name in found.names],
+        "names": found.short_names(),
+        "texts": list(found.texts),
+        "modalities": [name.modality for name in found.names],
+        "group_of": [number[group] for group in found.groups],
+        "x": x,
+        "y": y,
     }

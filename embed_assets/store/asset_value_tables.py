@@ -12,7 +12,8 @@ from embed_assets.media.cells.cell_sizes import rows_of
 from embed_assets.media.cells.cell_values import Names
 from embed_assets.media.tables.asset_value import TableValue
 from embed_assets.media.tables.rows_as_items import row_name
-from embed_assets.store.open_database import Database, lance_options
+from embed_assets.store.buckets.lance_options import lance_options
+from embed_assets.store.open_database import Database
 from embed_assets.store.upsert import KEY, one_of, read, upsert
 
 ROW_ID = "_landed_id"  # names the row, as its key in the manifest does

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embed_assets.errors import StoreError
+from embed_assets.store.buckets.conditional_writes import require_conditional_writes
+from embed_assets.store.buckets.lance_options import lance_options
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -55,7 +56,7 @@ class Database:
         options = lance_options(self.storage_options)
         try:
             if "://" in self.uri:
-                self._require_conditional_writes()
+                require_conditional_writes(self.uri, self.storage_options)
             session = lancedb.Session(metadata_cache_size_bytes=_METADATA_BYTES)
             return lancedb.connect(
                 self.uri, storage_options=options, read_consistency_interval=timedelta(0), session=session
@@ -158,55 +159,8 @@ class Database:
         finally:
             part.unlink(missing_ok=True)
 
-    def _require_conditional_writes(self) -> None:
-        """Check by two puts of one key that a bucket honours If-None-Match: without, rows are lost in silence."""
-        import fsspec
-
-        key = f"{self.uri.rstrip('/')}/.preflight-{uuid.uuid4().hex}"
-        try:
-            fs, path = fsspec.core.url_to_fs(key, **self.storage_options)
-        except (ImportError, ValueError) as error:
-            raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
-        if not hasattr(fs, "s3"):
-            return
-        try:
-            fs.pipe_file(path, b"1", mode="create")
-        except Exception as error:  # botocore's own, of an endpoint that does not answer, are no OSErrors
-            raise StoreError(
-                f"Store {self.uri!r} can't be written: {error}. Check the bucket's name, endpoint and credentials."
-            ) from error
-        try:
-            fs.pipe_file(path, b"2", mode="create")
-        except FileExistsError:
-            return
-        finally:
-            fs.rm_file(path)
-        raise StoreError(
-            f"Store {self.uri!r} does not honour conditional writes: commits of two writers would be lost. "
-            "Use an object store that does."
-        )
-
 
 def opened_databases() -> list[Database]:
     """Return the stores that this process has connections to, for a search for damage."""
     with _lock:
         return [Database(uri, options) for (uri, _), options in _opened.items()]
-
-
-def lance_options(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return fsspec's options for S3 (key, secret, token, endpoint_url, client_kwargs) under Lance's names.
-
-    Nothing given leaves both to the environment or the machine's role.
-    """
-    client = options.get("client_kwargs", {})
-    endpoint = options.get("endpoint_url") or client.get("endpoint_url")
-    named = {
-        "aws_access_key_id": options.get("key"),
-        "aws_secret_access_key": options.get("secret"),
-        "aws_session_token": options.get("token"),
-        "aws_region": client.get("region_name"),
-        "aws_endpoint": endpoint,
-        "allow_http": "true" if endpoint and endpoint.startswith("http://") else None,
-        "aws_skip_signature": "true" if options.get("anon") else None,
-    }
-    return {key: str(value) for key, value in named.items() if value is not None}

@@ -1,5 +1,6 @@
 """Report assets: there where the settings name them; they show verdicts, tables and figures, and a check warns."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import dagster as dg
 import pytest
 
 from embed_assets.assets.pipeline import build_definitions
-from embed_assets.settings import PipelineSettings
+from embed_assets.errors import SettingsError
+from embed_assets.settings import PipelineSettings, SpaceSettings
 from tests.support import pipeline, run_all, settings
 
 REPORTS = ("words_drift", "words_balance", "words_evaluation", "words_noise")
@@ -67,6 +69,31 @@ def test_they_show_what_was_found(reported: PipelineSettings, tmp_path: Path, in
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("new_items_are_like_the_reference", False)
     assert check.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_the_drift_of_the_query_log_is_an_asset(
+    reported: PipelineSettings, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    log = tmp_path / "log.jsonl"
+    queries = [f"boat harbour {number}" for number in range(30)] + [f"tram kiosk {number}" for number in range(30)]
+    log.write_text("\n".join(json.dumps({"query": query}) for query in queries))
+    space = {"reports": ["query_drift"], "query_log": str(log)}
+    changed = reported.model_copy(update={"spaces": {"words": SpaceSettings.model_validate(space)}})
+    job = build_definitions(changed).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("words_query_drift")])
+    (event,) = result.get_asset_materialization_events()
+    shown = event.step_materialization_data.materialization.metadata
+    assert (shown["verdict"].value, shown["new queries"].value) == ("drift", 30)
+    typical: Any = shown["most typical of the new"].value
+    assert all(record.data["query"].startswith("tram kiosk") for record in typical.records)
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("new_queries_are_like_the_reference", False)
+    assert check.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_query_drift_needs_a_log(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="reports names query_drift, and there is no query_log; add it"):
+        settings(tmp_path, spaces={"words": {"reports": ["query_drift"]}})
 
 
 def test_without_new_items_the_check_passes(reported: PipelineSettings, instance: dg.DagsterInstance) -> None:

@@ -62,6 +62,43 @@ def test_queries_of_a_log_are_compared(command: Command, served: Path):
     assert queries["typical"][0]["name"].startswith("tram kiosk")
 
 
+def test_the_log_of_the_settings_is_compared_where_none_is_named(
+    command: Command, served: Path, pipeline_yaml: Callable[..., str]
+):
+    lines = [{"query": f"{TOPICS['sea']} {n}"} for n in range(40)]
+    (served / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    sources = {"notes": {"uri": "notes", "labels": "folder"}}
+    settings = pipeline_yaml(sources=sources, spaces={"words": {"query_log": "log.jsonl"}})
+    assert command("run", "--settings", settings).exit_code == 0
+    assert [each["about"] for each in document(command, "drift")] == ["items", "queries"]
+
+
+def test_saved_queries_are_shown_until_a_run_has_reported_them(
+    command: Command, served: Path, pipeline_yaml: Callable[..., str]
+):
+    write(served / "notes", "city", "tram kiosk market", 45)
+    sources = {"notes": {"uri": "notes", "labels": "folder"}}
+    query = {"space": "words", "query": "tram kiosk market", "min_percentile": 90}
+    settings = pipeline_yaml(sources=sources, saved_queries={"trams": query})
+    assert command("run", "--settings", settings).exit_code == 0
+    (found,) = document(command, "matches")
+    assert found["name"] == "trams" and {f"city/{n}.txt" for n in range(45)} <= {
+        each["key"] for each in found["matches"]
+    }
+    assert not any(each["new"] for each in found["matches"]), "the run has reported them"
+    assert command("run", "--store", "store").output.startswith("Everything is fresh")
+    changed = pipeline_yaml(sources=sources, saved_queries={"trams": query, "boats": query | {"query": "boat tide"}})
+    assert "Done in" in command("run", "--settings", changed).output, (
+        "a query that was never reported is something to do"
+    )
+    shown = command("report", "matches", "boats", "--store", "store").output
+    assert "(0 new, 0 gone)" in shown and "notes/sea/" in shown
+    lost = pipeline_yaml(sources=sources, saved_queries={"trams": query | {"query": None, "like": "notes/none.txt"}})
+    failed = command("run", "--settings", lost)
+    assert failed.exit_code == 1
+    assert "Saved query 'trams': Space 'words' has no item 'notes/none.txt'." in failed.output
+
+
 def test_the_balance_of_what_serves(command: Command, served: Path):
     (found,) = document(command, "balance")
     assert (found["items"], found["basis"], found["queries"]) == (60, "labels", 60)

@@ -314,6 +314,106 @@ def test_a_candidate_is_compared_with_what_is_live(visit: Visit) -> None:
     assert len(parameters(page)["compare"]) == 1
 
 
+DRAWN = "document.querySelector('.plane canvas')?.width > 300"
+ENDS = ((0.005, 0.005), (0.995, 0.005), (0.995, 0.995), (0.005, 0.995))
+
+
+def draw_line(page: Any, corners: Any) -> None:
+    """Drag around a part of the map, its corners as shares of its width and height."""
+    box = page.locator(".plane canvas").bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for x, y in places[1:]:
+        page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+
+
+def test_a_line_around_items_of_the_map_is_a_filter(visit: Visit) -> None:
+    page = visit(f"/?q={note(3)}")
+    page.wait_for_selector(".card .name")
+    count = page.locator(".card .name").count()
+    page.get_by_role("button", name="Map", exact=True).click()
+    until(page, DRAWN)
+    assert parameters(page)["map"] == ["1"]
+    draw_line(page, [(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
+    chip = page.locator(".chip.filter")
+    chip.wait_for()
+    picked = int(chip.inner_text().split()[0])
+    assert 0 < picked < count
+    until(page, f"document.querySelectorAll('.card .name').length === {picked}")
+    until(page, f"document.querySelector('.summary').textContent.includes('of {picked} items')")
+    page.locator(".card .name").first.click()
+    page.wait_for_selector(".drawer")
+    page.go_back()
+    page.wait_for_selector(".drawer", state="detached")
+    assert chip.count() == 1, "back closes the drawer, and keeps the selection"
+    assert set(parameters(page)) == {"q", "map"}, "ids have no room in the address"
+    chip.click()
+    until(page, f"document.querySelectorAll('.card .name').length === {count}")
+    page.get_by_role("button", name="Close the map").click()
+    page.wait_for_selector(".map", state="detached")
+
+
+def test_a_group_of_the_map_is_hidden_and_what_is_shown_is_selected(visit: Visit) -> None:
+    page = visit("/?map=1&space=words")
+    until(page, DRAWN)
+    legend = page.get_by_role("group", name="Groups of the map")
+    groups = {each.inner_text().split()[0]: each for each in legend.get_by_role("button", pressed=True).all()}
+    sizes = {name: int(each.inner_text().split()[-1]) for name, each in groups.items()}
+    assert sizes["dogs"] == 9
+    groups["dogs"].click()
+    legend.get_by_role("button", name="Select what is shown").click()
+    page.get_by_role("button", name=f"{sum(sizes.values()) - 9} items on the map").click()
+    legend.get_by_role("button", name="dogs", pressed=False).click()
+    draw_line(page, ENDS)
+    page.get_by_role("button", name=f"{sum(sizes.values())} items on the map").wait_for()
+
+
+def test_the_map_by_keyboard_and_by_pointer(visit: Visit) -> None:
+    page = visit("/?map=1&space=words")
+    until(page, DRAWN)
+    canvas = page.locator(".plane canvas")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    first = page.locator(".tip b").inner_text()
+    step = next(key for key in ("ArrowLeft", "ArrowRight") if press(page, key) != first)
+    named = page.locator(".tip b").inner_text()
+    assert named != first, step
+    where = page.evaluate(
+        "(({ left, top }) => [left + 9, top + 9])(document.querySelector('.ring').getBoundingClientRect())"
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".drawer .history")
+    assert page.locator(".drawer h2").inner_text() == named
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".drawer", state="detached")
+    page.mouse.move(*where)
+    page.locator(".tip", has_text=named).wait_for()
+    page.mouse.click(*where)
+    page.wait_for_selector(".drawer .history")
+    assert page.locator(".drawer h2").inner_text() == named
+
+
+def press(page: Any, key: str) -> str:
+    """Press a key, and return the name of the item of the map that it comes to."""
+    page.keyboard.press(key)
+    return page.locator(".tip b").inner_text()
+
+
+def test_hits_stand_out_on_the_map(visit: Visit) -> None:
+    page = visit("/?map=1&space=words")
+    until(page, DRAWN)
+    strong = """(() => {
+      const canvas = document.querySelector('.plane canvas');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((value, place) => place % 4 === 3 && value > 240).length;
+    })()"""
+    before = page.evaluate(strong)
+    search(page, f"{note(3)}")
+    until(page, f"{strong} > {before}")
+
+
 def test_where_nothing_is_left_it_says_which_filter_to_remove(visit: Visit) -> None:
     page = visit("/?q=amber&in.label=dogs&gte.price=900")
     page.get_by_role("button", name="Remove price ≥ 900").wait_for()
@@ -368,6 +468,13 @@ def test_axe_finds_nothing(visit: Visit, size: dict[str, int], scheme: str) -> N
         page.get_by_role("button", name="Filters").click()
         look("filters", "dialog.sheet[open]")
         page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    page.get_by_role("button", name="Map", exact=True).click()
+    until(page, DRAWN)
+    draw_line(page, ENDS)
+    page.locator(".plane canvas").press("ArrowRight")
+    look("map", ".tip")
+    if size is NARROW:
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     page.get_by_role("button", name="Compare").first.click()
     look("compare", ".sides .row")

@@ -1,15 +1,12 @@
 """Store: folders and buckets, and a bucket that would lose rows is refused."""
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pyarrow as pa
 import pytest
 
 from embed_assets.errors import StoreError
-from embed_assets.store.open_database import lance_options
+from embed_assets.store.buckets.lance_options import lance_options
 from embed_assets.store.store import Store
 from embed_assets.store.upsert import read
 
@@ -76,11 +73,6 @@ def test_a_bucket_holds_tables_like_a_folder(s3, bucket):
     assert len(again.dataset("t").get_fragments()) == 1
 
 
-def test_the_preflight_leaves_nothing_in_the_bucket(s3, bucket):
-    assert Store(f"s3://{bucket}/lake", s3.storage_options).table_names() == set()
-    assert "Contents" not in s3.client().list_objects_v2(Bucket=bucket)
-
-
 def test_a_bucket_that_is_not_there_is_named(s3):
     with pytest.raises(StoreError, match=r"s3://no-such-bucket-here/lake' can't be written"):
         Store("s3://no-such-bucket-here/lake", s3.storage_options).table_names()
@@ -99,44 +91,6 @@ def test_an_endpoint_that_does_not_answer_is_named():
 def test_an_unknown_protocol_is_named():
     with pytest.raises(StoreError, match="nosuch://bucket/lake"):
         Store("nosuch://bucket/lake").table_names()
-
-
-class _TakesEveryPut(BaseHTTPRequestHandler):
-    """An object store from before conditional writes: If-None-Match is a header like any other."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._answer(200)
-
-    def do_DELETE(self) -> None:
-        self._answer(204)
-
-    def _answer(self, status: int) -> None:
-        self.send_response(status)
-        self.send_header("ETag", '"0123456789abcdef0123456789abcdef"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-@pytest.fixture
-def old_endpoint() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _TakesEveryPut)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_bucket_that_ignores_conditional_writes_is_refused(old_endpoint):
-    client = {"endpoint_url": old_endpoint, "region_name": "us-east-1"}
-    options = {"key": "testing", "secret": "testing-secret", "client_kwargs": client}
-    with pytest.raises(StoreError, match="does not honour conditional writes"):
-        Store("s3://bucket/lake", options).table_names()
 
 
 def test_options_of_fsspec_become_those_of_lance():

@@ -20,7 +20,7 @@ def log_result(
     partition: str | None = None,
 ) -> None:
     """Log what an asset's own step would: its materialization, then its checks."""
-    tags = _provenance(context.instance, asset)
+    tags = _provenance(context.instance, asset) | dict(result.tags or {})
     if result.data_version is not None:
         tags |= {DATA_VERSION: result.data_version.value, _BY_USER: "true"}
     log_materialization(context, asset.key, result.metadata or {}, tags=tags, partition=partition)

@@ -18,6 +18,7 @@ from embed_assets.assets.host.translator import AssetKind
 from embed_assets.assets.index import materialize_index
 from embed_assets.assets.manifest import materialize_manifest
 from embed_assets.assets.names import DASHBOARD, Names
+from embed_assets.assets.reports.matches import MatchesStep
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.serving import materialize_serving
 from embed_assets.assets.vectors import embed_shards, run_budget
@@ -30,7 +31,7 @@ _START, _DONE = "start", "done"
 
 
 def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.JobDefinition:
-    """Build the job: an op per source, then one per encoder, then one per space; what fails stops only its own."""
+    """Build the job: an op per source, encoder, space and saved query, in this order; what fails stops only its own."""
     sources = {
         name: _asset_op(names, "manifest", name, assets, partial(materialize_manifest, names, name), verb="list")
         for name in names.settings.sources
@@ -40,10 +41,12 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
         name: _asset_op(names, "serving", name, assets, partial(materialize_serving, names, name), verb="serve")
         for name in names.spaces
     }
+    queries = {query: _matches_op(names, query, assets) for space in spaces for query in names.saved_queries_of(space)}
     dashboard = _asset_op(names, "dashboard", DASHBOARD, assets, partial(materialize_dashboard, names), verb="show")
     upstream = {
         **{op: [sources[name] for name in names.settings.sources_of(encoder)] for encoder, op in encoders.items()},
         **{op: [encoders[name] for name in names.encoders_of(space)] for space, op in spaces.items()},
+        **{op: [spaces[names.settings.saved_queries[query].space]] for query, op in queries.items()},
         dashboard: list(spaces.values()),
     }
     dependencies: dict[str, dict[str, IDependencyDefinition]] = {
@@ -52,7 +55,7 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
     }
     graph = dg.GraphDefinition(
         name=names.prefixed("build"),
-        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), dashboard],
+        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), *queries.values(), dashboard],
         dependencies=dependencies,
         description="Bring everything up to date in one run: list the sources, resolve the encoders, embed what is "
         "missing or edited in all kept versions, index, check, and serve what passed. It needs no daemon and no "
@@ -85,6 +88,28 @@ def _asset_op(
         log_result(context, asset, names.run(context, kind, name, lambda: materialize(context)))
 
     return make
+
+
+def _matches_op(names: Names, query: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
+    """Build the op of a saved query: what is new is logged before it is kept as known."""
+    asset = assets[names.asset_key(query, "matches")]
+
+    @dg.op(
+        name=names.prefixed(f"match_{query}"),
+        description=asset.description,
+        ins={_START: dg.In(dg.Nothing)},
+        out={_DONE: dg.Out(dg.Nothing)},
+        required_resource_keys=names.resource_keys,
+        tags=names.settings.op_tags,
+        pool=names.settings.pool,
+        retry_policy=names.retry_policy,
+    )
+    def match(context: dg.OpExecutionContext) -> None:
+        step = MatchesStep(names, query, context)
+        log_result(context, asset, step.report())
+        step.keep()
+
+    return match
 
 
 def _encode_op(names: Names, encoder: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:

@@ -90,6 +90,18 @@ def serving_condition(names: Names) -> dg.AutomationCondition | None:
     ).with_label("serve what is checked")
 
 
+def matches_condition(names: Names) -> dg.AutomationCondition | None:
+    """Build the condition of a saved query: its space's pointer is newer, or the query is another."""
+    if not names.settings.automation.enabled:
+        return None
+    newer = _Condition.any_deps_match(_Condition.newly_updated())
+    changed = _Condition.code_version_changed()
+    requested, handled = _Condition.newly_requested(), _Condition.newly_requested() | _Condition.newly_updated()
+    due = _Condition.missing() | newer.since(_Condition.newly_updated()) | changed.since(handled)
+    retry_when = newer.since(requested) | changed.since(requested)
+    return _when_upstream_idle("search when its space has moved", due, retry_when=retry_when)
+
+
 def dashboard_condition(names: Names) -> dg.AutomationCondition | None:
     """Build the condition of the dashboard: a pointer's asset is newer."""
     if not names.settings.automation.enabled:

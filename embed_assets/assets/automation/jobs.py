@@ -20,7 +20,7 @@ class EncoderJobs:
 
     embed: "UnresolvedAssetJobDefinition"  # sources, encoder and vectors: version by shard
     reembed: "UnresolvedAssetJobDefinition"  # vectors alone: version by shard
-    promote: "UnresolvedAssetJobDefinition"  # index, checks and pointer: version
+    promote: "UnresolvedAssetJobDefinition"  # index, checks, pointer, and the space's saved queries: version
     recall: "UnresolvedAssetJobDefinition"  # checks alone: version
 
     @property
@@ -37,6 +37,8 @@ def build_jobs(names: Names) -> dict[str, EncoderJobs]:
 def _jobs(names: Names, encoder: str) -> EncoderJobs:
     sources = [names.asset_key(source, "manifest") for source in names.settings.sources_of(encoder)]
     vectors, index = (names.asset_key(encoder, kind) for kind in ("vectors", "index"))
+    space = names.spaces_of[encoder]
+    matches = [names.asset_key(query, "matches") for query in names.saved_queries_of(space)]
     measured = [dg.AssetCheckKey(index, spec.name) for spec in (ann_recall, labelled_retrieval)]
     return EncoderJobs(
         embed=_job(
@@ -52,10 +54,8 @@ def _jobs(names: Names, encoder: str) -> EncoderJobs:
         ),
         promote=_job(
             names.prefixed(f"{encoder}_promote"),
-            _selection(
-                [index, names.asset_key(names.spaces_of[encoder], "serving"), names.asset_key(DASHBOARD, "dashboard")]
-            ),
-            "Index one version, check it, and make it live if its blocking checks passed.",
+            _selection([index, names.asset_key(space, "serving"), *matches, names.asset_key(DASHBOARD, "dashboard")]),
+            "Index one version, check it, make it live if its blocking checks passed; search with the saved queries.",
         ),
         recall=_job(
             names.prefixed(f"{encoder}_recall"),

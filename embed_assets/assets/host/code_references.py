@@ -62,7 +62,9 @@ def _sections(names: Names, kind: AssetKind, name: str) -> Iterator[str]:
     """Yield the sections of the settings that an asset comes from, the nearest first."""
     if kind == "manifest":
         yield f"sources.{name}"
-    elif kind in ("serving", "leaderboard", "drift", "balance", "evaluation", "map"):
+    elif kind == "matches":
+        yield f"saved_queries.{name}"
+    elif kind in ("serving", "leaderboard", "drift", "query_drift", "balance", "evaluation", "map"):
         yield f"spaces.{name}"
         yield from (f"encoders.{encoder}" for encoder in names.encoders_of(name))
     elif kind != "dashboard":

@@ -12,19 +12,9 @@ import dagster as dg
 from embed_assets.settings import PipelineSettings
 
 AssetKind = Literal[
-    "manifest",
-    "encoder",
-    "vectors",
-    "index",
-    "serving",
-    "dashboard",
-    "leaderboard",
-    "drift",
-    "balance",
-    "evaluation",
-    "noise",
-    "map",
-]
+    "manifest", "encoder", "vectors", "index", "serving", "dashboard",
+    "leaderboard", "drift", "query_drift", "balance", "evaluation", "noise", "map", "matches",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +22,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, the encoder, or the space (serving and all reports but noise); else "pipeline"
+    name: str  # of the source, encoder or saved query, or of the space that it serves or reports; else "pipeline"
     settings: PipelineSettings
     spec: dg.AssetSpec
 

@@ -1,6 +1,7 @@
 """What every report asset is declared with: key, group, resources, tags and retries of the pipeline."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -18,8 +19,9 @@ def report_asset(
     group: str,
     description: str,
     check_specs: Sequence[dg.AssetCheckSpec] = (),
-) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
-    """Return the decorator of the report `<name>_<kind>`. It has no condition: a person or a schedule launches it."""
+    condition: dg.AutomationCondition | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return the decorator of the report `<name>_<kind>`. Without a condition a person or a schedule launches it."""
     return dg.asset(
         key=names.asset_key(name, kind),
         code_version=code_version(names.settings, kind, name),
@@ -32,5 +34,6 @@ def report_asset(
         pool=names.settings.pool,
         retry_policy=names.retry_policy,
         check_specs=list(check_specs) or None,
+        automation_condition=condition,
         description=description,
     )

@@ -13,7 +13,7 @@ from embed_assets.pipeline.steps import Steps
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SHEET = 24  # pictures on a contact sheet
+SHEET = 24  # pictures on a contact sheet
 _STRIP = 4  # pictures of a strip: Dagster shows what is short without a click
 _STRIPS = ("pictures", "more pictures")
 SHOWN = _STRIP * len(_STRIPS)
@@ -34,7 +34,7 @@ def picture_metadata(pictures: Sequence["Image"]) -> dict[str, dg.MetadataValue]
 
 def spread(keys: Sequence[str]) -> Sequence[str]:
     """Choose as many of the keys as a contact sheet has places, evenly."""
-    return keys[:: max(1, len(keys) // _SHEET)][:_SHEET]
+    return keys[:: max(1, len(keys) // SHEET)][:SHEET]
 
 
 def pictures_of(steps: Steps, source: str, keys: Sequence[str]) -> list["Image"]:

@@ -18,7 +18,12 @@ from embed_assets.cli.shared.tables.report_tables import print_drift
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     help="Items embedded behind this moment, in UTC, are new; unset: behind the first promotion of the version.",
 )
-@click.option("--queries", "log", metavar="LOG", help="JSONL file with a query a line, oldest first: its drift, too.")
+@click.option(
+    "--queries",
+    "log",
+    metavar="LOG",
+    help="JSONL file with a query a line, oldest first: its drift, too; unset: query_log of the settings, if any.",
+)
 @store_option
 @json_option
 def command(spaces: tuple[str, ...], since: datetime | None, log: str | None, store: str, as_json: bool) -> None:
@@ -31,7 +36,8 @@ def command(spaces: tuple[str, ...], since: datetime | None, log: str | None, st
     found = []
     for space in served_spaces(steps, spaces):
         found.append(steps.drift(space, since=moment))
-        found += [steps.query_drift(space, log)] if log is not None else []
+        own_log = log or steps.settings.space(space).query_log
+        found += [steps.query_drift(space, own_log)] if own_log is not None else []
     if as_json:
         say_json([asdict(each) for each in found])
     else:

@@ -11,6 +11,7 @@ from embed_assets.manifest.unreachable_items import UnreachableItems
 from embed_assets.pipeline.item_details import ItemDetails
 from embed_assets.pipeline.plan_report import IdentityChange
 from embed_assets.pipeline.quarantined_items import Quarantined
+from embed_assets.pipeline.reports.match_report import MatchReport
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.drift.drift_report import DriftReport
@@ -204,6 +205,7 @@ DOCUMENTS: dict[str, Any] = {
     "report noise": list[NoiseReport],
     "report duplicates": list[DuplicatesReport],
     "report labels": list[LabelsReport],
+    "report matches": list[MatchReport],
     "report map": list[MapDocument],
     "report outliers": list[OutliersReport],
     "retire": list[Retired],

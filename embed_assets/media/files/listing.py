@@ -10,6 +10,7 @@ from typing import Any
 from embed_assets.errors import SourceError
 from embed_assets.media.files.directory_walk import Walked, walk_listed, walk_local
 from embed_assets.media.files.glob_pattern import Selection
+from embed_assets.media.files.s3_listing import ObjectStat, each_object, is_s3
 from embed_assets.media.files.source import Source, open_source
 from embed_assets.media.media_types import ListedFile
 
@@ -118,6 +119,8 @@ def _local_file(source: Source, key: str, status: Any) -> ListedFile:
 
 def _list_remote(source: Source, chosen: Selection) -> Walked:
     try:
+        if is_s3(source.fs):
+            return _objects(source, chosen)
         return _by_folder(source, chosen) if _lists_by_folder(source.fs) else _at_once(source, chosen)
     except FileNotFoundError:
         raise _missing(source) from None
@@ -148,6 +151,22 @@ def _by_folder(source: Source, chosen: Selection) -> Walked:
     return walk_listed(lambda folder: fs.ls(folder, detail=True), source.root, chosen)
 
 
+def _objects(source: Source, chosen: Selection) -> Walked:
+    below = f"{source.root}/"
+    files, some = {}, False
+    for each in each_object(source.fs, source.root):
+        some, key = True, each.path.removeprefix(below)
+        if not _hidden(key) and chosen.file(key):
+            files[key] = each
+    if not some:
+        source.fs.invalidate_cache()
+        if source.fs.isfile(source.root):
+            raise _is_a_file(source)
+        if not source.fs.exists(source.root):
+            raise FileNotFoundError(source.root)
+    return Walked(files=files)
+
+
 def _at_once(source: Source, chosen: Selection) -> Walked:
     infos = source.fs.find(source.root, detail=True)
     if not infos and not source.fs.exists(source.root):
@@ -165,7 +184,9 @@ def _hidden(key: str) -> bool:
     return key.startswith(".") or "/." in key
 
 
-def _listed(source: Source, key: str, info: Mapping[str, Any]) -> ListedFile:
+def _listed(source: Source, key: str, info: Mapping[str, Any] | ObjectStat) -> ListedFile:
+    if isinstance(info, ObjectStat):
+        return ListedFile(key=key, uri=source.uri_of(key), size=info.size, mtime=info.mtime, etag=info.etag)
     return ListedFile(
         key=key,
         uri=source.uri_of(key),

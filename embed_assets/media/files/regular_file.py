@@ -1,4 +1,4 @@
-"""open_regular: open a local file, but no pipe, socket or device, which might never end."""
+"""Local files that are read, but no pipe, socket or device, which might never end."""
 
 import errno
 import io
@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from embed_assets.errors import MediaError
+from embed_assets.errors import MediaError, SettingsError
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)  # a pipe without a writer blocks
 
@@ -41,6 +41,16 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         size = file.seek(0, 2)
         file.seek(0)
         return file.read(min(size, max_bytes) + 1)
+
+
+def read_query_file(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a file to search with. Raises SettingsError where there is none, or one that is too large."""
+    if not path.is_file():
+        raise SettingsError(f"Query file {str(path)!r} does not exist.")
+    data = read_regular(path, max_bytes)
+    if len(data) > max_bytes:
+        raise SettingsError(f"Query file {str(path)!r} is larger than limits.max_bytes, {max_bytes:,}.")
+    return data
 
 
 def _no_file(path: Path) -> MediaError:

@@ -12,9 +12,10 @@ from typing import Any
 
 from embed_assets.errors import StoreError, in_one_line
 from embed_assets.store.asset_value_tables import is_landed
+from embed_assets.store.buckets.lance_options import lance_options
 from embed_assets.store.manifest import SOURCE_STATE, TABLE_MARKS
 from embed_assets.store.manifest import TABLE as MANIFEST
-from embed_assets.store.open_database import Database, lance_options
+from embed_assets.store.open_database import Database
 from embed_assets.store.serving.releases import TABLE as RELEASES
 from embed_assets.store.serving.releases import Releases
 

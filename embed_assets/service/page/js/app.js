@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { call } from "./api.js";
 import { focusBox, focusItem, listen, showItem } from "./keyboard.js";
 import { stop } from "./players.js";
-import { hasQuery, listFilters, queryBody, wordsOf } from "./query.js";
+import { countFilters, hasQuery, queryBody, whereOf, wordsOf } from "./query.js";
 import { EMPTY, writeAddress } from "./state/address.js";
 import { useAddress } from "./state/use_address.js";
 import { useAnswer } from "./state/use_answer.js";
@@ -17,7 +17,7 @@ import { Dialog, HelpDialog, KeyDialog } from "./view/dialogs.js";
 import { Drawer } from "./view/drawer.js";
 import { Facets, loadFacets } from "./view/facets.js";
 import { Icon, IconButton } from "./view/icons.js";
-import { Options, SpaceChoice, ThemeButton } from "./view/options.js";
+import { MapButton, Options, SpaceChoice, ThemeButton } from "./view/options.js";
 import { SearchBox } from "./view/search_box.js";
 
 const NOTE_MS = 6000;
@@ -75,7 +75,7 @@ export function App() {
 
   const panel = facets.answer && html`
     <${Facets} facets=${facets.answer.facets} state=${state} go=${go} spaces=${counted} />`;
-  const filters = listFilters(state.filters).length;
+  const filters = countFilters(state);
   const home = (event) => {
     event.preventDefault();
     go({ ...EMPTY });
@@ -89,6 +89,7 @@ export function App() {
         <${SearchBox} state=${state} go=${go} onFiles=${files.take} uploads=${files.uploads} previews=${files.previews}>
           <${SpaceChoice} state=${state} go=${go} spaces=${service.spaces} />
           <${Options} state=${state} go=${go} reranker=${service.overview?.reranker} />
+          <${MapButton} state=${state} go=${go} />
           ${narrow && html`<button type="button" class="button" onClick=${() => setSheet(true)}>
             <${Icon} name="filter" /> Filters ${filters > 0 && html`<b class="count">${filters}</b>`}</button>`}
         <//>
@@ -129,7 +130,7 @@ function useAnswers(state, { ready, epoch, spaces }) {
   const search = useAnswer((signal) => call("/search", { body, signal }), bodyKey);
   const searched = search.answer?.spaces.map((each) => each.space) ?? [];
   const counted = state.spaces.length || searched.length === spaces.length ? state.spaces : searched;
-  const countedKey = ready ? `${epoch} ${JSON.stringify([state.filters, counted])}` : "";
+  const countedKey = ready ? `${epoch} ${JSON.stringify([whereOf(state), counted])}` : "";
   const facets = useAnswer((signal) => loadFacets(state, counted, signal), countedKey);
   return { search, facets, counted, comparing };
 }

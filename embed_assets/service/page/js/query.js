@@ -9,7 +9,7 @@ export function queryBody(state, { spaces = state.spaces, version } = {}) {
   const body = { parts, k: state.k, mode: modeOf(state), spans: 5 };
   if (spaces.length) body.spaces = spaces;
   if (version) body.version = version;
-  const where = whereOf(state.filters);
+  const where = whereOf(state);
   if (where) body.where = where;
   if (state.percentile !== null) body.min_percentile = state.percentile;
   if (state.fold) body.fold_duplicates = true;
@@ -45,8 +45,8 @@ export function readWords(text) {
   return { words: words.replace(/\s+/g, " ").trim(), minus };
 }
 
-export function whereOf(filters, { without } = {}) {
-  const all = [];
+export function whereOf({ filters, picked }, { without } = {}) {
+  const all = picked.length ? [{ item: { in: picked } }] : [];
   for (const [column, filter] of Object.entries(filters)) {
     if (column === without) continue;
     const values = [...(filter.is ?? []), ...(filter.in ?? [])];
@@ -93,6 +93,8 @@ export function listFilters(filters) {
   }
   return listed;
 }
+
+export const countFilters = (state) => listFilters(state.filters).length + (state.picked.length > 0);
 
 export function withFilter(filters, column, filter) {
   const changed = { ...filters, [column]: filter };

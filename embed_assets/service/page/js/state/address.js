@@ -14,6 +14,8 @@ export const EMPTY = {
   k: 60,
   item: "",
   compare: "",
+  map: false,
+  picked: [], // ids of items that were selected on the map: the address has no room for them
 };
 const MODES = ["vector", "hybrid", "text"];
 const COMPARISONS = ["in", "is", "gte", "lte", "contains"];
@@ -33,6 +35,7 @@ export function readAddress(search) {
   state.k = Math.min(10000, Math.max(1, Math.round(numberOf(given.get("k")) ?? EMPTY.k)));
   state.item = given.get("item") ?? "";
   state.compare = given.get("compare") ?? "";
+  state.map = given.get("map") === "1";
   return state;
 }
 
@@ -53,6 +56,7 @@ export function writeAddress(state) {
   if (state.rerank) to.append("rerank", "1");
   if (state.k !== EMPTY.k) to.append("k", state.k);
   if (state.compare) to.append("compare", state.compare);
+  if (state.map) to.append("map", "1");
   if (state.item) to.append("item", state.item);
   const text = to.toString().replaceAll("%3A", ":").replaceAll("%2F", "/");
   return text ? `?${text}` : location.pathname;

@@ -7,7 +7,7 @@ export function useAddress() {
   const latest = useRef(state);
   latest.current = state;
   useEffect(() => {
-    const back = () => setState(readAddress(location.search));
+    const back = () => setState(({ picked }) => ({ ...readAddress(location.search), picked }));
     addEventListener("popstate", back);
     return () => removeEventListener("popstate", back);
   }, []);

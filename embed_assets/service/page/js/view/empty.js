@@ -42,12 +42,15 @@ export function NothingFound({ state, go, counts }) {
         <p key=${column}><button type="button" class="button" onClick=${() => remove(column)}>
           Remove ${text}</button>
           ${number ? ` leaves ${count(number)} items to search in` : " alone does not help"}</p>`)}
+      ${state.picked.length > 0 && html`
+        <p><button type="button" class="button" onClick=${() => go({ picked: [] })}>
+        Search beyond the selection on the map</button></p>`}
       ${state.percentile !== null && html`
         <p><button type="button" class="button" onClick=${() => go({ percentile: null })}>
         Show what is farther, too</button> nothing is nearer than ${state.percentile} % of random pairs</p>`}
       ${state.mode === "text" && html`<p><button type="button" class="button" onClick=${() => go({ mode: "hybrid" })}>
         Search by meaning, too</button> no item has these words</p>`}
-      ${!advice.length && state.percentile === null && state.mode !== "text" && html`
+      ${!advice.length && !state.picked.length && state.percentile === null && state.mode !== "text" && html`
         <p>No item takes part in this search.</p>`}
     </div>`;
 }

@@ -11,8 +11,8 @@ export async function loadFacets(state, spaces, signal) {
   const ask = (where) => call("/facets", { body: { spaces, ...(where ? { where } : {}) }, signal });
   const active = Object.keys(state.filters).filter((column) => isActive(state.filters[column]));
   const [all, ...others] = await Promise.all([
-    ask(whereOf(state.filters)),
-    ...active.map((column) => ask(whereOf(state.filters, { without: column }))),
+    ask(whereOf(state)),
+    ...active.map((column) => ask(whereOf(state, { without: column }))),
   ]);
   const facets = { ...all.facets };
   active.forEach((column, place) => {
@@ -47,11 +47,11 @@ function Values({ column, facet, filter, set, state, spaces }) {
   useEffect(() => {
     if (!find && !open) return undefined;
     const abort = new AbortController();
-    const where = whereOf(state.filters, { without: column });
+    const where = whereOf(state, { without: column });
     call("/facets", { body: { spaces, values: 1000, ...(where ? { where } : {}) }, signal: abort.signal })
       .then((answer) => setAll(answer.facets[column]?.values ?? {}), () => {});
     return () => abort.abort();
-  }, [Boolean(find), open, JSON.stringify(state.filters), spaces.join()]);
+  }, [Boolean(find), open, JSON.stringify(state.filters), state.picked, spaces.join()]);
 
   if (isUnique) {
     return html`<fieldset class="facet"><legend>${column}</legend>

@@ -23,6 +23,8 @@ const PATHS = {
   text: "M5 5h14M5 10h14M5 15h9",
   warn: "M12 4 2.5 20h19L12 4Zm0 6v4M12 17h.01",
   minus: "M5 12h14",
+  plus: "M5 12h14M12 5v14",
+  map: "M4 4v16h16M9 15h.01M10 10h.01M14 13h.01M17 15h.01M16 7h.01",
   before: "m14 6-6 6 6 6",
   after: "m10 6 6 6-6 6",
 };

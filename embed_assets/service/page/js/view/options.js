@@ -52,6 +52,10 @@ export function Options({ state, go, reranker }) {
     </details>`;
 }
 
+export const MapButton = ({ state, go }) => html`
+  <button type="button" class="button" aria-pressed=${state.map} onClick=${() => go({ map: !state.map })}>
+    <${Icon} name="map" /> Map</button>`;
+
 export function ThemeButton() {
   const [theme, setTheme] = useState(() => localStorage.getItem("embed-assets-theme") ?? "auto");
   useEffect(() => {

@@ -1,13 +1,14 @@
 // The results: how many, active filters, the cards, and the line below which there is likely no good match.
 import { html } from "../../vendor/preact-htm.js";
 import { count, milliseconds } from "../format.js";
-import { listFilters, withFilter } from "../query.js";
+import { countFilters, listFilters, withFilter } from "../query.js";
 import { Card } from "./card.js";
 import { Icon } from "./icons.js";
 
 export function ActiveFilters({ state, go }) {
   const listed = listFilters(state.filters);
-  if (!listed.length && state.percentile === null) return null;
+  const picked = state.picked.length;
+  if (!listed.length && !picked && state.percentile === null) return null;
   return html`
     <div class="active">
       ${listed.map(({ column, text, rest }) => html`
@@ -18,8 +19,12 @@ export function ActiveFilters({ state, go }) {
         <button type="button" class="chip filter" onClick=${() => go({ percentile: null })}>
           nearer than ${state.percentile} %
           <${Icon} name="close" size=${14} /><span class="vh">, remove</span></button>`}
-      ${listed.length > 1 && html`
-        <button type="button" class="plain" onClick=${() => go({ filters: {} })}>Remove all</button>`}
+      ${picked > 0 && html`
+        <button type="button" class="chip filter" onClick=${() => go({ picked: [], k: undefined })}>
+          ${count(picked)} ${picked === 1 ? "item" : "items"} on the map
+          <${Icon} name="close" size=${14} /><span class="vh">, remove</span></button>`}
+      ${countFilters(state) > 1 && html`
+        <button type="button" class="plain" onClick=${() => go({ filters: {}, picked: [] })}>Remove all</button>`}
     </div>`;
 }
 
