@@ -76,7 +76,7 @@ def _sections(names: Names, kind: AssetKind, name: str) -> Iterator[str]:
         yield f"sources.{name}"
     elif kind == "matches":
         yield f"saved_queries.{name}"
-    elif kind in ("serving", "leaderboard", "drift", "query_drift", "balance", "map"):
+    elif kind in ("serving", "leaderboard", "drift", "query_drift", "balance", "evaluation", "map"):
         yield f"spaces.{name}"
         yield from (f"encoders.{encoder}" for encoder in names.encoders_of(name))
     elif kind != "dashboard":
