@@ -21,7 +21,7 @@ _LINES = [
     "    {model: words, space: flat}",
     "  others: {model: words, space: round}",
     "spaces:",
-    "  round: {reports: [drift], leaderboard: [words]}",
+    "  round: {reports: [drift, balance, evaluation, map, noise], leaderboard: [words]}",
     "saved_queries:",
     "  boats: {space: round, query: boat}",
 ]
@@ -50,7 +50,7 @@ def test_assets_of_a_settings_file_link_to_their_line_of_it_and_to_their_module(
     assert found["boats_matches"] == [f"{file}:11", "embed_assets/assets/reports/matches.py"]
     assert found["pipeline_dashboard"] == [str(file), "embed_assets/assets/dashboard.py"]
     modules = {own for _, own in found.values()}
-    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 9
+    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 13
 
 
 def test_assets_of_settings_in_python_link_to_the_code_that_builds_them(words: list, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ _MODULES: dict[AssetKind, str] = {
     "drift": "reports/drift",
     "query_drift": "reports/drift",
     "balance": "reports/balance",
+    "evaluation": "reports/evaluation",
     "noise": "reports/noise",
     "map": "reports/map",
     "matches": "reports/matches",
