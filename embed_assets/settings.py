@@ -293,6 +293,11 @@ class SpaceSettings(Section):
     query_files: str | None = Field(
         default=None, description="Folder that query_file paths start from; unset: the folder of the query set."
     )
+    similarity: str | None = Field(
+        default=None,
+        description="Similarity judgements: a JSONL, .csv or .tsv file of pairs of texts, a and b, with a score "
+        "(docs/queries.md).",
+    )
     min_recall: float = Field(
         default=0.0, ge=0, le=1, description="Minimum recall@10 on the labelled queries; below it, a warning."
     )
@@ -314,12 +319,12 @@ class SpaceSettings(Section):
         description="Encoders that the asset SPACE_leaderboard compares with the space's own, on a sample: names of "
         "the settings or of the catalog, hub ids, folders. Without any there is no such asset.",
     )
-    reports: list[Literal["drift", "query_drift", "balance", "map", "noise"]] = Field(
+    reports: list[Literal["drift", "query_drift", "balance", "evaluation", "map", "noise"]] = Field(
         default_factory=list,
         examples=[["drift", "balance"]],
         description="Reports that are assets: drift gives SPACE_drift, with a check that warns; query_drift "
-        "SPACE_query_drift, of query_log; balance SPACE_balance; map SPACE_map; noise ENCODER_noise of each encoder of "
-        "the space (docs/monitoring.md).",
+        "SPACE_query_drift, of query_log; balance SPACE_balance; evaluation SPACE_evaluation; map SPACE_map; noise "
+        "ENCODER_noise of each encoder of the space (docs/monitoring.md).",
     )
     query_log: str | None = Field(
         default=None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embed_assets.media.tables.sidecar import load_sidecar
+from embed_assets.quality.evaluation.similarity_judgements import read_pairs
 from embed_assets.quality.queries.query_sets import load_queries
 from tests import console
 from tests.support import REPOSITORY, pipeline, run_all
@@ -65,5 +66,6 @@ def test_the_files_that_the_page_on_names_shows_are_read_as_it_says(tmp_path: Pa
     said = load_sidecar(str(tmp_path / "sidecar.jsonl"))
     assert said["harbour/dawn.jpg"].labels == ("boat", "sea") and said["harbour/dawn.jpg"].extra == {"year": 1998}
     assert said["articles.csv#a-17"].labels == ("news",)
+    assert [pair.score for pair in read_pairs(tmp_path / "pairs.jsonl")] == [4.2, 0.1, 3.8]
     first, second = load_queries(tmp_path / "queries.jsonl")
     assert len(first.relevant) == 2 and second.relevant_labels == ("sea",)

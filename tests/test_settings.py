@@ -104,7 +104,8 @@ def test_a_wrong_key_of_a_named_section_suggests_the_nearest(tmp_path):
 
 def test_a_key_near_to_none_lists_the_known_ones(tmp_path):
     found = message(tmp_path, GOOD + "spaces: {text: {zzz: 1}}\n")
-    known = "keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, query_log, reports"
+    known = "keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, query_log, reports, "
+    known += "similarity"
     assert found.endswith(f"spaces.text.zzz: unknown key. Known keys: {known}.")
 
 

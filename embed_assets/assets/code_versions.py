@@ -28,7 +28,9 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         "vectors": {"code": _family_code(spec)},
         "index": {"index": settings.index.model_dump(mode="json")},
         "serving": {
-            "space": settings.space(name).model_dump(mode="json", exclude={"leaderboard", "reports", "query_log"})
+            "space": settings.space(name).model_dump(
+                mode="json", exclude={"leaderboard", "reports", "query_log", "similarity"}
+            )
         },
         "leaderboard": {"space": settings.space(name).model_dump(mode="json", include={"leaderboard", "queries"})},
         "drift": {},
@@ -36,6 +38,10 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         "matches": {"query": _of(settings.saved_queries, name)},
         "map": {},
         "balance": {"space": settings.space(name).model_dump(mode="json", include={"queries"})},
+        "evaluation": {
+            "space": settings.space(name).model_dump(mode="json", include={"queries", "query_files", "similarity"}),
+            "reranker": settings.serve.reranker,
+        },
         "noise": {},
     }
     text = json.dumps(depends_on[kind], sort_keys=True)

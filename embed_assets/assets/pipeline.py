@@ -28,6 +28,7 @@ from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.balance import build_balance_asset
 from embed_assets.assets.reports.drift import build_drift_asset, build_query_drift_asset
+from embed_assets.assets.reports.evaluation import build_evaluation_asset
 from embed_assets.assets.reports.leaderboard import build_leaderboard_asset
 from embed_assets.assets.reports.map import build_map_asset
 from embed_assets.assets.reports.matches import build_matches_asset
@@ -45,6 +46,7 @@ _REPORTS = {
     "balance": build_balance_asset,
     "drift": build_drift_asset,
     "query_drift": build_query_drift_asset,
+    "evaluation": build_evaluation_asset,
     "map": build_map_asset,
     "noise": build_noise_asset,
 }

@@ -21,7 +21,7 @@ _COMMANDS = {
     "promote": "Make a candidate live, by hand.",
     "quarantine": "List the items that are not in the index, and why.",
     "repair": "Restore damaged tables.",
-    "report": "Measure balance, drift and noise on samples.",
+    "report": "Measure balance, drift, quality and noise on samples.",
     "retire": "Drop an encoder version.",
     "retry": "Have the next run try quarantined items again.",
     "rollback": "Let a space serve its previous release again.",

@@ -8,6 +8,7 @@ _REPORTS = {
     "balance": "What the index holds by group, and who is served worse.",
     "drift": "Whether new items, or queries, are of another kind than before.",
     "duplicates": "Near-duplicates, and which of each group to keep.",
+    "evaluation": "How well what serves answers, by way of search and by group.",
     "labels": "Items whose label is not that of their neighbours.",
     "map": "Items on a plane that stays, for tools that draw it.",
     "matches": "What saved queries match, and which of it is new.",

@@ -6,6 +6,7 @@ from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
+from embed_assets.pipeline.reports.evaluation_steps import EvaluationSteps
 from embed_assets.pipeline.reports.match_steps import MatchSteps
 from embed_assets.pipeline.reports.noise_steps import NoiseSteps
 from embed_assets.pipeline.reports.report_steps import ReportSteps
@@ -40,6 +41,7 @@ class Steps:
 
         self.compare = ComparisonSteps(context, versions, embedding).compare
 
+        self.evaluate = EvaluationSteps(context).evaluate
         self.noise = NoiseSteps(context, versions, embedding).noise
         self.inspect = InspectionSteps(context).inspect
         reports = ReportSteps(context)
@@ -47,7 +49,7 @@ class Steps:
 
         saved = MatchSteps(context)
         self.matches, self.keep_matches = saved.matches, saved.keep_matches
-        self.matches_are_due = saved.matches_are_due
+        self.matches_are_due, self.reported_matches = saved.matches_are_due, saved.reported
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

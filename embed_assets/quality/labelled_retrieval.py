@@ -50,7 +50,7 @@ def evaluate(
     relevant, unknown = relevant_items(table, queries)
     answerable = np.array([bool(wanted) for wanted in relevant], bool)
     searched = replace(release, ann=release.ann and not by_exact_search)
-    answers = _ranked_items(table, searched, vectors[answerable], depth=depth)
+    answers = ranked_items(table, searched, vectors[answerable], depth=depth)
     scores = [_scores(ranked, wanted) for ranked, wanted in zip(answers, filter(None, relevant), strict=True)]
     means = np.mean(scores, axis=0) if scores else np.zeros(4)
     return Evaluation(
@@ -64,20 +64,25 @@ def evaluate(
     )
 
 
-def _ranked_items(table: "Table", release: Release, vectors: np.ndarray, *, depth: int) -> list[list[str]]:
-    """Return the media ids that a release ranks for each vector, `depth` at least; vectors are (queries, dim)."""
+def ranked_items(
+    table: "Table", release: Release, vectors: np.ndarray, *, depth: int, where: str | None = None
+) -> list[list[str]]:
+    """Return the media ids that a release ranks for each vector, `depth` at least; vectors are (queries, dim).
+
+    A filter, `where` in Lance's language, is of an exact search.
+    """
     limit = depth * SEGMENTS_PER_ITEM
     if release.ann:
         effort = {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
         cached = ann_answers(table, vectors, k=limit, distance=release.distance, **effort)
         ids = [answer.media_ids for answer in cached]
     else:
-        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"])
+        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"], where=where)
         ids = [tuple(rows.column("media_id").to_pylist()) for rows in nearest]
     answers = [list(dict.fromkeys(media_ids)) for media_ids in ids]
     for place, media_ids in enumerate(ids):
         if len(answers[place]) < depth and len(media_ids) == limit:  # a long document filled the rows
-            rows = nearest_items(table, vectors[place], release, k=depth, columns=["media_id"])
+            rows = nearest_items(table, vectors[place], release, k=depth, columns=["media_id"], where=where)
             answers[place] = [row["media_id"] for row in rows]
     return answers
 

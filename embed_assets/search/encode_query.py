@@ -23,8 +23,9 @@ _CACHED = 256  # vectors of words
 class QueryEncoder:
     """Encodes the inputs of a query with a version's encoder, one caller at a time for each version."""
 
-    def __init__(self, store: Store, compute: ComputeSettings) -> None:
+    def __init__(self, store: Store, compute: ComputeSettings, *, cached: int = _CACHED) -> None:
         self._store = store
+        self._cached = cached
         self._compute = compute
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
@@ -43,7 +44,7 @@ class QueryEncoder:
             for place, vector in made.items():
                 if (key := keys[place]) is not None:
                     self._cache[key] = vector
-            while len(self._cache) > _CACHED:
+            while len(self._cache) > self._cached:
                 self._cache.popitem(last=False)
         return np.stack([made[p] if p in made else vectors[key] for p, key in enumerate(keys)])  # pyright: ignore[reportArgumentType]
 

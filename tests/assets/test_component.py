@@ -116,7 +116,7 @@ def test_a_wrong_key_is_named_with_its_line_and_the_nearest_right_one(sandbox: D
     assert "unknown key. Did you mean 'device'?" in shown
     assert (
         "unknown key. Known keys: keep_previous, leaderboard, min_ndcg, min_recall, promotion, queries, query_files, "
-        "query_log, reports." in shown
+        "query_log, reports, similarity." in shown
     )
 
 

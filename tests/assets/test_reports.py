@@ -12,7 +12,7 @@ from embed_assets.errors import SettingsError
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from tests.support import pipeline, run_all, settings
 
-REPORTS = ("words_drift", "words_balance", "words_noise")
+REPORTS = ("words_drift", "words_balance", "words_evaluation", "words_noise")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def reported(tmp_path: Path, words: list[Any]) -> PipelineSettings:
     source = {"uri": str(tmp_path / "notes"), "labels": "folder"}
     changes: dict[str, Any] = {"sources": {"notes": source}}
     run_all(pipeline(tmp_path, **changes))
-    return settings(tmp_path, **changes, spaces={"words": {"reports": ["drift", "balance", "noise"]}})
+    return settings(tmp_path, **changes, spaces={"words": {"reports": ["drift", "balance", "evaluation", "noise"]}})
 
 
 def write(folder: Path, topic: str, words: str) -> None:
@@ -38,7 +38,7 @@ def test_they_are_there_where_the_settings_name_them(tmp_path: Path, words: list
 
     assert names() == set()
     assert names(reports=["drift"]) == {"words_drift"}
-    assert names(reports=["drift", "balance", "noise"]) == set(REPORTS)
+    assert names(reports=["drift", "balance", "evaluation", "noise"]) == set(REPORTS)
 
 
 def test_they_show_what_was_found(reported: PipelineSettings, tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -55,6 +55,15 @@ def test_they_show_what_was_found(reported: PipelineSettings, tmp_path: Path, in
     assert {record.data["labels"] for record in typical.records} == {"city"}
     assert shown["words_balance"]["effective groups by label"].value == 3.0
     assert shown["words_balance"]["served worse"].value == "nobody, beyond noise"
+    evaluation = shown["words_evaluation"]
+    assert evaluation["served against exact search"].value == "not distinguishable"
+    assert evaluation["judged by"].value == "75 queries (labels)"
+    ways: Any = evaluation["ways of search"].value
+    assert [record.data["way"] for record in ways.records] == ["exact", "ann"]
+    assert ways.records[1].data["against exact search"] == "+0.000 (+0.000 to +0.000) not distinguishable"
+    assert evaluation["ndcg@10 ann"].value == evaluation["ndcg@10 exact"].value
+    groups: Any = evaluation["quality by group"].value
+    assert {record.data["group"] for record in groups.records} == {"sea", "wood", "city"}
     losses: Any = shown["words_noise"]["losses"].value
     assert [record.data["disturbance"] for record in losses.records] == ["typos", "capitals", "without accents"]
     (check,) = result.get_asset_check_evaluations()

@@ -86,7 +86,9 @@ def test_saved_queries_are_shown_until_a_run_has_reported_them(
         each["key"] for each in found["matches"]
     }
     assert not any(each["new"] for each in found["matches"]), "the run has reported them"
-    assert command("run", "--store", "store").output.startswith("Everything is fresh")
+    assert "Everything is fresh" in command("run", "--store", "store").output
+    (served / "notes" / "city" / "late.txt").write_text("tram kiosk market late")
+    assert "New matches of trams: 'notes/city/late.txt'" in command("run", "--store", "store").output
     changed = pipeline_yaml(sources=sources, saved_queries={"trams": query, "boats": query | {"query": "boat tide"}})
     assert "Done in" in command("run", "--settings", changed).output, (
         "a query that was never reported is something to do"
@@ -109,6 +111,44 @@ def test_the_balance_of_what_serves(command: Command, served: Path):
     shown = command("report", "balance", "--store", "store")
     assert "2 groups by label are as diverse as 2.0 equal ones" in shown.output
     assert "Quality by group: 60 queries (labels), 60 items sampled" in shown.output
+
+
+def test_how_well_what_serves_answers(command: Command, served: Path, pipeline_yaml: Callable[..., str]):
+    (by_labels,) = document(command, "evaluation")
+    assert (by_labels["basis"], by_labels["queries"], by_labels["live"], by_labels["indexed"]) == (
+        "labels",
+        60,
+        True,
+        False,
+    )
+    assert set(by_labels["left_out"]) == {"filtered", "hybrid", "reranked"}
+    assert by_labels["clusters"]["labels"] == 2
+
+    queries = [{"query": f"{words.split()[0]} number{n}", "relevant": [f"{topic}/{n}.txt"]}
+               for topic, words in TOPICS.items() for n in range(12)]  # fmt: skip
+    (served / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    pairs = [{"a": "boat harbour", "b": "boat harbour " + "oak " * n, "score": 9 - n} for n in range(9)]
+    (served / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    source = {"notes": {"uri": "notes", "labels": "folder"}}
+    settings = pipeline_yaml(sources=source, spaces={"words": {"queries": "queries.jsonl"}})
+    assert command("run", "--settings", settings).exit_code == 0
+    (found,) = document(command, "evaluation", "words", "--similarity", "pairs.jsonl", "-k", "5", "--queries", "20")
+    assert (found["basis"], found["queries"], found["k"]) == ("judged queries", 20, 5)
+    ways = {each["way"]: each for each in found["ways"]}
+    assert list(ways) == ["exact", "ann", "filtered", "hybrid"]
+    assert set(ways["ann"]["quality"]) == {"ndcg@5", "recall@5", "precision@5", "mrr@5", "map@5", "unjudged@5"}
+    assert ways["exact"]["against_exact"] is None and ways["ann"]["against_exact"]["p"] == 1.0
+    assert found["similarity"]["pairs"] == 9 and found["similarity"]["spearman"]["mean"] > 0.9
+    version = found["version"]
+    assert document(command, "evaluation", "--encoder-version", version)[0]["version"] == version
+
+    shown = command("report", "evaluation", "--store", "store")
+    assert f"Space words, words {version}: 24 queries (judged queries)" in shown.output
+    assert "Quality by group, as served" in shown.output
+    assert "ann scores the same as exact search on all 24 queries." in shown.output
+    assert "As served, by exact search, since there is no ANN index yet: ndcg@10" in shown.output
+    refused = command("report", "evaluation", "--store", "store", "--similarity", "gone.csv")
+    assert refused.exit_code == 1 and "Similarity judgements 'gone.csv' do not exist" in refused.output
 
 
 def test_what_noise_costs_each_encoder(command: Command, served: Path):

@@ -13,7 +13,7 @@ from embed_assets.settings import PipelineSettings
 
 AssetKind = Literal[
     "manifest", "encoder", "vectors", "index", "serving", "dashboard",
-    "leaderboard", "drift", "query_drift", "balance", "noise", "map", "matches",
+    "leaderboard", "drift", "query_drift", "balance", "evaluation", "noise", "map", "matches",
 ]  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
 from embed_assets.quality.leaderboard.query_scores import MAIN
 from embed_assets.quality.leaderboard.standings import Leaderboard
-from embed_assets.quality.metrics.bootstrap import Interval
 
 _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
 
@@ -72,7 +71,7 @@ def _quality(found: Leaderboard) -> list[dict[str, Any]]:
         quality = each.quality()
         name = f"{each.encoder} (live)" if each.live else each.encoder
         rows.append(
-            {"encoder": name, **{metric: _spread(quality[metric]) for metric in _METRICS}, "failed": each.failed}
+            {"encoder": name, **{metric: quality[metric].shown() for metric in _METRICS}, "failed": each.failed}
         )
     return rows
 
@@ -102,11 +101,7 @@ def _variants(found: Leaderboard) -> list[dict[str, Any]]:
             "form": each.variant,
             "bytes": each.bytes,
             MAIN: round(each.ndcg, 3),
-            "against the whole": f"{_spread(each.found.difference, sign='+')} {each.found.verdict()}",
+            "against the whole": f"{each.found.difference.shown(sign='+')} {each.found.verdict()}",
         }
         for each in found.variants
     ]
-
-
-def _spread(found: Interval, *, sign: str = "") -> str:
-    return f"{found.mean:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"

@@ -61,5 +61,4 @@ def _metadata(found: NoiseReport) -> dict[str, Any]:
 
 
 def _lost(found: Loss) -> str:
-    spread = found.difference
-    return f"{spread.mean:+.3f} ({spread.low:+.3f} to {spread.high:+.3f}) {found.verdict}"
+    return f"{found.difference.shown(sign='+')} {found.verdict}"

@@ -15,6 +15,7 @@ from embed_assets.pipeline.reports.match_report import MatchReport
 from embed_assets.pipeline.status import EncoderStatus, SourceStatus
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.drift.drift_report import DriftReport
+from embed_assets.quality.evaluation.evaluation_report import EvaluationReport
 from embed_assets.quality.inspection.inspection_report import DuplicatesReport, LabelsReport, OutliersReport
 from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDocument
 from embed_assets.quality.map.item_map import MapDocument
@@ -47,6 +48,7 @@ class RunDocument(StatusDocument):
     stopped: str | None
     left: int
     held_back: str | None
+    new_matches: dict[str, list[str]]  # saved query → SOURCE/KEY
 
 
 class ItemCounts(TypedDict):
@@ -200,6 +202,7 @@ DOCUMENTS: dict[str, Any] = {
     "repair": list[Damage],
     "report balance": list[BalanceReport],
     "report drift": list[DriftReport],
+    "report evaluation": list[EvaluationReport],
     "report noise": list[NoiseReport],
     "report duplicates": list[DuplicatesReport],
     "report labels": list[LabelsReport],

@@ -17,6 +17,7 @@ _STAGES = {
     "sample": "sampling",
     "index": "indexing",
     "check": "checking",
+    "search": "searching",
 }
 
 

@@ -1,1 +1,1 @@
-"""Reports: drift, balance and noise of a pipeline, measured on samples; nothing is stored."""
+"""Reports: drift, balance, evaluation and noise of a pipeline, measured on samples; nothing is stored."""

@@ -24,6 +24,7 @@ from embed_assets.quality.leaderboard.rank_items import rank_items
 from embed_assets.quality.leaderboard.sample_items import COLUMNS, sample_items
 from embed_assets.quality.metrics.bootstrap import interval
 from embed_assets.quality.queries.labelled_queries import LabelledQuery
+from embed_assets.quality.queries.query_groups import groups_of_queries
 from embed_assets.store.serving.nearest_rows import open_release
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_scan import matrix
@@ -87,7 +88,7 @@ class ReportSteps:
         rows = items.filter(pc.is_in(items["media_id"], value_set=pa.array(names, pa.string())))
         judged = judgements_of(rows.select(list(COLUMNS)), labelled)
         scores = self._scores(live, names, judged) if judged is not None else np.zeros(0)
-        groups = _groups_of_queries(rows, judged) if judged is not None else {}
+        groups = groups_of_queries(rows, judged) if judged is not None else {}
         return BalanceReport(
             space=space,
             encoder=live.release.encoder,
@@ -140,18 +141,3 @@ class ReportSteps:
 
 def _is_of(event: dict[str, Any], version: VersionId) -> bool:
     return (event.get("encoder"), event.get("version")) == (version.encoder, version.version)
-
-
-def _groups_of_queries(rows: pa.Table, judged: Judgements) -> dict[str, list[list[str]]]:
-    """Return the labels, sources and modalities of each query's relevant items, or of the item that it is."""
-    by_id = {row["media_id"]: row for row in rows.to_pylist()}
-    about = [[name] for name in judged.items] if judged.items else [list(grades) for grades in judged.grades]
-    relevant = [
-        [by_id[name] for name in names if judged.items or grades[name] > 0]
-        for names, grades in zip(about, judged.grades, strict=True)
-    ]
-    return {
-        "label": [sorted({label for row in found for label in row["labels"] or ()}) for found in relevant],
-        "source": [sorted({row["source"] for row in found}) for found in relevant],
-        "modality": [sorted({row["modality"] for row in found}) for found in relevant],
-    }

@@ -15,7 +15,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class GroupQuality:
-    """Queries of one group: mean nDCG@10, and its difference to all others with p adjusted for all groups (Holm)."""
+    """Queries of one group: mean nDCG, and its difference to all others with p adjusted for all groups (Holm)."""
 
     by: str
     group: str
@@ -25,11 +25,11 @@ class GroupQuality:
     p: float
     verdict: str  # worse, better, not distinguishable
 
-    def in_words(self) -> str:
-        """Say it in a sentence."""
+    def in_words(self, *, metric: str = "nDCG@10") -> str:
+        """Say it in a sentence; `metric` is the name of what `ndcg` is."""
         spread = self.difference
         return (
-            f"{self.by} {self.group} is served {self.verdict} than the others: nDCG@10 {self.ndcg.mean:.3f}, "
+            f"{self.by} {self.group} is served {self.verdict} than the others: {metric} {self.ndcg.mean:.3f}, "
             f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {self.p:.3f}, "
             f"{self.queries:,} queries."
         )
@@ -47,8 +47,8 @@ def quality_by_group(scores: np.ndarray, groups: Mapping[str, Sequence[Sequence[
             by=by,
             group=name,
             queries=int(inside.sum()),
-            ndcg=_rounded(interval(scores[inside])),
-            difference=_rounded(each.difference),
+            ndcg=interval(scores[inside]).rounded(),
+            difference=each.difference.rounded(),
             p=each.p,
             verdict=NOT_APART if each.p > _LEVEL else BETTER if each.difference.mean > 0 else WORSE,
         )
@@ -65,7 +65,3 @@ def _members(values: Sequence[Sequence[str]], count: int) -> list[tuple[str, np.
             members.setdefault(name, np.zeros(count, bool))[place] = True
     enough = [(name, inside) for name, inside in members.items() if FEWEST <= inside.sum() <= count - FEWEST]
     return sorted(enough, key=lambda each: (-each[1].sum(), each[0]))[:_MOST_GROUPS]
-
-
-def _rounded(found: Interval) -> Interval:
-    return Interval(mean=round(found.mean, 4), low=round(found.low, 4), high=round(found.high, 4))

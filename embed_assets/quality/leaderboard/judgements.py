@@ -1,7 +1,7 @@
 """Judgements of a sample: those of the space's query set, else its items' labels, each item being a query."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from embed_assets.quality.queries.labelled_queries import LabelledQuery
 
 JUDGED, LABELS = "judged queries", "labels"
 _MOST_LABELLED = 500  # items that are queries
+_MOST_RELEVANT = 2_000_000  # over all queries by labels: 100 MB; fewer queries where labels have very many items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,32 +31,51 @@ class Judgements:
     def __len__(self) -> int:
         return len(self.grades)
 
+    def some(self, count: int) -> "Judgements":
+        """Return `count` of the queries at random, in their order; seeded, so that it repeats."""
+        if count >= len(self):
+            return self
+        places = sorted(np.random.default_rng(0).permutation(len(self))[:count].tolist())
+        return replace(
+            self,
+            grades=[self.grades[place] for place in places],
+            queries=[self.queries[place] for place in places] if self.queries else (),
+            items=[self.items[place] for place in places] if self.items else (),
+        )
 
-def judgements_of(sample: pa.Table, labelled: Sequence[LabelledQuery]) -> Judgements | None:
-    """Return the judgements of a sample, columns media_id, source, key, labels; None where nothing can be judged by."""
+
+def judgements_of(
+    sample: pa.Table, labelled: Sequence[LabelledQuery], *, most_labelled: int = _MOST_LABELLED
+) -> Judgements | None:
+    """Return the judgements of a sample, columns media_id, source, key, labels; None where nothing can be judged by.
+
+    By labels there are `most_labelled` queries at most, spread over all items that share one with another.
+    """
     if labelled:
         grades, _ = graded_items(sample, labelled)
         answered = [place for place, wanted in enumerate(grades) if wanted]
         if answered:
             chosen = [labelled[place] for place in answered]
             return Judgements(basis=JUDGED, grades=[grades[place] for place in answered], queries=chosen)
-    return _by_labels(sample)
+    return _by_labels(sample, most_labelled)
 
 
-def _by_labels(sample: pa.Table) -> Judgements | None:
+def _by_labels(sample: pa.Table, most: int) -> Judgements | None:
     holders: dict[str, set[str]] = {}
     rows = sample.select(["media_id", "labels"]).to_pylist()
     for row in rows:
         for label in row["labels"] or ():
             holders.setdefault(label, set()).add(row["media_id"])
-    grades: dict[str, Grades] = {}
-    for row in rows:
-        alike = set[str]().union(*(holders[label] for label in row["labels"] or ())) - {row["media_id"]}
-        if alike:
-            grades[row["media_id"]] = dict.fromkeys(sorted(alike), 1.0)
-    if not grades:
+    labels = {row["media_id"]: [label for label in row["labels"] or () if len(holders[label]) > 1] for row in rows}
+    names = sorted(name for name, shared in labels.items() if shared)
+    if not names:
         return None
-    names = sorted(grades)
-    places = np.unique(np.linspace(0, len(names) - 1, min(_MOST_LABELLED, len(names))).astype(int))
-    chosen = [names[place] for place in np.random.default_rng(0).permutation(len(names))[: len(places)]]
-    return Judgements(basis=LABELS, grades=[grades[name] for name in chosen], items=chosen)
+    chosen, grades, relevant = list[str](), list[Grades](), 0
+    for place in np.random.default_rng(0).permutation(len(names))[:most]:
+        alike = set[str]().union(*(holders[label] for label in labels[names[place]])) - {names[place]}
+        relevant += len(alike)
+        if chosen and relevant > _MOST_RELEVANT:
+            break
+        chosen.append(names[place])
+        grades.append(dict.fromkeys(sorted(alike), 1.0))
+    return Judgements(basis=LABELS, grades=grades, items=chosen)

@@ -16,7 +16,8 @@ from embed_assets.quality.metrics.ranking_metrics import (
 
 DEPTH = 100  # items that are ranked for each query
 MAIN = "ndcg@10"  # that encoders are ordered by
-METRICS: Mapping[str, Callable[[Sequence[str], Grades], float]] = {
+Metrics = Mapping[str, Callable[[Sequence[str], Grades], float]]  # by name
+METRICS: Metrics = {
     MAIN: lambda ranked, grades: ndcg_at(ranked, grades, 10),
     "recall@1": lambda ranked, grades: capped_recall_at(ranked, grades, 1),
     "recall@10": lambda ranked, grades: capped_recall_at(ranked, grades, 10),
@@ -28,9 +29,23 @@ METRICS: Mapping[str, Callable[[Sequence[str], Grades], float]] = {
 }
 
 
-def query_scores(rankings: Sequence[Sequence[str]], grades: Sequence[Grades]) -> dict[str, np.ndarray]:
+def metrics_at(k: int) -> Metrics:
+    """Return the metrics of the first k items, `ndcg@k` first: of what a search for k items shows."""
+    return {
+        f"ndcg@{k}": lambda ranked, grades: ndcg_at(ranked, grades, k),
+        f"recall@{k}": lambda ranked, grades: capped_recall_at(ranked, grades, k),
+        f"precision@{k}": lambda ranked, grades: precision_at(ranked, grades, k),
+        f"mrr@{k}": lambda ranked, grades: reciprocal_rank(ranked[:k], grades),
+        f"map@{k}": lambda ranked, grades: average_precision(ranked, grades, k),
+        f"unjudged@{k}": lambda ranked, grades: unjudged_at(ranked, grades, k),
+    }
+
+
+def query_scores(
+    rankings: Sequence[Sequence[str]], grades: Sequence[Grades], *, metrics: Metrics = METRICS
+) -> dict[str, np.ndarray]:
     """Return scores by metric, float64 (queries,). Recall is of the places where more items are relevant."""
     return {
-        name: np.array([metric(ranked, wanted) for ranked, wanted in zip(rankings, grades, strict=True)])
-        for name, metric in METRICS.items()
+        name: np.array([metric(ranked, wanted) for ranked, wanted in zip(rankings, grades, strict=True)], float)
+        for name, metric in metrics.items()
     }

@@ -24,6 +24,14 @@ class Interval:
     low: float
     high: float
 
+    def rounded(self) -> "Interval":
+        """Return it with four digits, as reports have it."""
+        return Interval(mean=round(self.mean, 4), low=round(self.low, 4), high=round(self.high, 4))
+
+    def shown(self, *, sign: str = "") -> str:
+        """Return it as tables show it: `0.831 (0.775 to 0.884)`; with `sign` "+" as a difference."""
+        return f"{self.mean:{sign}.3f} ({self.low:{sign}.3f} to {self.high:{sign}.3f})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:

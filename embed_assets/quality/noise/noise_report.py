@@ -126,8 +126,4 @@ def _losses(found: Sequence[np.ndarray], clean: np.ndarray) -> list[Loss]:
 
 def _loss(scores: np.ndarray, found: PairedDifference, p: float) -> Loss:
     verdict = found.verdict(p=p) if found.difference.mean else NOT_APART
-    return Loss(under=_rounded(interval(scores)), difference=_rounded(found.difference), p=round(p, 4), verdict=verdict)
-
-
-def _rounded(found: Interval) -> Interval:
-    return Interval(mean=round(found.mean, 4), low=round(found.low, 4), high=round(found.high, 4))
+    return Loss(under=interval(scores).rounded(), difference=found.difference.rounded(), p=round(p, 4), verdict=verdict)

@@ -5,7 +5,7 @@ from rich.table import Table
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.tables.plan_tables import count, duration
 from embed_assets.quality.leaderboard.standings import Leaderboard, Standing, VariantLoss
-from embed_assets.quality.metrics.bootstrap import NOT_APART, Interval
+from embed_assets.quality.metrics.bootstrap import NOT_APART
 
 _SHOWN = ("ndcg@10", "recall@10", "mrr")
 
@@ -26,7 +26,7 @@ def _quality_table(found: Leaderboard) -> Table:
     table = _table(title, "encoder", *_SHOWN, "unjudged@10", "failed")
     for each in found.standings:
         quality = each.quality()
-        shown = [_spread(quality[metric]) for metric in _SHOWN]
+        shown = [quality[metric].shown() for metric in _SHOWN]
         table.add_row(_name(each), *shown, f"{quality['unjudged@10'].mean:.2f}", f"{each.failed:,}")
     return table
 
@@ -61,15 +61,11 @@ def _variant_table(found: Leaderboard) -> Table:
 def _loss(each: VariantLoss) -> str:
     spread, verdict = each.found.difference, each.found.verdict()
     beyond = " within noise" if verdict == NOT_APART else f" {verdict}"
-    return f"{spread.mean:+.3f} ({spread.low:+.3f} to {spread.high:+.3f}){beyond}"
+    return f"{spread.shown(sign='+')}{beyond}"
 
 
 def _name(each: Standing) -> str:
     return f"{each.encoder} (live)" if each.live else each.encoder
-
-
-def _spread(found: Interval) -> str:
-    return f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -7,8 +7,9 @@ from rich.table import Table
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.balance.breakdowns import Breakdown
+from embed_assets.quality.balance.group_quality import GroupQuality
 from embed_assets.quality.drift.drift_report import DriftReport
-from embed_assets.quality.metrics.bootstrap import NOT_APART, Interval
+from embed_assets.quality.metrics.bootstrap import NOT_APART
 from embed_assets.quality.noise.noise_report import Loss, NoiseReport
 
 _SHOWN = 10  # groups of a table of quality
@@ -21,6 +22,7 @@ _LEFT = (
     "text",
     "by",
     "group",
+    "way",
     "verdict",
     "largest",
     "smallest",
@@ -33,7 +35,7 @@ def print_drift(reports: Sequence[DriftReport], *, console: PlainConsole | None 
     for found in reports:
         console.tell(f"Space {found.space}, {found.encoder} {found.version}: {found.in_words()}")
         if found.changes:
-            table = _table("Shares that changed most", "by", "group", "reference", "new")
+            table = report_table("Shares that changed most", "by", "group", "reference", "new")
             for each in found.changes:
                 table.add_row(each.by, each.group, f"{each.reference:.1%}", f"{each.new:.1%}")
             console.print(table)
@@ -46,12 +48,13 @@ def print_balance(reports: Sequence[BalanceReport], *, console: PlainConsole | N
     console = console or make_console()
     for found in reports:
         title = f"Space {found.space}, {found.encoder} {found.version}: {found.items:,} items"
-        table = _table(title, "by", "groups", "effective", "without", "largest", "smallest")
+        table = report_table(title, "by", "groups", "effective", "without", "largest", "smallest")
         for each in found.breakdowns:
             table.add_row(*_cells(each))
         console.print(table)
         if found.quality:
-            console.print(_quality(found))
+            title = f"Quality by group: {found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled"
+            console.print(group_table(title, found.quality))
         for sentence in found.in_words():
             console.tell(f"  {sentence}")
 
@@ -61,7 +64,7 @@ def print_noise(reports: Sequence[NoiseReport], *, console: PlainConsole | None 
     console = console or make_console()
     for found in reports:
         title = f"Disturbed copies of {found.sampled:,} items as queries, against undisturbed copies"
-        table = _table(title, "encoder", "disturbance", "recall@1", "lost", "ndcg@10 by label", "lost")
+        table = report_table(title, "encoder", "disturbance", "recall@1", "lost", "ndcg@10 by label", "lost")
         for each in found.rows:
             ndcg = ("", "") if each.ndcg_at_10 is None else _loss(each.ndcg_at_10)
             table.add_row(each.encoder, each.disturbance, *_loss(each.recall_at_1), *ndcg)
@@ -72,11 +75,13 @@ def print_noise(reports: Sequence[NoiseReport], *, console: PlainConsole | None 
 
 def _loss(found: Loss) -> tuple[str, str]:
     beyond = "" if found.verdict == NOT_APART else f" {found.verdict}"
-    return f"{found.under.mean:.3f}", f"{_spread(found.difference, sign='+')}{beyond}"
+    return f"{found.under.mean:.3f}", f"{found.difference.shown(sign='+')}{beyond}"
 
 
 def _typical(found: DriftReport) -> Table:
-    table = _table("Most typical of the new", f"new {'item' if found.about == 'items' else 'query'}", "labels", "text")
+    table = report_table(
+        "Most typical of the new", f"new {'item' if found.about == 'items' else 'query'}", "labels", "text"
+    )
     for each in found.typical:
         table.add_row(each.name, ", ".join(each.labels), each.text)
     return table
@@ -88,21 +93,18 @@ def _cells(each: Breakdown) -> tuple[str, ...]:
     return each.by, f"{each.groups:,}", f"{each.effective:,.1f}", f"{each.without:,}", largest, smallest
 
 
-def _quality(found: BalanceReport) -> Table:
-    title = f"Quality by group: {found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled"
-    table = _table(title, "by", "group", "queries", "ndcg@10", "against the others", "p", "verdict")
-    shown = found.quality if len(found.quality) <= _SHOWN else (*found.quality[: _SHOWN - 2], *found.quality[-2:])
+def group_table(title: str, quality: Sequence[GroupQuality], *, metric: str = "ndcg@10") -> Table:
+    """Return the groups that differ most from all others, the worst first."""
+    table = report_table(title, "by", "group", "queries", metric, "against the others", "p", "verdict")
+    shown = quality if len(quality) <= _SHOWN else (*quality[: _SHOWN - 2], *quality[-2:])
     for each in shown:
-        spreads = _spread(each.ndcg), _spread(each.difference, sign="+")
+        spreads = each.ndcg.shown(), each.difference.shown(sign="+")
         table.add_row(each.by, each.group, f"{each.queries:,}", *spreads, f"{each.p:.3f}", each.verdict)
     return table
 
 
-def _spread(found: Interval, *, sign: str = "") -> str:
-    return f"{found.mean:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
-
-
-def _table(title: str, *columns: str) -> Table:
+def report_table(title: str, *columns: str) -> Table:
+    """Return a table without rows: names to the left, figures to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, justify="left" if column in _LEFT else "right", overflow="fold")
