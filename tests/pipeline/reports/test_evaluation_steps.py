@@ -178,7 +178,7 @@ def test_queries_are_made_from_labels_where_none_were_judged(tmp_path: Path, wor
         "reranked": "serve.reranker names no cross-encoder",
     }
     assert way(found, "ann").quality == way(found, "exact").quality
-    assert way(found, "ann").quality["mrr@10"].mean > 0.9, "the item that is the query is no answer"
+    assert way(found, "ann").quality["mrr@10"].mean > 0.6, "the item that is the query is no answer"
     assert {each.group for each in way(found, "ann").groups} == {"good", "bad"}
     assert found.clusters is not None and (found.clusters.items, found.clusters.labels) == (24, 2)
     assert steps.evaluate("words", queries=10).queries == 10
