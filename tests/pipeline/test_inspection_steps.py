@@ -93,7 +93,8 @@ def test_the_map_is_dropped_with_its_version(served: Steps) -> None:
 def test_the_file_for_embedding_atlas_has_the_columns_and_types_that_its_options_name(served: Steps) -> None:
     inspection = served.inspect("words")
     files, opened_by = export_map(inspection, inspection.map(), f"{served.store.uri}/atlas.parquet")
-    options = dict(zip(*[iter(opened_by.partition(".parquet ")[2].removesuffix(" --disable-projection").split())] * 2))
+    words = opened_by.partition(".parquet ")[2].removesuffix(" --disable-projection").split()
+    options = dict(zip(words[::2], words[1::2], strict=True))
     assert options == {"--x": "x", "--y": "y", "--text": "text", "--neighbors": "neighbors"}
     table = pyarrow.parquet.read_table(files[0])
     types = {name: str(table.schema.field(name).type) for name in options.values()}

@@ -25,8 +25,8 @@ def atlas_table(
 ) -> pa.Table:
     """Return a row an item: image where there are pictures, text, label, source, key, x, y, uri, neighbors.
 
-    The tool shows the columns in this order. `neighbours` are rows of the table, int64 (n, k), -1 where there are fewer, with their `cosines`; `thumbnails` are
-    JPEGs by media id.
+    The tool shows the columns in this order. `neighbours` are rows of the table, int64 (n, k), -1 where there are
+    fewer, with their `cosines`; `thumbnails` are JPEGs by media id.
     """
     names = item_map.names
     columns: dict[str, pa.Array] = {}
