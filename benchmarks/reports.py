@@ -2,8 +2,9 @@
 
     python benchmarks/reports.py [PARTS…] [--items N] [--json]
 
-seconds: drift and balance of a space of synthetic items in real tables, labelled by their topics, 384 dimensions; a
-third of them is new. drift: two samples of 500 of 40 topics, 200 times; then four topics doubled, vanished, or new.
+seconds: drift, balance and evaluation of a space of synthetic items in real tables, labelled by their topics, 384
+dimensions; a third of them is new. drift: two samples of 500 of 40 topics, 200 times; then four topics doubled,
+vanished, or new.
 noise: disturbed copies of photos of groceries as queries, by raw pixels, MobileNet v2, and MobileNet v2 with random
 weights.
 """
@@ -55,6 +56,7 @@ def seconds(items: int) -> dict[str, Any]:
         for name, report in (
             ("drift", lambda: steps.drift("space", since=MOMENT).verdict),
             ("balance", lambda: steps.balance("space").basis),
+            ("evaluation", lambda: steps.evaluate("space").verdict),
         ):
             started = time.perf_counter()
             found[f"{name}: found"] = report()

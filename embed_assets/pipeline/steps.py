@@ -49,7 +49,7 @@ class Steps:
 
         saved = MatchSteps(context)
         self.matches, self.keep_matches = saved.matches, saved.keep_matches
-        self.matches_are_due = saved.matches_are_due
+        self.matches_are_due, self.reported_matches = saved.matches_are_due, saved.reported
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

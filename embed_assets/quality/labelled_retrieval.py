@@ -13,8 +13,9 @@ from embed_assets.media.files.unicode_names import composed
 from embed_assets.quality.metrics.ranking_metrics import Grades, capped_recall_at, ndcg_at, reciprocal_rank
 from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.recall.ann_answer_cache import ann_answers
-from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest_items
+from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, nearest_items
 from embed_assets.store.serving.releases import Release
+from embed_assets.store.serving.vector_scan import nearest_places
 from embed_assets.store.upsert import read
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def ranked_items(
         cached = ann_answers(table, vectors, k=limit, distance=release.distance, **effort)
         ids = [answer.media_ids for answer in cached]
     else:
-        nearest = exact(table, vectors, k=limit, distance=release.distance, columns=["media_id"], where=where)
-        ids = [tuple(rows.column("media_id").to_pylist()) for rows in nearest]
+        _, nearest = nearest_places(table, vectors, k=limit, distance=release.distance, where=where)
+        owners = read(table, ["media_id"], where=where)["media_id"].to_pylist()
+        ids = [tuple(owners[place] for place in places if place >= 0) for places in nearest.tolist()]
     answers = [list(dict.fromkeys(media_ids)) for media_ids in ids]
     for place, media_ids in enumerate(ids):
         if len(answers[place]) < depth and len(media_ids) == limit:  # a long document filled the rows

@@ -21,7 +21,9 @@ _LINES = [
     "    {model: words, space: flat}",
     "  others: {model: words, space: round}",
     "spaces:",
-    "  round: {}",
+    "  round: {reports: [drift, balance, evaluation, map, noise], leaderboard: [words]}",
+    "saved_queries:",
+    "  boats: {space: round, query: boat}",
 ]
 
 
@@ -44,9 +46,11 @@ def test_assets_of_a_settings_file_link_to_their_line_of_it_and_to_their_module(
     assert found["words_vectors"] == [f"{file}:5", "embed_assets/assets/vectors.py"]
     assert found["flat_serving"] == [f"{file}:5", "embed_assets/assets/serving.py"]  # by the encoder that names it
     assert found["round_serving"] == [f"{file}:9", "embed_assets/assets/serving.py"]
+    assert found["round_drift"] == [f"{file}:9", "embed_assets/assets/reports/drift.py"]
+    assert found["boats_matches"] == [f"{file}:11", "embed_assets/assets/reports/matches.py"]
     assert found["pipeline_dashboard"] == [str(file), "embed_assets/assets/dashboard.py"]
     modules = {own for _, own in found.values()}
-    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 6
+    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 13
 
 
 def test_assets_of_settings_in_python_link_to_the_code_that_builds_them(words: list, tmp_path: Path) -> None:

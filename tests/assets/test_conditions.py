@@ -324,3 +324,21 @@ def test_a_candidate_that_is_held_back_holds_back_no_other(settled: Automation, 
     assert pointer.live is not None and pointer.live.encoder_version == old
     with pytest.raises(PromotionError, match="items without vectors"):
         steps.serve(record, by="test")
+
+
+def test_a_saved_query_follows_its_pointer_and_its_settings(settled: Automation, tmp_path: Path) -> None:
+    saved = {"space": "words", "query": "boat harbour"}
+    settled.settings_become(saved_queries={"boats": saved})
+    assert settled.look() == {"boats_matches": {None}}
+    settled.do({"boats_matches": {None}})
+    assert settled.look() == {}
+    settled.settings_become(saved_queries={"boats": saved | {"query": "oak moss"}})
+    assert settled.look() == {"boats_matches": {None}}
+    settled.do({"boats_matches": {None}})
+    (tmp_path / "notes" / "another.txt").write_text("another note")
+    settled.do(settled.look(hours=1))
+    asked = []
+    while found := settled.look():
+        asked += sorted(found)
+        settled.do(found)
+    assert asked == ["words_vectors", "words_index", "words_serving", "boats_matches"]

@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from embed_assets.assets.host.step_hooks import EmbeddingStep, StepContext
 from embed_assets.assets.pipeline import build_definitions
-from embed_assets.assets.reports.matches import MatchesStep
 from embed_assets.errors import SettingsError
 from embed_assets.store.serving.kept_matches import read_matches
 from tests.assets.kept_run import KeptRun
@@ -111,48 +111,44 @@ def test_the_build_job_reports_it_too(served: Running, tmp_path: Path) -> None:
     assert data_version(found) == data_version(promoted(served)), "both say the same of the same matches"
 
 
-def test_a_run_that_ends_before_it_is_reported_loses_nothing(
-    served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_ends_before_it_has_reported_loses_nothing(served: Running, tmp_path: Path) -> None:
+    def killed(context: StepContext, step: EmbeddingStep) -> Any:
+        result = step.run()
+        if step.kind == "matches":
+            raise RuntimeError("killed after the search")
+        return result
+
     boat(tmp_path, "cat")
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:  # after the search, before anything is reported
-        patch.setattr(MatchesStep, "_search", _and_then(MatchesStep._search, stop))
-        assert served.embed().success
-        with pytest.raises(BaseException, match=""):
-            assert served.promote().success
+    assert served.embed().success
+    assert not hosted(served, killed).promote().success
     assert tag(latest(served.instance)) == "0"
     assert tag(promoted(served)) == "1"
 
 
-def test_a_run_that_ends_before_it_is_kept_reports_it_twice(
-    served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_ends_before_it_has_kept_what_matched_reports_it_twice(served: Running, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "store" / "saved_queries", tmp_path / "elsewhere"
+
+    def unwritable(context: StepContext, step: EmbeddingStep) -> Any:
+        result = step.run()
+        if step.kind == "matches":
+            folder.rename(elsewhere)
+            folder.write_text("a file where the folder was")
+        return result
+
     boat(tmp_path, "cat")
-    seen = []
-
-    def stop(step: MatchesStep) -> None:
-        seen.append(tag(latest(served.instance)))
-        raise OSError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MatchesStep, "keep", stop)
-        assert served.embed().success
-        assert not served.promote().success
-    assert seen == ["1"], "it is in Dagster's log before it is kept"
+    assert served.embed().success
+    assert not hosted(served, unwritable).promote().success
+    assert tag(latest(served.instance)) == "1", "it is in Dagster's log before it is kept"
+    folder.unlink()
+    elsewhere.rename(folder)
     assert tag(promoted(served)) == "1", "twice rather than never"
     assert tag(promoted(served)) == "0"
 
 
-def _and_then(search: Any, stop: Any) -> Any:
-    def both(self: MatchesStep) -> Any:
-        search(self)
-        stop()
-
-    return both
+def hosted(running: Running, execute: Any) -> Running:
+    """The same pipeline, with a host's function around its steps."""
+    definitions = build_definitions(running.settings, jobs=running.jobs, execute=execute)
+    return Running(running.settings, running.instance, definitions=definitions)
 
 
 def test_pictures_are_shown(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:

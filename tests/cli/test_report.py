@@ -86,7 +86,9 @@ def test_saved_queries_are_shown_until_a_run_has_reported_them(
         each["key"] for each in found["matches"]
     }
     assert not any(each["new"] for each in found["matches"]), "the run has reported them"
-    assert command("run", "--store", "store").output.startswith("Everything is fresh")
+    assert "Everything is fresh" in command("run", "--store", "store").output
+    (served / "notes" / "city" / "late.txt").write_text("tram kiosk market late")
+    assert "New matches of trams: 'notes/city/late.txt'" in command("run", "--store", "store").output
     changed = pipeline_yaml(sources=sources, saved_queries={"trams": query, "boats": query | {"query": "boat tide"}})
     assert "Done in" in command("run", "--settings", changed).output, (
         "a query that was never reported is something to do"

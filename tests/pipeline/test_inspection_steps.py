@@ -89,6 +89,25 @@ def test_the_map_is_dropped_with_its_version(served: Steps) -> None:
     assert not list(Path(served.store.uri).glob("maps/*"))
 
 
+@pytest.mark.slow
+def test_the_file_for_embedding_atlas_has_the_columns_and_types_that_its_options_name(served: Steps) -> None:
+    inspection = served.inspect("words")
+    files, opened_by = export_map(inspection, inspection.map(), f"{served.store.uri}/atlas.parquet")
+    words = opened_by.partition(".parquet ")[2].removesuffix(" --disable-projection").split()
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    assert options == {"--x": "x", "--y": "y", "--text": "text", "--neighbors": "neighbors"}
+    table = pyarrow.parquet.read_table(files[0])
+    types = {name: str(table.schema.field(name).type) for name in options.values()}
+    lists = "struct<ids: list<element: int64>, distances: list<element: float>>"
+    assert types == {"x": "float", "y": "float", "text": "string", "neighbors": lists}
+    rows = table["neighbors"].to_pylist()
+    ids, distances = (np.stack([row[name] for row in rows]) for name in ("ids", "distances"))  # as the tool does
+    assert ids.shape == distances.shape == (33, 10)
+    assert ((ids >= 0) & (ids < 33) & (ids != np.arange(33)[:, None])).all(), "rows of the file, and not one's own"
+    assert (np.diff(distances, axis=1) >= 0).all() and (distances >= 0).all()
+    assert all(table["text"].to_pylist()) and np.isfinite(table["x"].to_numpy()).all()
+
+
 def test_of_pictures_the_one_with_most_pixels_is_kept_and_exports_show_them(tmp_path: Path, words: list[Any]) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()
@@ -103,6 +122,7 @@ def test_of_pictures_the_one_with_most_pixels_is_kept_and_exports_show_them(tmp_
     files, opened_by = export_map(inspection, inspection.map(), str(tmp_path / "atlas.parquet"))
     table = pyarrow.parquet.read_table(files[0])
     assert table.num_rows == 7
+    assert str(table.schema.field("image").type) == "struct<bytes: binary, path: string>"
     for row in table["image"].to_pylist():
         with Image.open(io.BytesIO(row["bytes"])) as image:
             assert image.format == "JPEG"

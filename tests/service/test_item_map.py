@@ -1,12 +1,14 @@
 """/map: the items of a space on the plane of its encoder version, for whom they exist, and as a filter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.filters import MOST_ITEMS
-from embed_assets.store.serving.kept_projection import projection_file
+from embed_assets.store.serving.kept_projection import keep_projection, read_projection
 from tests.service.conftest import ACME, KEYS, Connect, media_ids, service_of
 from tests.support import note, table_versions
 
@@ -32,14 +34,18 @@ def test_the_places_are_those_of_the_kept_plane_as_soon_as_there_is_one(connect:
     before = table_versions(own_store.store)
     fitted = client.get("/map", params=SPACE).json()
     release = own_store.store.serving.live_release("words")
-    kept = own_store.store.files()[0], f"{own_store.store.files()[1]}/{projection_file(release.table)}"
+    assert read_projection(own_store.store, release.table) is None, "a request writes nothing"
     assert table_versions(own_store.store) == before
-    assert not kept[0].exists(kept[1]), "a request writes nothing"
-    report = own_store.inspect("words").map(refit=True)
+    report = own_store.inspect("words").map()
+    plane = read_projection(own_store.store, release.table)
+    assert plane is not None
+    keep_projection(own_store.store, release.table, replace(plane, scale=3 * plane.scale))
     found = client.get("/map", params=SPACE).json()
     assert found["media_ids"] == [name.media_id for name in report.names] == fitted["media_ids"]
-    np.testing.assert_allclose(np.transpose([found["x"], found["y"]]), report.places, atol=1e-3)
     assert found["method"] == report.method
+    for factor, document in ((1, fitted), (3, found)):
+        places = np.transpose([document["x"], document["y"]])
+        np.testing.assert_allclose(places, factor * report.places, atol=1e-3)
 
 
 def test_a_map_is_made_once_for_a_release(client: TestClient) -> None:

@@ -17,6 +17,16 @@ from embed_assets.assets.names import Names
 CODE_REFERENCES = "dagster/code_references"
 
 _ASSETS = Path(__file__).parents[1]  # with a module for each kind of asset
+_MODULES: dict[AssetKind, str] = {
+    "leaderboard": "reports/leaderboard",
+    "drift": "reports/drift",
+    "query_drift": "reports/drift",
+    "balance": "reports/balance",
+    "evaluation": "reports/evaluation",
+    "noise": "reports/noise",
+    "map": "reports/map",
+    "matches": "reports/matches",
+}
 _PACKAGE = __name__.partition(".")[0]
 
 Place = tuple[str, int | None]  # file and line
@@ -27,8 +37,11 @@ def code_references(
 ) -> dg.CodeReferencesMetadataValue:
     """Build the references of an asset; `caller` is where the host has built it, for settings of no file."""
     declared, hook = _declared(names, kind, name) or caller, _code_of_host(names.execute)
-    own: Place = (str(_ASSETS / f"{kind}.py"), None)
-    labels = {place: None for place in (declared, hook) if place} | {own: f"{_PACKAGE}.assets.{kind}"}
+    module = _MODULES.get(kind, kind)
+    own: Place = (str(_ASSETS / f"{module}.py"), None)
+    labels = {place: None for place in (declared, hook) if place} | {
+        own: f"{_PACKAGE}.assets.{module.replace('/', '.')}"
+    }
     with warnings.catch_warnings():  # these classes are in beta
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.CodeReferencesMetadataValue(

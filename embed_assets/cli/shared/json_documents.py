@@ -48,6 +48,7 @@ class RunDocument(StatusDocument):
     stopped: str | None
     left: int
     held_back: str | None
+    new_matches: dict[str, list[str]]  # saved query → SOURCE/KEY
 
 
 class ItemCounts(TypedDict):

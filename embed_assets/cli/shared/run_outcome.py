@@ -11,12 +11,14 @@ from embed_assets.cli.shared.plain_output import say
 from embed_assets.cli.shared.run_pipeline import run_pipeline, timed
 from embed_assets.cli.shared.tables.status_tables import print_status, print_warnings
 from embed_assets.embedding.run_budget import BudgetReached, RunBudget, limited_to
-from embed_assets.errors import PromotionError
+from embed_assets.errors import PromotionError, named
+from embed_assets.pipeline.reports.match_steps import newly_reported
 from embed_assets.pipeline.status import Status, read_status
 from embed_assets.pipeline.steps import Steps
 from embed_assets.settings import PipelineSettings
 
 _BUDGET_REACHED = 4  # exit code
+_NAMED = 5  # new matches of a query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class Outcome:
     stopped: str | None  # why it ended before all was done, and what is left
     left: int  # items that a budget left
     held_back: str | None  # what was not promoted, and why
+    new_matches: dict[str, list[str]]  # of saved queries, as the run has reported them
     started: float
 
     @property
@@ -42,6 +45,7 @@ class Outcome:
             "stopped": self.stopped,
             "left": self.left,
             "held_back": self.held_back,
+            "new_matches": self.new_matches,
         }
 
 
@@ -49,6 +53,7 @@ def apply(settings: PipelineSettings, *, quiet: bool, budget: RunBudget | None =
     """Run the pipeline within a budget. Raises what stopped it, but for the end of the budget."""
     started = time.monotonic()
     changed, held_back = True, None
+    before = Steps(settings).reported_matches()
     try:
         with limited_to(budget):
             changed = run_pipeline(settings, quiet=quiet)
@@ -65,6 +70,7 @@ def apply(settings: PipelineSettings, *, quiet: bool, budget: RunBudget | None =
         stopped=str(budget.exhausted_error()) if budget and left else None,
         left=left,
         held_back=held_back,
+        new_matches=newly_reported(before, Steps(settings).reported_matches()),
         started=started,
     )
 
@@ -82,6 +88,8 @@ def print_outcome(outcome: Outcome) -> None:
         print_fresh(outcome.status, started=outcome.started)
         return
     print_status(outcome.status)
+    for name, items in outcome.new_matches.items():
+        say(f"New matches of {name}: {named(items[:_NAMED], of=len(items))}")
     if outcome.stopped:
         if outcome.held_back:
             say(outcome.held_back, err=True, lines=True)

@@ -1,6 +1,7 @@
 """Steps of saved queries: search as users do, compare with what was last reported, keep what is reported."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -61,6 +62,15 @@ class MatchSteps:
         except EmbedAssetsError:  # its report says why
             return True
 
+    def reported(self) -> dict[str, KeptMatches]:
+        """Return what was last reported of each saved query, without those that were not, or whose file is damaged."""
+        found = {}
+        for name in self._context.settings.saved_queries:
+            with suppress(EmbedAssetsError):  # its own report says so
+                if (kept := read_matches(self._store, name)) is not None:
+                    found[name] = kept
+        return found
+
     def _saved(self, name: str) -> SavedQuery:
         known = self._context.settings.saved_queries
         if name not in known:
@@ -103,6 +113,15 @@ class MatchSteps:
             matches=tuple(_match(hit, known) for hit in found),
             gone=tuple(_gone(known, {hit.media_id for hit in found})) if waits_for is None and known else (),
         )
+
+
+def newly_reported(before: Mapping[str, KeptMatches], after: Mapping[str, KeptMatches]) -> dict[str, list[str]]:
+    """Return the items that reports between two looks at `reported` had as new: saved query → SOURCE/KEY."""
+    found = {}
+    for name, kept in after.items():
+        if name in before and before[name].definition == kept.definition:
+            found[name] = sorted(kept.items[each].name for each in kept.items.keys() - before[name].items.keys())
+    return {name: items for name, items in found.items() if items}
 
 
 def _waits_for(saved: SavedQuery, live: Release | None) -> str | None:

@@ -23,26 +23,27 @@ def atlas_table(
     cosines: np.ndarray,
     thumbnails: Mapping[str, bytes],
 ) -> pa.Table:
-    """Return a row an item: x, y, text, label, source, key, uri, neighbors, and image where there are pictures.
+    """Return a row an item: image where there are pictures, text, label, source, key, x, y, uri, neighbors.
 
-    `neighbours` are rows of the table, int64 (n, k), -1 where there are fewer, with their `cosines`; `thumbnails` are
-    JPEGs by media id.
+    The tool shows the columns in this order. `neighbours` are rows of the table, int64 (n, k), -1 where there are
+    fewer, with their `cosines`; `thumbnails` are JPEGs by media id.
     """
     names = item_map.names
-    columns = {
-        "x": pa.array(item_map.places[:, 0], pa.float32()),
-        "y": pa.array(item_map.places[:, 1], pa.float32()),
-        "text": pa.array([text or name.key for text, name in zip(texts, names, strict=True)], pa.string()),
-        "label": pa.array([", ".join(name.labels) for name in names], pa.string()),
-        "source": pa.array([name.source for name in names], pa.string()),
-        "key": pa.array([name.key for name in names], pa.string()),
-        "uri": pa.array([name.uri for name in names], pa.string()),
-        "neighbors": pa.array(list(map(_neighbors, neighbours, cosines)), _NEIGHBORS),
-    }
+    columns: dict[str, pa.Array] = {}
     if thumbnails:
         pictures = [(thumbnails.get(name.media_id), name.key) for name in names]
         images = [None if data is None else {"bytes": data, "path": key} for data, key in pictures]
         columns["image"] = pa.array(images, _IMAGE)
+    columns |= {
+        "text": pa.array([text or name.key for text, name in zip(texts, names, strict=True)], pa.string()),
+        "label": pa.array([", ".join(name.labels) for name in names], pa.string()),
+        "source": pa.array([name.source for name in names], pa.string()),
+        "key": pa.array([name.key for name in names], pa.string()),
+        "x": pa.array(item_map.places[:, 0], pa.float32()),
+        "y": pa.array(item_map.places[:, 1], pa.float32()),
+        "uri": pa.array([name.uri for name in names], pa.string()),
+        "neighbors": pa.array(list(map(_neighbors, neighbours, cosines)), _NEIGHBORS),
+    }
     return pa.table(columns)
 
 

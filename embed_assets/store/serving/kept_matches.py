@@ -43,6 +43,8 @@ def read_matches(database: Database, name: str) -> KeptMatches | None:
         return KeptMatches(**document, items=items)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"{matches_file(name)} of store {database.uri!r} can't be read: {error}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
             f"{matches_file(name)} of store {database.uri!r} is damaged: {error}. Delete that file: the next report "

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 _BATCH = 16_384  # vectors looked at together
 
 
-def vector_batches(table: "Table", *, since: int | None = None) -> Iterable[np.ndarray]:
+def vector_batches(table: "Table", *, since: int | None = None, where: str | None = None) -> Iterable[np.ndarray]:
     """Yield all vectors of the table, as float32 arrays (some thousands, dim); never all in memory.
 
-    `since` is a table version: vectors that were written by then are left out.
+    `since` is a table version: vectors that were written by then are left out; or `where` a filter in Lance's language.
     """
     dataset: Any = table.to_lance()
-    where = None if since is None else f"{COMMITTED} > {since}"
+    where = where if since is None else f"{COMMITTED} > {since}"
     for batch in dataset.to_batches(columns=["vector"], batch_size=_BATCH, filter=where):
         yield matrix(batch.column("vector"))
 
@@ -46,16 +46,19 @@ def kth_distances(table: "Table", queries: np.ndarray, *, k: int, distance: str)
     return nearest_places(table, queries, k=k, distance=distance)[0][:, k - 1]
 
 
-def nearest_places(table: "Table", queries: np.ndarray, *, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
+def nearest_places(
+    table: "Table", queries: np.ndarray, *, k: int, distance: str, where: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the distances of the k nearest rows to each query, and their places in the table, nearest first.
 
-    float32 and int64, (len(queries), k); inf and -1 where there are fewer rows. Scanned as for `kth_distances`.
+    float32 and int64, (len(queries), k); inf and -1 where there are fewer rows. Scanned as for `kth_distances`. With a
+    filter, `where` in Lance's language, places are those among the rows that it keeps.
     """
     rounded_queries = rounded(queries, table)
     best = np.full((len(rounded_queries), k), np.inf, dtype=np.float32)
     places = np.full((len(rounded_queries), k), -1, dtype=np.int64)
     start = 0
-    for vectors in vector_batches(table):
+    for vectors in vector_batches(table, where=where):
         batch_distances = distances(rounded_queries, vectors, distance)
         nearer = batch_distances < best[:, -1:]  # after the first batch hardly any: the rest is not sorted
         for query in np.flatnonzero(nearer.any(axis=1)):

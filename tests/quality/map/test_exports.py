@@ -38,7 +38,7 @@ def test_the_table_for_embedding_atlas_has_places_neighbours_and_pictures() -> N
     cosines, places = nearest_others(clusters(topics=1, each=6))
     options: dict[str, Any] = {"neighbours": places, "cosines": cosines}
     table = atlas_table(made(6), ["text", *[""] * 5], **options, thumbnails={"m1": b"jpeg"})
-    assert table.column_names == ["x", "y", "text", "label", "source", "key", "uri", "neighbors", "image"]
+    assert table.column_names == ["image", "text", "label", "source", "key", "x", "y", "uri", "neighbors"]
     assert table["x"].to_pylist() == [0, 2, 4, 6, 8, 10]
     assert table["text"].to_pylist()[:2] == ["text", "1\tx.png"], "an item without text is shown by its key"
     first = table["neighbors"][0].as_py()

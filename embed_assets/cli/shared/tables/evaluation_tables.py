@@ -27,10 +27,8 @@ def print_evaluation(reports: Sequence[EvaluationReport], *, console: PlainConso
 def _ways(found: EvaluationReport) -> Table:
     title = f"Space {found.space}, {found.encoder} {found.version}: {found.queries:,} queries ({found.basis})"
     others = [name for name in found.ways[0].quality if name != found.metric]
-    table = report_table(title, "way", "queries", found.metric, "against exact", *others)
+    table = report_table(title, "way", "queries", found.metric, *others)
     for each in found.ways:
-        against = each.against_exact
-        difference = "" if against is None else against.difference.shown(sign="+")
         means = (f"{each.quality[name].mean:.3f}" for name in others)
-        table.add_row(each.way, f"{each.queries:,}", each.quality[found.metric].shown(), difference, *means)
+        table.add_row(each.way, f"{each.queries:,}", each.quality[found.metric].shown(), *means)
     return table
