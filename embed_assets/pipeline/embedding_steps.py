@@ -20,8 +20,8 @@ from embed_assets.manifest.pending_items import Plan, make_plan
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.manifest.user_column_types import ColumnTypes, column_types
 from embed_assets.pipeline.context import RunContext
-from embed_assets.pipeline.ray_recipe import PipelineRecipe
-from embed_assets.pipeline.version_encoding import encoding_of, vector_schema_of
+from embed_assets.pipeline.encoding.ray_recipe import PipelineRecipe
+from embed_assets.pipeline.encoding.version_encoding import encoding_of, vector_schema_of
 from embed_assets.run_cache import cached
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.buckets.one_moment import one_moment

@@ -13,7 +13,7 @@ from embed_assets.embedding.ray_engine.workers import LoadedEncoding
 from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
 from embed_assets.errors import MediaError
 from embed_assets.pipeline.context import RunContext
-from embed_assets.pipeline.version_encoding import encoding_of, segmenter_of, vector_schema_of
+from embed_assets.pipeline.encoding.version_encoding import encoding_of, segmenter_of, vector_schema_of
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.vectors import unstorable
 from embed_assets.store.versions import VersionRecord
