@@ -32,8 +32,9 @@ def build_checks(names: Names, encoder: str) -> dg.AssetChecksDefinition:
         record = chosen_version(steps, encoder, context.run.tags)
         chosen = {check.name for check in context.selected_asset_check_keys}
         release, verdicts = steps.check(record, only=chosen)
+        live = is_live(steps, release)
         for verdict in verdicts:
-            yield check_result(key, verdict, release, is_live=is_live(steps, release))
+            yield check_result(key, verdict, release, is_live=live)
 
     return index_checks
 

@@ -22,6 +22,7 @@ from embed_assets.manifest.user_column_types import ColumnTypes, column_types
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.user_columns import with_user_columns
 from embed_assets.store.vectors import VectorTable, vector_schema
@@ -38,6 +39,7 @@ class EmbeddingSteps:
         self._settings = context.settings
         self._store = context.store
 
+    @one_moment()
     def plan(
         self,
         record: VersionRecord,

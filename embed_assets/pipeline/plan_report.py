@@ -18,6 +18,7 @@ from embed_assets.manifest.pending_items import CLASSES, Plan
 from embed_assets.manifest.refresh import RefreshReport
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.serving.serving_pointer import Pointer
 from embed_assets.store.versions import VersionRecord
 from embed_assets.versions.resolve_version import Resolved
@@ -158,6 +159,7 @@ def plan_pipeline(steps: Steps, *, sample: int = 0) -> PipelinePlan:
     return PipelinePlan(store=steps.store.uri, refreshed=refreshed, encoders=encoders)
 
 
+@one_moment()
 def plan_encoder(steps: Steps, encoder: str, *, resolved: Resolved | None = None, sample: int = 0) -> EncoderPlan:
     """Plan one encoder by the manifests as they are. `resolved` spares resolving it again."""
     resolution = resolved or steps.resolve(encoder, register=False)

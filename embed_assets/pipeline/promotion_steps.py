@@ -7,6 +7,7 @@ from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.release_steps import ReleaseSteps
 from embed_assets.quality.candidate_measurements import compared_with_another
 from embed_assets.quality.checks import REQUIRED, compared_with_live, require_acceptable
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.serving_pointer import Pointer, move_event
 from embed_assets.store.versions import VersionRecord
@@ -60,6 +61,7 @@ class PromotionSteps:
         before = self._store.serving.pointer(space)
         return self._record_move("roll back", before, self._store.serving.roll_back(space, by=by, to=to), by=by)
 
+    @one_moment()
     def is_up_to_date(self, record: VersionRecord) -> bool:
         """Return whether a version's latest rows are indexed and checked, and `serve` would move no pointer."""
         table, release = self._store.vectors(record.id).open(), self._store.releases.candidate(record.id)

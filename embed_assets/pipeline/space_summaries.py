@@ -9,6 +9,7 @@ import pyarrow.compute
 from embed_assets.pipeline.space_versions import space_versions
 from embed_assets.pipeline.status import EncoderStatus, read_status
 from embed_assets.pipeline.steps import Steps
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.versions import VersionId
 
@@ -34,6 +35,7 @@ class SpaceSummary:
     last_promotion: str  # "" before the first
 
 
+@one_moment()
 def space_summaries(steps: Steps, spaces: Iterable[str]) -> list[SpaceSummary]:
     """Return the summary of each space, from the store alone."""
     status, history = read_status(steps), steps.store.history

@@ -16,6 +16,7 @@ from embed_assets.media.tables.text_files import KINDS
 from embed_assets.pipeline.quarantined_items import unencoded_items
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.unreadable_share import unreadable
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.releases import newest as newest_releases
 from embed_assets.store.serving.serving_pointer import Pointer
@@ -117,6 +118,7 @@ class Status:
         return asdict(self) | {"fresh": self.fresh}
 
 
+@one_moment()
 def read_status(steps: Steps) -> Status:
     """Read the status of a pipeline's store; neither lists sources nor loads models."""
     newest = {name: record for name in steps.settings.encoders if (record := steps.current_version(name))}

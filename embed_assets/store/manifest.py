@@ -171,10 +171,9 @@ class Manifest:
 
     def _at(self, version: int | None) -> Any:
         """Open the table, at a version if one is given; None where there is none yet."""
-        table = None if version == 0 else self._database.open_or_none(TABLE)
-        if table is not None and version is not None:
-            table.checkout(version)
-        return table
+        if version is None:
+            return self._database.open_or_none(TABLE)
+        return self._database.open_at(TABLE, version) if version else None
 
     def _read(self, columns: Iterable[str], *, where: str | None, version: int | None = None) -> pa.Table:
         """Read columns; rows of an older store are converted."""

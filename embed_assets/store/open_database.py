@@ -12,6 +12,7 @@ import pyarrow as pa
 from embed_assets.errors import StoreError
 from embed_assets.store.buckets.conditional_writes import require_conditional_writes
 from embed_assets.store.buckets.lance_options import lance_options
+from embed_assets.store.buckets.one_moment import forget, in_one_moment, opened_once
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -22,8 +23,9 @@ _TABLE_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_sto
 
 _METADATA_BYTES = 64 * 2**20  # of tables' versions, of which every run makes some; Lance's own bound is a gibibyte
 _OPEN = 8  # stores that a process has connections to; what a connection has read of indices is read once
-_connections: dict[tuple[str, str], "DBConnection"] = {}
-_opened: dict[tuple[str, str], dict[str, Any]] = {}  # the options of each
+# By store, options and whether its handles stay at the version that they were opened at.
+_connections: dict[tuple[str, str, bool], "DBConnection"] = {}
+_opened: dict[tuple[str, str, bool], dict[str, Any]] = {}  # the options of each
 _lock = threading.Lock()
 
 
@@ -36,10 +38,11 @@ class Database:
     def __init__(self, uri: str, storage_options: Mapping[str, Any] | None = None) -> None:
         self.uri = uri if "://" in uri else str(Path(uri).expanduser().absolute())
         self.storage_options = dict(storage_options or {})
+        self._options = repr(sorted(self.storage_options.items()))
 
     @property
     def _connection(self) -> "DBConnection":
-        key = (self.uri, repr(sorted(self.storage_options.items())))
+        key = (self.uri, self._options, in_one_moment())
         with _lock:
             if key not in _connections:
                 while len(_connections) >= _OPEN:
@@ -55,11 +58,13 @@ class Database:
 
         options = lance_options(self.storage_options)
         try:
-            if "://" in self.uri:
+            checked = (self.uri, self._options, not in_one_moment()) in _connections
+            if "://" in self.uri and not checked:
                 require_conditional_writes(self.uri, self.storage_options)
             session = lancedb.Session(metadata_cache_size_bytes=_METADATA_BYTES)
+            interval = None if in_one_moment() else timedelta(0)
             return lancedb.connect(
-                self.uri, storage_options=options, read_consistency_interval=timedelta(0), session=session
+                self.uri, storage_options=options, read_consistency_interval=interval, session=session
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
@@ -83,6 +88,21 @@ class Database:
 
     def open_or_none(self, name: str) -> "Table | None":
         """Open the table at its latest version; None where there is none."""
+        return opened_once(self.uri, name, lambda: self._open_or_none(name))
+
+    def open_at(self, name: str, version: int) -> "Table | None":
+        """Open the table at one of its versions; None where there is none.
+
+        Raises ValueError, RuntimeError or OSError where the table has no such version any more.
+        """
+        if in_one_moment() and ((shared := self.open_or_none(name)) is None or shared.version == version):
+            return shared
+        table = self._open_or_none(name)
+        if table is not None:
+            table.checkout(version)
+        return table
+
+    def _open_or_none(self, name: str) -> "Table | None":
         try:
             return self._connection.open_table(name)
         except ValueError as error:  # LanceDB's answer for a missing table
@@ -102,6 +122,7 @@ class Database:
         table = self.open_or_none(name)
         if table is not None:
             return table
+        forget(self.uri, name)
         try:
             return self._connection.create_table(name, schema=schema, storage_options=_TABLE_OPTIONS)
         except (OSError, ValueError, RuntimeError):
@@ -112,6 +133,7 @@ class Database:
 
     def drop(self, name: str) -> None:
         """Remove a table and its files."""
+        forget(self.uri, name)
         if name in self.table_names():
             self._connection.drop_table(name)
 
@@ -163,4 +185,4 @@ class Database:
 def opened_databases() -> list[Database]:
     """Return the stores that this process has connections to, for a search for damage."""
     with _lock:
-        return [Database(uri, options) for (uri, _), options in _opened.items()]
+        return [Database(uri, options) for (uri, _, of_moment), options in _opened.items() if not of_moment]

@@ -128,10 +128,7 @@ class VectorTable:
 
     def open(self) -> "Table | None":
         """Open the table; None before the first write."""
-        table = self.database.open_or_none(self.name)
-        if table is not None and self._at is not None:
-            table.checkout(self._at)
-        return table
+        return self.database.open_or_none(self.name) if self._at is None else self.database.open_at(self.name, self._at)
 
     def read(self, columns: Sequence[str], *, where: str | None = None) -> pa.Table | None:
         """Read columns of all rows that match; None where there is no table."""

@@ -21,6 +21,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.run_cache import clear_run_cache, run_cache
 from embed_assets.settings import PipelineSettings
+from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.saved_settings import is_saved, save_settings
 from embed_assets.store.versions import VersionRecord
 
@@ -35,6 +36,7 @@ _LAUNCHED_BY = {"user": "embed-assets run"}  # Dagster's list of runs shows it, 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+@one_moment()
 def is_fresh(steps: Steps) -> bool:
     """Return whether sources, encoders, vectors, pointers and saved queries are all up to date; encodes nothing."""
     if any(steps.listing_differs(source) for source in steps.settings.sources):

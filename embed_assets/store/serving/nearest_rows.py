@@ -36,12 +36,11 @@ _lock = threading.Lock()
 
 def open_release(database: Database, release: Release) -> "Table":
     """Open the release's table at its very version. Raises StoreError where a clean-up has removed it."""
-    table = database.open(release.table)
     try:
-        table.checkout(release.table_version)
+        table = database.open_at(release.table, release.table_version)
     except (ValueError, RuntimeError, OSError) as error:
         raise StoreError(f"Release {release.key} can't be read: {error}. Roll back or promote another.") from error
-    return table
+    return table if table is not None else database.open(release.table)  # which says that it is gone
 
 
 def exact(

@@ -1,0 +1,48 @@
+"""The demo's pipeline with other settings: its media and pipeline.yaml in a folder, and commands that run on it."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from embed_assets.demo.run import write_media
+
+
+def write_pipeline(home: Path, changes: Mapping[str, Any], *, docs: int | None = None) -> dict[str, Any]:
+    """Write the demo's media and pipeline.yaml below `home`; `changes` replace settings, section by section.
+
+    Of the documentation pages the first `docs` are kept, all by default.
+    """
+    write_media(home)
+    if docs is not None:
+        for page in sorted((home / "media" / "docs").glob("**/*.txt"))[docs:]:
+            page.unlink()
+    values = yaml.safe_load((files("embed_assets.demo") / "pipeline.yaml").read_text(encoding="utf-8"))
+    values = merged(values, changes)
+    (home / "pipeline.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return values
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the changes in their place; sections are merged."""
+    result = dict(values)
+    for name, value in changes.items():
+        known = result.get(name)
+        both = isinstance(value, Mapping) and isinstance(known, Mapping)
+        result[name] = merged(known, value) if both else value
+    return result
+
+
+def embed_assets(*words: str) -> str:
+    """Run a command of embed-assets, print what it prints, and return it. Raises SystemExit where it fails."""
+    print(f"$ embed-assets {' '.join(words)}", flush=True)
+    command = [sys.executable, "-c", "from embed_assets.cli.main import main; main()", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, flush=True)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return done.stdout
