@@ -84,7 +84,7 @@ def test_the_yaml_of_the_component_is_one_that_loads() -> None:
 
 def test_the_component_in_python_maps_its_serving_asset(words: list, tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(_blocks("python")[1], names)
+    exec(next(block for block in _blocks("python") if "SearchPipeline" in block), names)
     values = settings(tmp_path).model_dump(mode="json", exclude_unset=True)
     definitions = dg.build_defs_for_component(names["SearchPipeline"].model_validate(values))
     groups = {spec.key.path[-1]: spec.group_name for spec in definitions.resolve_all_asset_specs()}

@@ -386,6 +386,7 @@ def test_the_map_by_keyboard_and_by_pointer(visit: Visit) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".drawer .history")
     assert page.locator(".drawer h2").inner_text() == named
+    assert page.locator(".drawer .large img, .drawer .large .passage:not(:empty)").count() == 1
     page.keyboard.press("Escape")
     page.wait_for_selector(".drawer", state="detached")
     page.mouse.move(*where)

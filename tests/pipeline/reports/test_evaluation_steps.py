@@ -178,6 +178,7 @@ def test_queries_are_made_from_labels_where_none_were_judged(tmp_path: Path, wor
         "reranked": "serve.reranker names no cross-encoder",
     }
     assert way(found, "ann").quality == way(found, "exact").quality
+    assert way(found, "ann").quality["mrr@10"].mean > 0.6, "the item that is the query is no answer"
     assert {each.group for each in way(found, "ann").groups} == {"good", "bad"}
     assert found.clusters is not None and (found.clusters.items, found.clusters.labels) == (24, 2)
     assert steps.evaluate("words", queries=10).queries == 10
@@ -211,8 +212,9 @@ def test_pairs_are_not_compared_by_an_encoder_that_takes_no_texts(tmp_path: Path
 
 
 def test_an_encoder_version_is_measured_by_its_newest_release(two_sources: Callable[..., Steps], words: list[Any]):
-    steps = two_sources(QUERIES)
+    steps = two_sources([*QUERIES, {"query": "tram kiosk", "relevant": ["a/new.txt"]}])
     live = steps.resolve("words").record
+    (Path(steps.store.uri).parent / "a" / "new.txt").write_text("tram kiosk market")  # in the candidate alone
     spaces = {"words": {"queries": steps.settings.space("words").queries, "promotion": "manual"}}
     changed = {"encoders": {"words": {"model": "words", "generation": 2}}, "spaces": spaces}
     sources = {name: source.model_dump(exclude_unset=True) for name, source in steps.settings.sources.items()}
@@ -223,9 +225,10 @@ def test_an_encoder_version_is_measured_by_its_newest_release(two_sources: Calla
     later.embed(candidate)
     later.index(candidate)
     found = later.evaluate("words", version=candidate.version)
-    assert (found.version, found.live) == (candidate.version, False)
-    assert later.evaluate("words").version == live.version
-    assert way(found, "ann").quality == way(later.evaluate("words"), "ann").quality
+    assert (found.version, found.live, found.queries) == (candidate.version, False, 10)
+    assert way(found, "ann").quality == way(found, "exact").quality
+    served = later.evaluate("words")
+    assert (served.version, served.live, served.queries, served.unanswerable) == (live.version, True, 9, 1)
     with pytest.raises(NotFoundError, match="Space 'words' has no release of encoder version 'nothing'"):
         later.evaluate("words", version="nothing")
 

@@ -50,11 +50,14 @@ function useItem(id) {
   return [item, problem];
 }
 
-// An item that no search found, as a hit without a score.
-const hitOf = (item) => ({
-  ...item, score: null, percentile: null, good: null, start: null, end: null, spans: [], ranks: {}, duplicates: [],
-  space: (item.versions.find((each) => each.state === "live") ?? item.versions[0])?.space ?? "",
-});
+// An item that no search found, as a hit without a score; of a text the first passage is shown.
+function hitOf(item) {
+  const version = item.versions.find((each) => each.state === "live") ?? item.versions[0];
+  return {
+    ...item, score: null, percentile: null, good: null, start: null, end: null, spans: [], ranks: {}, duplicates: [],
+    space: version?.space ?? "", text: item.text ?? version?.spans[0]?.text,
+  };
+}
 
 function Item({ hit, item, words, actions }) {
   const [span, setSpan] = useState({ start: hit.start, end: hit.end, toggled: 0 });
