@@ -11,6 +11,7 @@ EmbedAssetsError
 ├── WeightsError             a model's files are absent, incomplete, unsafe or not the pinned ones
 ├── EncoderVersionError      encoder and vectors do not belong together
 ├── EncoderOutputError       an encoder returned something that its spec excludes
+├── EngineError              an engine beyond this process can't be reached, or returned other items than it was given
 ├── StoreError               the store is unreachable, or holds something else than expected
 │   └── NotFoundError        it holds nothing of that name
 │       └── UnknownNameError no space or item; the nearest are suggested
@@ -96,6 +97,10 @@ class WeightsError(EmbedAssetsError):
 
 class EncoderVersionError(EmbedAssetsError):
     """The loaded encoder's version is not the one that made the vectors."""
+
+
+class EngineError(EmbedAssetsError):
+    """An engine beyond this process can't be reached, or returned other items than it was given."""
 
 
 class EncoderOutputError(EmbedAssetsError):

@@ -419,6 +419,25 @@ class SinkSettings(Section):
     )
 
 
+class RaySettings(Section):
+    """Actors of the engine ray. Not part of the encoder version."""
+
+    address: str | None = Field(
+        default=None,
+        examples=["ray://head:10001"],
+        description="Address of the cluster; unset: RAY_ADDRESS, else a Ray that is started on this machine.",
+    )
+    encoders: int = Field(default=1, ge=1, description="Number of actors that encode; each loads the model.")
+    cpus: float = Field(default=1.0, ge=0, description="CPU cores of an actor that encodes.")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs of an actor that encodes; a fraction shares one.")
+    cutters: int = Field(
+        default=1,
+        ge=0,
+        description="Number of actors that read, decode and cut pictures, sounds and videos, each on one CPU core; "
+        "0: those that encode do it, as they always do of texts.",
+    )
+
+
 class ComputeSettings(Section):
     """Where and how encoders run. Not part of the encoder version, but for dtype."""
 
@@ -432,6 +451,12 @@ class ComputeSettings(Section):
         description="What runs the models' networks; not part of the encoder version. auto: OpenVINO on a CPU where "
         "it is installed, the family can be converted and its vectors agree with torch's; torch otherwise.",
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="Where runs encode: in the run's own process, or on a Ray cluster (extra `ray`). A run with a "
+        "budget encodes in its own process.",
+    )
+    ray: RaySettings = Field(default_factory=RaySettings, description="Actors of the engine ray.")
     batch_tokens: int | None = Field(
         default=None, ge=1, description="Maximum padded tokens per batch; unset: the fastest, measured in a large run."
     )
