@@ -4,8 +4,8 @@ import os
 
 import dagster as dg
 
-from embed_assets.assets.executor import executor_of
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.runs.executor import executor_of
 from embed_assets.errors import SettingsError
 from embed_assets.store.saved_settings import saved_settings
 from embed_assets.store.store import Store

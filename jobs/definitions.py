@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from embed_assets.assets.executor import executor_of
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.runs.executor import executor_of
 from resources.encoders import encoder_resource
 from resources.pipeline import pipeline_settings
 from resources.store import store_resource

@@ -20,12 +20,11 @@ from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_
 from embed_assets.assets.checks import build_checks
 from embed_assets.assets.dashboard import build_dashboard_asset
 from embed_assets.assets.encoder import build_encoder_asset
-from embed_assets.assets.executor import executor_of
+from embed_assets.assets.export import build_export_asset
 from embed_assets.assets.host.code_references import CODE_REFERENCES, calling_code, code_references
 from embed_assets.assets.host.step_hooks import Execute, execute_step
 from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, translated
 from embed_assets.assets.index import build_index_asset
-from embed_assets.assets.kubernetes_tags import check_kubernetes_tags
 from embed_assets.assets.manifest import build_manifest_asset
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.balance import build_balance_asset
@@ -36,6 +35,8 @@ from embed_assets.assets.reports.map import build_map_asset
 from embed_assets.assets.reports.matches import build_matches_asset
 from embed_assets.assets.reports.noise import build_noise_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
+from embed_assets.assets.runs.executor import executor_of
+from embed_assets.assets.runs.kubernetes_tags import check_kubernetes_tags
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.encoders.spec import EncoderSpec
@@ -182,4 +183,5 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
         assets.extend(own(_REPORTS[kind](names, owner), kind, owner) for kind, owner in names.reports)
         saved = names.settings.saved_queries
         assets.extend(own(build_matches_asset(names, name), "matches", name) for name in saved)
+        assets.extend(own(build_export_asset(names, name), "export", name) for name in names.settings.sinks)
     return assets

@@ -1,6 +1,6 @@
 """The demo with Dagster's records in Postgres, and its steps in several processes.
 
-    python examples/scaling/on_postgres.py [--home FOLDER] [--docs N] [--executor in_process]
+    python examples/scaling/on_postgres.py [--home FOLDER] [--items N] [--executor in_process]
 
 Where EMBED_ASSETS_PG_URL is set, that database is used. Else a server is started on this machine (apt install
 postgresql), and thrown away at the end. Needs: pip install 'embed-assets[demo,postgres]'
@@ -36,13 +36,13 @@ def main() -> None:
     """Build by Dagster's own command line, show which process encoded what, search."""
     parser = argparse.ArgumentParser(description="The demo with its records in Postgres, in several processes.")
     parser.add_argument("--home", type=Path, default=Path(".embed-assets/on-postgres"))
-    parser.add_argument("--docs", type=int, help="documentation pages, of some 1,200")
+    parser.add_argument("--items", type=int, help="media items of each source, of some 2,700 in all")
     parser.add_argument("--executor", default="multiprocess", help="multiprocess or in_process")
     chosen = parser.parse_args()
     home = chosen.home.resolve()
     store = str(home / "store")
     changes = {"store": store, "executor": chosen.executor, "shards": 4, "run_shards": 2}
-    write_pipeline(home, changes, docs=chosen.docs)
+    write_pipeline(home, changes, items=chosen.items)
     (home / "dagster").mkdir(exist_ok=True)
     (home / "dagster" / "dagster.yaml").write_text(DAGSTER)
     (home / "run.yaml").write_text(FORKED)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from embed_assets.assets.kubernetes_tags import check_kubernetes_tags
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.runs.kubernetes_tags import check_kubernetes_tags
 from embed_assets.errors import SettingsError
 from embed_assets.load_settings import load_settings
 from tests.support import REPOSITORY, settings
@@ -29,7 +29,7 @@ def test_the_examples_tags_are_what_pods_are_made_of() -> None:
     from dagster_k8s import k8s_job_executor
     from dagster_k8s.job import get_user_defined_k8s_config
 
-    from embed_assets.assets.executor import executor_of
+    from embed_assets.assets.runs.executor import executor_of
 
     found = load_settings(EXAMPLE)
     check_kubernetes_tags(found.op_tags)

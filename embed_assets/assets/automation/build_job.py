@@ -13,21 +13,22 @@ from dagster._core.definitions.dependency import IDependencyDefinition
 from embed_assets.assets.automation.asset_events import log_result
 from embed_assets.assets.automation.encoder_ops import DONE, START, build_encoder_ops
 from embed_assets.assets.dashboard import materialize_dashboard
-from embed_assets.assets.executor import executor_of
+from embed_assets.assets.export import materialize_export
 from embed_assets.assets.host.translator import AssetKind
 from embed_assets.assets.manifest import materialize_manifest
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.matches import MatchesStep
+from embed_assets.assets.runs.executor import executor_of
 from embed_assets.assets.serving import materialize_serving
 
 
 def build_build_job(
     names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec], *, executor: dg.ExecutorDefinition | None = None
 ) -> dg.JobDefinition:
-    """Build the job: an op per source, encoder, space and saved query, in this order; what fails stops only its own.
+    """Build the job: an op per source, encoder, space, saved query and sink, in this order.
 
-    With `run_shards` an encoder has several, so that an executor with processes encodes its shards in several of them.
-    `executor` replaces the one that the settings name.
+    What fails stops only its own. With `run_shards` an encoder has several, so that an executor with processes encodes
+    its shards in several of them. `executor` replaces the one that the settings name.
     """
     sources = {
         name: _asset_op(names, "manifest", name, assets, partial(materialize_manifest, names, name), verb="list")
@@ -39,12 +40,18 @@ def build_build_job(
         for name in names.spaces
     }
     queries = {query: _matches_op(names, query, assets) for space in spaces for query in names.saved_queries_of(space)}
+    sinks = {
+        sink: _asset_op(names, "export", sink, assets, partial(materialize_export, names, sink), verb="export")
+        for space in spaces
+        for sink in names.sinks_of(space)
+    }
     dashboard = _asset_op(names, "dashboard", DASHBOARD, assets, partial(materialize_dashboard, names), verb="show")
     upstream = {
         **{ops.first: [sources[name] for name in names.settings.sources_of(own)] for own, ops in encoders.items()},
         **{op: before for ops in encoders.values() for op, before in ops.after_first.items()},
         **{op: [encoders[name].last for name in names.encoders_of(space)] for space, op in spaces.items()},
         **{op: [spaces[names.settings.saved_queries[query].space]] for query, op in queries.items()},
+        **{op: [spaces[names.settings.sinks[sink].space]] for sink, op in sinks.items()},
         dashboard: list(spaces.values()),
     }
     dependencies: dict[str, dict[str, IDependencyDefinition]] = {

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from embed_assets.assets.executor import executor_of
 from embed_assets.assets.host.upstream_spelling import UpstreamChecked
 from embed_assets.assets.names import DASHBOARD, Names
+from embed_assets.assets.runs.executor import executor_of
 from embed_assets.quality.checks import ann_recall, labelled_retrieval
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class EncoderJobs:
 
     embed: "UnresolvedAssetJobDefinition"  # sources, encoder and vectors: version by shard
     reembed: "UnresolvedAssetJobDefinition"  # vectors alone: version by shard
-    promote: "UnresolvedAssetJobDefinition"  # index, checks, pointer, and the space's saved queries: version
+    promote: "UnresolvedAssetJobDefinition"  # index, checks, pointer, the space's saved queries and sinks: version
     recall: "UnresolvedAssetJobDefinition"  # checks alone: version
 
     @property
@@ -41,6 +41,7 @@ def _jobs(names: Names, encoder: str, executor: dg.ExecutorDefinition) -> Encode
     vectors, index = (names.asset_key(encoder, kind) for kind in ("vectors", "index"))
     space = names.spaces_of[encoder]
     matches = [names.asset_key(query, "matches") for query in names.saved_queries_of(space)]
+    exports = [names.asset_key(sink, "export") for sink in names.sinks_of(space)]
     measured = [dg.AssetCheckKey(index, spec.name) for spec in (ann_recall, labelled_retrieval)]
     return EncoderJobs(
         embed=_job(
@@ -58,9 +59,12 @@ def _jobs(names: Names, encoder: str, executor: dg.ExecutorDefinition) -> Encode
         ),
         promote=_job(
             names.prefixed(f"{encoder}_promote"),
-            _selection([index, names.asset_key(space, "serving"), *matches, names.asset_key(DASHBOARD, "dashboard")]),
+            _selection(
+                [index, names.asset_key(space, "serving"), *matches, *exports, names.asset_key(DASHBOARD, "dashboard")]
+            ),
             executor,
-            "Index one version, check it, make it live if its blocking checks passed; search with the saved queries.",
+            "Index one version, check it, make it live if its blocking checks passed; search with the saved queries, "
+            "export to the sinks.",
         ),
         recall=_job(
             names.prefixed(f"{encoder}_recall"),
