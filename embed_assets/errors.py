@@ -11,10 +11,12 @@ EmbedAssetsError
 ├── WeightsError             a model's files are absent, incomplete, unsafe or not the pinned ones
 ├── EncoderVersionError      encoder and vectors do not belong together
 ├── EncoderOutputError       an encoder returned something that its spec excludes
+├── EngineError              an engine beyond this process can't be reached, or returned other items than it was given
 ├── StoreError               the store is unreachable, or holds something else than expected
 │   └── NotFoundError        it holds nothing of that name
 │       └── UnknownNameError no space or item; the nearest are suggested
 ├── SavedQueryError          a saved query can't be answered as the settings have it
+├── SinkError                a sink can't be opened or written, or holds what is not ours
 └── PromotionError           a release may not become live
     └── MovedError           another move of the pointer came first
 """
@@ -97,6 +99,10 @@ class EncoderVersionError(EmbedAssetsError):
     """The loaded encoder's version is not the one that made the vectors."""
 
 
+class EngineError(EmbedAssetsError):
+    """An engine beyond this process can't be reached, or returned other items than it was given."""
+
+
 class EncoderOutputError(EmbedAssetsError):
     """An encoder returned vectors of the wrong shape, or values that are not finite."""
 
@@ -121,6 +127,10 @@ class UnknownNameError(NotFoundError):
 
 class SavedQueryError(EmbedAssetsError):
     """A saved query can't be answered as the settings have it; the message begins with its name."""
+
+
+class SinkError(EmbedAssetsError):
+    """A sink can't be opened or written, or holds something that no export made; the message begins with its name."""
 
 
 class PromotionError(EmbedAssetsError):

@@ -383,6 +383,61 @@ class SavedQuerySettings(Section):
         return self
 
 
+class SinkSettings(Section):
+    """A place outside the store that holds what a space serves: the asset NAME_export keeps it up to date."""
+
+    space: str = Field(examples=["text"], description="Space whose live release is exported.")
+    kind: str = Field(
+        examples=["parquet", "faiss", "milvus"],
+        description="What is written: parquet (a folder of parts), faiss (an index file with ids; extra faiss), milvus "
+        "(a collection; extra milvus). docs/exporting.md describes them.",
+    )
+    uri: str = Field(
+        examples=["exports/text", "s3://bucket/text", "http://localhost:19530"],
+        description="Folder or bucket prefix of the sink's own; of milvus a server, or a file of Milvus Lite.",
+    )
+    collection: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Of milvus: the alias that is queried; unset: the sink's name.",
+    )
+    columns: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[["source", "key", "text", "labels"]],
+        description="Columns beside segment_id, media_id and vector, user columns by their own names; unset: all.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        examples=[{"index": "hnsw", "m": 32}],
+        description="Options of the kind: of faiss index (flat or hnsw) and m.",
+    )
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of fsspec for the uri's protocol; of milvus those of its client: token, user, password, "
+        "db_name. They are never written anywhere; set secrets by environment variables.",
+    )
+
+
+class RaySettings(Section):
+    """Actors of the engine ray. Not part of the encoder version."""
+
+    address: str | None = Field(
+        default=None,
+        examples=["ray://head:10001"],
+        description="Address of the cluster; unset: RAY_ADDRESS, else a Ray that is started on this machine.",
+    )
+    encoders: int = Field(default=1, ge=1, description="Number of actors that encode; each loads the model.")
+    cpus: float = Field(default=1.0, ge=0, description="CPU cores of an actor that encodes.")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs of an actor that encodes; a fraction shares one.")
+    cutters: int = Field(
+        default=1,
+        ge=0,
+        description="Number of actors that read, decode and cut pictures, sounds and videos, each on one CPU core; "
+        "0: those that encode do it, as they always do of texts.",
+    )
+
+
 class ComputeSettings(Section):
     """Where and how encoders run. Not part of the encoder version, but for dtype."""
 
@@ -396,6 +451,12 @@ class ComputeSettings(Section):
         description="What runs the models' networks; not part of the encoder version. auto: OpenVINO on a CPU where "
         "it is installed, the family can be converted and its vectors agree with torch's; torch otherwise.",
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="Where runs encode: in the run's own process, or on a Ray cluster (extra `ray`). A run with a "
+        "budget encodes in its own process.",
+    )
+    ray: RaySettings = Field(default_factory=RaySettings, description="Actors of the engine ray.")
     batch_tokens: int | None = Field(
         default=None, ge=1, description="Maximum padded tokens per batch; unset: the fastest, measured in a large run."
     )
@@ -728,6 +789,11 @@ class PipelineSettings(Section):
         default_factory=dict,
         examples=[{"harbours": {"space": "text", "query": "boats in a harbour"}}],
         description="Name → a query whose new matches are shown and sent on: the asset NAME_matches.",
+    )
+    sinks: dict[Name, SinkSettings] = Field(
+        default_factory=dict,
+        examples=[{"warehouse": {"space": "text", "kind": "parquet", "uri": "exports/text"}}],
+        description="Name → a place that what a space serves is exported to: the asset NAME_export.",
     )
     shards: int = Field(
         default=16,

@@ -20,6 +20,7 @@ from embed_assets.assets.automation.upkeep_jobs import UpkeepJobs, build_upkeep_
 from embed_assets.assets.checks import build_checks
 from embed_assets.assets.dashboard import build_dashboard_asset
 from embed_assets.assets.encoder import build_encoder_asset
+from embed_assets.assets.export import build_export_asset
 from embed_assets.assets.host.code_references import CODE_REFERENCES, calling_code, code_references
 from embed_assets.assets.host.step_hooks import Execute, execute_step
 from embed_assets.assets.host.translator import AssetKind, EmbeddingTranslator, translated
@@ -173,4 +174,5 @@ def _assets(names: Names, specs: Mapping[str, EncoderSpec], *, until: Until) -> 
         assets.extend(own(_REPORTS[kind](names, owner), kind, owner) for kind, owner in names.reports)
         saved = names.settings.saved_queries
         assets.extend(own(build_matches_asset(names, name), "matches", name) for name in saved)
+        assets.extend(own(build_export_asset(names, name), "export", name) for name in names.settings.sinks)
     return assets

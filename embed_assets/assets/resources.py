@@ -36,6 +36,8 @@ class EncoderResource(dg.ConfigurableResource):
     device: str = _as_in(ComputeSettings, "device")
     dtype: Literal["float32", "bfloat16", "float16"] = _as_in(ComputeSettings, "dtype")
     runtime: Literal["auto", "torch", "openvino"] = _as_in(ComputeSettings, "runtime")
+    engine: Literal["local", "ray"] = _as_in(ComputeSettings, "engine")
+    ray: dict[str, Any] = Field(default_factory=dict, description=ComputeSettings.model_fields["ray"].description)
     batch_tokens: int | None = _as_in(ComputeSettings, "batch_tokens")
     batch_pixels: int | None = _as_in(ComputeSettings, "batch_pixels")
     readers: int = _as_in(ComputeSettings, "readers")
@@ -51,7 +53,8 @@ class EncoderResource(dg.ConfigurableResource):
     @classmethod
     def from_settings(cls, settings: ComputeSettings) -> "EncoderResource":
         """Build the resource from a pipeline's compute settings."""
-        return cls(**settings.model_dump())
+        ray = settings.ray.model_dump(exclude_none=True)  # Dagster's maps have no values that are null
+        return cls(**{**settings.model_dump(), "ray": ray})
 
     def run_budget(self) -> RunBudget | None:
         """Start the budget of a run; None where it has none."""

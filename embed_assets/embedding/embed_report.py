@@ -73,6 +73,23 @@ class EmbedReport:
         """Note where the encoder runs, and by what."""
         self.device, self.runtime, self.runtime_reason = encoder.device, encoder.runtime, encoder.runtime_reason
 
+    def add(self, other: "EmbedReport") -> None:
+        """Count what another process did for this run: all but its seconds and commits."""
+        self.device, self.runtime, self.runtime_reason = other.device, other.runtime, other.runtime_reason
+        for own, theirs in ((self.items, other.items), (self.shards, other.shards), (self.reasons, other.reasons)):
+            for name, counts in theirs.items():
+                own.setdefault(name, Counter()).update(counts)
+        for source, kinds in other.warnings.items():
+            self.warnings.setdefault(source, Counter()).update(kinds)
+            warned = self.warned.setdefault(source, [])
+            warned += other.warned[source][: SHOWN - len(warned)]
+        for source, modalities in other.work.items():
+            for modality, work in modalities.items():
+                self.work_of(source, modality).add(work)
+        for name in ("segments_encoded", "segments_reused", "cost", "read_seconds", "encode_seconds", "waited_seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.batch_sizes |= other.batch_sizes
+
     def count(self, outcome: str, source: str, shard: str | None, number: int = 1) -> None:
         """Note `number` items of one outcome."""
         self.items.setdefault(source, Counter())[outcome] += number

@@ -97,14 +97,15 @@ class Encoding:
 
 
 class CollectedItems:
-    """Finished items, kept in memory in place of a table."""
+    """Finished items, kept in memory in place of a table.
 
-    def __init__(self) -> None:
+    `refusal` says why the vectors of an item can't be stored; by default nothing is refused: they can be compared.
+    """
+
+    def __init__(self, refusal: Callable[[Sequence[np.ndarray]], MediaError | None] = lambda _: None) -> None:
         self.encoded: list[EncodedItem] = []
         self.failed: list[FailedItem] = []
-
-    def refusal(self, vectors: Sequence[np.ndarray]) -> None:
-        """Refuse nothing: what can't be stored can be compared."""
+        self.refusal = refusal
 
     def put(self, item: EncodedItem | FailedItem) -> None:
         """Keep an item."""
@@ -167,14 +168,22 @@ def embed(
         report.add_seconds(time.monotonic() - started)
 
 
-def sample(
-    rows: Sequence[ManifestRow], encoding: Encoding, *, report: EmbedReport, keep: CollectedItems | None = None
+def encode_in_memory(
+    rows: Sequence[ManifestRow],
+    encoding: Encoding,
+    *,
+    report: EmbedReport,
+    keep: CollectedItems | None = None,
+    known: EqualInputVectors | None = None,
 ) -> EmbedReport:
-    """Read, cut and encode rows in memory; their cost and seconds go into `report`, their vectors into `keep`."""
+    """Read, cut and encode rows in memory; their cost and seconds go into `report`, their vectors into `keep`.
+
+    Segments that are `known` are not encoded; by default all are.
+    """
     started, encoder = time.monotonic(), encoding.encoder
     report.ran_on(encoder)
     reading = _Readers(rows, encoding)
-    window_encoder = _WindowEncoder(encoding, writer=keep, known=None, report=report, budget=None)
+    window_encoder = _WindowEncoder(encoding, writer=keep, known=known, report=report, budget=None)
     done_count = 0
     try:
         for window in _windows(reading, encoding, None):

@@ -104,19 +104,23 @@ def media_reader(
 
 def segmenter(
     sources: Mapping[str, SourceSettings],
-    encoder: Encoder,
+    encoder: Encoder | None,
     recipe: CuttingRecipe,
     *,
     decoders: Decoders | None,
     store: Store,
     cache: MediaCache | None = None,
 ) -> Callable[[ManifestRow], Iterable[Segment]]:
-    """Return a function from a manifest row to its segments, one by one; it may be called from several threads."""
+    """Return a function from a manifest row to its segments, one by one; it may be called from several threads.
+
+    `encoder` counts the tokens of texts; without texts it may be None.
+    """
     readers = {
         name: media_reader(name, each, limits=recipe.limits, store=store, cache=cache, decoders=decoders)
         for name, each in sources.items()
     }
-    recipe = replace(recipe, tokenizer=encoder.tokenizer(), max_tokens=encoder.max_tokens)
+    if encoder is not None:
+        recipe = replace(recipe, tokenizer=encoder.tokenizer(), max_tokens=encoder.max_tokens)
 
     def cut(row: ManifestRow, data: bytes) -> Iterable[Segment]:
         if row["table_key"] is not None and sources[row["source"]].table.bytes is None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from embed_assets import progress
@@ -10,25 +11,25 @@ from embed_assets.embedding.added_columns import add_columns
 from embed_assets.embedding.batch_trial import FEWEST_ITEMS, begin_trials
 from embed_assets.embedding.commit_writer import Writer, rewrite_metadata
 from embed_assets.embedding.embed_report import EmbedReport
-from embed_assets.embedding.loop import CollectedItems, Encoding, embed, sample
+from embed_assets.embedding.loop import CollectedItems, embed, encode_in_memory
+from embed_assets.embedding.ray_engine.embed_on_ray import RayActors, embed_on_ray
 from embed_assets.embedding.run_budget import RunBudget, current_budget, price_of
 from embed_assets.embedding.vectors_of_equal_input import EqualInputVectors
-from embed_assets.encoders.base import Encoder
 from embed_assets.errors import MediaError
-from embed_assets.manifest.open_sources import segmenter
 from embed_assets.manifest.pending_items import Plan, make_plan
 from embed_assets.manifest.refresh import shard_names
 from embed_assets.manifest.user_column_types import ColumnTypes, column_types
-from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.pipeline.context import RunContext
+from embed_assets.pipeline.encoding.ray_recipe import PipelineRecipe
+from embed_assets.pipeline.encoding.version_encoding import encoding_of, vector_schema_of
 from embed_assets.run_cache import cached
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.buckets.one_moment import one_moment
 from embed_assets.store.manifest_row import ManifestRow
 from embed_assets.store.user_columns import with_user_columns
-from embed_assets.store.vectors import VectorTable, vector_schema
+from embed_assets.store.vectors import VectorTable
 from embed_assets.store.versions import VersionRecord
 from embed_assets.unused_memory import give_back
-from embed_assets.versions.cutting_recipe import recipe_of
 
 
 class EmbeddingSteps:
@@ -92,7 +93,7 @@ class EmbeddingSteps:
         vectors = self._store.vectors(record.id)
         _count_without_encoder(plan, report)
         types = self.column_types(record)
-        vectors.create(with_user_columns(_schema(record), types.kinds))
+        vectors.create(with_user_columns(vector_schema_of(record), types.kinds))
         add_columns(vectors, self._context.manifest, sources=self._sources(record), kinds=types.kinds)
         report.conflicts = types.conflicts
         if plan.fresh:
@@ -119,13 +120,15 @@ class EmbeddingSteps:
         """Read, cut and encode some manifest rows in memory, to measure their cost; vectors go into `keep`."""
         encoder, report = self._context.encoder(record), EmbedReport(encoder=record.encoder, version=record.version)
         with self._context.running_decoders() as decoders:
-            return sample(rows, self._encoding(record, encoder, decoders), report=report, keep=keep)
+            return encode_in_memory(
+                rows, encoding_of(self._context, record, encoder, decoders), report=report, keep=keep
+            )
 
     def first_segments(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> Iterator[tuple[str, Any]]:
         """Yield media id and payload of each item's first segment; of what can't be read nothing."""
         encoder = self._context.encoder(record)
         with self._context.running_decoders() as decoders:
-            encoding = self._encoding(record, encoder, decoders)
+            encoding = encoding_of(self._context, record, encoder, decoders)
             for row in rows:
                 with suppress(MediaError):
                     segment = next(iter(encoding.segmenter(row)), None)
@@ -136,48 +139,38 @@ class EmbeddingSteps:
         self, record: VersionRecord, plan: Plan, vectors: VectorTable, report: EmbedReport, budget: RunBudget | None
     ) -> None:
         compute = self._settings.compute
-        encoder = self._context.verified_encoder(record)
         progress.report("encode", record.encoder, 0, len(plan.encode))
-        writer = Writer(
+        writer = partial(
+            Writer,
             vectors,
-            _schema(record),
+            vector_schema_of(record),
             version=record.version,
             replaced=frozenset(plan.replaced),
             flush_rows=compute.flush_rows,
             flush_seconds=compute.flush_seconds,
         )
+        if compute.engine == "ray" and budget is None:  # what Ray has begun can't be taken back within a budget
+            recipe, actors = PipelineRecipe(self._settings, record), _actors(self._settings, record)
+            embed_on_ray(plan, recipe, actors, writer=writer(), report=report)
+            return
+        encoder = self._context.verified_encoder(record)
         with self._context.running_decoders() as decoders:
-            encoding, known = self._encoding(record, encoder, decoders), EqualInputVectors(vectors)
+            encoding = encoding_of(self._context, record, encoder, decoders)
             if len(plan.encode) >= FEWEST_ITEMS:
                 sizes = {"tokens": compute.batch_tokens, "pixels": compute.batch_pixels}
                 encoding = replace(encoding, trials=begin_trials(encoder, sizes, asdict(encoding.limits)))
-            embed(plan, encoding, writer=writer, known=known, report=report, budget=budget)
+            known = EqualInputVectors(vectors)
+            embed(plan, encoding, writer=writer(), known=known, report=report, budget=budget)
 
     def _sources(self, record: VersionRecord) -> list[str]:
         return list(self._settings.sources_of(record.encoder))
 
-    def _encoding(self, record: VersionRecord, encoder: Encoder, decoders: Decoders | None) -> Encoding:
-        """Return how items are read, cut as the version does, and batched; it may be made with other settings."""
-        cut = segmenter(
-            {name: self._settings.sources[name] for name in self._settings.sources_of(record.encoder)},
-            encoder,
-            recipe_of(record, self._context.limits),
-            decoders=decoders,
-            store=self._store,
-            cache=self._context.media_cache,
-        )
-        compute = self._settings.compute
-        return Encoding(
-            encoder=encoder,
-            segmenter=cut,
-            limits=self._context.batch_limits(encoder),
-            readers=compute.readers,
-            buffer_bytes=compute.buffer_mb * 1024 * 1024,
-        )
 
-
-def _schema(record: VersionRecord) -> Any:
-    return vector_schema(record.id, dim=record.dim, dtype=record.vector_dtype, distance=record.spec.distance)
+def _actors(settings: PipelineSettings, record: VersionRecord) -> RayActors:
+    """Return how many actors a version takes. Texts are cut where they are encoded: nothing is decoded."""
+    ray = settings.compute.ray
+    cutters = 0 if set(record.spec.media) == {"text"} else ray.cutters
+    return RayActors(address=ray.address, encoders=ray.encoders, cpus=ray.cpus, gpus=ray.gpus, cutters=cutters)
 
 
 def _count_without_encoder(plan: Plan, report: EmbedReport) -> None:

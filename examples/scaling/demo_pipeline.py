@@ -11,16 +11,22 @@ import yaml
 
 from embed_assets.demo.run import write_media
 
+SOURCES = ("docs", "digits", "scenes", "sounds", "videos")
 
-def write_pipeline(home: Path, changes: Mapping[str, Any], *, docs: int | None = None) -> dict[str, Any]:
+
+def write_pipeline(home: Path, changes: Mapping[str, Any], *, items: int | None = None) -> dict[str, Any]:
     """Write the demo's media and pipeline.yaml below `home`; `changes` replace settings, section by section.
 
-    Of the documentation pages the first `docs` are kept, all by default.
+    Of each source some `items` are kept, evenly spread; all by default.
     """
     write_media(home)
-    if docs is not None:
-        for page in sorted((home / "media" / "docs").glob("**/*.txt"))[docs:]:
-            page.unlink()
+    if items is not None:
+        for source in SOURCES:
+            found = sorted(file for file in (home / "media" / source).iterdir() if file.suffix != ".jsonl")
+            kept = set(found[:: max(1, len(found) // items)])
+            for file in found:
+                if file not in kept:
+                    file.unlink()
     values = yaml.safe_load((files("embed_assets.demo") / "pipeline.yaml").read_text(encoding="utf-8"))
     values = merged(values, changes)
     (home / "pipeline.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
@@ -32,8 +38,9 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     result = dict(values)
     for name, value in changes.items():
         known = result.get(name)
-        both = isinstance(value, Mapping) and isinstance(known, Mapping)
-        result[name] = merged(known, value) if both else value
+        if isinstance(value, Mapping) and isinstance(known, Mapping):
+            value = merged(known, value)
+        result[name] = value
     return result
 
 

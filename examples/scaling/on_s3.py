@@ -1,6 +1,6 @@
 """The demo with its media and its store in a bucket.
 
-    python examples/scaling/on_s3.py [--home FOLDER] [--docs N]
+    python examples/scaling/on_s3.py [--home FOLDER] [--items N]
 
 Where AWS_ENDPOINT_URL is set, or AWS_PROFILE, the bucket of EMBED_ASSETS_BUCKET there is used. Else moto's S3 server is
 started on this machine (pip install 'moto[server]'), whose log counts the requests.
@@ -20,23 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import s3fs
-from demo_pipeline import embed_assets, write_pipeline
-
-SOURCES = ("docs", "digits", "scenes", "sounds", "videos")
+from demo_pipeline import SOURCES, embed_assets, write_pipeline
 
 
 def main() -> None:
     """Copy the media, build, run again with nothing changed, search."""
     parser = argparse.ArgumentParser(description="The demo with its media and its store in a bucket.")
     parser.add_argument("--home", type=Path, default=Path(".embed-assets/on-s3"))
-    parser.add_argument("--docs", type=int, help="documentation pages, of some 1,200")
+    parser.add_argument("--items", type=int, help="media items of each source, of some 2,700 in all")
     chosen = parser.parse_args()
     bucket = os.environ.get("EMBED_ASSETS_BUCKET", "embed-assets-demo")
     changes: dict[str, Any] = {
         "store": f"s3://{bucket}/store",
         "sources": {name: {"uri": f"s3://{bucket}/media/{name}"} for name in SOURCES},
     }
-    write_pipeline(chosen.home, changes, docs=chosen.docs)
+    write_pipeline(chosen.home, changes, items=chosen.items)
     with s3_server(chosen.home / "requests.log") as log:
         upload(chosen.home / "media", bucket)
         settings = ["--settings", str(chosen.home / "pipeline.yaml")]

@@ -14,6 +14,7 @@ from embed_assets.assets.automation.asset_events import log_check, log_partition
 from embed_assets.assets.checks import check_result, is_live
 from embed_assets.assets.dashboard import materialize_dashboard
 from embed_assets.assets.encoder import materialize_encoder
+from embed_assets.assets.export import materialize_export
 from embed_assets.assets.host.translator import AssetKind
 from embed_assets.assets.index import materialize_index
 from embed_assets.assets.manifest import materialize_manifest
@@ -31,7 +32,10 @@ _START, _DONE = "start", "done"
 
 
 def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.JobDefinition:
-    """Build the job: an op per source, encoder, space and saved query, in this order; what fails stops only its own."""
+    """Build the job: an op per source, encoder, space, saved query and sink, in this order.
+
+    What fails stops only its own.
+    """
     sources = {
         name: _asset_op(names, "manifest", name, assets, partial(materialize_manifest, names, name), verb="list")
         for name in names.settings.sources
@@ -42,11 +46,18 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
         for name in names.spaces
     }
     queries = {query: _matches_op(names, query, assets) for space in spaces for query in names.saved_queries_of(space)}
+    sinks = {
+        sink: _asset_op(names, "export", sink, assets, partial(materialize_export, names, sink), verb="export")
+        for space in spaces
+        for sink in names.sinks_of(space)
+    }
     dashboard = _asset_op(names, "dashboard", DASHBOARD, assets, partial(materialize_dashboard, names), verb="show")
+    after_spaces = [*queries.values(), *sinks.values()]
     upstream = {
         **{op: [sources[name] for name in names.settings.sources_of(encoder)] for encoder, op in encoders.items()},
         **{op: [encoders[name] for name in names.encoders_of(space)] for space, op in spaces.items()},
         **{op: [spaces[names.settings.saved_queries[query].space]] for query, op in queries.items()},
+        **{op: [spaces[names.settings.sinks[sink].space]] for sink, op in sinks.items()},
         dashboard: list(spaces.values()),
     }
     dependencies: dict[str, dict[str, IDependencyDefinition]] = {
@@ -55,7 +66,7 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
     }
     graph = dg.GraphDefinition(
         name=names.prefixed("build"),
-        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), *queries.values(), dashboard],
+        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), *after_spaces, dashboard],
         dependencies=dependencies,
         description="Bring everything up to date in one run: list the sources, resolve the encoders, embed what is "
         "missing or edited in all kept versions, index, check, and serve what passed. It needs no daemon and no "

@@ -20,7 +20,7 @@ class EncoderJobs:
 
     embed: "UnresolvedAssetJobDefinition"  # sources, encoder and vectors: version by shard
     reembed: "UnresolvedAssetJobDefinition"  # vectors alone: version by shard
-    promote: "UnresolvedAssetJobDefinition"  # index, checks, pointer, and the space's saved queries: version
+    promote: "UnresolvedAssetJobDefinition"  # index, checks, pointer, the space's saved queries and sinks: version
     recall: "UnresolvedAssetJobDefinition"  # checks alone: version
 
     @property
@@ -39,6 +39,7 @@ def _jobs(names: Names, encoder: str) -> EncoderJobs:
     vectors, index = (names.asset_key(encoder, kind) for kind in ("vectors", "index"))
     space = names.spaces_of[encoder]
     matches = [names.asset_key(query, "matches") for query in names.saved_queries_of(space)]
+    exports = [names.asset_key(sink, "export") for sink in names.sinks_of(space)]
     measured = [dg.AssetCheckKey(index, spec.name) for spec in (ann_recall, labelled_retrieval)]
     return EncoderJobs(
         embed=_job(
@@ -54,8 +55,11 @@ def _jobs(names: Names, encoder: str) -> EncoderJobs:
         ),
         promote=_job(
             names.prefixed(f"{encoder}_promote"),
-            _selection([index, names.asset_key(space, "serving"), *matches, names.asset_key(DASHBOARD, "dashboard")]),
-            "Index one version, check it, make it live if its blocking checks passed; search with the saved queries.",
+            _selection(
+                [index, names.asset_key(space, "serving"), *matches, *exports, names.asset_key(DASHBOARD, "dashboard")]
+            ),
+            "Index one version, check it, make it live if its blocking checks passed; search with the saved queries, "
+            "export to the sinks.",
         ),
         recall=_job(
             names.prefixed(f"{encoder}_recall"),

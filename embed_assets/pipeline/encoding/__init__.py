@@ -1,0 +1,1 @@
+"""How the items of an encoder version are encoded: here, or by the workers of a cluster."""

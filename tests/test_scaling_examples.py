@@ -1,0 +1,42 @@
+"""The examples of docs/scaling.md, each by the command that it names, with a few items."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import REPOSITORY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+EXAMPLES = REPOSITORY / "examples" / "scaling"
+DEMO_VERSIONS = {"5398a2734e2c", "9eb5cf0c30ba", "ad5571e01e1a", "871c3329ade6"}
+
+
+def run(name: str, folder: Path) -> str:
+    others = ("AWS_", "RAY_", "DAGSTER", "EMBED_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    environ = {**kept, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder / "home"), "COLUMNS": "160"}
+    command = [sys.executable, str(EXAMPLES / name), "--home", str(folder / "demo"), "--items", "40"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_media_and_store_are_in_a_bucket(tmp_path: Path) -> None:
+    printed = run("on_s3.py", tmp_path)
+    assert set(re.findall(r"\b[0-9a-f]{12}\b", printed)) >= DEMO_VERSIONS
+    assert "Everything is fresh" in printed
+    first, second = (int(count.replace(",", "")) for count in re.findall(r": ([\d,]+) requests", printed))
+    assert second < first / 10
+    assert "docs/" in printed.rpartition("$ embed-assets search")[2]
+
+
+def test_encoders_run_on_ray(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    printed = run("on_ray.py", tmp_path)
+    assert set(re.findall(r"\b[0-9a-f]{12}\b", printed)) >= DEMO_VERSIONS
+    assert "docs/" in printed.rpartition("$ embed-assets search")[2]
