@@ -16,6 +16,7 @@ EmbedAssetsError
 │   └── NotFoundError        it holds nothing of that name
 │       └── UnknownNameError no space or item; the nearest are suggested
 ├── SavedQueryError          a saved query can't be answered as the settings have it
+├── SinkError                a sink can't be opened or written, or holds what is not ours
 └── PromotionError           a release may not become live
     └── MovedError           another move of the pointer came first
 """
@@ -126,6 +127,10 @@ class UnknownNameError(NotFoundError):
 
 class SavedQueryError(EmbedAssetsError):
     """A saved query can't be answered as the settings have it; the message begins with its name."""
+
+
+class SinkError(EmbedAssetsError):
+    """A sink can't be opened or written, or holds something that no export made; the message begins with its name."""
 
 
 class PromotionError(EmbedAssetsError):

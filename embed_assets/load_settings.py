@@ -51,11 +51,11 @@ def _parsed(path: Path) -> tuple[Any, dict[str, int]]:
 
 
 def _lines(node: Any) -> dict[str, int]:
-    """Return the line of each source, encoder, space and saved query: "sources.NAME" → line, from 1."""
+    """Return the line of each source, encoder, space, saved query and sink: "sources.NAME" → line, from 1."""
     sections = dict(_entries(node))
     return {
         f"{section}.{key}": line
-        for section in ("sources", "encoders", "spaces", "saved_queries")
+        for section in ("sources", "encoders", "spaces", "saved_queries", "sinks")
         for key, (line, _) in _entries(sections[section][1] if section in sections else None)
     }
 
@@ -130,6 +130,9 @@ def absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for query in _sections(values, "saved_queries"):
         if isinstance(query.get("file"), str):
             query["file"] = _from(folder, query["file"])
+    for sink in _sections(values, "sinks"):
+        if isinstance(sink.get("uri"), str):
+            sink["uri"] = _from(folder, sink["uri"])
     serve = values.get("serve")
     for key in _sections(serve, "api_keys") if isinstance(serve, dict) else ():
         if isinstance(key.get("key_file"), str):

@@ -383,6 +383,42 @@ class SavedQuerySettings(Section):
         return self
 
 
+class SinkSettings(Section):
+    """A place outside the store that holds what a space serves: the asset NAME_export keeps it up to date."""
+
+    space: str = Field(examples=["text"], description="Space whose live release is exported.")
+    kind: str = Field(
+        examples=["parquet", "faiss", "milvus"],
+        description="What is written: parquet (a folder of parts), faiss (an index file with ids; extra faiss), milvus "
+        "(a collection; extra milvus). docs/exporting.md describes them.",
+    )
+    uri: str = Field(
+        examples=["exports/text", "s3://bucket/text", "http://localhost:19530"],
+        description="Folder or bucket prefix of the sink's own; of milvus a server, or a file of Milvus Lite.",
+    )
+    collection: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Of milvus: the alias that is queried; unset: the sink's name.",
+    )
+    columns: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[["source", "key", "text", "labels"]],
+        description="Columns beside segment_id, media_id and vector, user columns by their own names; unset: all.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        examples=[{"index": "hnsw", "m": 32}],
+        description="Options of the kind: of faiss index (flat or hnsw) and m.",
+    )
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of fsspec for the uri's protocol; of milvus those of its client: token, user, password, "
+        "db_name. They are never written anywhere; set secrets by environment variables.",
+    )
+
+
 class RaySettings(Section):
     """Actors of the engine ray. Not part of the encoder version."""
 
@@ -754,11 +790,22 @@ class PipelineSettings(Section):
         examples=[{"harbours": {"space": "text", "query": "boats in a harbour"}}],
         description="Name → a query whose new matches are shown and sent on: the asset NAME_matches.",
     )
+    sinks: dict[Name, SinkSettings] = Field(
+        default_factory=dict,
+        examples=[{"warehouse": {"space": "text", "kind": "parquet", "uri": "exports/text"}}],
+        description="Name → a place that what a space serves is exported to: the asset NAME_export.",
+    )
     shards: int = Field(
         default=16,
         ge=1,
         le=5000,
         description="Number of stable buckets that items are divided into; each is a partition in Dagster.",
+    )
+    run_shards: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum shards that a run of a backfill, or a step of the job build, encodes. Several run at "
+        "once, each with a model of its own, as far as pool and executor allow; unset: all shards in one.",
     )
     compute: ComputeSettings = ComputeSettings()
     index: IndexSettings = IndexSettings()
@@ -777,6 +824,13 @@ class PipelineSettings(Section):
         pattern=r"^\S+$",
         examples=["gpu", "cuda_1"],
         description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
+    )
+    executor: str = Field(
+        default="in_process",
+        pattern=r"^(in_process|multiprocess|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        examples=["multiprocess", "dagster_k8s:k8s_job_executor"],
+        description="Dagster's executor of the jobs: in_process (a model is loaded once a run), multiprocess (each "
+        "step is a process), or one of another package, as module:name.",
     )
     op_tags: dict[str, Any] = Field(
         default_factory=dict,

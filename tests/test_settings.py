@@ -58,7 +58,9 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path, monkeypatch):
     text = GOOD.replace("model: minilm", "model: ./models/own")
     text += "spaces: {text: {queries: judged.jsonl, query_log: log.jsonl}}\n"
     text += "saved_queries: {boats: {space: text, file: boat.jpg}}\n"
+    text += "sinks: {out: {space: text, kind: parquet, uri: exports}, db: {space: text, kind: milvus, uri: http://h}}\n"
     settings = load_settings(written(tmp_path, text))
+    assert [sink.uri for sink in settings.sinks.values()] == [str(tmp_path / "exports"), "http://h"]
     assert settings.store == str(tmp_path / "lake")
     assert settings.sources["notes"].uri == str(tmp_path / "media" / "notes")
     assert settings.encoders["text"].model == str(tmp_path / "models" / "own")

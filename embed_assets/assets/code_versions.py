@@ -36,6 +36,11 @@ def code_version(settings: PipelineSettings, kind: str, name: str, spec: Encoder
         "drift": {},
         "query_drift": {"space": settings.space(name).model_dump(mode="json", include={"queries", "query_log"})},
         "matches": {"query": _of(settings.saved_queries, name)},
+        "export": {
+            "sink": settings.sinks[name].model_dump(mode="json", exclude={"storage_options"})
+            if name in settings.sinks
+            else None
+        },
         "map": {},
         "balance": {"space": settings.space(name).model_dump(mode="json", include={"queries"})},
         "evaluation": {

@@ -20,6 +20,12 @@ USD = "embed_assets/usd"  # by the encoder's price; absent where it has none
 SPENT = {"tokens": TOKENS, "pixels": PIXELS, "usd": USD}
 UPSTREAM = "embed_assets/upstream"  # when the asset was materialized that a manifest was made from
 
+# Of sinks: rows.
+ROWS_WRITTEN = "embed_assets/rows_written"
+ROWS_DELETED = "embed_assets/rows_deleted"
+ROWS_HELD = "embed_assets/rows_held"
+RELEASE = "embed_assets/release"
+
 # Of saved queries. NEW_MATCHES is a tag of the materialization, too, by which a sensor passes over one without any.
 MATCHES = "embed_assets/matches"
 NEW_MATCHES = "embed_assets/new_matches"

@@ -83,6 +83,7 @@ class Names:
         of_spaces += [self.asset_key(space, "leaderboard") for space in self.spaces_with_leaderboard]
         reports = [self.asset_key(owner, kind) for kind, owner in self.reports]
         reports += [self.asset_key(name, "matches") for name in self.settings.saved_queries]
+        reports += [self.asset_key(name, "export") for name in self.settings.sinks]
         return [*manifests, *of_encoders, *of_spaces, *reports, self.asset_key(DASHBOARD, "dashboard")]
 
     @property
@@ -103,6 +104,10 @@ class Names:
     def saved_queries_of(self, space: str) -> list[str]:
         """Return the saved queries of a space, in the settings' order."""
         return [name for name, query in self.settings.saved_queries.items() if query.space == space]
+
+    def sinks_of(self, space: str) -> list[str]:
+        """Return the sinks of a space, in the settings' order."""
+        return [name for name, sink in self.settings.sinks.items() if sink.space == space]
 
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "compare": "Compare encoders on a sample of the items.",
     "demo": "Build, check and search an index of texts and pictures.",
     "encoders": "List the known encoders, or show the facts of one.",
+    "export": "Write what a space serves to Parquet, FAISS or Milvus.",
     "history": "Show what was done, with its figures.",
     "maintain": "Compact tables, index new rows, remove old versions.",
     "plan": "Show what run would do, why, and what it will cost.",

@@ -3,6 +3,7 @@
 from embed_assets.pipeline.comparison_steps import ComparisonSteps
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.embedding_steps import EmbeddingSteps
+from embed_assets.pipeline.export_steps import ExportSteps
 from embed_assets.pipeline.inspection.inspection_steps import InspectionSteps
 from embed_assets.pipeline.promotion_steps import PromotionSteps
 from embed_assets.pipeline.release_steps import ReleaseSteps
@@ -50,6 +51,9 @@ class Steps:
         saved = MatchSteps(context)
         self.matches, self.keep_matches = saved.matches, saved.keep_matches
         self.matches_are_due, self.reported_matches = saved.matches_are_due, saved.reported
+
+        exports = ExportSteps(context)
+        self.export, self.export_to, self.export_is_due = exports.export, exports.export_to, exports.export_is_due
 
         releases = ReleaseSteps(context, embedding)
         self.index, self.check, self.candidate = releases.index, releases.check, releases.candidate

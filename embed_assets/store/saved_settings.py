@@ -112,5 +112,8 @@ def _plain(settings: PipelineSettings) -> dict[str, Any]:
         for name in ("uri", "sidecar"):
             source[name] = shown(source[name]) if source[name] else source[name]
         source["table"]["allow"] = [shown(each) for each in source["table"]["allow"]]
+    for sink in document["sinks"].values():
+        sink.pop("storage_options")
+        sink["uri"] = shown(sink["uri"])
     document["store"] = shown(document["store"])
     return document

@@ -24,6 +24,8 @@ _LINES = [
     "  round: {reports: [drift, balance, evaluation, map, noise], leaderboard: [words]}",
     "saved_queries:",
     "  boats: {space: round, query: boat}",
+    "sinks:",
+    "  out: {space: round, kind: parquet, uri: out}",
 ]
 
 
@@ -48,9 +50,10 @@ def test_assets_of_a_settings_file_link_to_their_line_of_it_and_to_their_module(
     assert found["round_serving"] == [f"{file}:9", "embed_assets/assets/serving.py"]
     assert found["round_drift"] == [f"{file}:9", "embed_assets/assets/reports/drift.py"]
     assert found["boats_matches"] == [f"{file}:11", "embed_assets/assets/reports/matches.py"]
+    assert found["out_export"] == [f"{file}:13", "embed_assets/assets/export.py"]
     assert found["pipeline_dashboard"] == [str(file), "embed_assets/assets/dashboard.py"]
     modules = {own for _, own in found.values()}
-    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 13
+    assert all((REPOSITORY / module).is_file() for module in modules) and len(modules) == 14
 
 
 def test_assets_of_settings_in_python_link_to_the_code_that_builds_them(words: list, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def serving_condition(names: Names) -> dg.AutomationCondition | None:
     ).with_label("serve what is checked")
 
 
-def matches_condition(names: Names) -> dg.AutomationCondition | None:
-    """Build the condition of a saved query: its space's pointer is newer, or the query is another."""
+def pointer_condition(names: Names, label: str) -> dg.AutomationCondition | None:
+    """Build the condition of a saved query or a sink: its space's pointer is newer, or its settings are others."""
     if not names.settings.automation.enabled:
         return None
     newer = _Condition.any_deps_match(_Condition.newly_updated())
@@ -99,7 +99,7 @@ def matches_condition(names: Names) -> dg.AutomationCondition | None:
     requested, handled = _Condition.newly_requested(), _Condition.newly_requested() | _Condition.newly_updated()
     due = _Condition.missing() | newer.since(_Condition.newly_updated()) | changed.since(handled)
     retry_when = newer.since(requested) | changed.since(requested)
-    return _when_upstream_idle("search when its space has moved", due, retry_when=retry_when)
+    return _when_upstream_idle(label, due, retry_when=retry_when)
 
 
 def dashboard_condition(names: Names) -> dg.AutomationCondition | None:

@@ -77,6 +77,8 @@ def _sections(names: Names, kind: AssetKind, name: str) -> Iterator[str]:
         yield f"sources.{name}"
     elif kind == "matches":
         yield f"saved_queries.{name}"
+    elif kind == "export":
+        yield f"sinks.{name}"
     elif kind in ("serving", "leaderboard", "drift", "query_drift", "balance", "evaluation", "map"):
         yield f"spaces.{name}"
         yield from (f"encoders.{encoder}" for encoder in names.encoders_of(name))

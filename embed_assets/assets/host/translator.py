@@ -14,6 +14,7 @@ from embed_assets.settings import PipelineSettings
 AssetKind = Literal[
     "manifest", "encoder", "vectors", "index", "serving", "dashboard",
     "leaderboard", "drift", "query_drift", "balance", "evaluation", "noise", "map", "matches",
+    "export",
 ]  # fmt: skip
 
 
@@ -22,7 +23,7 @@ class EmbeddingAssetData:
     """What an asset is of, and its spec as the pipeline has it."""
 
     kind: AssetKind
-    name: str  # of the source, encoder or saved query, or of the space that it serves or reports; else "pipeline"
+    name: str  # of the source, encoder, saved query or sink, or of the space that it serves or reports; else "pipeline"
     settings: PipelineSettings
     spec: dg.AssetSpec
 

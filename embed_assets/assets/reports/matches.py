@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from embed_assets.assets.automation.conditions import matches_condition
+from embed_assets.assets.automation.conditions import pointer_condition
 from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.metadata_keys import ENCODER_VERSION, GONE_MATCHES, MATCHES, NEW_ITEMS, NEW_MATCHES
 from embed_assets.assets.names import Names
@@ -42,7 +42,7 @@ def build_matches_asset(names: Names, name: str) -> dg.AssetsDefinition:
         name,
         deps=[names.asset_key(saved.space, "serving")],
         group=names.prefixed(saved.space),
-        condition=matches_condition(names),
+        condition=pointer_condition(names, "search when its space has moved"),
         description=f"Items of space `{saved.space}` that are nearer to a saved query than {saved.min_percentile:g} % "
         "of random pairs, and which are new since the last materialization. The data version changes with the set of "
         f"matches alone; the tag `{NEW_MATCHES}` has the number of new ones.",

@@ -21,6 +21,7 @@ from embed_assets.quality.leaderboard.leaderboard_document import LeaderboardDoc
 from embed_assets.quality.map.item_map import MapDocument
 from embed_assets.quality.noise.noise_report import NoiseReport
 from embed_assets.service.documents import AnswerDocument
+from embed_assets.sinks.export_report import ExportReport
 from embed_assets.store.upkeep.repair import Damage
 from embed_assets.store.upkeep.retire_version import Retired
 
@@ -194,6 +195,7 @@ class EncoderFacts(TypedDict):
 DOCUMENTS: dict[str, Any] = {
     "compare": LeaderboardDocument,
     "encoders": list[EncoderFacts],
+    "export": list[ExportReport],
     "history": list[dict[str, Any]],  # each has kind and at; what else, the kind decides
     "maintain": MaintenanceDocument,
     "plan": PlanDocument,

@@ -18,6 +18,7 @@ _STAGES = {
     "index": "indexing",
     "check": "checking",
     "search": "searching",
+    "export": "exporting",
 }
 
 

@@ -16,7 +16,7 @@ from embed_assets.cli.shared.dagster_home import dagster_home, dagster_instance,
 from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.run_turn import await_room, end_dead, own_turn
 from embed_assets.embedding.run_budget import BudgetReached
-from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError, SavedQueryError
+from embed_assets.errors import EmbedAssetsError, EncoderVersionError, PromotionError, SavedQueryError, SinkError
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.checks import REQUIRED
 from embed_assets.run_cache import clear_run_cache, run_cache
@@ -38,7 +38,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @one_moment()
 def is_fresh(steps: Steps) -> bool:
-    """Return whether sources, encoders, vectors, pointers and saved queries are all up to date; encodes nothing."""
+    """Return whether sources, vectors, pointers, saved queries and sinks are all up to date; encodes nothing."""
     if any(steps.listing_differs(source) for source in steps.settings.sources):
         return False
     for encoder in steps.settings.encoders:
@@ -49,7 +49,10 @@ def is_fresh(steps: Steps) -> bool:
             for record in steps.active_versions(encoder)
         ):
             return False
-    return not any(map(steps.matches_are_due, steps.settings.saved_queries))
+    return not (
+        any(map(steps.matches_are_due, steps.settings.saved_queries))
+        or any(map(steps.export_is_due, steps.settings.sinks))
+    )
 
 
 def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
@@ -81,6 +84,8 @@ def _imports_at_rest() -> Iterator[None]:
 def _materialize(steps: Steps, shown: Progress) -> None:
     """Run each encoder's two jobs in this process, one run of the pipeline at a time in a home."""
     shown.say("starting Dagster")
+    import dagster as dg
+
     from embed_assets.assets.automation.jobs import build_jobs
     from embed_assets.assets.pipeline import build_definitions, build_names
 
@@ -88,8 +93,9 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     home = dagster_home(steps.settings)
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
-    jobs = build_jobs(names)
-    definitions = build_definitions(steps.settings, jobs=jobs)
+    here = dg.in_process_executor  # this process runs them, whichever executor Dagster's daemon needs
+    jobs = build_jobs(names, executor=here)
+    definitions = build_definitions(steps.settings, jobs=jobs, executor=here)
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
         stack.enter_context(databases_held(home))
@@ -129,7 +135,7 @@ class _EncoderRuns:
                 yield from filter(None, [_why(self.steps, record)])
             except BudgetReached:  # what it does not bound goes on
                 continue
-            except (PromotionError, SavedQueryError) as error:  # the other versions and encoders go on
+            except (PromotionError, SavedQueryError, SinkError) as error:  # the other versions and encoders go on
                 yield str(error)
             except EncoderVersionError as error:
                 if record is current:
