@@ -10,10 +10,11 @@ import pytest
 from embed_assets.errors import SinkError
 from embed_assets.settings import SinkSettings
 from embed_assets.sinks.export_folder import ExportFolder
+from embed_assets.sinks.kinds.parquet_folder import _Part
 from embed_assets.store.saved_settings import save_settings
 from embed_assets.store.store import Store
 from tests.s3_server import S3Server
-from tests.sinks.export_contract import SinkContract, assert_holds, build, changed, files
+from tests.sinks.export_contract import SinkContract, assert_holds, build, changed, export_killed_after, files
 from tests.support import rewrite, run_all, settings
 
 
@@ -65,6 +66,19 @@ class TestParquet(SinkContract):
         assert pq.read_table(folder / "sink").schema.names == ["segment_id", "media_id", "text", "year", "vector"]
         found = self.export(folder)
         assert found.whole == "another encoder version, other columns or settings"
+
+    def test_readers_see_nothing_of_a_killed_export_and_the_next_removes_its_files(self, folder: Path) -> None:
+        self.export(folder)
+        before = self.read(folder)
+        rewrite(folder / "notes" / "note-001.txt", "boat harbour tide")
+        steps = self.steps(folder)
+        run_all(steps)
+        export_killed_after(steps, "close", of=_Part)
+        assert len(list((folder / "sink").glob("_part-*"))) == 1
+        assert self.read(folder) == before
+        self.export(folder)
+        manifest = json.loads((folder / "sink" / "_manifest.json").read_text())
+        assert {each.name for each in (folder / "sink").iterdir()} == {"_manifest.json", *manifest["files"]}
 
     def test_an_empty_release_leaves_an_empty_table(self, folder: Path) -> None:
         steps = self.steps(folder, accept_deletions=True)
