@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.runs.executor import executor_of
 from embed_assets.errors import SettingsError
 from embed_assets.store.saved_settings import saved_settings
 from embed_assets.store.store import Store
@@ -17,7 +18,7 @@ def _definitions() -> dg.Definitions:
     settings = saved_settings(Store(store))
     if settings is None:
         raise SettingsError(f"Store {store!r} was not built yet: embed-assets run MEDIA_FOLDER --store {store}")
-    executor = dg.Definitions(executor=dg.in_process_executor)
+    executor = dg.Definitions(executor=executor_of(settings))
     return dg.Definitions.merge(build_definitions(settings), executor)
 
 

@@ -801,6 +801,12 @@ class PipelineSettings(Section):
         le=5000,
         description="Number of stable buckets that items are divided into; each is a partition in Dagster.",
     )
+    run_shards: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum shards that a run of a backfill, or a step of the job build, encodes. Several run at "
+        "once, each with a model of its own, as far as pool and executor allow; unset: all shards in one.",
+    )
     compute: ComputeSettings = ComputeSettings()
     index: IndexSettings = IndexSettings()
     checks: CheckSettings = CheckSettings()
@@ -818,6 +824,13 @@ class PipelineSettings(Section):
         pattern=r"^\S+$",
         examples=["gpu", "cuda_1"],
         description="Dagster's pool of the steps that load a model; pipelines on the same device share one.",
+    )
+    executor: str = Field(
+        default="in_process",
+        pattern=r"^(in_process|multiprocess|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        examples=["multiprocess", "dagster_k8s:k8s_job_executor"],
+        description="Dagster's executor of the jobs: in_process (a model is loaded once a run), multiprocess (each "
+        "step is a process), or one of another package, as module:name.",
     )
     op_tags: dict[str, Any] = Field(
         default_factory=dict,

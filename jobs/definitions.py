@@ -1,8 +1,9 @@
-"""The code location that workspace.yaml loads: the whole pipeline, run in process."""
+"""The code location that workspace.yaml loads: the whole pipeline, and the executor that its settings name."""
 
 import dagster as dg
 
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.runs.executor import executor_of
 from resources.encoders import encoder_resource
 from resources.pipeline import pipeline_settings
 from resources.store import store_resource
@@ -11,8 +12,7 @@ from resources.store import store_resource
 def _definitions() -> dg.Definitions:
     settings = pipeline_settings()
     pipeline = build_definitions(settings, encoders=encoder_resource(settings), store=store_resource(settings))
-    executor = dg.Definitions(executor=dg.in_process_executor)  # the model is loaded once a run, not once a step
-    return dg.Definitions.merge(pipeline, executor)
+    return dg.Definitions.merge(pipeline, dg.Definitions(executor=executor_of(settings)))  # of "Materialize" in the UI
 
 
 defs = _definitions()

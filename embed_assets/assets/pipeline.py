@@ -35,6 +35,8 @@ from embed_assets.assets.reports.map import build_map_asset
 from embed_assets.assets.reports.matches import build_matches_asset
 from embed_assets.assets.reports.noise import build_noise_asset
 from embed_assets.assets.resources import EncoderResource, StoreResource
+from embed_assets.assets.runs.executor import executor_of
+from embed_assets.assets.runs.kubernetes_tags import check_kubernetes_tags
 from embed_assets.assets.serving import build_serving_asset
 from embed_assets.assets.vectors import build_vectors_asset
 from embed_assets.encoders.spec import EncoderSpec
@@ -60,6 +62,7 @@ def build_definitions(
     store: StoreResource | None = None,
     jobs: Mapping[str, EncoderJobs] | None = None,
     upkeep: UpkeepJobs | None = None,
+    executor: dg.ExecutorDefinition | None = None,
     written: Mapping[str, str] | None = None,
     translator: EmbeddingTranslator | None = None,
     execute: Execute = execute_step,
@@ -67,22 +70,24 @@ def build_definitions(
     """Build assets, checks, jobs, schedules, sensors and resources of a pipeline; they merge with a host's own.
 
     `encoders` and `store` replace the resources that the settings describe, `jobs` and `upkeep` those of
-    `build_jobs` and `build_upkeep_jobs`. Which jobs, schedules and sensors there are is in `automation.jobs`,
-    `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off until switched on in the UI,
-    but for `first_build`; with `automation.enabled` there is a sensor for the assets' conditions, too. `written` says
-    where the `asset` of a source is written, for the message on a misspelt one. `translator` changes how the assets
-    look; `execute` is called for each step, with logic of the host's around it.
-    No executor is set, since a code location has one; under any a step's process loads a model at most once. Two
-    pipelines of one location need different `key_prefix`es and stores.
+    `build_jobs` and `build_upkeep_jobs`, `executor` that of the jobs. Which jobs, schedules and sensors there are
+    is in `automation.jobs`, `schedules` and `sensors`; `jobs` that are given stay. Schedules and sensors are off
+    until switched on in the UI, but for `first_build`; with `automation.enabled` there is a sensor for the assets'
+    conditions, too. `written` says where the `asset` of a source is written, for the message on a misspelt one.
+    `translator` changes how the assets look; `execute` is called for each step, with logic of the host's around it.
+    Runs of assets that are no job's have the code location's executor, which its host sets (`executor_of` gives that
+    of the settings); under any a step's process loads a model at most once. Two pipelines of one location need
+    different `key_prefix`es and stores.
     """
     names, specs = build_names(settings, written=written, translator=translator, execute=execute)
     automation = settings.automation
     if jobs is not None:  # who gives jobs wants them
         automation = automation.model_copy(update={"jobs": True})
-    jobs, upkeep = jobs or build_jobs(names), upkeep or build_upkeep_jobs(names)
+    executor = executor or executor_of(settings)
+    jobs, upkeep = jobs or build_jobs(names, executor=executor), upkeep or build_upkeep_jobs(names)
     conditions = build_automation_sensor(names)
     assets = _assets(names, specs, until="serving")
-    build = build_build_job(names, {spec.key: spec for each in assets for spec in each.specs})
+    build = build_build_job(names, {spec.key: spec for each in assets for spec in each.specs}, executor=executor)
     chosen = chosen_jobs(automation, [{"build": build}, *map(vars, jobs.values()), vars(upkeep)])
     return dg.Definitions(
         assets=assets,
@@ -145,7 +150,11 @@ def build_names(
     translator: EmbeddingTranslator | None = None,
     execute: Execute = execute_step,
 ) -> tuple[Names, dict[str, EncoderSpec]]:
-    """Build names and encoder specs. Reads model configs, never weights; warns of missing extras."""
+    """Build names and encoder specs. Reads model configs, never weights; warns of missing extras.
+
+    Raises SettingsError where dagster-k8s refuses a tag of `op_tags`.
+    """
+    check_kubernetes_tags(settings.op_tags)
     specs = {name: spec_of(name, encoder) for name, encoder in settings.encoders.items()}
     for message in filter(None, map(missing_extra_message, specs.values())):
         warn_once(f"{message}. Its assets load without it, its runs need it.")

@@ -1,4 +1,4 @@
-"""The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions."""
+"""The vectors asset: encoder version by shard; encodes what is missing, in one run over many partitions or some."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from embed_assets.assets.ui.vectors_metadata import run_observation, shard_metad
 from embed_assets.embedding.embed_report import EmbedReport
 from embed_assets.embedding.run_budget import RunBudget, current_budget
 from embed_assets.encoders.spec import EncoderSpec
+from embed_assets.settings import PipelineSettings
 from embed_assets.store.versions import VersionId
 
 
@@ -50,7 +51,14 @@ def build_vectors_asset(names: Names, encoder: str, spec: EncoderSpec) -> dg.Ass
         names.run(context, "vectors", encoder, lambda: _embed_partitions(names, encoder, context))
 
     # The decorator's argument prints a BetaWarning at every load; the attribute does not.
-    return vectors.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
+    return vectors.with_attributes(backfill_policy=_backfill_policy(names.settings))
+
+
+def _backfill_policy(settings: PipelineSettings) -> dg.BackfillPolicy:
+    """Return how many runs a backfill is: one, or one for each `run_shards` partitions of a version."""
+    if settings.run_shards is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=settings.run_shards)
 
 
 def _embed_partitions(names: Names, encoder: str, context: dg.AssetExecutionContext) -> None:

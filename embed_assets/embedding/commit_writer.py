@@ -71,6 +71,8 @@ class Writer:
         self._error: BaseException | None = None
         self.seconds = 0.0
         self.commits = 0
+        self.conflicts = 0  # merges that were done again, since another writer's commit came first
+        self.repeats = 0  # times that Lance gave up over conflicts, and was called again
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -123,10 +125,13 @@ class Writer:
             self._table.delete_items(obsolete)
         if done:
             replaced = [item.row["media_id"] for item in done if item.row["media_id"] in self._replaced]
-            self._table.write_as_it_is(
-                lambda schema: self._table.replace_items(self._arrow(done, schema), replaced=replaced)
-            )
+            self._table.write_as_it_is(lambda schema: self._replace(done, replaced, schema))
             self.commits += 1
+
+    def _replace(self, items: Sequence[EncodedItem], replaced: Sequence[str], schema: pa.Schema) -> None:
+        contention = self._table.replace_items(self._arrow(items, schema), replaced=replaced)
+        self.conflicts += contention.conflicts
+        self.repeats += contention.repeats
 
     def _arrow(self, items: Sequence[EncodedItem], schema: pa.Schema) -> pa.Table:
         """Return rows of the vector table for complete items."""

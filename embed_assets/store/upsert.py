@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -31,23 +32,36 @@ _SCANNED = 100  # rows in the time of a single one that is taken
 ALL_ROWS = 2**31 - 1  # a limit counted first would leave out what others write meanwhile
 
 
-def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Contention:
+    """What other writers cost a write. Its rows are there all the same."""
+
+    conflicts: int = 0  # merges that Lance did again, since another's commit came first
+    repeats: int = 0  # times that Lance gave up, after half a minute of conflicts, and was called again
+
+
+def upsert(table: "Table", rows: pa.Table, *, key: str, delete_where: str | None = None) -> Contention:
     """Insert or replace whole rows by `key`; rows that match `delete_where` and are not given are removed.
 
     One commit, hence atomic: readers see all of it or nothing. `key` has to be unique within `rows`:
     LanceDB inserts doubles in silence. Two writers that insert one key at once make one row of it, if the
-    column is declared with KEY: the second gets a conflict, and writes again on top of the first.
+    column is declared with KEY: the second gets a conflict, and writes again on top of the first. Lance compares
+    keys by Bloom filters: two writers that insert many rows at once conflict also where no key is the same.
     """
     if not rows.num_rows and delete_where is None:
-        return
+        return Contention()
+    calls = 0
 
-    def write() -> None:
+    def write() -> int:
+        nonlocal calls
+        calls += 1
         merge = table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
         if delete_where is not None:
             merge = merge.when_not_matched_by_source_delete(delete_where)
-        merge.execute(rows)
+        return merge.execute(rows).num_attempts
 
-    retried(write, attempts=10)
+    attempts = retried(write, attempts=10)
+    return Contention(conflicts=attempts - 1, repeats=calls - 1)
 
 
 def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "Table":
@@ -67,8 +81,9 @@ def add_missing_columns(database: "Database", name: str, schema: pa.Schema) -> "
 
 
 def is_conflict(error: Exception) -> bool:
-    """Return whether Lance refused a commit because of another one."""
-    return "conflict" in str(error).lower()
+    """Return whether Lance refused a commit because of another one, or gave up after so many of them."""
+    message = str(error).lower()
+    return "conflict" in message or "too many concurrent writers" in message
 
 
 def retried(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.store.open_database import Database
-from embed_assets.store.upsert import KEY, one_of, read, upsert
+from embed_assets.store.upsert import KEY, Contention, one_of, read, retried, upsert
 from embed_assets.store.user_columns import MODIFIED, user_columns
 from embed_assets.store.versions import VersionId
 
@@ -152,7 +152,7 @@ class VectorTable:
                 if self.database.open(self.name).schema.equals(schema):
                     return
 
-    def replace_items(self, rows: pa.Table, *, replaced: Sequence[str]) -> None:
+    def replace_items(self, rows: pa.Table, *, replaced: Sequence[str]) -> Contention:
         """Write all segments of some items in one commit.
 
         `replaced` are the media ids that may have older rows: those of them not in `rows` go with the
@@ -166,7 +166,7 @@ class VectorTable:
             replaced_rows = pc.is_in(older, value_set=rows["segment_id"].combine_chunks())
             if not len(older) or pc.all(replaced_rows).as_py():
                 where = None  # every older row is replaced: to look for rows to remove, Lance would read all columns
-        upsert(table, rows, key="segment_id", delete_where=where)
+        return upsert(table, rows, key="segment_id", delete_where=where)
 
     def delete_items(self, media_ids: Sequence[str]) -> int:
         """Remove all rows of items; returns how many rows went."""
@@ -175,5 +175,6 @@ class VectorTable:
         table = self.database.open(self.name)
         before = table.count_rows()
         for i in range(0, len(media_ids), _DELETE_CHUNK):
-            table.delete(one_of("media_id", media_ids[i : i + _DELETE_CHUNK]))
+            where = one_of("media_id", media_ids[i : i + _DELETE_CHUNK])
+            retried(lambda where=where: table.delete(where))
         return before - table.count_rows()

@@ -9,7 +9,7 @@ import pytest
 from embed_assets.store.manifest_row import SCHEMA
 from embed_assets.store.records import Records
 from embed_assets.store.store import Store
-from embed_assets.store.upsert import first, one_of, quoted, read, upsert
+from embed_assets.store.upsert import Contention, first, is_conflict, one_of, quoted, read, retried, upsert
 from tests.support import vector_rows, vector_table
 
 NASTY = ["it's", "' OR '1' = '1", "a'; DELETE", "''", 'say "hi"', "back\\slash", "percent % _", "x\ny", "図書館", ""]
@@ -43,6 +43,30 @@ def test_an_upsert_of_nothing_writes_no_version(tmp_path):
     before = table.version
     upsert(table, PLAIN.empty_table(), key="key")
     assert table.version == before
+
+
+def test_a_writer_alone_meets_no_contention(tmp_path):
+    table = table_of(Store(str(tmp_path)), {"a": 1})
+    assert upsert(table, pa.table({"key": ["b"], "value": [2]}, schema=PLAIN), key="key") == Contention()
+
+
+# What Lance raises after thirty seconds of conflicts, of 24 writers at once (lancedb 0.40).
+GIVEN_UP = (
+    "lance error: Too many concurrent writers. Attempted 4 times, but failed on retry_timeout of 30.000 seconds., "
+    "lance-13.0.0/src/io/commit.rs:128:5"
+)
+
+
+def test_a_write_that_lance_gave_up_over_other_writers_is_repeated():
+    errors = [RuntimeError(GIVEN_UP), RuntimeError("Retryable commit conflict for version 7: preempted by Update")]
+
+    def write() -> str:
+        if errors:
+            raise errors.pop()
+        return "written"
+
+    assert retried(write) == "written"
+    assert not is_conflict(RuntimeError("lance error: No space left on device"))
 
 
 def test_rows_that_the_filter_names_and_nobody_gives_go_with_the_same_commit(tmp_path):

@@ -4,43 +4,37 @@ An asset job can't do it: it takes one partitions definition, and keys that are 
 a job of ops that do what the assets do and log what they would log.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import dagster as dg
 from dagster._core.definitions.dependency import IDependencyDefinition
 
-from embed_assets.assets.automation.asset_events import log_check, log_partitions, log_result
-from embed_assets.assets.checks import check_result, is_live
+from embed_assets.assets.automation.asset_events import log_result
+from embed_assets.assets.automation.encoder_ops import DONE, START, build_encoder_ops
 from embed_assets.assets.dashboard import materialize_dashboard
-from embed_assets.assets.encoder import materialize_encoder
 from embed_assets.assets.export import materialize_export
 from embed_assets.assets.host.translator import AssetKind
-from embed_assets.assets.index import materialize_index
 from embed_assets.assets.manifest import materialize_manifest
 from embed_assets.assets.names import DASHBOARD, Names
 from embed_assets.assets.reports.matches import MatchesStep
-from embed_assets.assets.resources import make_steps
+from embed_assets.assets.runs.executor import executor_of
 from embed_assets.assets.serving import materialize_serving
-from embed_assets.assets.vectors import embed_shards, run_budget
-from embed_assets.embedding.run_budget import RunBudget
-from embed_assets.errors import EncoderVersionError
-from embed_assets.manifest.refresh import shard_names
-from embed_assets.store.versions import VersionRecord
-
-_START, _DONE = "start", "done"
 
 
-def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.JobDefinition:
+def build_build_job(
+    names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec], *, executor: dg.ExecutorDefinition | None = None
+) -> dg.JobDefinition:
     """Build the job: an op per source, encoder, space, saved query and sink, in this order.
 
-    What fails stops only its own.
+    What fails stops only its own. With `run_shards` an encoder has several, so that an executor with processes encodes
+    its shards in several of them. `executor` replaces the one that the settings name.
     """
     sources = {
         name: _asset_op(names, "manifest", name, assets, partial(materialize_manifest, names, name), verb="list")
         for name in names.settings.sources
     }
-    encoders = {name: _encode_op(names, name, assets) for name in names.spaces_of}
+    encoders = {name: build_encoder_ops(names, name, assets) for name in names.spaces_of}
     spaces = {
         name: _asset_op(names, "serving", name, assets, partial(materialize_serving, names, name), verb="serve")
         for name in names.spaces
@@ -52,27 +46,27 @@ def build_build_job(names: Names, assets: Mapping[dg.AssetKey, dg.AssetSpec]) ->
         for sink in names.sinks_of(space)
     }
     dashboard = _asset_op(names, "dashboard", DASHBOARD, assets, partial(materialize_dashboard, names), verb="show")
-    after_spaces = [*queries.values(), *sinks.values()]
     upstream = {
-        **{op: [sources[name] for name in names.settings.sources_of(encoder)] for encoder, op in encoders.items()},
-        **{op: [encoders[name] for name in names.encoders_of(space)] for space, op in spaces.items()},
+        **{ops.first: [sources[name] for name in names.settings.sources_of(own)] for own, ops in encoders.items()},
+        **{op: before for ops in encoders.values() for op, before in ops.after_first.items()},
+        **{op: [encoders[name].last for name in names.encoders_of(space)] for space, op in spaces.items()},
         **{op: [spaces[names.settings.saved_queries[query].space]] for query, op in queries.items()},
         **{op: [spaces[names.settings.sinks[sink].space]] for sink, op in sinks.items()},
         dashboard: list(spaces.values()),
     }
     dependencies: dict[str, dict[str, IDependencyDefinition]] = {
-        op.name: {_START: dg.MultiDependencyDefinition([dg.DependencyDefinition(each.name, _DONE) for each in before])}
+        op.name: {START: dg.MultiDependencyDefinition([dg.DependencyDefinition(each.name, DONE) for each in before])}
         for op, before in upstream.items()
     }
     graph = dg.GraphDefinition(
         name=names.prefixed("build"),
-        node_defs=[*sources.values(), *encoders.values(), *spaces.values(), *after_spaces, dashboard],
+        node_defs=[*sources.values(), *upstream],
         dependencies=dependencies,
         description="Bring everything up to date in one run: list the sources, resolve the encoders, embed what is "
         "missing or edited in all kept versions, index, check, and serve what passed. It needs no daemon and no "
         "choice of partitions; what is up to date is left alone.",
     )
-    return graph.to_job(executor_def=dg.in_process_executor)
+    return graph.to_job(executor_def=executor or executor_of(names.settings))
 
 
 def _asset_op(
@@ -90,8 +84,8 @@ def _asset_op(
     @dg.op(
         name=names.prefixed(f"{verb}_{name}"),
         description=asset.description,
-        ins={} if kind == "manifest" else {_START: dg.In(dg.Nothing)},
-        out={_DONE: dg.Out(dg.Nothing)},
+        ins={} if kind == "manifest" else {START: dg.In(dg.Nothing)},
+        out={DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
         retry_policy=names.retry_policy,
     )
@@ -108,8 +102,8 @@ def _matches_op(names: Names, query: str, assets: Mapping[dg.AssetKey, dg.AssetS
     @dg.op(
         name=names.prefixed(f"match_{query}"),
         description=asset.description,
-        ins={_START: dg.In(dg.Nothing)},
-        out={_DONE: dg.Out(dg.Nothing)},
+        ins={START: dg.In(dg.Nothing)},
+        out={DONE: dg.Out(dg.Nothing)},
         required_resource_keys=names.resource_keys,
         tags=names.settings.op_tags,
         pool=names.settings.pool,
@@ -121,72 +115,3 @@ def _matches_op(names: Names, query: str, assets: Mapping[dg.AssetKey, dg.AssetS
         step.keep()
 
     return match
-
-
-def _encode_op(names: Names, encoder: str, assets: Mapping[dg.AssetKey, dg.AssetSpec]) -> dg.OpDefinition:
-    asset = assets[names.asset_key(encoder, "encoder")]
-
-    @dg.op(
-        name=names.prefixed(f"encode_{encoder}"),
-        description=f"Resolve {encoder}; embed, index and check its versions that are kept.",
-        ins={_START: dg.In(dg.Nothing)},
-        out={_DONE: dg.Out(dg.Nothing)},
-        required_resource_keys=names.resource_keys,
-        tags=names.settings.op_tags,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
-    )
-    def encode(context: dg.OpExecutionContext) -> None:
-        result = names.run(context, "encoder", encoder, lambda: materialize_encoder(names, encoder, context))
-        log_result(context, asset, result)
-        budget = run_budget(names, context)
-        current, *others = make_steps(names, context.resources).active_versions(encoder)
-        for record in (*others, current):  # what serves is brought up to date before a candidate is built
-            try:
-                _build_version(names, record, context, assets, budget)
-            except dg.Failure as failure:
-                if record is current or not isinstance(failure.__cause__, EncoderVersionError):
-                    raise
-                context.log.warning(f"Version {record.version} is kept, but can't be brought up to date: {failure}")
-
-    return encode
-
-
-def _build_version(
-    names: Names,
-    record: VersionRecord,
-    context: dg.OpExecutionContext,
-    assets: Mapping[dg.AssetKey, dg.AssetSpec],
-    budget: RunBudget | None,
-) -> None:
-    """Embed all shards of a version, then index and check it."""
-    names.run(context, "vectors", record.encoder, lambda: _embed(names, record, context, assets, budget))
-    index = assets[names.asset_key(record.encoder, "index")]
-    result = names.run(context, "index", record.encoder, lambda: materialize_index(names, record.id, context))
-    log_result(context, index, result, partition=record.version)
-    for result in _checks(names, record, context, index.key):
-        log_check(context, index.key, result, partition=record.version)
-
-
-def _embed(
-    names: Names,
-    record: VersionRecord,
-    context: dg.OpExecutionContext,
-    assets: Mapping[dg.AssetKey, dg.AssetSpec],
-    budget: RunBudget | None,
-) -> None:
-    shards = set(shard_names(names.settings.shards))
-    embedded = embed_shards(names, record.id, context, shards=shards, budget=budget)
-    log_partitions(context, assets[names.asset_key(record.encoder, "vectors")], embedded.metadata)
-    if embedded.unfinished and budget is not None:
-        raise budget.exhausted_error()
-
-
-def _checks(
-    names: Names, record: VersionRecord, context: dg.OpExecutionContext, key: dg.AssetKey
-) -> Iterator[dg.AssetCheckResult]:
-    steps = make_steps(names, context.resources)
-    release, verdicts = steps.check(record)
-    live = is_live(steps, release)
-    for verdict in verdicts:
-        yield check_result(key, verdict, release, is_live=live)

@@ -84,6 +84,8 @@ def _imports_at_rest() -> Iterator[None]:
 def _materialize(steps: Steps, shown: Progress) -> None:
     """Run each encoder's two jobs in this process, one run of the pipeline at a time in a home."""
     shown.say("starting Dagster")
+    import dagster as dg
+
     from embed_assets.assets.automation.jobs import build_jobs
     from embed_assets.assets.pipeline import build_definitions, build_names
 
@@ -91,8 +93,9 @@ def _materialize(steps: Steps, shown: Progress) -> None:
     home = dagster_home(steps.settings)
     own_home = home == home_of(steps.settings.store)  # of another home others decide
     names, _ = build_names(steps.settings)
-    jobs = build_jobs(names)
-    definitions = build_definitions(steps.settings, jobs=jobs)
+    here = dg.in_process_executor  # this process runs them, whichever executor Dagster's daemon needs
+    jobs = build_jobs(names, executor=here)
+    definitions = build_definitions(steps.settings, jobs=jobs, executor=here)
     with ExitStack() as stack:
         instance = stack.enter_context(dagster_instance(home))
         stack.enter_context(databases_held(home))
