@@ -19,6 +19,7 @@ _COLOURS = (
     (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
 )  # fmt: skip
 _OTHERS = (150, 150, 150)
+_SIDE = 640  # pixels of the whole map
 
 
 def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
@@ -30,11 +31,15 @@ def density_map(points: np.ndarray, groups: Sequence[str]) -> str:
     return _map(_grid(points, groups, 16), 16)
 
 
-def scatter_map(points: np.ndarray, groups: Sequence[str], *, cells: int = 320) -> str:
-    """Draw points as small cells, two pixels wide, as markdown with a PNG inside; too long to be inline."""
+def scatter_map(points: np.ndarray, groups: Sequence[str]) -> str:
+    """Draw points as small cells as markdown with a PNG inside; too long to be inline.
+
+    Cells are two to eight pixels wide: few points would not be seen as small as many have to be.
+    """
     from PIL import Image
 
-    picture = Image.fromarray(_grid(points, groups, cells)).resize((2 * cells, 2 * cells), Image.Resampling.NEAREST)
+    cells = next(each for each in (80, 160, 320) if each == 320 or 16 * len(points) < each * each)
+    picture = Image.fromarray(_grid(points, groups, cells)).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
     return f"![whole map](data:image/png;base64,{_png(picture)})"
 
 
