@@ -48,7 +48,7 @@ bench: setup ## The benchmarks of speed that take minutes, on real data where it
 
 bench-full: setup ## All benchmarks: hours on an idle machine
 	@for each in scifact plain_loop layers runtimes encode encoders growth change leaderboard reports media_sets encodings sentence \
-		search_quality serve_load serve_encode "search --others" "peers --texts 1000"; do \
+		search_quality writers partitions serve_load serve_encode "search --others" "peers --texts 1000"; do \
 		set -- $$each; file=$$1; shift; echo "== $$file $$*"; \
 		$(BIN)/python benchmarks/$$file.py "$$@" || echo "exit status $$?"; done
 

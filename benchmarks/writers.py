@@ -73,27 +73,33 @@ def items(shard: int, shards: int, rows: int, *, dim: int, edition: int) -> Iter
         yield EncodedItem(row, [segment], [vectors[number // shards % _VECTORS]])
 
 
-def write(store: str, own: Sequence[int], shards: int, rows: int, *, dim: int, edition: int) -> dict[str, Any]:
-    """Write some shards, each by a writer of its own; return commits, conflicts, repeats and seconds."""
+def writer_on(table: Any, *, edition: int, replaced: frozenset[str]) -> Any:
+    """Return a writer with the default settings; in a later edition than 0 rows of items are replaced."""
     from embed_assets.embedding.commit_writer import Writer
     from embed_assets.settings import ComputeSettings
+
+    compute, opened = ComputeSettings(), table.open()
+    assert opened is not None
+    return Writer(
+        table,
+        opened.schema,
+        version=VERSION,
+        replaced=replaced if edition else frozenset(),
+        flush_rows=compute.flush_rows,
+        flush_seconds=compute.flush_seconds,
+    )
+
+
+def write(store: str, own: Sequence[int], shards: int, rows: int, *, dim: int, edition: int) -> dict[str, Any]:
+    """Write some shards, each by a writer of its own; return commits, conflicts, repeats and seconds."""
     from embed_assets.store.store import Store
     from embed_assets.store.versions import VersionId
 
-    compute, table = ComputeSettings(), Store(store).vectors(VersionId(ENCODER, VERSION))
-    opened = table.open()
-    assert opened is not None
+    table = Store(store).vectors(VersionId(ENCODER, VERSION))
     done = {"commits": 0, "conflicts": 0, "repeats": 0, "waited": 0.0}
     for shard in own:
         found = list(items(shard, shards, rows, dim=dim, edition=edition))
-        writer = Writer(
-            table,
-            opened.schema,
-            version=VERSION,
-            replaced=frozenset(item.row["media_id"] for item in found) if edition else frozenset(),
-            flush_rows=compute.flush_rows,
-            flush_seconds=compute.flush_seconds,
-        )
+        writer = writer_on(table, edition=edition, replaced=frozenset(item.row["media_id"] for item in found))
         for item in found:
             writer.put(item)
         writer.close()

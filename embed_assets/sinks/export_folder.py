@@ -37,11 +37,9 @@ class ExportFolder:
         return manifest.get("export") if whole else None
 
     def begin(self) -> None:
-        """Make the folder, and remove what a killed export left."""
+        """Make the folder."""
         self._fs.makedirs(self._place[1], exist_ok=True)
-        manifest = self.manifest()
-        self._before = manifest.get("export")
-        self._remove_all_but(manifest.get("files", {}))
+        self._before = self.manifest().get("export")
 
     @contextmanager
     def create(self, name: str) -> Iterator[Any]:
@@ -56,7 +54,7 @@ class ExportFolder:
             yield file
 
     def finish(self, facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> None:
-        """Name the new files and replace the manifest, then remove files that it does not name.
+        """Name the new files and replace the manifest, then remove files that it does not name, a killed export's too.
 
         `files`: what is known of each by name, old ones that stay included. Raises SinkError where another export was
         finished since `begin`.

@@ -342,3 +342,17 @@ def test_a_saved_query_follows_its_pointer_and_its_settings(settled: Automation,
         asked += sorted(found)
         settled.do(found)
     assert asked == ["words_vectors", "words_index", "words_serving", "boats_matches"]
+
+
+def test_a_sink_follows_its_pointer(settled: Automation, tmp_path: Path) -> None:
+    settled.settings_become(sinks={"out": {"space": "words", "kind": "parquet", "uri": str(tmp_path / "out")}})
+    assert settled.look() == {"out_export": {None}}
+    settled.do({"out_export": {None}})
+    assert settled.look() == {}
+    (tmp_path / "notes" / "another.txt").write_text("another note")
+    settled.do(settled.look(hours=1))
+    wanted = []
+    while found := settled.look():
+        wanted += sorted(found)
+        settled.do(found)
+    assert wanted == ["words_vectors", "words_index", "words_serving", "out_export"]

@@ -5,10 +5,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
+import pytest
 
+from embed_assets.errors import SinkError
+from embed_assets.settings import SinkSettings
+from embed_assets.sinks.export_folder import ExportFolder
+from embed_assets.sinks.kinds.parquet_folder import _Part
+from embed_assets.store.saved_settings import save_settings
+from embed_assets.store.store import Store
 from tests.s3_server import S3Server
-from tests.sinks.export_contract import SinkContract, assert_holds, build, changed, files
-from tests.support import rewrite, run_all
+from tests.sinks.export_contract import SinkContract, assert_holds, build, changed, export_killed_after, files
+from tests.support import rewrite, run_all, settings
 
 
 class TestParquet(SinkContract):
@@ -60,6 +67,19 @@ class TestParquet(SinkContract):
         found = self.export(folder)
         assert found.whole == "another encoder version, other columns or settings"
 
+    def test_readers_see_nothing_of_a_killed_export_and_the_next_removes_its_files(self, folder: Path) -> None:
+        self.export(folder)
+        before = self.read(folder)
+        rewrite(folder / "notes" / "note-001.txt", "boat harbour tide")
+        steps = self.steps(folder)
+        run_all(steps)
+        export_killed_after(steps, "close", of=_Part)
+        assert len(list((folder / "sink").glob("_part-*"))) == 1
+        assert self.read(folder) == before
+        self.export(folder)
+        manifest = json.loads((folder / "sink" / "_manifest.json").read_text())
+        assert {each.name for each in (folder / "sink").iterdir()} == {"_manifest.json", *manifest["files"]}
+
     def test_an_empty_release_leaves_an_empty_table(self, folder: Path) -> None:
         steps = self.steps(folder, accept_deletions=True)
         steps.export("out")
@@ -93,3 +113,22 @@ def _of_bucket(sink: dict[str, Any]) -> dict[str, dict[str, Any]]:
         with fs.open(f"{root}/{name}") as file:
             found |= {row["segment_id"]: row for row in pq.read_table(file).to_pylist()}
     return found
+
+
+def test_the_second_of_two_exports_at_once_is_refused(tmp_path: Path) -> None:
+    sink = SinkSettings(space="words", kind="parquet", uri=str(tmp_path / "sink"))
+    first, second = (ExportFolder("out", sink) for _ in range(2))
+    first.begin()
+    second.begin()
+    first.finish({"export": "a"}, {})
+    with pytest.raises(SinkError, match="another export has written it meanwhile"):
+        second.finish({"export": "b"}, {})
+    assert first.held() == "a"
+
+
+def test_a_secret_of_a_sink_is_written_nowhere(tmp_path: Path) -> None:
+    sink = {"space": "words", "kind": "parquet", "uri": "s3://me:pw@b/x", "storage_options": {"secret": "hush"}}
+    made = settings(tmp_path, sinks={"out": sink})
+    save_settings(Store(made.store), made)
+    text = (tmp_path / "store" / "pipeline.yaml").read_text()
+    assert "hush" not in text and "pw" not in text
