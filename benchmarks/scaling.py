@@ -46,9 +46,9 @@ ASSUMPTIONS = {
         Assumption(name="commit writes", value=17, unit="PUT and LIST requests a commit", source=_MEASURED),
         Assumption(
             name="merge",
-            value=0.28,
+            value=0.2,
             unit="CPU seconds a commit and million rows of the table, whose keys are joined",
-            source="slope between 13,000 and 403,000 rows of 8 dims, two busy cores, 30 November 2026",
+            source="benchmarks/merge_cost.py: 10,000 to 400,000 rows, two busy cores, 30 November 2026",
         ),
         Assumption(
             name="build",

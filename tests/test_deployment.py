@@ -31,7 +31,7 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # 25 processes
+@pytest.mark.timeout(2400)  # 26 processes, each of which imports Dagster
 def test_the_demo_is_built_on_postgres_by_several_processes(postgres: str, tmp_path: Path) -> None:
     dropped = ("AWS_", "DAGSTER", "EMBED_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
@@ -83,7 +83,7 @@ def steps_on(folder: Path, store: str) -> Steps:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_the_composed_services_embed_shards_in_several_runs_at_once_and_search(postgres: str, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 48)
     deploy = tmp_path / "deploy"
