@@ -135,7 +135,7 @@ class VectorTable:
         table = self.open()
         return None if table is None else read(table, columns, where=where)
 
-    def write_as_it_is(self, write: Callable[[pa.Schema], None]) -> None:
+    def write_as_it_is(self, write: Callable[[pa.Schema], object]) -> None:
         """Call `write` with the table's schema; again where it is another one by then.
 
         Another run may add the columns of a user meanwhile, or change their types: rows that were written without
