@@ -37,7 +37,7 @@ class EncoderResource(dg.ConfigurableResource):
     dtype: Literal["float32", "bfloat16", "float16"] = _as_in(ComputeSettings, "dtype")
     runtime: Literal["auto", "torch", "openvino"] = _as_in(ComputeSettings, "runtime")
     engine: Literal["local", "ray"] = _as_in(ComputeSettings, "engine")
-    ray: dict[str, Any] = Field(default_factory=dict, description=ComputeSettings.model_fields["ray"].description)
+    ray: dict[str, Any] = Field(default={}, description=ComputeSettings.model_fields["ray"].description)
     batch_tokens: int | None = _as_in(ComputeSettings, "batch_tokens")
     batch_pixels: int | None = _as_in(ComputeSettings, "batch_pixels")
     readers: int = _as_in(ComputeSettings, "readers")
