@@ -14,7 +14,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from growth import text_of  # noqa: E402
 
-from tests.local_ray import local_ray  # noqa: E402
+from tests.local_ray import kill_encoding_actor, local_ray  # noqa: E402
 from tests.s3_server import S3Server, s3_server  # noqa: E402
 
 
@@ -71,7 +70,7 @@ def in_own_process(settings: dict[str, Any], *, on_ray: bool = False, kill: bool
     command = [sys.executable, __file__, "act", json.dumps(settings), *(["--on-ray"] if on_ray else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         if kill:
-            threading.Thread(target=kill_worker, daemon=True).start()
+            threading.Thread(target=kill_encoding_actor, kwargs={"after": 8.0}, daemon=True).start()
         assert process.stdout is not None
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
@@ -79,22 +78,6 @@ def in_own_process(settings: dict[str, Any], *, on_ray: bool = False, kill: bool
     if process.returncode:
         raise SystemExit("A run failed.")
     return json.loads(printed.splitlines()[-1]) | {"CPU": usage.ru_utime + usage.ru_stime}
-
-
-def kill_worker() -> None:
-    """End an encoding actor, some seconds after it began."""
-    while True:
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                title = (folder / "cmdline").read_bytes().split(b"\0")[0]
-            except OSError:
-                continue
-            if b"EncodingWorker" in title:
-                time.sleep(8)
-                os.kill(int(folder.name), signal.SIGKILL)
-                print("killed an encoding actor", file=sys.stderr)
-                return
-        time.sleep(0.1)
 
 
 def rows_of(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """The engine ray: the rows of the local engine, whatever happens to its workers."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytest
 from embed_assets.embedding.ray_engine import cluster
 from embed_assets.errors import EncoderVersionError, MissingExtraError
 from embed_assets.pipeline.steps import Steps
-from tests.local_ray import LOOPBACK, local_ray
+from tests.local_ray import LOOPBACK, kill_encoding_actor, local_ray
 from tests.support import REPOSITORY, note, picture, pipeline, refresh_and_embed, write_notes
 
 pytestmark = pytest.mark.slow
@@ -82,34 +80,16 @@ def test_what_the_table_has_is_not_encoded_again(ray: Any, tmp_path: Path) -> No
     assert (report.segments_encoded, report.segments_reused) == (1, 1)
 
 
-def kill_worker(killed: threading.Event) -> None:
-    """Kill an encoding actor as soon as there is one."""
-    for _ in range(600):
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                title = (folder / "cmdline").read_bytes().split(b"\0")[0]
-            except OSError:
-                continue
-            if b"EncodingWorker" in title:
-                time.sleep(0.5)
-                os.kill(int(folder.name), signal.SIGKILL)
-                killed.set()
-                return
-        time.sleep(0.05)
-
-
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds workers by /proc")
 def test_a_killed_worker_loses_and_doubles_nothing(ray: Any, tmp_path: Path) -> None:
     write_notes(tmp_path / "notes", 300)
     local, remote = (
         steps_of(tmp_path, engine, encoders={"words": {"model": "embedded:minilm"}}) for engine in ("local", "ray")
     )
-    killed = threading.Event()
-    killer = threading.Thread(target=kill_worker, args=(killed,))
-    killer.start()
-    refresh_and_embed(remote, "words")
-    killer.join()
-    assert killed.is_set()
+    with ThreadPoolExecutor(1) as beside:
+        killed = beside.submit(kill_encoding_actor, after=0.5)
+        refresh_and_embed(remote, "words")
+        assert killed.result(timeout=60)
     refresh_and_embed(local, "words")
     assert remote.store.open(remote.resolve("words").record.table).count_rows() == 300
     assert_same_rows(rows_of(local, "words"), rows_of(remote, "words"))

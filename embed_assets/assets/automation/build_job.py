@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.definitions.dependency import IDependencyDefinition
 
 from embed_assets.assets.automation.asset_events import log_result
-from embed_assets.assets.automation.encoder_ops import DONE, START, build_encoder_ops
+from embed_assets.assets.automation.encoder_ops import DONE, START, build_encoder_ops, model_op
 from embed_assets.assets.dashboard import materialize_dashboard
 from embed_assets.assets.export import materialize_export
 from embed_assets.assets.host.translator import AssetKind
@@ -99,19 +99,9 @@ def _matches_op(names: Names, query: str, assets: Mapping[dg.AssetKey, dg.AssetS
     """Build the op of a saved query: what is new is logged before it is kept as known."""
     asset = assets[names.asset_key(query, "matches")]
 
-    @dg.op(
-        name=names.prefixed(f"match_{query}"),
-        description=asset.description,
-        ins={START: dg.In(dg.Nothing)},
-        out={DONE: dg.Out(dg.Nothing)},
-        required_resource_keys=names.resource_keys,
-        tags=names.settings.op_tags,
-        pool=names.settings.pool,
-        retry_policy=names.retry_policy,
-    )
     def match(context: dg.OpExecutionContext) -> None:
         step = MatchesStep(names, query, context)
         log_result(context, asset, step.report())
         step.keep()
 
-    return match
+    return model_op(names, f"match_{query}", asset.description or "", match)

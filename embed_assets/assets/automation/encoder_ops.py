@@ -44,12 +44,12 @@ def build_encoder_ops(names: Names, encoder: str, assets: Assets) -> EncoderOps:
     groups = _shard_groups(names.settings)
     if len(groups) == 1:
         text = f"Resolve {encoder}; embed, index and check its versions that are kept."
-        whole = _op(names, f"encode_{encoder}", text, partial(_encode, names, encoder, assets))
+        whole = model_op(names, f"encode_{encoder}", text, partial(_encode, names, encoder, assets))
         return EncoderOps(first=whole, embed=[], last=whole)
     return EncoderOps(
-        first=_op(names, f"resolve_{encoder}", f"Resolve {encoder}.", partial(_resolve, names, encoder, assets)),
+        first=model_op(names, f"resolve_{encoder}", f"Resolve {encoder}.", partial(_resolve, names, encoder, assets)),
         embed=[_embed_op(names, encoder, assets, group) for group in groups],
-        last=_op(
+        last=model_op(
             names,
             f"index_{encoder}",
             f"Index and check the versions of {encoder} that are kept.",
@@ -64,7 +64,7 @@ def _shard_groups(settings: PipelineSettings) -> list[list[str]]:
     return [shards[start : start + size] for start in range(0, len(shards), size)]
 
 
-def _op(names: Names, name: str, description: str, do: Callable[[dg.OpExecutionContext], None]) -> dg.OpDefinition:
+def model_op(names: Names, name: str, description: str, do: Callable[[dg.OpExecutionContext], None]) -> dg.OpDefinition:
     """Build an op that loads a model, or may."""
 
     @dg.op(
@@ -91,7 +91,7 @@ def _embed_op(names: Names, encoder: str, assets: Assets, group: Sequence[str]) 
         budget = run_budget(names, context)
         _each_version(names, encoder, context, partial(_embed, names, assets, group, budget))
 
-    return _op(names, f"embed_{encoder}_{ends}", f"Embed shards {ends.replace('_', ' to ')} of {encoder}.", embed)
+    return model_op(names, f"embed_{encoder}_{ends}", f"Embed shards {ends.replace('_', ' to ')} of {encoder}.", embed)
 
 
 def _encode(names: Names, encoder: str, assets: Assets, context: dg.OpExecutionContext) -> None:
