@@ -20,7 +20,7 @@ def run(name: str, folder: Path) -> str:
     others = ("AWS_", "RAY_", "DAGSTER", "EMBED_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     environ = {**kept, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder / "home"), "COLUMNS": "160"}
-    command = [sys.executable, str(EXAMPLES / name), "--home", str(folder / "demo"), "--items", "40"]
+    command = [sys.executable, str(EXAMPLES / name), "--home", str(folder / "demo"), "--items", "8"]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
