@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,7 +69,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
-class SinkContract:
+class SinkContract(ABC):
     """Subclassed by each kind with `sink` and `read`."""
 
     sink: ClassVar[dict[str, Any]]  # settings beside the space and the uri
@@ -76,13 +77,13 @@ class SinkContract:
     incremental: ClassVar[bool] = True
     unit: ClassVar[bool] = False  # whether its vectors have length 1
 
+    @abstractmethod
     def read(self, folder: Path) -> dict[str, dict[str, Any]]:
         """The sink's rows by segment id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove_by_hand(self, folder: Path) -> None:
         """What another hand does to the sink."""
-        raise NotImplementedError
 
     @pytest.fixture
     def folder(self, kept: Kept, words: list[Any]) -> Path:
