@@ -20,8 +20,10 @@ from tests.support import REPOSITORY, settings, write_notes
 PAGE = (REPOSITORY / "docs" / "dagster.md").read_text(encoding="utf-8")
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def _block(language: str, word: str) -> str:
+    """The page's one block of `language` that has `word` in it."""
+    (block,) = (block for block in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if word in block)
+    return block
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_the_alert_is_sent_for_a_candidate_that_is_held_back_alone(
     write_notes(tmp_path / "notes", 4)
     running = Running(settings(tmp_path, shards=1), instance)
     names: dict[str, Any] = {}
-    exec(_blocks("python")[0].replace("text_serving", "words_serving"), names)
+    exec(_block("python", "def held_back").replace("text_serving", "words_serving"), names)
 
     def look() -> str:
         host = dg.Definitions.merge(running.definitions, dg.Definitions(sensors=[names["held_back"]]))
@@ -70,7 +72,7 @@ def test_the_alert_is_sent_for_a_candidate_that_is_held_back_alone(
 
 
 def test_the_yaml_of_the_component_is_one_that_loads() -> None:
-    contents = yaml.safe_load(_blocks("yaml")[1])
+    contents = yaml.safe_load(_block("yaml", "attributes:"))
     with create_defs_folder_sandbox() as sandbox:
         path = sandbox.scaffold_component(component_cls=EmbeddingPipeline, defs_path="one", defs_yaml_contents=contents)
         write_notes(path / "notes", 1)
@@ -84,7 +86,7 @@ def test_the_yaml_of_the_component_is_one_that_loads() -> None:
 
 def test_the_component_in_python_maps_its_serving_asset(words: list, tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(next(block for block in _blocks("python") if "SearchPipeline" in block), names)
+    exec(_block("python", "class SearchPipeline"), names)
     values = settings(tmp_path).model_dump(mode="json", exclude_unset=True)
     definitions = dg.build_defs_for_component(names["SearchPipeline"].model_validate(values))
     groups = {spec.key.path[-1]: spec.group_name for spec in definitions.resolve_all_asset_specs()}
@@ -101,7 +103,7 @@ def test_the_decorated_function_runs_and_observes_what_it_says(
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(_blocks("python")[2], names)
+    exec(_block("python", "@embedding_assets"), names)
     assert Running(settings(tmp_path, shards=1), instance, definitions=names["search"]).build().success
     (record,) = instance.fetch_observations(dg.AssetKey("storefront"), limit=2).records
     assert record.asset_observation and record.asset_observation.metadata["searches"].value == "words"
