@@ -19,11 +19,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (torch and its libraries are large: minutes the first time) ..."
 ifneq ($(UV),)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[delta,demo,faiss,milvus,openai,openvino,postgres,ray,serve,ui]'
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[dagster-ray,delta,demo,faiss,milvus,openai,openvino,postgres,ray,serve,ui]'
 else
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[delta,demo,faiss,milvus,openai,openvino,postgres,ray,serve,ui]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[dagster-ray,delta,demo,faiss,milvus,openai,openvino,postgres,ray,serve,ui]'
 endif
 	@touch $@
 

@@ -27,7 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from growth import text_of  # noqa: E402
 
-from tests.local_ray import kill_encoding_actor, local_ray  # noqa: E402
+from examples.scaling.local_ray import local_ray  # noqa: E402
+from tests.local_ray import kill_encoding_actor  # noqa: E402
 from tests.s3_server import S3Server, s3_server  # noqa: E402
 
 
@@ -168,7 +169,7 @@ def main() -> None:
     if chosen.what == "act":
         if not chosen.on_ray:
             return act(json.loads(chosen.settings))
-        with local_ray():
+        with local_ray(num_cpus=3, object_store_memory=200 * 2**20):
             return act(json.loads(chosen.settings))
     random.seed(0)
     work = chosen.work or Path(tempfile.mkdtemp(prefix="engines-"))

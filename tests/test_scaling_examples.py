@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.scaling.local_postgres import bin_folder
 from tests.support import REPOSITORY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 EXAMPLES = REPOSITORY / "examples" / "scaling"
 DEMO_VERSIONS = {"5398a2734e2c", "9eb5cf0c30ba", "ad5571e01e1a", "871c3329ade6"}
@@ -39,4 +40,16 @@ def test_encoders_run_on_ray(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra ray is not installed")
     printed = run("on_ray.py", tmp_path)
     assert set(re.findall(r"\b[0-9a-f]{12}\b", printed)) >= DEMO_VERSIONS
+    assert "docs/" in printed.rpartition("$ embed-assets search")[2]
+
+
+def test_runs_and_steps_are_jobs_of_ray(tmp_path: Path) -> None:
+    pytest.importorskip("dagster_ray", reason="the extra dagster-ray is not installed")
+    pytest.importorskip("dagster_postgres", reason="the extra postgres is not installed")
+    if bin_folder() is None:
+        pytest.skip("Postgres is not installed: apt install postgresql")
+    printed = run("on_dagster_ray.py", tmp_path)
+    assert "run: 1 jobs" in printed
+    encoders = re.findall(r"^step embed_(\w+)_s\d\d_s\d\d: 1 jobs", printed, re.MULTILINE)
+    assert sorted(encoders) == sorted(2 * ["minilm", "clip", "mel", "clip_frames"])
     assert "docs/" in printed.rpartition("$ embed-assets search")[2]

@@ -14,7 +14,8 @@ import pytest
 from embed_assets.embedding.ray_engine import cluster
 from embed_assets.errors import EncoderVersionError, MissingExtraError
 from embed_assets.pipeline.steps import Steps
-from tests.local_ray import LOOPBACK, kill_encoding_actor, local_ray
+from examples.scaling.local_ray import LOOPBACK, local_ray
+from tests.local_ray import kill_encoding_actor
 from tests.support import REPOSITORY, note, picture, pipeline, refresh_and_embed, write_notes
 
 pytestmark = pytest.mark.slow
@@ -24,8 +25,8 @@ NOTES = 60
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    with local_ray() as found:
+    found = pytest.importorskip("ray", reason="the extra ray is not installed")
+    with local_ray(num_cpus=3, object_store_memory=200 * 2**20):
         yield found
 
 
