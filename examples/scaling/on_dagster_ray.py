@@ -2,13 +2,18 @@
 
     python examples/scaling/on_dagster_ray.py [--home FOLDER] [--items N]
 
-Where RAY_API_SERVER_ADDRESS is set, that cluster is used: http://HOST:8265. Else Ray is started on this machine, for it
-alone. Dagster's records are in Postgres, as on_postgres.py has it. Needs:
+Where RAY_API_SERVER_ADDRESS is set, that cluster is used: http://HOST:8265. Else Ray is started on this machine. The
+processes of its job server look for the machine's address themselves, so that it listens on it: a token of Ray's own
+authentication keeps others out. Dagster's records are in Postgres, as on_postgres.py has it. Needs:
 pip install 'embed-assets[dagster-ray,demo,postgres]'
 """
 
 import argparse
+import importlib
+import logging
 import os
+import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,14 +21,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.launcher import WorkerStatus
 from demo_pipeline import embed_assets, write_pipeline
 from local_postgres import URL, postgres_url
-from local_ray import LOOPBACK, local_ray
 from on_postgres import REPOSITORY, dagster
 
 RAY = "RAY_API_SERVER_ADDRESS"
 # What a job of the cluster needs of this environment; a cluster of several machines has PYTHONPATH in its image.
 PASSED_ON = ["DAGSTER_HOME", "EMBED_ASSETS_SETTINGS", "OMP_NUM_THREADS", "PYTHONPATH", RAY, URL]
+RAYS_OWN = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 DAGSTER = f"""\
 storage:
   postgres:
@@ -36,7 +42,7 @@ run_launcher: # a run is a job of the cluster
       address: {{env: {RAY}}}
       num_cpus: 0 # it waits for its steps
       env_vars: {PASSED_ON}
-run_coordinator: {{module: dagster, class: DefaultRunCoordinator}}
+run_coordinator: {{module: dagster._core.run_coordinator, class: DefaultRunCoordinator}}
 telemetry: {{enabled: false}}
 """
 PIPELINE = {
@@ -84,18 +90,27 @@ def cluster() -> Iterator[str]:
     if address := os.environ.get(RAY):
         yield address
         return
-    with local_ray(include_dashboard=True, dashboard_host=LOOPBACK) as started:
+    os.environ |= {**RAYS_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # its jobs call `dagster`
+    ray = importlib.import_module("ray")
+    started = ray.init(include_dashboard=True, logging_level=logging.ERROR, log_to_driver=False)
+    try:
         yield f"http://{started.dashboard_url}"
+    finally:
+        ray.shutdown()
 
 
 def wait(instance: dg.DagsterInstance) -> dg.DagsterRunStatus:
-    """Return how the latest run ended."""
+    """Return how the latest run ended. Raises SystemExit where its job did, and the run could not say so."""
     began = time.monotonic()
     while True:
+        health = instance.run_launcher.check_run_worker_health(instance.get_runs(limit=1)[0])
         (run,) = instance.get_runs(limit=1)
         if run.is_finished:
             print(f"build: {run.status.value} in {time.monotonic() - began:.0f} s", flush=True)
             return run.status
+        if health.status == WorkerStatus.FAILED:  # the daemon's monitoring says so in a deployment
+            raise SystemExit(f"The run's job failed: {health.msg}")
         time.sleep(1)
 
 
