@@ -87,17 +87,25 @@ class ListedSource:
 class Items:
     """The items of changed files: entries of files, and of tables the rows that are not as the manifest has them."""
 
-    def __init__(self, parts: Sequence[Sequence[Entry] | TableEntries]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Iterable[Sequence[Entry] | TableEntries]) -> None:
+        self._parts = list(parts)
 
-    def __iter__(self) -> Iterator[Entry]:
-        for part in self._parts:
-            yield from part
-
-    def batches(self) -> Iterator[list[Entry]]:
-        """Yield the entries, some at a time."""
-        left = iter(self)
+    def taken(self) -> Iterator[list[Entry]]:
+        """Yield the entries, some at a time; what was yielded is held no longer."""
+        left = self._taken()
         while some := list(islice(left, _OBJECTS)):
+            yield some
+
+    def _taken(self) -> Iterator[Entry]:
+        self._parts.reverse()
+        while self._parts:
+            part = self._parts.pop()
+            yield from part.taken() if isinstance(part, TableEntries) else part
+
+    def keys_of_files(self) -> Iterator[list[str]]:
+        """Yield the keys of the entries that are no rows of a table, some at a time."""
+        keys = (entry.file.key for part in self._parts if not isinstance(part, TableEntries) for entry in part)
+        while some := list(islice(keys, _OBJECTS)):
             yield some
 
     def unreachable(self) -> Iterator[Entry]:

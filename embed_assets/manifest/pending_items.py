@@ -85,9 +85,12 @@ def make_plan(
     """
     version = manifest.version
     rows = _of(manifest.table(sources, columns=_COMPARED, version=version), shards)
+    unknown = _unknown(rows)
     own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
+    del rows  # of a million items 150 MB, which `own` has too
     existing = _existing(vectors, shards)
     masks = _ItemMasks(own, existing, quarantined)
+    existing = existing.select(["media_id", "source", "shard"])  # without the hashes, which are compared
     places = own.select(["media_id", "source", "shard"])
     replaced = places.filter(pc.and_(masks.encode, masks.has_rows))
     without_rows = pc.and_(masks.encode, pc.invert(masks.has_rows))
@@ -110,7 +113,7 @@ def make_plan(
         unchanged=Counter({source: count for (source,), count in _counts(unchanged, "source")}),
         quarantined=masks.quarantined(),
         deleted=Counter({source: count for (source,), count in _counts(places.filter(masks.deleted), "source")}),
-        unknown=_unknown(rows),
+        unknown=unknown,
         classes=_classes(
             {
                 "new": missing.filter(pc.equal(missing_classes, "new")),

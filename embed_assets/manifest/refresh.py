@@ -67,7 +67,7 @@ class RefreshReport:
 
 
 def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> RefreshReport:
-    """Read changed files, write changed rows in one commit.
+    """Read changed files, write changed rows in one commit; new ones that are very many follow in others.
 
     A new key with the bytes of a missing one is that item renamed: it keeps its media id, hence its vectors. Of an
     unchanged table no row is looked at. Unreachable items stay unchanged: only items that are known to be missing are
@@ -79,7 +79,9 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     give_back()
     items = _inspected(changes, stored)
     give_back()
-    _note_found(items, stored)
+    unreachable = changes.all_unreachable([*items.unreachable()])
+    for keys in items.keys_of_files():  # those of tables are noted already
+        stored.note(stored.places(pa.array(keys, pa.string())))
     writer = _RowChanges(listed, shards=shards, stored=stored.rows, missing=_missing(changes, manifest, stored))
     _classify(items, stored, writer)
     # Renamed items are not among the missing any more.
@@ -93,9 +95,8 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     )
     for row in writer.missing.values():
         writer.delete(row)
-    manifest.write_table(writer.written)
+    manifest.write_table(writer.written, new=writer.new)
     give_back()
-    unreachable = changes.all_unreachable([*items.unreachable()])
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None
     _write_state(changes, manifest, writer, unreachable=unreachable, unnamed=unnamed)
     return writer.report(
@@ -106,17 +107,11 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     )
 
 
-def _note_found(items: Items, stored: StoredRows) -> None:
-    """Note the rows of the manifest that what was read has; rows of a table that are as they were are noted already."""
-    for batch in items.batches():
-        stored.note(stored.places(pa.array([entry.file.key for entry in batch], pa.string())))
-
-
 def _classify(items: Items, stored: StoredRows, writer: "_RowChanges") -> None:
     """Decide on every item, some at a time."""
     is_deleted = pc.equal(stored.rows["status"], "deleted")
     deleted = StoredRows(stored.rows, chosen=is_deleted, may_be_missing=is_deleted)
-    for batch in items.batches():
+    for batch in items.taken():
         keys = [entry.file.key for entry in batch]
         for entry, row, gone in zip(batch, stored.of(keys), deleted.of(keys), strict=True):
             writer.classify(entry, row, gone)
@@ -169,6 +164,27 @@ def _inspected(changes: SourceChanges, stored: StoredRows) -> Items:
             listed.workers.rest()
 
 
+class _Packed:
+    """Rows, kept as columns: as objects they take ten times the memory."""
+
+    def __init__(self) -> None:
+        self._rows: list[ManifestRow] = []
+        self._tables: list[pa.Table] = []  # of rows that came before
+
+    def append(self, row: ManifestRow) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _PACKED:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.concat_tables([SCHEMA.empty_table(), *self._tables])
+
+    def _pack(self) -> None:
+        self._tables.append(pa.Table.from_pylist([dict(row) for row in self._rows], schema=SCHEMA))
+        self._rows = []
+
+
 class _RowChanges:
     """Rows to write, counted by kind of change. Renamed items are taken out of `missing`."""
 
@@ -185,8 +201,7 @@ class _RowChanges:
         self.added_per_file: Counter[str] = Counter()
         self.newly_unreadable: list[tuple[ManifestRow, str]] = []  # rows that were usable until now, and the reason
         self.unread_tables: set[str] = set()  # to be read again, even if unchanged
-        self._rows: list[ManifestRow] = []
-        self._tables: list[pa.Table] = []  # of rows that came before
+        self._old, self._new = _Packed(), _Packed()  # rows of items that the manifest has, and of new ones
         self._renamed_ids = set[str]()
 
     def classify(self, entry: Entry, row: ManifestRow | None, deleted: ManifestRow | None) -> None:
@@ -226,7 +241,7 @@ class _RowChanges:
 
     def delete(self, row: ManifestRow) -> None:
         """Mark an item deleted; its row stays, so that the accounts close."""
-        self._append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
+        self._old.append({**row, "status": "deleted", "reason": None, "updated_at": self._now})
         self._counts["deleted"] += 1
 
     def report(
@@ -249,9 +264,13 @@ class _RowChanges:
 
     @cached_property
     def written(self) -> pa.Table:
-        """The rows to write, once every item is classified."""
-        self._pack()
-        return pa.concat_tables([SCHEMA.empty_table(), *self._tables])
+        """The rows to write, once every item is classified; those of new items last."""
+        return pa.concat_tables([self._old.table(), self._new.table()])
+
+    @property
+    def new(self) -> int:
+        """How many of `written` are of new items."""
+        return self._new.table().num_rows
 
     @cached_property
     def live(self) -> pa.Table:
@@ -261,23 +280,13 @@ class _RowChanges:
         kept = pc.and_(pc.invert(replaced), pc.not_equal(stored["status"], "deleted"))
         return pa.concat_tables([stored.filter(kept), written.filter(pc.not_equal(written["status"], "deleted"))])
 
-    def _append(self, row: ManifestRow) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _PACKED:
-            self._pack()
-
-    def _pack(self) -> None:
-        """Keep rows as columns: as objects they take ten times the memory."""
-        self._tables.append(pa.Table.from_pylist([dict(row) for row in self._rows], schema=SCHEMA))
-        self._rows = []
-
     @cached_property
     def _ids(self) -> KeyPlaces:
         """All media ids of the source before."""
         return KeyPlaces(self.stored["media_id"])
 
     def _is_taken(self, media_id: str) -> bool:
-        return media_id in self._renamed_ids or bool(self._ids.of(pa.array([media_id]))[0] >= 0)
+        return media_id in self._renamed_ids or media_id in self._ids
 
     def _write(self, entry: Entry, old: ManifestRow | None, change: str | None) -> None:
         file, probe = entry.file, entry.probe
@@ -304,7 +313,7 @@ class _RowChanges:
             "meta_hash": meta_hash,
             "updated_at": self._now,
         }
-        self._append(cast("ManifestRow", row))
+        (self._new if old is None else self._old).append(cast("ManifestRow", row))
         if change is not None:
             self._counts[change] += 1
 

@@ -67,9 +67,11 @@ class TableEntries:
         if other.num_rows:
             self._parts.append(other)
 
-    def __iter__(self) -> Iterator[Entry]:
-        for part in self._parts:
-            for batch in part.to_batches(max_chunksize=_OBJECTS):
+    def taken(self) -> Iterator[Entry]:
+        """Yield the entries; what was yielded is held no longer."""
+        self._parts.reverse()
+        while self._parts:
+            for batch in self._parts.pop().to_batches(max_chunksize=_OBJECTS):
                 yield from map(self._entry, batch.to_pylist())
 
     def with_reasons(self, reasons: Any) -> Iterator[Entry]:

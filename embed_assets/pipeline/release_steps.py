@@ -57,6 +57,8 @@ class ReleaseSteps:
         release = replace(_release(record, report, recall), indexed_by=settings_hash, calibration=calibration)
         releases.put(release)
         self._store.history.add("index", {"encoder": record.encoder, "version": record.version, **asdict(report)})
+        self._store.disconnect()  # the plan that the checks begin with takes as much memory as the index
+        give_back()
         return Indexed(release=release, report=report, recall=recall)
 
     def check(

@@ -44,6 +44,7 @@ def test_large_files_are_read_one_after_another_and_small_ones_side_by_side(mega
     nothing = pa.array([], pa.bool_())
     stored = StoredRows(SCHEMA.empty_table(), chosen=nothing, may_be_missing=nothing)
     found = inspected(source, source.files, to_read={file.key for file in source.files}, stored=stored)
-    assert [entry.probe.mime for entry in found if entry.probe] == ["text/plain"] * 8
+    entries = [entry for some in found.taken() for entry in some]
+    assert [entry.probe.mime for entry in entries if entry.probe] == ["text/plain"] * 8
     assert max(most) <= together
     assert megabytes > 1 or max(most) > 1

@@ -371,3 +371,24 @@ def test_the_marks_of_tables_are_read_once_a_look(tmp_path):
 
     assert not find_changes(steps.sources.listing("notes"), Counted(steps.store)).has_changes
     assert read == ["notes"]
+
+
+def test_very_many_new_items_follow_in_commits_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, steps = source(tmp_path, 3)
+    monkeypatch.setattr("embed_assets.store.manifest._MOST_NEW", 2)
+    (folder / "note-000.txt").unlink()
+    for name in ("note-001.txt", "note-002.txt"):
+        rewrite(folder / name, f"other words in {name}")
+    for number in range(10, 16):
+        (folder / f"note-{number:03d}.txt").write_text(f"new words {number}")
+    before = steps.manifest.version
+    assert found(steps.refresh("notes")) == {"new": 6, "edited": 2, "deleted": 1}
+    assert steps.manifest.version == before + 4
+    table = steps.store.open("manifest")
+    known = {"note-000.txt", "note-001.txt", "note-002.txt"}
+    keys_at = []
+    for version in range(before + 1, before + 5):
+        table.checkout(version)
+        keys_at.append({row["key"] for row in table.search().to_list()} - known)
+    assert [len(keys) for keys in keys_at] == [0, 2, 4, 6]  # in the first commit all that is replaced or deleted
+    assert sorted(rows(steps)) == sorted(path.name for path in folder.iterdir())

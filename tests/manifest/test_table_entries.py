@@ -117,7 +117,10 @@ def test_a_changed_table_is_as_if_it_were_new(tmp_path: Path, seed: int) -> None
 
 def test_equal_hashes_of_different_keys_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = pa.chunked_array([["a", "b", "c"], ["b", "d"]])
+    assert [key in KeyPlaces(keys) for key in ("a", "b", "d", "x", "")] == [True, True, True, False, False]
     assert KeyPlaces(keys).of(pa.array(["d", "b", "x", "a"])).tolist() == [4, 3, -1, 0]
     monkeypatch.setattr("embed_assets.manifest.stored_rows.hash", lambda key: 7, raising=False)
     assert KeyPlaces(keys).of(pa.array(["d", "b", "x", "a"])).tolist() == [4, 3, -1, 0]
+    assert [key in KeyPlaces(keys) for key in ("a", "d", "x")] == [True, True, False]
     assert KeyPlaces(keys.slice(0, 0)).of(pa.array(["d"])).tolist() == [-1]
+    assert "d" not in KeyPlaces(keys.slice(0, 0))

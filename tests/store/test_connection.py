@@ -1,6 +1,9 @@
 """Store: folders and buckets, and a bucket that would lose rows is refused."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -105,3 +108,30 @@ def test_options_of_fsspec_become_those_of_lance():
     }
     assert lance_options({}) == {}
     assert lance_options({"endpoint_url": "https://minio.example"}) == {"aws_endpoint": "https://minio.example"}
+
+
+class Held:
+    """What a caller holds."""
+
+
+def test_a_table_that_is_not_there_keeps_nothing_of_its_caller(tmp_path: Path) -> None:
+    def caller() -> weakref.ref[Held]:
+        held = Held()
+        assert Store(str(tmp_path)).open_or_none("anything") is None
+        return weakref.ref(held)
+
+    gc.disable()  # it frees circles, later
+    try:
+        assert caller()() is None
+    finally:
+        gc.enable()
+
+
+def test_a_store_that_was_disconnected_is_connected_again(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    held = store.open_or_create("t", SCHEMA)
+    connection = weakref.ref(store._connection)
+    store.disconnect()
+    store.open("t").add([{"key": "a"}])
+    assert store._connection is not connection()
+    assert held.count_rows() == 1  # a handle that is held goes on
