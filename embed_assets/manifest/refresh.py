@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, cast
@@ -23,7 +23,7 @@ from embed_assets.manifest.unreachable_items import UnreachableItems, unreachabl
 from embed_assets.manifest.user_column_counts import counted_columns
 from embed_assets.media.files.unreachable import KEPT
 from embed_assets.media.media_types import ListedFile
-from embed_assets.store.manifest import Manifest
+from embed_assets.store.manifest import MOST_NEW, Manifest
 from embed_assets.store.manifest_row import SCHEMA, ManifestRow
 from embed_assets.store.source_state import SourceState
 from embed_assets.unused_memory import give_back
@@ -95,6 +95,8 @@ def refresh(changes: SourceChanges, manifest: Manifest, *, shards: int) -> Refre
     )
     for row in writer.missing.values():
         writer.delete(row)
+    if writer.new and writer.written.num_rows > MOST_NEW:  # the counts are wrong from the first commit to the last
+        manifest.write_state(listed.name, replace(manifest.state(listed.name), columns=""))
     manifest.write_table(writer.written, new=writer.new)
     give_back()
     unnamed = unmatched(listed, writer.live["key"].to_pylist()) if listed.annotations.named else None

@@ -20,7 +20,7 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported: no checke
 
 TABLE = "manifest"
 TABLE_MARKS = "manifest_tables"
-_MOST_NEW = 200_000  # rows of new items in one commit: Lance's merge takes a kilobyte of memory for each
+MOST_NEW = 200_000  # rows of new items in one commit: Lance's merge takes a kilobyte of memory for each
 # Keys among the marks of older stores that name no table, by what they hold of the source's state.
 _STATE_KEYS = {"": "decoders", "//": "encoding", "/": "unreachable", "///": "unmatched"}
 
@@ -94,14 +94,14 @@ class Manifest:
         if not written.num_rows:
             return
         table = add_missing_columns(self._database, TABLE, SCHEMA)
-        first = max(written.num_rows - new, _MOST_NEW)
+        first = max(written.num_rows - new, MOST_NEW)
         rows, packed = written.slice(0, first), self._read(SCHEMA.names, where=PACKED_ROWS)
         if packed.num_rows:
             replaced = pc.is_in(packed["media_id"], value_set=written["media_id"].combine_chunks())
             rows = pa.concat_tables([rows, packed.filter(pc.invert(replaced)).cast(SCHEMA)])
         upsert(table, rows, key="media_id")
-        for start in range(first, written.num_rows, _MOST_NEW):
-            upsert(table, written.slice(start, _MOST_NEW), key="media_id")
+        for start in range(first, written.num_rows, MOST_NEW):
+            upsert(table, written.slice(start, MOST_NEW), key="media_id")
 
     def copied(self, database: Database, sources: Iterable[str]) -> "Manifest":
         """Return a manifest in another store, with the rows, marks and state of these sources."""

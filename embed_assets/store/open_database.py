@@ -70,9 +70,10 @@ class Database:
             raise StoreError(f"Store {self.uri!r} can't be opened: {error}") from error
 
     def disconnect(self) -> None:
-        """Close this process's connections to the store, and with them what they hold of indices; an access opens one.
+        """Forget this process's connections to the store, and what they hold of indices; the next access opens one.
 
-        An ANN index that was searched stays in memory until then: 350 bytes a vector of 512 dims.
+        An ANN index that was searched stays in memory until then: 350 bytes a vector of 512 dims. Handles that
+        somebody holds go on.
         """
         with _lock:
             for key in [key for key in _connections if key[:2] == (self.uri, self._options)]:
@@ -200,7 +201,5 @@ def opened_databases() -> list[Database]:
 
 def _without_frames(error: BaseException) -> None:
     """Drop the frames of an error that LanceDB's future keeps: in a circle, they hold all that their callers hold."""
-    found: BaseException | None = error
-    while found is not None:
-        found.__traceback__ = None
-        found = found.__context__
+    error.__traceback__ = None
+    error.__context__ = None  # the link alone: another error that is handled at the moment keeps its frames

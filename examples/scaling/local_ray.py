@@ -22,7 +22,7 @@ def local_ray(**options: Any) -> Iterator[Any]:
     services = importlib.import_module("ray._private.services")
     vars(services).update(resolve_ip_for_localhost=lambda host: host, get_node_ip_address=lambda *_, **__: LOOPBACK)
     usual: dict[str, Any] = {"include_dashboard": False, "logging_level": logging.ERROR, "log_to_driver": False}
-    context = ray.init(_node_ip_address=LOOPBACK, **(usual | options))
+    context = ray.init("local", _node_ip_address=LOOPBACK, **(usual | options))
     try:
         yield context
     finally:

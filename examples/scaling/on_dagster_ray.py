@@ -2,10 +2,10 @@
 
     python examples/scaling/on_dagster_ray.py [--home FOLDER] [--items N]
 
-Where RAY_API_SERVER_ADDRESS is set, that cluster is used: http://HOST:8265. Else Ray is started on this machine. The
-processes of its job server look for the machine's address themselves, so that it listens on it: a token of Ray's own
-authentication keeps others out. Dagster's records are in Postgres, as on_postgres.py has it. Needs:
-pip install 'embed-assets[dagster-ray,demo,postgres]'
+Ray and Postgres are started on this machine. The processes of Ray's job server look for the machine's address
+themselves, so that it listens on it: a token of Ray's own authentication keeps others out. Where RAY_API_SERVER_ADDRESS
+is set (http://HOST:8265), that cluster is used; its nodes have to reach the folder, and the Postgres of
+EMBED_ASSETS_PG_URL. Needs: pip install 'embed-assets[dagster-ray,demo,postgres]'
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 from dagster._core.launcher import WorkerStatus
@@ -70,14 +71,14 @@ def main() -> None:
     os.environ |= {"DAGSTER_HOME": str(home / "dagster"), "EMBED_ASSETS_SETTINGS": str(home / "pipeline.yaml")}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of each step
     os.environ.setdefault("PYTHONPATH", str(REPOSITORY))
+    run_id = str(uuid4())
     with postgres_url() as url, cluster() as address:
         os.environ |= {URL: url, RAY: address}
-        dagster(
-            "job", "launch", "-d", str(REPOSITORY), "-m", "jobs.definitions", "-j", "build", "-c", f"{home}/run.yaml"
-        )
+        build = ["-d", str(REPOSITORY), "-m", "jobs.definitions", "-j", "build", "--run-id", run_id]
+        dagster("job", "launch", *build, "-c", str(home / "run.yaml"))
         with dg.DagsterInstance.get() as instance:
-            status = wait(instance)
-        for kind, count in sorted(jobs_of(address).items()):
+            status = wait(instance, run_id)
+        for kind, count in sorted(jobs_of(address, run_id).items()):
             print(f"{kind}: {count} jobs of the cluster")
     if status != dg.DagsterRunStatus.SUCCESS:
         raise SystemExit(f"The run ended as {status.value}.")
@@ -93,34 +94,42 @@ def cluster() -> Iterator[str]:
     os.environ |= {**RAYS_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # its jobs call `dagster`
     ray = importlib.import_module("ray")
-    started = ray.init(include_dashboard=True, logging_level=logging.ERROR, log_to_driver=False)
+    started = ray.init("local", include_dashboard=True, logging_level=logging.ERROR, log_to_driver=False)
     try:
         yield f"http://{started.dashboard_url}"
     finally:
         ray.shutdown()
 
 
-def wait(instance: dg.DagsterInstance) -> dg.DagsterRunStatus:
-    """Return how the latest run ended. Raises SystemExit where its job did, and the run could not say so."""
+def wait(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    """Return how a run ended, once its job did. Raises SystemExit where the run could not say so."""
     began = time.monotonic()
     while True:
-        health = instance.run_launcher.check_run_worker_health(instance.get_runs(limit=1)[0])
-        (run,) = instance.get_runs(limit=1)
-        if run.is_finished:
+        health = instance.run_launcher.check_run_worker_health(run_of(instance, run_id))
+        run = run_of(instance, run_id)  # as it is after its job was looked at
+        if run.is_finished and health.status != WorkerStatus.RUNNING:
             print(f"build: {run.status.value} in {time.monotonic() - began:.0f} s", flush=True)
             return run.status
-        if health.status == WorkerStatus.FAILED:  # the daemon's monitoring says so in a deployment
+        if not run.is_finished and health.status == WorkerStatus.FAILED:  # monitoring ends it in a deployment
             raise SystemExit(f"The run's job failed: {health.msg}")
         time.sleep(1)
 
 
-def jobs_of(address: str) -> Counter[str]:
-    """Count the jobs that succeeded: `run`, `step embed_minilm_s00_s01` and so on."""
+def run_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
+    """Return the run as the instance has it now."""
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
+
+
+def jobs_of(address: str, run_id: str) -> Counter[str]:
+    """Count the jobs of a run that succeeded: `run`, `step embed_minilm_s00_s01` and so on."""
     from ray.job_submission import JobStatus, JobSubmissionClient
 
-    jobs = JobSubmissionClient(address).list_jobs()
-    ended = [job.metadata or {} for job in jobs if job.status == JobStatus.SUCCEEDED]
-    return Counter(f"step {labels['dagster/op']}" if "dagster/op" in labels else "run" for labels in ended)
+    labelled = [(job.metadata or {}, job.status) for job in JobSubmissionClient(address).list_jobs()]
+    ended = [labels for labels, status in labelled if status == JobStatus.SUCCEEDED]
+    own = [labels for labels in ended if labels.get("dagster/run-id") == run_id]
+    return Counter(f"step {labels['dagster/op']}" if "dagster/op" in labels else "run" for labels in own)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import pytest
 from embed_assets.errors import SourceError
 from embed_assets.manifest.refresh import RefreshReport, refresh, shard_names, shard_of
 from embed_assets.manifest.source_changes import find_changes
+from embed_assets.manifest.user_column_counts import column_kinds
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
 from embed_assets.store.manifest import Manifest
+from embed_assets.store.upsert import upsert
 from tests.installing import install
 from tests.support import pipeline, rewrite, touch, write_notes
 
@@ -375,7 +377,7 @@ def test_the_marks_of_tables_are_read_once_a_look(tmp_path):
 
 def test_very_many_new_items_follow_in_commits_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, steps = source(tmp_path, 3)
-    monkeypatch.setattr("embed_assets.store.manifest._MOST_NEW", 2)
+    monkeypatch.setattr("embed_assets.store.manifest.MOST_NEW", 2)
     (folder / "note-000.txt").unlink()
     for name in ("note-001.txt", "note-002.txt"):
         rewrite(folder / name, f"other words in {name}")
@@ -392,3 +394,30 @@ def test_very_many_new_items_follow_in_commits_of_their_own(tmp_path: Path, monk
         keys_at.append({row["key"] for row in table.search().to_list()} - known)
     assert [len(keys) for keys in keys_at] == [0, 2, 4, 6]  # in the first commit all that is replaced or deleted
     assert sorted(rows(steps)) == sorted(path.name for path in folder.iterdir())
+
+
+def test_columns_are_counted_again_where_a_refresh_was_killed_between_its_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidecar, names = tmp_path / "sizes.jsonl", ("note-000.txt", "note-001.txt")
+    sidecar.write_text("".join(json.dumps({"file": name, "size": 1}) + "\n" for name in names))
+    folder, steps = source(tmp_path, 2, sidecar=str(sidecar))
+    assert column_kinds(steps.manifest.state("notes").columns) == {"size": {"int": 2}}
+    rewrite(sidecar, "".join(json.dumps({"file": name, "size": "large"}) + "\n" for name in names))
+    write_notes(folder, 8)
+    monkeypatch.setattr("embed_assets.store.manifest.MOST_NEW", 2)
+    monkeypatch.setattr("embed_assets.manifest.refresh.MOST_NEW", 2)
+    calls = []
+
+    def killed(*arguments: Any, **named: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return upsert(*arguments, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("embed_assets.store.manifest.upsert", killed)
+        steps.refresh("notes")
+    steps.refresh("notes")
+    assert len(rows(steps)) == 8
+    assert column_kinds(steps.manifest.state("notes").columns) == {"size": {"text": 2}}

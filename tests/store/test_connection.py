@@ -1,6 +1,7 @@
 """Store: folders and buckets, and a bucket that would lose rows is refused."""
 
 import gc
+import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -125,6 +126,17 @@ def test_a_table_that_is_not_there_keeps_nothing_of_its_caller(tmp_path: Path) -
         assert caller()() is None
     finally:
         gc.enable()
+
+
+def test_an_error_that_is_handled_meanwhile_keeps_its_frames(tmp_path: Path) -> None:
+    def failing() -> None:
+        raise KeyError("a")
+
+    try:
+        failing()
+    except KeyError as error:
+        assert Store(str(tmp_path)).open_or_none("anything") is None
+        assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][1:] == ["failing"]
 
 
 def test_a_store_that_was_disconnected_is_connected_again(tmp_path: Path) -> None:
