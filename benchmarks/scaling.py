@@ -33,6 +33,8 @@ class Assumption:
 
 _MEASURED = "tests/test_scaling.py"
 _ENCODERS = "benchmarks/README.md, encoders.py"
+_INDICES = "benchmarks/index_cost.py: 200,000 and 400,000 rows, 2 to 1,000 partitions, 1 December 2026"
+_ITERATIONS, _PLAIN = 50, 256  # of Lance's k-means; partitions up to which it is not hierarchical
 ASSUMPTIONS = {
     each.name: each
     for each in (
@@ -51,13 +53,22 @@ ASSUMPTIONS = {
             source="benchmarks/merge_cost.py: 10,000 to 400,000 rows, two busy cores, 30 November 2026",
         ),
         Assumption(
-            name="build",
-            value=1.5e-7,
-            unit="CPU seconds a row and dim of the 5-bit index at 100,000 rows",
-            source="estimate: 1.2e-7 to 2.1e-7 in earlier runs of lancedb 0.40 at 100,000 rows",
+            name="encode rows",
+            value=1.8e-7,
+            unit="CPU seconds a row and dim of the 5-bit index",
+            source=_INDICES,
         ),
         Assumption(
-            name="build growth", value=1.15, unit="exponent", source="estimate: two points, 100,000 and 500,000"
+            name="assign",
+            value=3e-10,
+            unit="CPU seconds a row, dim and IVF partition that it is compared with",
+            source=_INDICES,
+        ),
+        Assumption(
+            name="k-means",
+            value=4e-4,
+            unit="CPU seconds an IVF partition and dim, from 256 partitions on",
+            source=_INDICES,
         ),
         Assumption(
             name="training",
@@ -112,11 +123,16 @@ def gets(rows: int, flush_rows: int) -> float:
     return commits(rows, flush_rows) ** 2 / 2
 
 
-def build_hours(rows: int, dim: int, *, growing: bool) -> float:
-    """Return the CPU hours that building the 5-bit index takes, linear from 100,000 rows or with the exponent."""
-    base = 100_000
-    exponent = value("build growth") if growing else 1.0
-    return value("build") * dim * base * (rows / base) ** exponent / 3600
+def build_hours(rows: int, dim: int, rows_per_partition: int) -> float:
+    """Return the CPU hours that building the 5-bit index takes: k-means, each row's partition, its code.
+
+    Plain k-means compares each vector that it is trained on with all partitions; from 256 on Lance's is hierarchical.
+    """
+    partitions = math.ceil(rows / rows_per_partition)
+    plain = _ITERATIONS * value("training") * partitions**2 * value("assign")
+    training = plain if partitions <= _PLAIN else partitions * value("k-means")
+    each = value("encode rows") + partitions * value("assign")
+    return dim * (training + rows * each) / 3600
 
 
 def training_gb(rows: int, dim: int, rows_per_partition: int) -> float:
@@ -196,9 +212,14 @@ def _sizes_of(dim: int) -> list[tuple[str, Callable[[int], str]]]:
         ("5-bit index", lambda n: _size(n * index_bytes(dim))),
         ("peak disk, float16: 3 x (table and indices)", lambda n: _size(3 * n * (row_bytes(dim, 2) + index))),
         ("S3 a month, float16 and indices, two versions", lambda n: f"{_month(n, row_bytes(dim, 2) + index):,.0f} USD"),
-        ("CPU hours of the index, linear to n^1.15", lambda n: _build_range(n, dim)),
-        ("memory of k-means, 4,096 rows a partition", lambda n: _size(training_gb(n, dim, 4096) * 1e9)),
-        ("the same, 65,536 rows a partition", lambda n: _size(training_gb(n, dim, 65_536) * 1e9)),
+        *(
+            line
+            for count in (4096, 65_536)
+            for line in (
+                (f"CPU hours of the index, {count:,} rows a partition", _build(dim, count)),
+                (f"memory of its k-means, {count:,} rows a partition", _training(dim, count)),
+            )
+        ),
     ]
 
 
@@ -206,9 +227,12 @@ def _month(rows: int, each: float) -> float:
     return _VERSIONS * rows * each / 1e9 * value("month price")
 
 
-def _build_range(rows: int, dim: int) -> str:
-    low, high = (build_hours(rows, dim, growing=growing) for growing in (False, True))
-    return f"{_hours(low)} to {_hours(high)}"
+def _build(dim: int, rows_per_partition: int) -> Callable[[int], str]:
+    return lambda n: _hours(build_hours(n, dim, rows_per_partition))
+
+
+def _training(dim: int, rows_per_partition: int) -> Callable[[int], str]:
+    return lambda n: _size(training_gb(n, dim, rows_per_partition) * 1e9)
 
 
 def _table(title: str, rows: Sequence[tuple[str, Callable[[int], str]]]) -> str:

@@ -46,14 +46,13 @@ class Measured:
 
     def predicted(self) -> dict[str, tuple[float, float]]:
         """Return what was measured and what scaling.py says of it, by name."""
-        low, high = (3600 * scaling.build_hours(self.rows, self.dim, growing=growing) for growing in (False, True))
+        build = 3600 * scaling.build_hours(self.rows, self.dim, IndexSettings().rows_per_partition)
         return {
             "bytes a row": (self.row, scaling.row_bytes(self.dim, _BYTES[self.dtype])),
             "beside the vector": (self.columns, scaling.value("columns")),
             "of the 5-bit index": (self.ann, scaling.index_bytes(self.dim)),
             "of the full-text index": (self.text, scaling.value("full text")),
-            "CPU seconds of the 5-bit index, linear": (self.build, low),
-            "CPU seconds of the 5-bit index, n^1.15": (self.build, high),
+            "CPU seconds of the 5-bit index": (self.build, build),
         }
 
 
