@@ -326,6 +326,7 @@ def test_a_candidate_that_is_held_back_holds_back_no_other(settled: Automation, 
         steps.serve(record, by="test")
 
 
+@pytest.mark.slow
 def test_a_saved_query_follows_its_pointer_and_its_settings(settled: Automation, tmp_path: Path) -> None:
     saved = {"space": "words", "query": "boat harbour"}
     settled.settings_become(saved_queries={"boats": saved})
@@ -344,6 +345,7 @@ def test_a_saved_query_follows_its_pointer_and_its_settings(settled: Automation,
     assert asked == ["words_vectors", "words_index", "words_serving", "boats_matches"]
 
 
+@pytest.mark.slow
 def test_a_sink_follows_its_pointer(settled: Automation, tmp_path: Path) -> None:
     settled.settings_become(sinks={"out": {"space": "words", "kind": "parquet", "uri": str(tmp_path / "out")}})
     assert settled.look() == {"out_export": {None}}

@@ -59,6 +59,7 @@ def _rows(running: Running) -> Mapping[str, Any]:
     return {key: {name: row[name] for name in kept} for key, row in rows_by_key(running.steps, "words").items()}
 
 
+@pytest.mark.slow
 def test_a_build_in_several_steps_makes_what_one_step_makes(
     words: list, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

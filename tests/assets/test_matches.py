@@ -111,6 +111,7 @@ def test_the_build_job_reports_it_too(served: Running, tmp_path: Path) -> None:
     assert data_version(found) == data_version(promoted(served)), "both say the same of the same matches"
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_it_has_reported_loses_nothing(served: Running, tmp_path: Path) -> None:
     def killed(context: StepContext, step: EmbeddingStep) -> Any:
         result = step.run()
@@ -125,6 +126,7 @@ def test_a_run_that_ends_before_it_has_reported_loses_nothing(served: Running, t
     assert tag(promoted(served)) == "1"
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_it_has_kept_what_matched_reports_it_twice(served: Running, tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "store" / "saved_queries", tmp_path / "elsewhere"
 
@@ -151,6 +153,7 @@ def hosted(running: Running, execute: Any) -> Running:
     return Running(running.settings, running.instance, definitions=definitions)
 
 
+@pytest.mark.slow
 def test_pictures_are_shown(words: list, tmp_path: Path, instance: dg.DagsterInstance) -> None:
     (tmp_path / "notes").mkdir()
     for number in range(110):

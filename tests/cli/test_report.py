@@ -73,6 +73,7 @@ def test_the_log_of_the_settings_is_compared_where_none_is_named(
     assert [each["about"] for each in document(command, "drift")] == ["items", "queries"]
 
 
+@pytest.mark.slow
 def test_saved_queries_are_shown_until_a_run_has_reported_them(
     command: Command, served: Path, pipeline_yaml: Callable[..., str]
 ):
@@ -113,6 +114,7 @@ def test_the_balance_of_what_serves(command: Command, served: Path):
     assert "Quality by group: 60 queries (labels), 60 items sampled" in shown.output
 
 
+@pytest.mark.slow
 def test_how_well_what_serves_answers(command: Command, served: Path, pipeline_yaml: Callable[..., str]):
     (by_labels,) = document(command, "evaluation")
     assert (by_labels["basis"], by_labels["queries"], by_labels["live"], by_labels["indexed"]) == (
