@@ -60,13 +60,19 @@ ASSUMPTIONS = {
         ),
         Assumption(
             name="assign",
-            value=3e-10,
+            value=8.3e-10,
             unit="CPU seconds a row, dim and IVF partition that it is compared with",
             source=_INDICES,
         ),
         Assumption(
+            name="plain k-means",
+            value=2.7e-10,
+            unit="CPU seconds a vector, dim, partition and iteration, below 256 partitions",
+            source=_INDICES,
+        ),
+        Assumption(
             name="k-means",
-            value=4e-4,
+            value=2.9e-4,
             unit="CPU seconds an IVF partition and dim, from 256 partitions on",
             source=_INDICES,
         ),
@@ -129,7 +135,7 @@ def build_hours(rows: int, dim: int, rows_per_partition: int) -> float:
     Plain k-means compares each vector that it is trained on with all partitions; from 256 on Lance's is hierarchical.
     """
     partitions = math.ceil(rows / rows_per_partition)
-    plain = _ITERATIONS * value("training") * partitions**2 * value("assign")
+    plain = _ITERATIONS * value("training") * partitions**2 * value("plain k-means")
     training = plain if partitions <= _PLAIN else partitions * value("k-means")
     each = value("encode rows") + partitions * value("assign")
     return dim * (training + rows * each) / 3600
