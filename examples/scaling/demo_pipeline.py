@@ -14,10 +14,12 @@ from embed_assets.demo.run import write_media
 SOURCES = ("docs", "digits", "scenes", "sounds", "videos")
 
 
-def write_pipeline(home: Path, changes: Mapping[str, Any], *, items: int | None = None) -> dict[str, Any]:
+def write_pipeline(
+    home: Path, changes: Mapping[str, Any], *, items: int | None = None, encoder: str | None = None
+) -> dict[str, Any]:
     """Write the demo's media and pipeline.yaml below `home`; `changes` replace settings, section by section.
 
-    Of each source some `items` are kept, evenly spread; all by default.
+    Of each source some `items` are kept, evenly spread; all by default. Of the encoders one, where it is named.
     """
     write_media(home)
     if items is not None:
@@ -28,6 +30,11 @@ def write_pipeline(home: Path, changes: Mapping[str, Any], *, items: int | None 
                 if file not in kept:
                     file.unlink()
     values = yaml.safe_load((files("embed_assets.demo") / "pipeline.yaml").read_text(encoding="utf-8"))
+    if encoder is not None:
+        chosen = values["encoders"][encoder]
+        values["encoders"] = {encoder: chosen}
+        values["sources"] = {source: values["sources"][source] for source in chosen["sources"]}
+        values["spaces"] = {chosen["space"]: values["spaces"][chosen["space"]]}
     values = merged(values, changes)
     (home / "pipeline.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return values

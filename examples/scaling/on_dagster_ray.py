@@ -1,6 +1,6 @@
 """The demo with Dagster's runs and steps as jobs of a Ray cluster, by dagster-ray's launcher and executor.
 
-    python examples/scaling/on_dagster_ray.py [--home FOLDER] [--items N]
+    python examples/scaling/on_dagster_ray.py [--home FOLDER] [--items N] [--encoder NAME]
 
 Ray and Postgres are started on this machine. The processes of Ray's job server look for the machine's address
 themselves, so that it listens on it: a token of Ray's own authentication keeps others out. Where RAY_API_SERVER_ADDRESS
@@ -61,10 +61,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The demo with runs and steps as jobs of a Ray cluster.")
     parser.add_argument("--home", type=Path, default=Path(".embed-assets/on-dagster-ray"))
     parser.add_argument("--items", type=int, help="media items of each source, of some 2,700 in all")
+    parser.add_argument("--encoder", help="of the demo's four the one that is run, minilm for instance; all by default")
     chosen = parser.parse_args()
     home = chosen.home.resolve()
     store = str(home / "store")
-    write_pipeline(home, {"store": store, **PIPELINE}, items=chosen.items)
+    write_pipeline(home, {"store": store, **PIPELINE}, items=chosen.items, encoder=chosen.encoder)
     (home / "dagster").mkdir(exist_ok=True)
     (home / "dagster" / "dagster.yaml").write_text(DAGSTER)
     (home / "run.yaml").write_text(STEPS)
