@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from growth import text_of  # noqa: E402
 
 from examples.scaling.local_ray import local_ray  # noqa: E402
-from tests.local_ray import kill_encoding_actor  # noqa: E402
+from tests.kills import kill_encoding_actor  # noqa: E402
 from tests.s3_server import S3Server, s3_server  # noqa: E402
 
 

@@ -67,13 +67,13 @@ ASSUMPTIONS = {
         Assumption(
             name="plain k-means",
             value=2.7e-10,
-            unit="CPU seconds a vector, dim, partition and iteration, below 256 partitions",
+            unit="CPU seconds a vector, dim, partition and iteration, up to 256 partitions",
             source=_INDICES,
         ),
         Assumption(
             name="k-means",
             value=2.9e-4,
-            unit="CPU seconds an IVF partition and dim, from 256 partitions on",
+            unit="CPU seconds an IVF partition and dim, above 256 partitions",
             source=_INDICES,
         ),
         Assumption(
@@ -132,7 +132,7 @@ def gets(rows: int, flush_rows: int) -> float:
 def build_hours(rows: int, dim: int, rows_per_partition: int) -> float:
     """Return the CPU hours that building the 5-bit index takes: k-means, each row's partition, its code.
 
-    Plain k-means compares each vector that it is trained on with all partitions; from 256 on Lance's is hierarchical.
+    Plain k-means compares each vector that it is trained on with all partitions; above 256 Lance's is hierarchical.
     """
     partitions = math.ceil(rows / rows_per_partition)
     plain = _ITERATIONS * value("training") * partitions**2 * value("plain k-means")

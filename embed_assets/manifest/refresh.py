@@ -183,6 +183,8 @@ class _Packed:
         return pa.concat_tables([SCHEMA.empty_table(), *self._tables])
 
     def _pack(self) -> None:
+        if not self._rows:
+            return
         self._tables.append(pa.Table.from_pylist([dict(row) for row in self._rows], schema=SCHEMA))
         self._rows = []
 

@@ -22,7 +22,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.launcher import WorkerStatus
 from demo_pipeline import embed_assets, write_pipeline
 from local_postgres import URL, postgres_url
 from on_postgres import REPOSITORY, dagster
@@ -108,10 +107,10 @@ def wait(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     while True:
         health = instance.run_launcher.check_run_worker_health(run_of(instance, run_id))
         run = run_of(instance, run_id)  # as it is after its job was looked at
-        if run.is_finished and health.status != WorkerStatus.RUNNING:
+        if run.is_finished and health.status.name != "RUNNING":
             print(f"build: {run.status.value} in {time.monotonic() - began:.0f} s", flush=True)
             return run.status
-        if not run.is_finished and health.status == WorkerStatus.FAILED:  # monitoring ends it in a deployment
+        if not run.is_finished and health.status.name == "FAILED":  # monitoring ends it in a deployment
             raise SystemExit(f"The run's job failed: {health.msg}")
         time.sleep(1)
 

@@ -15,7 +15,7 @@ from embed_assets.embedding.ray_engine import cluster
 from embed_assets.errors import EncoderVersionError, MissingExtraError
 from embed_assets.pipeline.steps import Steps
 from examples.scaling.local_ray import LOOPBACK, local_ray
-from tests.local_ray import kill_encoding_actor
+from tests.kills import kill_encoding_actor
 from tests.support import REPOSITORY, note, picture, pipeline, refresh_and_embed, write_notes
 
 pytestmark = pytest.mark.slow
