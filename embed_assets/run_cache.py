@@ -39,6 +39,11 @@ def cached(key: Hashable, compute: Callable[[], Result], *, depends_on: Hashable
     return entry[1]  # pyright: ignore[reportReturnType]  # a key has one type
 
 
+def shared(key: Hashable, make: Callable[[], Result]) -> Result | None:
+    """Return what a run has one of, made at its first use; None outside of `run_cache`."""
+    return None if _cache.get() is None else cached(key, make)
+
+
 def clear_run_cache() -> None:
     """Forget all results: another run may have changed the store while this one waited."""
     if (cache := _cache.get()) is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embed_assets.demo.sidecar import write_sidecar
 
@@ -43,12 +44,19 @@ def write_digits(folder: Path) -> None:
 def _digits(*, first: int) -> list[tuple[int, Image, int]]:
     import numpy as np
     from PIL import Image
-    from sklearn.datasets import load_digits  # 3 s, paid once by the generator
 
-    data: Any = load_digits()
-    grey = np.minimum(data["images"] * 16, 255).astype(np.uint8)  # samples hold 0 to 16
+    samples = np.loadtxt(_samples(), delimiter=",", dtype=np.uint8)  # 64 grey values of 0 to 16, and the digit
+    grey = np.minimum(samples[:, :64].astype(int) * 16, 255).astype(np.uint8).reshape(-1, 8, 8)
     return [
         (index, Image.fromarray(grey[index]).resize((SIDE, SIDE), Image.Resampling.BICUBIC), int(digit))
-        for index, digit in enumerate(data["target"])
+        for index, digit in enumerate(samples[:, 64])
         if index % 2 == first
     ]
+
+
+def _samples() -> Path:
+    """Return the file behind scikit-learn's `load_digits`: importing scikit-learn takes two seconds."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("The demo's digits need scikit-learn; install embed-assets[demo].", name="sklearn")
+    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"

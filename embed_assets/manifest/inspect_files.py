@@ -20,6 +20,7 @@ from embed_assets.media.isolation.memory_limit import FILES
 from embed_assets.media.kinds.decoder_plugins import media_hash
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.media.media_types import Annotation, ListedFile
+from embed_assets.media.tables.content_file import ContentFile
 from embed_assets.media.tables.rows_as_items import Tables, row_key
 from embed_assets.media.tables.sidecar import Annotations
 from embed_assets.store.manifest import annotated
@@ -43,6 +44,7 @@ class ListedSource:
     encoding: str | None = None  # of texts that are not UTF-8, by the settings
     decoders: str = ""  # installed decoder plugins
     workers: Decoders | None = None  # worker processes that inspect files; None: this process
+    contents: ContentFile | None = None  # of rows that changed, for what reads them later in this run
     unread: Mapping[str, Away] = field(default_factory=dict)  # folders that could not be listed, by path
     away: Mapping[str, Away] = field(default_factory=dict)  # files whose stat could not be read, by key
 
@@ -183,7 +185,7 @@ def _table_entries(listed: ListedSource, file: ListedFile, stored: StoredRows) -
 
     hides_rows = False
     merged = None if listed.annotations.silent else annotate
-    read = TableEntries(file=file, stamp=stamp, stored=stored, annotate=merged)
+    read = TableEntries(file=file, stamp=stamp, stored=stored, annotate=merged, contents=listed.contents)
     try:
         for chunk in tables.chunks(file.key, is_unchanged=is_unchanged):
             hides_rows |= chunk.hides

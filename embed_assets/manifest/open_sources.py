@@ -19,6 +19,7 @@ from embed_assets.media.limits import Limits
 from embed_assets.media.media_types import ListedFile, MediaItem, Segment
 from embed_assets.media.sampling import Sampling
 from embed_assets.media.segments import CuttingRecipe, Segmenting, each_segment, text_segments
+from embed_assets.media.tables.content_file import ContentFile
 from embed_assets.media.tables.lance_row_lookup import RowLookup
 from embed_assets.media.tables.open_table import open_dataset
 from embed_assets.media.tables.row_cache import RowCache
@@ -27,13 +28,14 @@ from embed_assets.media.tables.sidecar import Annotations, load_sidecar
 from embed_assets.media.uris.host_health import Hosts
 from embed_assets.media.uris.uri_column import Addresses, list_addressed
 from embed_assets.media.uris.uri_reader import UriFiles
-from embed_assets.run_cache import cached
+from embed_assets.run_cache import cached, shared
 from embed_assets.settings import ANIMATED_FRAMES, LimitSettings, SegmentSettings, SourceSettings
 from embed_assets.store.asset_value_tables import ROW_ID
 from embed_assets.store.buckets.lance_options import lance_options
 from embed_assets.store.manifest_row import ManifestRow, read_as
 from embed_assets.store.store import Store
 
+_CONTENT_BYTES = 2**30  # of changed rows of a source, kept in a temporary file during a run
 _FRAME_SIDE = 512  # pixels of a frame's shorter side: more than any encoder here looks at
 
 
@@ -52,7 +54,7 @@ def listed(
         table = _listed_dataset(
             name, settings, limits=limits, readers=readers, store=store, cache=cache, decoders=decoders
         )
-        return replace(table, workers=decoders, encoding=settings.encoding)
+        return replace(table, workers=decoders, encoding=settings.encoding, contents=_changed_contents(name))
     listed_at, uri = store.manifest.version, _address(name, settings)
     source = open_files(name, settings, cache)
     listing = list_readable(
@@ -74,6 +76,7 @@ def listed(
         max_deleted_share=settings.max_deleted_share,
         readers=readers,
         workers=decoders,
+        contents=_changed_contents(name),
     )
 
 
@@ -200,10 +203,10 @@ def _reader(
     if settings.kind != "files" and settings.table.uri:
         return _named_reader(name, settings, limits, store, cache)
     if settings.kind != "files":
-        return _row_reader(_dataset_tables(name, settings, limits, store, decoders))
+        return _row_reader(_dataset_tables(name, settings, limits, store, decoders), _changed_contents(name))
     source = open_files(name, settings, cache)
     tables = _table_files(settings, source, limits)
-    texts = None if tables is None else RowCache(tables)
+    texts = None if tables is None else RowCache(tables, _changed_contents(name))
 
     def read(row: ManifestRow) -> bytes:
         if row["table_key"] is None:
@@ -257,9 +260,14 @@ def _address(name: str, settings: SourceSettings) -> str:
     return uri
 
 
-def _row_reader(tables: Tables) -> Callable[[ManifestRow], bytes]:
+def _changed_contents(name: str) -> ContentFile | None:
+    """Return where a run keeps the texts of a source's changed rows, so that tables are not read twice."""
+    return shared(("contents", name), lambda: ContentFile(_CONTENT_BYTES))
+
+
+def _row_reader(tables: Tables, changed: ContentFile | None) -> Callable[[ManifestRow], bytes]:
     """Return a reader of a table's rows: bytes of a Lance dataset one by one, others from a copy of their content."""
-    cache, columns, dataset = RowCache(tables), tables.columns, tables.dataset
+    cache, columns, dataset = RowCache(tables, changed), tables.columns, tables.dataset
     lookup = None
     if dataset is not None and dataset.kind == "lance" and columns.bytes and columns.id:
         lookup = RowLookup(dataset, id=columns.id, content=columns.bytes)

@@ -152,7 +152,7 @@ def _write_state(
 
 
 def _inspected(changes: SourceChanges, stored: StoredRows) -> Items:
-    """Return the items of changed files. The worker processes end: idle ones hold memory."""
+    """Return the items of changed files. Worker processes that hold much memory end."""
     listed = changes.listed
     try:
         return inspected(
@@ -163,7 +163,7 @@ def _inspected(changes: SourceChanges, stored: StoredRows) -> Items:
         )
     finally:
         if listed.workers is not None:
-            listed.workers.rest()
+            listed.workers.release_memory()
 
 
 class _Packed:

@@ -11,6 +11,7 @@ import pyarrow.compute
 from embed_assets.manifest.entry import Entry, FileProbe, stored_annotation
 from embed_assets.manifest.stored_rows import StoredRows
 from embed_assets.media.media_types import Annotation, ListedFile
+from embed_assets.media.tables.content_file import ContentFile
 from embed_assets.media.tables.row_chunks import RowChunk
 from embed_assets.media.tables.rows_as_items import row_key
 from embed_assets.store.manifest import annotated
@@ -52,6 +53,7 @@ class TableEntries:
     stamp: str
     stored: StoredRows
     annotate: Callable[[str, Annotation], Annotation] | None  # by the row's key and its own columns; None: as these say
+    contents: ContentFile | None = None  # where the texts of rows that differ are kept for the run
     rows: int = 0  # all that were read
     _parts: list[pa.Table] = field(default_factory=list)
     _known: dict[int, tuple[Annotation, dict[str, Any]]] = field(default_factory=dict)
@@ -63,9 +65,11 @@ class TableEntries:
         part = self._columns(chunk, keys)
         places = self.stored.places(keys)
         self.stored.note(places)
-        other = part.filter(pc.invert(self._same(part, places)))
+        differs = pc.invert(self._same(part, places))
+        other = part.filter(differs)
         if other.num_rows:
             self._parts.append(other)
+            self._keep_texts(chunk, differs)
 
     def taken(self) -> Iterator[Entry]:
         """Yield the entries; what was yielded is held no longer."""
@@ -79,6 +83,14 @@ class TableEntries:
         for part in self._parts:
             chosen = part.filter(pc.is_in(part["reason"], value_set=pa.array(sorted(reasons), pa.string())))
             yield from map(self._entry, chosen.to_pylist())
+
+    def _keep_texts(self, chunk: RowChunk, differs: Any) -> None:
+        if self.contents is None:
+            return
+        for place in np.flatnonzero(np.asarray(differs)).tolist():
+            text, content_hash = chunk.texts[place], chunk.content_hashes[place]
+            if text is not None and content_hash is not None:
+                self.contents.add(content_hash, text.encode())
 
     def _columns(self, chunk: RowChunk, keys: Any) -> pa.Table:
         annotations = chunk.annotations

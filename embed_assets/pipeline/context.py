@@ -89,12 +89,12 @@ class RunContext:
 
     @contextmanager
     def running_decoders(self) -> Iterator[Decoders | None]:
-        """Lend the worker processes. They end with the block: idle ones hold memory."""
+        """Lend the worker processes. Those that hold much memory end with the block."""
         try:
             yield self.decoders
         finally:
             if self.decoders is not None:
-                self.decoders.rest()
+                self.decoders.release_memory()
 
     @contextmanager
     def scratch_manifest(self) -> Iterator[None]:

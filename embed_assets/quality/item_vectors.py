@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.lance_rows import rows_at
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.upsert import read
 
@@ -48,7 +49,7 @@ def segment_vectors(table: "Table", media_ids: Collection[str], columns: Sequenc
     wanted = np.flatnonzero(np.asarray(pc.is_in(ids, value_set=pa.array(sorted(media_ids), pa.string()))))
     places = _bounded(ids.take(pa.array(wanted)), wanted)
     dataset: Any = table.to_lance()
-    return dataset.take(places.tolist(), columns=["media_id", "vector", *columns]).sort_by("media_id")
+    return rows_at(dataset, places, ["media_id", "vector", *columns]).sort_by("media_id")
 
 
 def _bounded(owners: pa.ChunkedArray, places: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def first_texts(table: "Table", media_ids: Sequence[str], *, characters: int) ->
     first = dict(zip(reversed(owners), reversed(wanted.tolist()), strict=True))
     dataset: Any = table.to_lance()
     names = sorted(first, key=lambda name: first[name])
-    texts = dataset.take([first[name] for name in names], columns=["text"])["text"].to_pylist()
+    texts = rows_at(dataset, [first[name] for name in names], ["text"])["text"].to_pylist()
     shown = {name: " ".join((text or "")[:characters].split()) for name, text in zip(names, texts, strict=True)}
     return [shown.get(name, "") for name in media_ids]
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.errors import SettingsError
+from embed_assets.lance_rows import rows_at
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.serving.vector_scan import matrix
 from embed_assets.store.user_columns import user_columns
@@ -67,7 +68,7 @@ class ExportedRows:
         rows = self._dataset.count_rows()
         if places is not None and len(places) < _SCANNED_SHARE * rows:
             for start in range(0, len(places), _AT_ONCE):
-                yield self._exported(self._dataset.take(places[start : start + _AT_ONCE].tolist(), columns=columns))
+                yield self._exported(rows_at(self._dataset, places[start : start + _AT_ONCE], columns))
             return
         first = 0
         for batch in self._dataset.to_batches(columns=columns, batch_size=_AT_ONCE):

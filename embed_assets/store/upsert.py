@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
+from embed_assets.lance_rows import rows_at
 from embed_assets.store.buckets.one_moment import lance_dataset
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def evenly_spread(table: "Table", columns: Sequence[str], count: int) -> pa.Tabl
         return dataset.to_table(columns=list(columns))
     places = np.unique(np.linspace(0, rows - 1, count).astype(int))
     if rows > _SCANNED * count:
-        return dataset.take(places.tolist(), columns=list(columns))
+        return rows_at(dataset, places, columns)
     taken, start = [], 0
     for batch in dataset.to_batches(columns=list(columns)):
         inside = places[(places >= start) & (places < start + len(batch))] - start

@@ -352,14 +352,14 @@ def test_what_another_refresh_found_after_a_listing_began_is_not_deleted_by_it(t
     assert "late.txt" in rows(steps)
 
 
-def test_the_workers_that_looked_at_files_end_with_the_refresh(tmp_path):
+def test_a_worker_that_looked_at_a_sound_is_there_for_the_next_step(tmp_path):
     _, steps = source(tmp_path, 1)
     with wave.open(str(tmp_path / "notes" / "a.wav"), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(16000))
     assert steps.refresh("notes").new == 1
     assert rows(steps)["a.wav"]["modality"] == "audio"
-    assert steps.context.decoders is not None and not steps.context.decoders._idle
+    assert steps.context.decoders is not None and len(steps.context.decoders._idle) == 1
 
 
 def test_the_marks_of_tables_are_read_once_a_look(tmp_path):

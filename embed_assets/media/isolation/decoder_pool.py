@@ -13,6 +13,9 @@ from embed_assets.media.isolation.worker_messages import ANSWER_BYTES
 from embed_assets.media.isolation.worker_process import NotStarted, WorkerProcess
 from embed_assets.media.limits import seconds_for
 
+_LIGHT = 64 * 2**20  # bytes that an idle worker may have mapped since it started
+_IDLE = 4  # workers that stay when memory is released
+
 
 class Decoders:
     """A pool of worker processes that run tasks on bytes: one for each thread that is in `run`.
@@ -60,7 +63,8 @@ class Decoders:
                 head, left = worker.answer(left)
                 with self._room.reserve(head.size):
                     outcome, result = head.outcome, worker.result(head)
-                    reusable = outcome != "part" and not head.worn
+                    worker.grown = head.grown
+                    reusable = outcome != "part" and head.grown <= self._megabytes * 2**19
                     if outcome in ("part", "ok"):
                         yield result
                         result = None
@@ -94,8 +98,17 @@ class Decoders:
             raise MediaError("decoder failed", f"{type(error).__name__}: {error}") from error
 
     def rest(self) -> None:
-        """Stop the idle workers, which hold memory; others start where they are needed."""
+        """Stop the idle workers; others start where they are needed."""
         _stop_all(self._idle)
+
+    def release_memory(self) -> None:
+        """Stop the idle workers that hold more memory than new ones; a start of the others takes half a second."""
+        light: list[WorkerProcess] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                worker = self._idle.pop()
+                light.append(worker) if worker.grown <= _LIGHT and len(light) < _IDLE else worker.stop()
+        self._idle.extend(light)
 
     def __enter__(self) -> "Decoders":
         return self

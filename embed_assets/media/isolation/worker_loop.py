@@ -31,14 +31,14 @@ def serve(descriptor: int, megabytes: int) -> None:
     """
     connection = Connection(descriptor)
     _prepare(megabytes)
-    most = _mapped() + megabytes * 2**19
+    started = _mapped()
     connection.send_bytes(b"ready")
     tasks: dict[str, Callable[..., Any]] = {}
     while True:
         try:
             name, seconds, options = pickle.loads(connection.recv_bytes())
             data = connection.recv_bytes()
-            _answer(connection, _outcomes(tasks, name, data, options), seconds, most)
+            _answer(connection, _outcomes(tasks, name, data, options), seconds, started)
             del data
         except EOFError:
             return
@@ -46,14 +46,15 @@ def serve(descriptor: int, megabytes: int) -> None:
             os._exit(NO_MEMORY)
 
 
-def _answer(connection: Connection, outcomes: Iterator[tuple[str, Any]], seconds: float, most: int) -> None:
+def _answer(connection: Connection, outcomes: Iterator[tuple[str, Any]], seconds: float, started: int) -> None:
     while True:
         # If the process at the other end is gone it can't stop a hang: then the kernel does.
         signal.setitimer(signal.ITIMER_REAL, seconds * 1.5 + 5)
         outcome, message, buffers = dumped(next(outcomes))
         signal.setitimer(signal.ITIMER_REAL, 0)
         shapes = [shape(buffer) for buffer in buffers]
-        connection.send_bytes(pickle.dumps((outcome, len(message), shapes, outcome != "part" and _mapped() > most)))
+        grown = 0 if outcome == "part" else max(0, _mapped() - started)
+        connection.send_bytes(pickle.dumps((outcome, len(message), shapes, grown)))
         connection.send_bytes(message)
         for buffer in buffers:
             for part in strips(buffer):

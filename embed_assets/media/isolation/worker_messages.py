@@ -23,7 +23,7 @@ class Head(NamedTuple):
     outcome: str  # "part" and "ok" with a result, "end", "memory", "error"
     length: int
     buffers: list[tuple[int, tuple[int, int] | None]]  # bytes, and the size of a picture
-    worn: bool  # whether the worker holds too much memory for the next item
+    grown: int  # bytes that the worker has mapped since it started; 0 where the task goes on
 
     @property
     def size(self) -> int:
@@ -58,7 +58,7 @@ def dumped(outcome: tuple[str, Any]) -> tuple[str, bytes, list[Any]]:
         return "memory", *_pickled(str(error))
     except Exception as error:  # a result that can't be pickled is the task's fault, not the item's
         return "error", *_pickled(portable(error))
-    size = Head("", len(message), [shape(buffer) for buffer in buffers], worn=False).size
+    size = Head("", len(message), [shape(buffer) for buffer in buffers], grown=0).size
     if size > ANSWER_BYTES:
         return "error", *_pickled(MediaError("too much decoded", f"{size:,} bytes at one time"))
     return outcome[0], message, buffers

@@ -28,6 +28,7 @@ class WorkerProcess:
     def __init__(self, megabytes: int) -> None:
         self._owner = os.getpid()
         self._about = self._patience = ""
+        self.grown = 0  # bytes that it had mapped, behind its last task, since it started
         self._connection, theirs = Pipe()
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; from embed_assets.media.isolation.worker_loop import serve; "

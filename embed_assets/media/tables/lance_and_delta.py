@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from embed_assets.errors import MissingExtraError
+from embed_assets.lance_rows import rows_at
 from embed_assets.media.cells.cell_sizes import rows_of
 from embed_assets.media.files.source import redacted_source
 
@@ -109,7 +110,7 @@ class LanceTable(_ByBatches):
         filtered = self.records(filter_columns, caps=caps, rows=BATCH_ROWS)
         places = [place for place, record in enumerate(filtered) if predicate(record)]
         for start in range(0, len(places), rows):
-            for batch in self._dataset.take(places[start : start + rows], columns=list(columns)).to_batches():
+            for batch in rows_at(self._dataset, places[start : start + rows], columns).to_batches():
                 yield from rows_of(batch, caps)
 
     def _batches(self, columns: Sequence[str], rows: int) -> "Iterator[pa.RecordBatch]":

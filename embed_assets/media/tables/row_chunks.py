@@ -21,7 +21,7 @@ _PLAIN_CELLS = frozenset((str, int, bool, type(None)))  # equal values of one of
 
 @dataclass(kw_only=True, slots=True)
 class RowChunk:
-    """Rows by columns, each as of `TableRow`, without their content."""
+    """Rows by columns, each as of `TableRow`; of contents the texts alone."""
 
     ids: list[str] = field(default_factory=list)
     content_hashes: list[str | None] = field(default_factory=list)
@@ -33,6 +33,7 @@ class RowChunk:
     charsets: list[str | None] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     annotations: list[Annotation] = field(default_factory=list)
+    texts: list[str | None] = field(default_factory=list)  # None: of a row whose content is bytes, or not usable
     hides: bool = False  # whether one of them does
 
     def add(self, row: "TableRow") -> None:
@@ -47,6 +48,7 @@ class RowChunk:
         self.charsets.append(row.charset)
         self.updated.append(row.updated)
         self.annotations.append(row.annotation)
+        self.texts.append(row.text or None)
         self.hides = self.hides or row.hides
 
 
@@ -115,6 +117,7 @@ class TextRows:
             charsets=[None] * rows,
             updated=[""] * rows,
             annotations=[each for each in annotations if each],
+            texts=list(cells[self._columns.text or ""]),
         )
 
     def _annotations_of(self, cells: Mapping[str, Sequence[Any]]) -> Iterator[Annotation | None]:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from embed_assets.lance_rows import rows_at
 from embed_assets.store.open_database import Database
 from embed_assets.store.serving.vector_scan import distances, kth_distances, matrix, nearest_places, rounded
 from embed_assets.store.upsert import COMMITTED, read
@@ -74,7 +75,7 @@ def _scanned(table: "Table", queries: np.ndarray, distance: str) -> _Known:
     found, places = nearest_places(table, queries, k=_KEPT, distance=distance)
     dataset: Any = table.to_lance()
     different = np.unique(places[places >= 0])
-    ids = dataset.take(different.tolist(), columns=["segment_id"])["segment_id"].to_pylist()
+    ids = rows_at(dataset, different, ["segment_id"])["segment_id"].to_pylist()
     names = dict(zip(different.tolist(), ids, strict=True))
     return _Known(
         version=table.version,

@@ -267,6 +267,18 @@ def test_an_error_that_nobody_expected_costs_the_item_alone(decoders: Decoders) 
         list(decoders.decode(tasks.refuse, b""))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process has mapped")
+def test_memory_is_released_by_the_workers_that_hold_it() -> None:
+    with Decoders(megabytes=512) as decoders:
+        light = decoders.run(tasks.process, b"")
+        decoders.release_memory()
+        assert decoders.run(tasks.kept, b"", megabytes=100) == light
+        decoders.release_memory()
+        with pytest.raises(ProcessLookupError):
+            os.kill(light, 0)
+        assert decoders.run(tasks.process, b"") != light
+
+
 def test_workers_may_rest_and_start_again(decoders: Decoders) -> None:
     process = decoders.run(tasks.process, b"")
     decoders.rest()
