@@ -114,6 +114,8 @@ def _metadata(steps: Steps, resolved: Resolved) -> dict[str, Any]:
     }
     if resolved.changes:
         metadata["changed"] = dg.MetadataValue.md("\n".join(f"- {in_markdown(change)}" for change in resolved.changes))
+    if not resolved.is_new:  # what there is to do for it is counted when it is done
+        return metadata
     tables = plan_tables(plan_encoder(steps, record.encoder, resolved=resolved))
     shown = {f"plan: {name}": rows[:_PLAN_ROWS] for name, rows in tables.items() if rows}
     return metadata | {name: preview(rows, rows[0].keys()) for name, rows in shown.items()}

@@ -12,7 +12,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality import checks
 from embed_assets.quality.candidate_comparison import Comparison, NotComparable, Quality
 from embed_assets.quality.labelled_retrieval import Evaluation
-from embed_assets.quality.recall.ann_recall import Recall, measure, tune
+from embed_assets.quality.recall.ann_recall import LADDER, Recall, measure, tune
 from embed_assets.quality.recall.filtered_recall import FilteredRecall
 from embed_assets.settings import IndexSettings
 from embed_assets.store.serving.nearest_rows import open_release
@@ -245,6 +245,18 @@ def test_ann_recall_passes_at_the_effort_that_tuning_finds(one_bit):
     assert seen.lower >= 0.75
     assert (seen.nprobes, seen.refine_factor) != (10, 2)  # the cheapest does not reach it on this index
     assert checks.check_ann_recall({"text": seen}, target=0.75, rows=4000, filtered={}).passed
+
+
+def test_some_queries_suffice_where_they_reach_the_target(one_bit):
+    queries = random_vectors(200, seed=1)
+    whole = tune(one_bit, queries, k=10, distance="cosine", target=0.7)
+    effort = (whole.nprobes, whole.refine_factor)
+    some = tune(one_bit, queries, k=10, distance="cosine", target=0.7, start=effort, first=50)
+    assert (whole.queries, some.queries) == (200, 50)
+    assert (some.nprobes, some.refine_factor) == effort
+    assert some.lower >= 0.7
+    missed = tune(one_bit, queries, k=10, distance="cosine", target=0.7, start=LADDER[0], first=50)
+    assert missed == whole  # the first effort does not reach it on 50, so that all are searched
 
 
 def test_ann_recall_counts_the_worst_modality():

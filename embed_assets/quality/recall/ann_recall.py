@@ -76,14 +76,22 @@ def tune(
     start: tuple[int, int] = LADDER[0],
     rows: int | None = None,
     truth: np.ndarray | None = None,
+    first: int = 0,
 ) -> Recall:
     """Find the cheapest effort of the ladder whose lower bound reaches the target, else the best one.
 
-    `truth` is from `kth_distances`, computed where it is None. `start` is the first that is tried: the effort of the
-    same index before its rows changed a little.
+    `truth` is from `kth_distances`, computed where it is None. `start` is the first effort that is tried: that of the
+    same index before its rows changed a little. `first` queries, spread evenly, are searched with it before all are;
+    where their lower bound reaches the target they suffice. 0: all at once.
     """
     if truth is None:
         truth = kth_distances(table, queries, k=k, distance=distance)
+    if 0 < first < len(queries) and start in LADDER:
+        chosen = np.unique(np.linspace(0, len(queries) - 1, first).astype(int))
+        effort = {"nprobes": start[0], "refine_factor": start[1]}
+        recall = measure(table, queries[chosen], truth[chosen], k=k, distance=distance, rows=rows, **effort)
+        if recall.lower >= target:
+            return recall
     best: Recall | None = None
     for nprobes, refine_factor in LADDER[LADDER.index(start) if start in LADDER else 0 :]:
         effort = {"nprobes": nprobes, "refine_factor": refine_factor}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from embed_assets.quality.recall.ann_recall import near_enough
-from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, exact, nearest, searched_exactly
+from embed_assets.store.serving.nearest_rows import SEGMENTS_PER_ITEM, approximate, exact, nearest, searched_exactly
 from embed_assets.store.serving.releases import Release
 from embed_assets.store.upsert import evenly_spread, quoted, read
 
@@ -55,8 +55,11 @@ def measured(table: "Table", release: Release, queries: np.ndarray, where: str, 
     shared: dict[str, Any] = {"columns": ["media_id"], "where": where}
     hits = []
     truth = exact(table, queries, k=k, distance=release.distance, **shared)
-    for query, right in zip(queries, truth, strict=True):
-        found = nearest(table, query, release, k=k * SEGMENTS_PER_ITEM, exactly=False, **shared)
+    rows, effort = k * SEGMENTS_PER_ITEM, {"nprobes": release.nprobes, "refine_factor": release.refine_factor}
+    answers = approximate(table, queries, k=rows, distance=release.distance, **effort, **shared)
+    for query, right, answer in zip(queries, truth, answers, strict=True):
+        short = len(answer) < rows  # then the search that serves looks further
+        found = nearest(table, query, release, k=rows, exactly=False, **shared) if short else answer
         distances, expected = _distances(found)[:k], _distances(right)
         near = np.count_nonzero(near_enough(distances, expected.max(initial=-np.inf)))
         hits.append(near / max(1, len(expected)))
