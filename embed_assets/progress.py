@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Step:
     """`done` of `total` items of a stage; total None: not known. `quarantined`: of those done."""
 
-    stage: str  # "list", "load", "encode", "sample", "index", "check", "search", "export"
+    stage: str  # "list", "load", "convert", "encode", "sample", "index", "check", "search", "export"
     name: str  # the source or encoder
     done: int
     total: int | None

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from embed_assets import progress
 from embed_assets.cli.shared.ask_service import ask_service
 from embed_assets.cli.shared.options import json_option, saved_pipeline, store_option
 from embed_assets.cli.shared.plain_output import say_json
+from embed_assets.cli.shared.progress_bars import Progress
 from embed_assets.cli.shared.tables.hit_tables import print_answer
 from embed_assets.errors import SettingsError
 from embed_assets.media.files.regular_file import read_query_file
@@ -100,7 +102,8 @@ def command(
         document = ask_service(opened.uri, asking, contents)
     if document is None:
         whole = query_of(parts=[*parts, *({"file": each} for each in contents.values())], **options)
-        document = _searched(whole, opened, settings, rerank)
+        with Progress(quiet=as_json) as shown, progress.listening(shown.step):
+            document = _searched(whole, opened, settings, rerank)
     if label is not None and not document["hits"]:
         _refuse_unknown_label(opened, label, [space["space"] for space in document["spaces"]])
     if as_json:

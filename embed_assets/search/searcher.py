@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -337,12 +338,15 @@ def _part(query: Any, encoder_version: str | None) -> dict[str, Any]:
 
 
 def _side_by_side(work: Any, each: Iterable[Any]) -> list[Any]:
-    """Return the results of a function for several, in their order; more than one in threads of their own."""
+    """Return the results of a function for several, in their order; more than one in threads of their own.
+
+    What listens to the progress here listens there.
+    """
     items = list(each)
     if len(items) < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(max_workers=min(8, len(items))) as pool:
-        return list(pool.map(work, items))
+        return list(pool.map(lambda item, context: context.run(work, item), items, [copy_context() for _ in items]))
 
 
 def _searched_space(space: OpenSpace) -> SearchedSpace:

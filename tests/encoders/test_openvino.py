@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -286,10 +288,22 @@ def test_no_more_threads_than_cores_that_may_be_used(monkeypatch):
     assert usable_cores() == 1
 
 
-def test_importing_openvino_leaves_its_telemetry_out():
-    import subprocess
-    import sys
+def test_threads_that_load_models_at_once_import_openvino_once():
+    code = (
+        "import sys; sys.setswitchinterval(1e-6); from threading import Barrier\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from embed_assets.encoders.runtimes.openvino_network import _core\n"
+        "start = Barrier(8)\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    cores = list(pool.map(lambda _: (start.wait(), _core())[1], range(8)))\n"
+        "assert len(set(map(id, cores))) == 1"
+    )
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
+
+def test_importing_openvino_leaves_its_telemetry_out():
     code = (
         "import sys; from embed_assets.encoders.runtimes.openvino_network import openvino; openvino();"
         "assert 'openvino' in sys.modules; print([m for m in sys.modules if m.startswith('openvino_telemetry')])"

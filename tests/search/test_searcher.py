@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embed_assets import progress
 from embed_assets.errors import EncoderOutputError, EncoderVersionError, MediaError, SettingsError, StoreError
 from embed_assets.pipeline.steps import Steps
-from embed_assets.search.searcher import Searcher
+from embed_assets.search.searcher import Searcher, _side_by_side
 from embed_assets.settings import ComputeSettings
 from tests.kept import Kept
 from tests.support import note, picture, pipeline, refresh_and_embed, rewrite, run_all, write_notes
@@ -259,3 +260,10 @@ def test_a_vector_that_the_table_cannot_be_asked_with_is_refused(served, value):
     vector = np.full(32, value, np.float32)
     with pytest.raises(EncoderOutputError, match="The query's vector can't be compared: vector"):
         searcher(served).search(vector, space="words", encoder_version=version)
+
+
+def test_work_side_by_side_is_reported_to_whoever_listens():
+    steps: list[progress.Step] = []
+    with progress.listening(steps.append):
+        _side_by_side(lambda name: progress.report("load", name, 0), ["one", "two", "three"])
+    assert {step.name for step in steps} == {"one", "two", "three"}

@@ -13,6 +13,7 @@ from embed_assets.progress import Step
 _STAGES = {
     "list": "listing",
     "load": "loading",
+    "convert": "converting",
     "encode": "encoding",
     "sample": "sampling",
     "index": "indexing",

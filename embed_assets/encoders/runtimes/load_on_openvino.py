@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embed_assets import progress
 from embed_assets.encoders.base import Encoder
 from embed_assets.encoders.canary_inputs import BOUNDS, canary_vectors, movement
 from embed_assets.encoders.registry import family_class
@@ -78,6 +79,7 @@ def give_up_openvino(spec: EncoderSpec, parts: Mapping[str, str], reason: str) -
 
 def _made(key: str, spec: EncoderSpec, parts: Mapping[str, str], *, dtype: str, reason: str, load: Load) -> Encoder:
     """Convert the encoder, hold it against torch, and keep it, or keep why not."""
+    progress.report("convert", f"{spec.name} to OpenVINO, once on this machine", 0)
     by_torch = load(dtype)
     if not by_torch.networks.functions:
         return _on_torch(by_torch, f"models of family {spec.family} are not converted to OpenVINO")

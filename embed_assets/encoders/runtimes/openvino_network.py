@@ -13,6 +13,7 @@ import numpy as np
 from embed_assets.encoders.runtimes.usable_cores import usable_cores
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # by dtype of the encoder
+_importing = threading.Lock()
 INPUTS = ("first", "second", "third")  # names of a converted network's inputs, in order
 
 
@@ -62,12 +63,18 @@ def _options(dtype: str, blobs: Path | None) -> dict[str, Any]:
     }
 
 
-@cache
 def openvino() -> Any:
     """Import the package, 0.1 s, without its telemetry: that sends an event to a server as it is imported.
 
-    Without that module the package takes a stub of its own in its place.
+    Without that module the package takes a stub of its own in its place. Threads that load models at once import it
+    one after the other.
     """
+    with _importing:
+        return _imported()
+
+
+@cache
+def _imported() -> Any:
     telemetry = "openvino_telemetry"
     found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == telemetry}
     sys.modules[telemetry] = None  # pyright: ignore[reportArgumentType]
@@ -78,6 +85,11 @@ def openvino() -> Any:
         sys.modules.update(found)
 
 
-@cache
 def _core() -> Any:
-    return openvino().Core()
+    with _importing:
+        return _made_core()
+
+
+@cache
+def _made_core() -> Any:
+    return _imported().Core()
