@@ -15,11 +15,8 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     import lance
 
     rows = pa.table({"id": np.arange(3000), "text": [f"text {number}" for number in range(3000)]})
-    if request.param == "several fragments":
-        for start in range(0, 3000, 1000):
-            made = lance.write_dataset(rows.slice(start, 1000), tmp_path / "rows.lance", mode="append")
-    else:
-        made = lance.write_dataset(rows, tmp_path / "rows.lance")
+    most = 1000 if request.param == "several fragments" else 3000
+    made = lance.write_dataset(rows, tmp_path / "rows.lance", max_rows_per_file=most)
     if request.param != "whole":
         made.delete("id % 7 = 3")
         made.delete("id < 20")
