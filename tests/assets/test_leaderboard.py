@@ -45,5 +45,12 @@ def test_it_shows_quality_cost_and_who_is_better(labelled: PipelineSettings, ins
     quality: Any = shown["quality"].value
     assert {record.data["encoder"] for record in quality.records} == {"words", "slow-words"}
     assert shown["words: ndcg@10"].value == pytest.approx(1.0, abs=0.2)
+    cost: Any = shown["cost"].value
+    assert all(record.data["ms a query"] is None for record in cost.records), "labels: no query was encoded"
+    assert {record.data["all items"] for record in cost.records} == {16}
+    assert "all in USD" in cost.records[0].data
+    forms: Any = shown["smaller forms"].value
+    assert {record.data["times smaller"] for record in forms.records} >= {2.0, 4.0, 32.0}
+    assert {record.data["verdict"] for record in forms.records} <= {"worse", "better", "not distinguishable"}
     figures: Any = shown["figures"].value
     assert {row["encoder"] for row in figures["encoders"]} == {"words", "slow-words"}

@@ -14,6 +14,7 @@ from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
 from embed_assets.quality.leaderboard.query_scores import MAIN
 from embed_assets.quality.leaderboard.standings import Leaderboard
+from embed_assets.quality.metrics.bootstrap import shown_p
 
 _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
 
@@ -58,7 +59,7 @@ def _metadata(found: Leaderboard) -> dict[str, Any]:
         "in words": dg.MetadataValue.md(words or "only one encoder"),
         "judged by": f"{found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled",
         "quality": preview(_quality(found), ("encoder", *_METRICS, "failed")),
-        "cost": preview(_costs(found), ("encoder", "dim", "bytes an item", "items/s", "MB", "license", "all items, s")),
+        "cost": preview(_costs(found), _COST),
         **({"smaller forms": preview(_variants(found), _VARIANT)} if found.variants else {}),
         "figures": dg.MetadataValue.json(leaderboard_document(found)),
         **{f"{each.encoder}: {MAIN}": float(each.scores[MAIN].mean()) for each in found.standings},
@@ -76,6 +77,11 @@ def _quality(found: Leaderboard) -> list[dict[str, Any]]:
     return rows
 
 
+_COST = (
+    "encoder", "dim", "bytes an item", "items/s", "ms a query", "MB", "license", "all items", "all in s", "all in USD"
+)  # fmt: skip
+
+
 def _costs(found: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
@@ -83,15 +89,18 @@ def _costs(found: Leaderboard) -> list[dict[str, Any]]:
             "dim": each.cost.dim,
             "bytes an item": each.cost.bytes_per_item,
             "items/s": each.cost.items_per_second,
+            "ms a query": each.cost.query_ms,
             "MB": each.cost.download_mb,
             "license": each.cost.license,
-            "all items, s": each.cost.seconds,
+            "all items": each.cost.items,
+            "all in s": each.cost.seconds,
+            "all in USD": each.cost.usd,
         }
         for each in found.standings
     ]
 
 
-_VARIANT = ("encoder", "form", "bytes", MAIN, "against the whole")
+_VARIANT = ("encoder", "form", "bytes", "times smaller", MAIN, "against the whole", "p", "verdict")
 
 
 def _variants(found: Leaderboard) -> list[dict[str, Any]]:
@@ -100,8 +109,11 @@ def _variants(found: Leaderboard) -> list[dict[str, Any]]:
             "encoder": each.encoder,
             "form": each.variant,
             "bytes": each.bytes,
+            "times smaller": round(each.smaller, 1),
             MAIN: round(each.ndcg, 3),
-            "against the whole": f"{each.found.difference.shown(sign='+')} {each.found.verdict()}",
+            "against the whole": each.found.difference.shown(sign="+"),
+            "p": shown_p(each.p),
+            "verdict": each.verdict,
         }
         for each in found.variants
     ]

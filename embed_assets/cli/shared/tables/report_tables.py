@@ -9,7 +9,7 @@ from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.balance.breakdowns import Breakdown
 from embed_assets.quality.balance.group_quality import GroupQuality
 from embed_assets.quality.drift.drift_report import DriftReport
-from embed_assets.quality.metrics.bootstrap import NOT_APART
+from embed_assets.quality.metrics.bootstrap import NOT_APART, shown_p
 from embed_assets.quality.noise.noise_report import Loss, NoiseReport
 
 _SHOWN = 10  # groups of a table of quality
@@ -99,7 +99,7 @@ def group_table(title: str, quality: Sequence[GroupQuality], *, metric: str = "n
     shown = quality if len(quality) <= _SHOWN else (*quality[: _SHOWN - 2], *quality[-2:])
     for each in shown:
         spreads = each.ndcg.shown(), each.difference.shown(sign="+")
-        table.add_row(each.by, each.group, f"{each.queries:,}", *spreads, f"{each.p:.3f}", each.verdict)
+        table.add_row(each.by, each.group, f"{each.queries:,}", *spreads, shown_p(each.p), each.verdict)
     return table
 
 
