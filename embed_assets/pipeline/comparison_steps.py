@@ -75,6 +75,7 @@ class ComparisonSteps:
         The sample is of the manifests as they are. Queries are those judged in `space`, by default the first encoder's,
         else the sample's own items by their labels. Raises SettingsError where there is nothing to compare by.
         """
+        started = time.monotonic()
         records = [self._versions.resolve(encoder, register=False).record for encoder in dict.fromkeys(encoders)]
         space = space or records[0].spec.space
         labelled = self._context.queries.labelled(space)
@@ -97,6 +98,7 @@ class ComparisonSteps:
             standings=standings,
             pairs=compared_pairs(standings),
             variants=[loss for each in encoded for loss in _losses(each, judged)] if with_variants else (),
+            seconds=round(time.monotonic() - started, 2),
         )
 
     def _encoded(self, record: VersionRecord, chosen: Sequence[str], judged: Judgements) -> _Encoded:

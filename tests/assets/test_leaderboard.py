@@ -47,8 +47,10 @@ def test_it_shows_quality_cost_and_who_is_better(labelled: PipelineSettings, ins
     assert shown["words: ndcg@10"].value == pytest.approx(1.0, abs=0.2)
     cost: Any = shown["cost"].value
     assert all(record.data["ms a query"] is None for record in cost.records), "labels: no query was encoded"
-    assert {record.data["all items"] for record in cost.records} == {16}
-    assert "all in USD" in cost.records[0].data
+    bills: Any = shown["embedding all items"].value
+    assert [(record.data["items"], record.data["USD"]) for record in bills.records] == [(16, None)] * 2
+    assert shown["sample"].value == "16 queries, answered from 16 of 16 items"
+    assert isinstance(shown["seconds"].value, float)
     forms: Any = shown["smaller forms"].value
     assert {record.data["times smaller"] for record in forms.records} >= {2.0, 4.0, 32.0}
     assert {record.data["verdict"] for record in forms.records} <= {"worse", "better", "not distinguishable"}

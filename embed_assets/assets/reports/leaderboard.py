@@ -8,15 +8,17 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.assets.ui.previews import in_markdown, measured, preview, shortened
 from embed_assets.pipeline.compared_encoders import with_encoders
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
 from embed_assets.quality.leaderboard.query_scores import MAIN
 from embed_assets.quality.leaderboard.standings import Leaderboard
-from embed_assets.quality.metrics.bootstrap import shown_p
 
 _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
+_COST = ("encoder", "dim", "bytes an item", "items/s", "ms a query", "MB", "license")
+_BILL = ("encoder", "items", "seconds", "USD", "USD a million tokens")
+_VARIANT = ("form", "bytes", "times smaller", MAIN, "against whole", "verdict")
 
 
 def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -58,8 +60,10 @@ def _metadata(found: Leaderboard) -> dict[str, Any]:
         "best": first.encoder,
         "in words": dg.MetadataValue.md(words or "only one encoder"),
         "judged by": f"{found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled",
+        **measured(found),
         "quality": preview(_quality(found), ("encoder", *_METRICS, "failed")),
         "cost": preview(_costs(found), _COST),
+        "embedding all items": preview(_bills(found), _BILL),
         **({"smaller forms": preview(_variants(found), _VARIANT)} if found.variants else {}),
         "figures": dg.MetadataValue.json(leaderboard_document(found)),
         **{f"{each.encoder}: {MAIN}": float(each.scores[MAIN].mean()) for each in found.standings},
@@ -70,49 +74,49 @@ def _quality(found: Leaderboard) -> list[dict[str, Any]]:
     rows = []
     for each in found.standings:
         quality = each.quality()
-        name = f"{each.encoder} (live)" if each.live else each.encoder
+        name = f"{shortened(each.encoder)} (live)" if each.live else shortened(each.encoder)
         rows.append(
             {"encoder": name, **{metric: quality[metric].shown() for metric in _METRICS}, "failed": each.failed}
         )
     return rows
 
 
-_COST = (
-    "encoder", "dim", "bytes an item", "items/s", "ms a query", "MB", "license", "all items", "all in s", "all in USD"
-)  # fmt: skip
-
-
 def _costs(found: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
-            "encoder": each.encoder,
+            "encoder": shortened(each.encoder),
             "dim": each.cost.dim,
-            "bytes an item": each.cost.bytes_per_item,
-            "items/s": each.cost.items_per_second,
+            "bytes an item": round(each.cost.bytes_per_item),
+            "items/s": round(each.cost.items_per_second, 1),
             "ms a query": each.cost.query_ms,
             "MB": each.cost.download_mb,
             "license": each.cost.license,
-            "all items": each.cost.items,
-            "all in s": each.cost.seconds,
-            "all in USD": each.cost.usd,
         }
         for each in found.standings
     ]
 
 
-_VARIANT = ("encoder", "form", "bytes", "times smaller", MAIN, "against the whole", "p", "verdict")
+def _bills(found: Leaderboard) -> list[dict[str, Any]]:
+    return [
+        {
+            "encoder": shortened(each.encoder),
+            "items": each.cost.items,
+            "seconds": each.cost.seconds,
+            "USD": each.cost.usd,
+            "USD a million tokens": each.cost.price,
+        }
+        for each in found.standings
+    ]
 
 
 def _variants(found: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
-            "encoder": each.encoder,
-            "form": each.variant,
+            "form": f"{shortened(each.encoder)}: {each.variant}",
             "bytes": each.bytes,
             "times smaller": round(each.smaller, 1),
             MAIN: round(each.ndcg, 3),
-            "against the whole": each.found.difference.shown(sign="+"),
-            "p": shown_p(each.p),
+            "against whole": each.found.difference.shown(sign="+"),
             "verdict": each.verdict,
         }
         for each in found.variants

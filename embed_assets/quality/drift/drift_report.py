@@ -24,6 +24,8 @@ class Typical:
     labels: tuple[str, ...]
     text: str
     score: float  # log odds of being new, by a classifier that did not see it
+    media_id: str = ""  # of an item
+    modality: str = ""  # of an item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,17 @@ class DriftReport:
     verdict: str
     typical: tuple[Typical, ...] = ()
     changes: tuple[ShareChange, ...] = ()  # the largest first
+    seconds: float = 0.0
 
     @property
     def warns(self) -> bool:
         """Whether the drift is beyond noise and large."""
         return self.verdict == DRIFT
+
+    def sample(self) -> str:
+        """Say what was measured on."""
+        before, new = self.compared
+        return f"{new:,} of {self.new:,} new {self.about} and {before:,} of {self.reference:,} others"
 
     def in_words(self) -> str:
         """Say it in a sentence."""

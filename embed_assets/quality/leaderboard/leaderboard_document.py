@@ -75,6 +75,7 @@ class LeaderboardDocument(TypedDict):
     pairs: list[PairDocument]
     variants: list[VariantDocument]
     in_words: list[str]
+    seconds: float
 
 
 def leaderboard_document(found: Leaderboard) -> LeaderboardDocument:
@@ -123,6 +124,7 @@ def leaderboard_document(found: Leaderboard) -> LeaderboardDocument:
             for each in found.variants
         ],
         "in_words": found.in_words(),
+        "seconds": found.seconds,
     }
 
 

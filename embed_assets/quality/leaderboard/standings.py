@@ -105,6 +105,11 @@ class Leaderboard:
     standings: Sequence[Standing]
     pairs: Sequence[Pair]
     variants: Sequence[VariantLoss] = ()
+    seconds: float = 0.0
+
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.queries:,} queries, answered from {self.sampled:,} of {self.standings[0].cost.items:,} items"
 
     def in_words(self) -> list[str]:
         """Say who is first, and for each other one whether it is worse beyond noise."""

@@ -4,6 +4,7 @@ from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.tables.plan_tables import count, duration
+from embed_assets.cli.shared.tables.report_tables import measured
 from embed_assets.quality.leaderboard.standings import Leaderboard, Standing, VariantLoss
 from embed_assets.quality.metrics.bootstrap import shown_p
 
@@ -19,6 +20,7 @@ def print_leaderboard(found: Leaderboard, *, console: PlainConsole | None = None
     console.print(_cost_table(found))
     if found.variants:
         console.print(_variant_table(found))
+    console.tell(measured(found))
 
 
 def _quality_table(found: Leaderboard) -> Table:
