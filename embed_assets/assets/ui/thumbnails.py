@@ -47,7 +47,7 @@ def row_of_pictures(context: RunContext, title: str, media_ids: Sequence[str]) -
     pictures = list(thumbnails_of(context, media_ids[:SHEET]).values())
     if not pictures:
         return {}
-    shown = {title: dg.MetadataValue.md(picture_strip(pictures[:_STRIP]))}
+    shown: dict[str, dg.MetadataValue] = {title: dg.MetadataValue.md(picture_strip(pictures[:_STRIP]))}
     return shown if len(pictures) <= _STRIP else shown | {f"more {title}": dg.MetadataValue.md(contact_sheet(pictures))}
 
 
