@@ -103,3 +103,4 @@ def test_doubtful_labels_have_a_bit_of_their_text(
     shown: Any = event.step_materialization_data.materialization.metadata
     (record,) = shown["first label disagreements"].value.records
     assert (record.data["item"], record.data["text"]) == ("notes/sea/tree.txt", "oak moss fern")
+    assert record.data["label → neighbours"] == "sea → wood 100%"

@@ -60,17 +60,17 @@ def test_they_show_what_was_found(reported: PipelineSettings, tmp_path: Path, in
     evaluation = shown["words_evaluation"]
     assert evaluation["served against exact search"].value == "not distinguishable"
     assert evaluation["judged by"].value == "75 queries (labels)"
-    ways: Any = evaluation["ways of search"].value
+    ways: Any = evaluation["ways of search, against exact"].value
     assert [record.data["way"] for record in ways.records] == ["exact", "ann"]
-    assert ways.records[1].data["against exact"] == "+0.000 (+0.000 to +0.000)"
+    assert ways.records[1].data["difference"] == "+0.000 (+0.000 to +0.000)"
     assert ways.records[1].data["verdict"] == "not distinguishable"
     others: Any = evaluation["other metrics"].value
     assert list(others.records[0].data) == ["way", "recall@10", "precision@10", "mrr@10", "map@10", "unjudged@10"]
     assert evaluation["sample"].value == "75 queries, answered from all 75 items"
     assert evaluation["ndcg@10 ann"].value == evaluation["ndcg@10 exact"].value
-    groups: Any = evaluation["quality by group"].value
+    groups: Any = evaluation["quality by group, against all others"].value
     assert {record.data["group"] for record in groups.records} == {"label: sea", "label: wood", "label: city"}
-    balance: Any = shown["words_balance"]["quality by group"].value
+    balance: Any = shown["words_balance"]["quality by group, against all others"].value
     assert re.fullmatch(r"\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)", balance.records[0].data["ndcg@10"])
     assert {record.data["verdict"] for record in balance.records} == {"not distinguishable"}
     assert all(isinstance(shown[name]["seconds"].value, float) for name in REPORTS)

@@ -57,7 +57,7 @@ def _metadata(found: BalanceReport) -> dict[str, Any]:
     if rare := [_rare(each) for each in found.breakdowns if each.smallest]:
         metadata["smallest groups"] = preview(rare, ("by", "smallest"))
     if found.quality:
-        metadata["quality by group"] = group_preview(found.quality[:_SHOWN], metric="ndcg@10")
+        metadata["quality by group, against all others"] = group_preview(found.quality[:_SHOWN], metric="ndcg@10")
     effective = {f"effective groups by {each.by}": each.effective for each in found.breakdowns}
     return metadata | effective | ({"ndcg@10": round(found.ndcg.mean, 4)} if found.ndcg else {})
 

@@ -20,7 +20,8 @@ from embed_assets.quality.drift.drift_report import MIN_AUC, DriftReport
 CHECK = "new_items_are_like_the_reference"
 QUERY_CHECK = "new_queries_are_like_the_reference"
 
-_COLUMNS = {"items": ("item", "labels", "text", "score"), "queries": ("query", "score")}  # of what is typical
+_COLUMNS = {"items": ("item", "labels", "text"), "queries": ("query",)}  # of what is typical
+_CHARACTERS = 60  # of a text: a column of long ones is narrow and high
 
 
 def build_drift_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -104,7 +105,7 @@ def _figures(found: DriftReport) -> dict[str, Any]:
 
 def _metadata(found: DriftReport) -> dict[str, Any]:
     typical = [
-        asdict(each) | {"item": shortened(each.name), "query": each.name, "score": round(each.score, 1)}
+        asdict(each) | {"item": shortened(each.name), "query": each.name, "text": each.text[:_CHARACTERS]}
         for each in found.typical
     ]
     changes = [

@@ -52,13 +52,13 @@ def _metadata(found: EvaluationReport) -> dict[str, Any]:
         "figures": dg.MetadataValue.json(asdict(found)),
     }
     if found.ways:
-        columns = ("way", "queries", found.metric, "against exact", "verdict")
-        metadata["ways of search"] = preview(_ways(found), columns)
+        columns = ("way", "queries", found.metric, "difference", "verdict")
+        metadata["ways of search, against exact"] = preview(_ways(found), columns)
         others = [name for name in found.ways[0].quality if name != found.metric]
         metadata["other metrics"] = preview(_others(found), ("way", *others))
     served = found.way(ANN)
     if served is not None and served.groups:
-        metadata["quality by group"] = group_preview(served.groups[:_SHOWN], metric=found.metric)
+        metadata["quality by group, against all others"] = group_preview(served.groups[:_SHOWN], metric=found.metric)
     return metadata | _numbers(found)
 
 
@@ -78,7 +78,7 @@ def _ways(found: EvaluationReport) -> list[dict[str, Any]]:
             "way": each.way,
             "queries": each.queries,
             found.metric: each.quality[found.metric].shown(),
-            "against exact": each.against_exact.difference.shown(sign="+") if each.against_exact else None,
+            "difference": each.against_exact.difference.shown(sign="+") if each.against_exact else None,
             "verdict": each.against_exact.verdict if each.against_exact else None,
         }
         for each in found.ways

@@ -18,7 +18,7 @@ from embed_assets.quality.leaderboard.standings import Leaderboard
 _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
 _COST = ("encoder", "dim", "bytes an item", "items/s", "ms a query", "MB", "license")
 _BILL = ("encoder", "items", "seconds", "USD", "USD a million tokens")
-_VARIANT = ("form", "bytes", "times smaller", MAIN, "against whole", "verdict")
+_VARIANT = ("form", "bytes", "smaller", MAIN, "difference", "verdict")
 
 
 def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -64,7 +64,7 @@ def _metadata(found: Leaderboard) -> dict[str, Any]:
         "quality": preview(_quality(found), ("encoder", *_METRICS, "failed")),
         "cost": preview(_costs(found), _COST),
         "embedding all items": preview(_bills(found), _BILL),
-        **({"smaller forms": preview(_variants(found), _VARIANT)} if found.variants else {}),
+        **({"smaller forms, against the whole": preview(_variants(found), _VARIANT)} if found.variants else {}),
         "figures": dg.MetadataValue.json(leaderboard_document(found)),
         **{f"{each.encoder}: {MAIN}": float(each.scores[MAIN].mean()) for each in found.standings},
     }
@@ -114,9 +114,9 @@ def _variants(found: Leaderboard) -> list[dict[str, Any]]:
         {
             "form": f"{shortened(each.encoder)}: {each.variant}",
             "bytes": each.bytes,
-            "times smaller": round(each.smaller, 1),
+            "smaller": f"{each.smaller:.0f} times",
             MAIN: round(each.ndcg, 3),
-            "against whole": each.found.difference.shown(sign="+"),
+            "difference": each.found.difference.shown(sign="+"),
             "verdict": each.verdict,
         }
         for each in found.variants

@@ -1,5 +1,6 @@
 """The map asset of a space: its items on a plane that stays, near-duplicates, outliers, doubtful labels."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
 from embed_assets.assets.ui.contact_sheet import contact_sheet
-from embed_assets.assets.ui.previews import measured, preview, shortened
+from embed_assets.assets.ui.previews import preview, shortened
 from embed_assets.assets.ui.projection_map import density_map, legend, scatter_map
 from embed_assets.assets.ui.thumbnails import row_of_pictures, thumbnails_of
 from embed_assets.pipeline.inspection.inspection_steps import Inspection
@@ -48,7 +49,7 @@ def build_map_asset(names: Names, space: str) -> dg.AssetsDefinition:
 
 def materialize_map(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
     """Inspect what the space serves, and show the map and the first of each finding."""
-    steps = make_steps(names, context.resources)
+    started, steps = time.monotonic(), make_steps(names, context.resources)
     inspection = steps.inspect(space)
     found, duplicates = inspection.map(), inspection.duplicates()
     outliers, labels = inspection.outliers(), inspection.labels()
@@ -60,7 +61,8 @@ def materialize_map(names: Names, space: str, context: StepContext) -> dg.Materi
             **_counts(duplicates, outliers, labels),
             **_tables(inspection, duplicates, outliers, labels),
             **_pictures(inspection, duplicates, outliers, labels),
-            **measured(labels),
+            "sample": labels.sample(),
+            "seconds": round(time.monotonic() - started, 2),
         }
     )
 
@@ -92,13 +94,13 @@ def _tables(
     of_groups = islice(_group_rows(duplicates), _ROWS)
     far = [(each.item, {"distance": round(each.distance, 3)}) for each in outliers.outliers if each.far][:_ROWS]
     doubtful = [
-        (each.item, {"neighbours": shortened(each.vote), "share": f"{each.share:.0%}"})
+        (each.item, {"label → neighbours": f"{_labels(each.item)} → {shortened(each.vote)} {each.share:.0%}"})
         for each in labels.disagreements[:_ROWS]
     ]
     tables: Mapping[str, tuple[Sequence[tuple[ItemName, dict[str, Any]]], tuple[str, ...]]] = {
         "first duplicates": (list(of_groups), ("group", "item", "text", "cosine", "keep")),
         "first outliers": (far, ("item", "text", "label", "distance")),
-        "first label disagreements": (doubtful, ("item", "text", "label", "neighbours", "share")),
+        "first label disagreements": (doubtful, ("item", "text", "label → neighbours")),
     }
     return {name: _table(inspection, rows, columns) for name, (rows, columns) in tables.items() if rows}
 
@@ -117,13 +119,17 @@ def _table(
     shown = [
         {
             "item": shortened(f"{item.source}/{item.key}"),
-            "label": [shortened(label) for label in item.labels],
+            "label": _labels(item),
             "text": text,
             **figures,
         }
         for (item, figures), text in zip(rows, texts, strict=True)
     ]
     return preview(shown, [name for name in columns if name != "text" or any(texts)])
+
+
+def _labels(item: ItemName) -> str:
+    return ", ".join(map(shortened, item.labels))
 
 
 def _pictures(

@@ -11,7 +11,7 @@ from embed_assets.quality.balance.group_quality import GroupQuality
 from embed_assets.quality.measured_report import Measured
 
 INLINE = 1000  # characters of markdown: Dagster hides what is longer behind a button
-_LONGEST_NAME = 28  # characters
+_LONGEST_NAME = 20  # characters
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>&$]")
 
 
@@ -30,17 +30,17 @@ def group_preview(quality: Iterable[GroupQuality], *, metric: str) -> dg.TableMe
             "group": f"{each.by}: {shortened(each.group)}",
             "queries": each.queries,
             metric: each.ndcg.shown(),
-            "against others": each.difference.shown(sign="+"),
+            "difference": each.difference.shown(sign="+"),
             "verdict": each.verdict,
         }
         for each in quality
     ]
-    return preview(rows, ("group", "queries", metric, "against others", "verdict"))
+    return preview(rows, ("group", "queries", metric, "difference", "verdict"))
 
 
 def shortened(name: str) -> str:
     """Return the end of a long name: a word that a table can't break pushes its other columns out of sight."""
-    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:

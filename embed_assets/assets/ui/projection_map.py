@@ -53,12 +53,12 @@ def legend(groups: Sequence[str], *, title: str = "legend") -> dict[str, str]:
     others = len(set(groups)) - len(common)
     rows = list(zip(_COLOURS, map(_short, common), strict=False))
     rows += [(_OTHERS, f"{others} others")] if others else []
-    parts: list[list[tuple[_Colour, str]]] = [[]]
-    for row in rows:
-        if parts[-1] and len(_swatches([*parts[-1], row])) >= INLINE:
-            parts.append([])
-        parts[-1].append(row)
-    return {title if not place else f"{title} {place + 1}": _swatches(part) for place, part in enumerate(parts)}
+    for parts in range(1, len(rows) + 1):
+        size = -(-len(rows) // parts)
+        drawn = [_swatches(rows[start : start + size]) for start in range(0, len(rows), size)]
+        if max(map(len, drawn)) < INLINE:
+            return {title if not place else f"{title} {place + 1}": part for place, part in enumerate(drawn)}
+    return {}
 
 
 def _swatches(rows: Sequence[tuple[_Colour, str]]) -> str:

@@ -58,7 +58,7 @@ class Inspection:
         self, context: RunContext, release: Release, table: "Table", found: ItemNeighbours, *, seconds: float
     ) -> None:
         self.context, self.release, self.table, self.found = context, release, table, found
-        self.seconds = round(seconds, 1)  # that the search for the nearest took
+        self.seconds = round(seconds, 2)  # that the search for the nearest took
 
     def duplicates(self, *, threshold: float = THRESHOLD) -> DuplicatesReport:
         """Group the items whose cosine is `threshold` at least, with a proposed keeper each."""
@@ -113,7 +113,7 @@ class Inspection:
             "version": self.release.encoder_version,
             "items": self.found.total,
             "compared": len(self.found.items),
-            "seconds": round(self.seconds + time.monotonic() - started, 1),
+            "seconds": round(self.seconds + time.monotonic() - started, 2),
         }
 
     def _merits(self, names: Sequence[ItemName]) -> Mapping[str, Merits]:

@@ -73,7 +73,7 @@ def _in_words(encoder: str, rows: Sequence[NoiseRow]) -> str:
     also = f"Also more than chance explains: {others}." if others else "Nothing else costs more than chance explains."
     recall = worst.recall_at_1
     return (
-        f"{encoder}: {worst.disturbance} costs most, recall@1 falls to {recall.under.mean:.3f} "
+        f"{encoder}: recall@1 falls most under {worst.disturbance}, to {recall.under.mean:.3f} "
         f"({recall.difference.mean:+.3f}). {also}"
     )
 

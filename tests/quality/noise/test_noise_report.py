@@ -32,7 +32,7 @@ def test_what_hurts_is_beyond_noise_and_what_does_not_is_not():
     assert fatal.recall_at_1.difference.high < -0.6
     assert fatal.ndcg_at_10 is None
     (line,) = report(gentle, fatal).in_words()
-    assert line.startswith("pixels: fatal costs most, recall@1 falls to 0.")
+    assert line.startswith("pixels: recall@1 falls most under fatal, to 0.")
     assert line.endswith("). Nothing else costs more than chance explains.")
     others = [replace(fatal, disturbance=name) for name in ("shift", "crop")]
     (all_of_them,) = report(gentle, fatal, *others).in_words()
