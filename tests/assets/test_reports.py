@@ -9,8 +9,11 @@ import dagster as dg
 import pytest
 
 from embed_assets.assets.pipeline import build_definitions
+from embed_assets.assets.ui.previews import group_preview, shortened
 from embed_assets.errors import SettingsError
 from embed_assets.pipeline.steps import Steps
+from embed_assets.quality.balance.group_quality import GroupQuality
+from embed_assets.quality.metrics.bootstrap import Interval
 from embed_assets.settings import PipelineSettings, SpaceSettings
 from tests.support import picture, pipeline, run_all, settings
 
@@ -141,3 +144,16 @@ def test_without_new_items_the_check_passes(reported: PipelineSettings, instance
     (check,) = result.get_asset_check_evaluations()
     assert check.passed
     assert "too few to compare: 0 new items against 50" in str(check.description)
+
+
+def test_a_long_name_is_cut_so_that_the_verdict_stays_in_sight() -> None:
+    spread = Interval(mean=0.5, low=0.4, high=0.6)
+    worse = GroupQuality(
+        by="label", group="a_label_of_thirty_four_characters_", queries=12, ndcg=spread, difference=spread, p=0.01,
+        verdict="worse",
+    )  # fmt: skip
+    (record,) = group_preview([worse], metric="ndcg@10").value.records
+    assert record.data["group"] == "label: ..._four_characters_"
+    assert max(len(word) for value in record.data.values() for word in str(value).split()) == 20
+    assert list(record.data)[-1] == "verdict"
+    assert shortened("a_label_of_20_letter") == "a_label_of_20_letter"

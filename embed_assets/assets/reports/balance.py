@@ -51,13 +51,13 @@ def _metadata(found: BalanceReport) -> dict[str, Any]:
         "in words": dg.MetadataValue.md(words or "nothing to divide by"),
         **measured(found),
         "items": found.items,
-        "groups": preview(map(_row, found.breakdowns), ("by", "groups", "effective", "without", "largest")),
-        "figures": dg.MetadataValue.json(asdict(found)),
     }
-    if rare := [_rare(each) for each in found.breakdowns if each.smallest]:
-        metadata["smallest groups"] = preview(rare, ("by", "smallest"))
     if found.quality:
         metadata["quality by group, against all others"] = group_preview(found.quality[:_SHOWN], metric="ndcg@10")
+    metadata["groups"] = preview(map(_row, found.breakdowns), ("by", "groups", "effective", "without", "largest"))
+    if rare := [_rare(each) for each in found.breakdowns if each.smallest]:
+        metadata["smallest groups"] = preview(rare, ("by", "smallest"))
+    metadata["figures"] = dg.MetadataValue.json(asdict(found))
     effective = {f"effective groups by {each.by}": each.effective for each in found.breakdowns}
     return metadata | effective | ({"ndcg@10": round(found.ndcg.mean, 4)} if found.ndcg else {})
 

@@ -1,5 +1,6 @@
 """The noise asset of an encoder: what typos, compression, shifts and noise cost it, on a sample of its media."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,6 @@ from embed_assets.settings import PipelineSettings
 from embed_assets.versions.load_version import spec_of
 
 _PIXELS = "pixels"  # the declared encoder that has learned nothing
-_COLUMNS = ("encoder", "disturbance", "under it", "lost", "verdict")
 
 
 def build_noise_asset(names: Names, encoder: str) -> dg.AssetsDefinition:
@@ -60,13 +60,10 @@ def _baseline(settings: PipelineSettings, encoder: str) -> list[str]:
 
 
 def _metadata(found: NoiseReport, encoder: str) -> dict[str, Any]:
+    by_label = [(each, each.ndcg_at_10) for each in found.rows if each.ndcg_at_10]
     tables = {
-        name: preview([_row(each, loss) for each, loss in losses], _COLUMNS)
-        for name, losses in (
-            ("losses", [(each, each.recall_at_1) for each in found.rows]),
-            ("losses by label", [(each, each.ndcg_at_10) for each in found.rows if each.ndcg_at_10]),
-        )
-        if losses
+        "losses": _table("recall@1", [(each, each.recall_at_1) for each in found.rows]),
+        **({"losses by label": _table("ndcg@10", by_label)} if by_label else {}),
     }
     own = [each for each in found.rows if each.encoder == encoder]
     return {
@@ -78,11 +75,15 @@ def _metadata(found: NoiseReport, encoder: str) -> dict[str, Any]:
     }
 
 
-def _row(each: NoiseRow, loss: Loss) -> dict[str, Any]:
-    return {
-        "encoder": each.encoder,
-        "disturbance": each.disturbance,
-        "under it": round(loss.under.mean, 3),
-        "lost": loss.difference.shown(sign="+"),
-        "verdict": loss.verdict,
-    }
+def _table(metric: str, losses: Sequence[tuple[NoiseRow, Loss]]) -> dg.TableMetadataValue:
+    rows = [
+        {
+            "encoder": each.encoder,
+            "disturbance": each.disturbance,
+            metric: round(loss.under.mean, 3),
+            "lost": loss.difference.shown(sign="+"),
+            "verdict": loss.verdict,
+        }
+        for each, loss in losses
+    ]
+    return preview(rows, ("encoder", "disturbance", metric, "lost", "verdict"))
