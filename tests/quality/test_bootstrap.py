@@ -88,7 +88,7 @@ def test_an_interval_that_an_adjusted_p_contradicts_is_explained():
     assert spread.in_words(0.0001) == f"{figures}, p < 0.001"
     assert spread.in_words(0.04, adjusted=True) == f"{figures}, p 0.040"
     assert spread.in_words(0.16, adjusted=True) == (
-        f"{figures}, p 0.160 (adjusted for several comparisons, which the interval is not)"
+        f"{figures}, p 0.160 adjusted for several comparisons, the interval not"
     )
     assert "adjusted" not in Interval(mean=0.1, low=-0.1, high=0.3).in_words(0.3, adjusted=True)
 

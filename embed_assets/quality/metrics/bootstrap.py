@@ -40,7 +40,7 @@ class Interval:
         A `p` that is `adjusted` for several comparisons may seem to contradict the interval: it then says so.
         """
         contradicts = adjusted and (self.low > 0 or self.high < 0) and p > LEVEL
-        why = " (adjusted for several comparisons, which the interval is not)" if contradicts else ""
+        why = " adjusted for several comparisons, the interval not" if contradicts else ""
         return f"{self.mean:+.3f}, 95 % from {self.low:+.3f} to {self.high:+.3f}, p {shown_p(p)}{why}"
 
 
