@@ -160,7 +160,7 @@ def show(name: str, found: Leaderboard, seconds: float) -> None:
         if each.encoder == found.standings[0].encoder:
             print(
                 f"- {each.encoder} as {each.variant}: {each.smaller:.0f} times smaller, ndcg@10 {each.ndcg:.3f} "
-                f"({each.found.difference.mean:+.3f}, {each.found.verdict()})"
+                f"({each.found.difference.mean:+.3f}, {each.verdict})"
             )
 
 

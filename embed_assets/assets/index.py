@@ -95,5 +95,5 @@ def _projection(table: Any) -> dict[str, Any]:
     points = pca_plane(vectors)
     return {
         "projection": dg.MetadataValue.md(density_map(points, groups)),
-        "projection legend": dg.MetadataValue.md(legend(groups)),
+        **{name: dg.MetadataValue.md(part) for name, part in legend(groups, title="projection legend").items()},
     }

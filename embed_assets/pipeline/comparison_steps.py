@@ -26,10 +26,10 @@ from embed_assets.quality.leaderboard.standings import (
     Standing,
     VariantLoss,
     compared_pairs,
+    compared_variants,
     ordered,
 )
 from embed_assets.quality.leaderboard.variants import variants
-from embed_assets.quality.metrics.bootstrap import paired_difference
 from embed_assets.store.manifest_row import SCHEMA
 from embed_assets.store.versions import VersionRecord
 
@@ -75,6 +75,7 @@ class ComparisonSteps:
         The sample is of the manifests as they are. Queries are those judged in `space`, by default the first encoder's,
         else the sample's own items by their labels. Raises SettingsError where there is nothing to compare by.
         """
+        started = time.monotonic()
         records = [self._versions.resolve(encoder, register=False).record for encoder in dict.fromkeys(encoders)]
         space = space or records[0].spec.space
         labelled = self._context.queries.labelled(space)
@@ -97,6 +98,7 @@ class ComparisonSteps:
             standings=standings,
             pairs=compared_pairs(standings),
             variants=[loss for each in encoded for loss in _losses(each, judged)] if with_variants else (),
+            seconds=round(time.monotonic() - started, 2),
         )
 
     def _encoded(self, record: VersionRecord, chosen: Sequence[str], judged: Judgements) -> _Encoded:
@@ -143,7 +145,7 @@ class ComparisonSteps:
             dim=record.dim,
             bytes_per_item=round(len(encoded.owners) / max(1, done) * record.dim * number, 1),
             items_per_second=round(speed, 2),
-            query_ms=round(encoded.query_ms, 2) if judged.basis != LABELS else 0.0,
+            query_ms=round(encoded.query_ms, 2) if judged.basis != LABELS else None,
             price=price,
             license=record.spec.license,
             download_mb=record.spec.download_mb,
@@ -180,17 +182,8 @@ def comparable_items(context: RunContext, records: Sequence[VersionRecord]) -> p
 def _losses(encoded: _Encoded, judged: Judgements) -> list[VariantLoss]:
     """Compare smaller forms of an encoder's vectors with the whole, query by query."""
     whole = encoded.scores(judged, encoded.vectors, encoded.queries)[MAIN]
-    full, losses = 4 * encoded.record.dim, []
-    for variant in variants(encoded.vectors, encoded.queries):
-        scores = encoded.scores(judged, variant.vectors, variant.queries)[MAIN]
-        losses.append(
-            VariantLoss(
-                encoder=encoded.record.encoder,
-                variant=variant.name,
-                bytes=variant.bytes,
-                smaller=full / variant.bytes,
-                ndcg=float(scores.mean()),
-                found=paired_difference(scores, whole),
-            )
-        )
-    return losses
+    forms = [
+        (form.name, form.bytes, encoded.scores(judged, form.vectors, form.queries)[MAIN])
+        for form in variants(encoded.vectors, encoded.queries)
+    ]
+    return compared_variants(encoded.record.encoder, forms, whole, whole_bytes=4 * encoded.record.dim)

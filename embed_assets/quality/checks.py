@@ -315,13 +315,18 @@ def _compared_figures(comparison: Comparison) -> dict[str, Any]:
     if live is not None:
         figures |= {"live_ndcg_at_10": live.ndcg_at_10, "live_recall_at_10": live.recall_at_10}
     if (differences := comparison.differences()) is not None:
-        ndcg = differences[0]
+        ndcg, recall = differences
         figures |= {
             "verdict": ndcg.verdict(),
             "ndcg_difference": ndcg.difference.mean,
             "ndcg_difference_low": ndcg.difference.low,
             "ndcg_difference_high": ndcg.difference.high,
             "p": ndcg.p,
+            "recall_verdict": recall.verdict(),
+            "recall_difference": recall.difference.mean,
+            "recall_difference_low": recall.difference.low,
+            "recall_difference_high": recall.difference.high,
+            "recall_p": recall.p,
         }
     return _rounded({name: value for name, value in figures.items() if value is not None})
 
@@ -353,20 +358,29 @@ def _within_loss(comparison: Comparison, own: Quality, live: Quality, max_loss: 
     if differences is None or own.queries < FEWEST_PAIRED:
         few = f"; fewer than {FEWEST_PAIRED}, so that the bound alone decides" if differences is not None else ""
         return max(losses) <= max_loss + 1e-9, few
-    worse = any(
+    blocked = [
         loss > max_loss + 1e-9 and found.verdict() == WORSE for loss, found in zip(losses, differences, strict=True)
-    )
-    return not worse, f"; {_in_words(differences[0])}"
+    ]
+    return not any(blocked), f"; {_in_words(*differences, recall_blocks=blocked == [False, True])}"
 
 
-def _in_words(found: PairedDifference) -> str:
-    """Say which of better, worse and not distinguishable the candidate is, by nDCG@10."""
-    verdict, spread = found.verdict(), found.difference
-    figures = f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {found.p:.3f}"
+def _in_words(ndcg: PairedDifference, recall: PairedDifference, *, recall_blocks: bool) -> str:
+    """Say which of better, worse and not distinguishable the candidate is.
+
+    By nDCG@10; by recall@10 first where it alone blocks, and by both where recall says something else beyond noise.
+    """
+    by_ndcg, by_recall = _verdict_in_words("nDCG@10", ndcg), _verdict_in_words("recall@10", recall)
+    if recall_blocks:
+        return f"{by_recall}; {by_ndcg}"
+    return by_ndcg if recall.verdict() in (NOT_APART, ndcg.verdict()) else f"{by_ndcg}; {by_recall}"
+
+
+def _verdict_in_words(metric: str, found: PairedDifference) -> str:
+    verdict, figures = found.verdict(), f"{metric} {found.difference.in_words(found.p)}"
     if verdict == NOT_APART:
         needed = f", {found.queries_needed:,} judged queries would be needed" if found.queries_needed else ""
-        return f"not distinguishable from live: nDCG@10 {figures}{needed}"
-    return f"{verdict} than live beyond noise: nDCG@10 {figures}"
+        return f"not distinguishable from live: {figures}{needed}"
+    return f"{verdict} than live beyond noise: {figures}"
 
 
 @check(blocking=False)

@@ -45,5 +45,14 @@ def test_it_shows_quality_cost_and_who_is_better(labelled: PipelineSettings, ins
     quality: Any = shown["quality"].value
     assert {record.data["encoder"] for record in quality.records} == {"words", "slow-words"}
     assert shown["words: ndcg@10"].value == pytest.approx(1.0, abs=0.2)
+    cost: Any = shown["cost"].value
+    assert all(record.data["ms a query"] is None for record in cost.records), "labels: no query was encoded"
+    bills: Any = shown["embedding all items"].value
+    assert [(record.data["items"], record.data["USD"]) for record in bills.records] == [(16, None)] * 2
+    assert shown["sample"].value == "16 queries, answered from 16 of 16 items"
+    assert isinstance(shown["seconds"].value, float)
+    forms: Any = shown["smaller forms, against the whole"].value
+    assert {record.data["smaller"] for record in forms.records} >= {"2 times", "4 times", "32 times"}
+    assert {record.data["verdict"] for record in forms.records} <= {"worse", "better", "not distinguishable"}
     figures: Any = shown["figures"].value
     assert {row["encoder"] for row in figures["encoders"]} == {"words", "slow-words"}

@@ -159,7 +159,7 @@ def test_what_noise_costs_each_encoder(command: Command, served: Path):
     assert {each["encoder"] for each in found["rows"]} == {"words", "slow-words"}
     shown = command("report", "noise", "--store", "store")
     assert "Disturbed copies of 60 items as queries" in shown.output
-    assert "words: typos hurts most, recall@1" in shown.output
+    assert "words: recall@1 falls most under typos, to" in shown.output
 
 
 def test_a_space_that_serves_nothing_is_named(command: Command, served: Path):

@@ -40,6 +40,7 @@ def test_judged_queries_decide_and_nothing_is_written(judged: Steps):
     assert found.standings[0].cost.items == 40
     assert "can't be distinguished" in found.in_words()[0], "both have the same weights"
     assert {each.variant for each in found.variants} >= {"float16", "int8", "1 bit"}
+    assert all(each.cost.query_ms for each in found.standings)
     assert table_versions(judged.store) == before
 
 
@@ -59,6 +60,7 @@ def test_labels_stand_in_for_judgements(tmp_path: Path, words: list[Any]):
     steps.refresh("notes")
     found = steps.compare(["words"])
     assert (found.basis, found.queries, found.space) == ("labels", 12, "words")
+    assert found.standings[0].cost.query_ms is None, "no query was encoded"
     assert found.standings[0].scores["recall@1"].mean() == 1.0, "an item's nearest neighbour shares its label"
 
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from embed_assets.quality.metrics.bootstrap import BETTER, NOT_APART, WORSE, holm, interval, paired_difference
+from embed_assets.quality.metrics.bootstrap import (
+    BETTER,
+    NOT_APART,
+    WORSE,
+    Interval,
+    holm,
+    interval,
+    paired_difference,
+    shown_p,
+)
 
 
 def test_an_interval_repeats_and_is_that_of_a_normal_mean():
@@ -67,6 +76,21 @@ def test_no_difference_at_all_is_not_told_apart():
     assert paired_difference([], []).queries == 0
     with pytest.raises(ValueError, match="broadcast"):
         paired_difference([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+def test_p_is_shown_with_three_digits_and_never_as_zero():
+    assert [shown_p(each) for each in (1.0, 0.0316, 0.001, 0.0004)] == ["1.000", "0.032", "0.001", "< 0.001"]
+
+
+def test_an_interval_that_an_adjusted_p_contradicts_is_explained():
+    spread = Interval(mean=-0.137, low=-0.262, high=-0.028)
+    figures = "-0.137, 95 % from -0.262 to -0.028"
+    assert spread.in_words(0.0001) == f"{figures}, p < 0.001"
+    assert spread.in_words(0.04, adjusted=True) == f"{figures}, p 0.040"
+    assert spread.in_words(0.16, adjusted=True) == (
+        f"{figures}, p 0.160 adjusted for several comparisons, the interval not"
+    )
+    assert "adjusted" not in Interval(mean=0.1, low=-0.1, high=0.3).in_words(0.3, adjusted=True)
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():

@@ -394,11 +394,11 @@ def test_the_blocking_checks_are_those_that_promotion_requires():
     assert {"dimension", "unit_vectors", "accounts", "ann_recall", "compared_with_live"} == checks.REQUIRED
 
 
-def scored(ndcg: np.ndarray) -> Quality:
-    """A quality whose queries have these nDCG@10; recall is the same."""
-    mean = float(ndcg.mean())
-    scores = tuple((float(value), float(value)) for value in ndcg)
-    return Quality(queries=len(ndcg), ndcg_at_10=mean, recall_at_10=mean, scores=scores)
+def scored(ndcg: np.ndarray, recall: np.ndarray | None = None) -> Quality:
+    """A quality whose queries have these nDCG@10; recall is the same where none is given."""
+    recall = ndcg if recall is None else recall
+    scores = tuple((float(one), float(other)) for one, other in zip(ndcg, recall, strict=True))
+    return Quality(queries=len(ndcg), ndcg_at_10=float(ndcg.mean()), recall_at_10=float(recall.mean()), scores=scores)
 
 
 @pytest.mark.parametrize(
@@ -429,6 +429,29 @@ def test_a_small_loss_beyond_noise_is_within_what_is_allowed():
     verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
     assert verdict.passed and "worse than live beyond noise" in verdict.summary
     assert not checks.check_compared(found, max_loss=0.005, max_lost_share=0.05).passed
+
+
+def test_a_block_by_recall_alone_says_recall_and_its_figures():
+    random = np.random.default_rng(5)
+    live, noise = random.random(60), random.normal(0, 0.15, 60)
+    ndcg = live + noise - noise.mean() - 0.01
+    found = compared(candidate=scored(ndcg, live - 0.1), live_quality=scored(live))
+    verdict = checks.check_compared(found, max_loss=0.02, max_lost_share=0.05)
+    assert not verdict.passed
+    assert (
+        "; worse than live beyond noise: recall@10 -0.100, 95 % from -0.100 to -0.100, p < 0.001; not distinguishable "
+        "from live: nDCG@10 -0.010"
+    ) in verdict.summary
+    assert (verdict.figures["recall_verdict"], verdict.figures["recall_difference"]) == ("worse", -0.1)
+
+
+def test_recall_is_named_where_it_differs_beyond_noise_and_ndcg_does_not():
+    live = np.linspace(0, 1, 200)
+    better = checks.check_compared(
+        compared(candidate=scored(live, live + 0.01), live_quality=scored(live)), max_loss=0.02, max_lost_share=0.05
+    )
+    assert better.passed
+    assert "p 1.000; better than live beyond noise: recall@10 +0.010" in better.summary
 
 
 def test_of_few_queries_the_bound_alone_decides():

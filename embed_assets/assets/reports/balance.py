@@ -9,7 +9,7 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.assets.ui.previews import group_preview, in_markdown, measured, preview, shortened
 from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.balance.breakdowns import Breakdown
 
@@ -49,23 +49,15 @@ def _metadata(found: BalanceReport) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "served worse": worse or "nobody, beyond noise",
         "in words": dg.MetadataValue.md(words or "nothing to divide by"),
+        **measured(found),
         "items": found.items,
-        "groups": preview(map(_row, found.breakdowns), ("by", "groups", "effective", "without", "largest", "smallest")),
-        "figures": dg.MetadataValue.json(asdict(found)),
     }
     if found.quality:
-        rows = [
-            {
-                "by": each.by,
-                "group": each.group,
-                "queries": each.queries,
-                "ndcg@10": round(each.ndcg.mean, 3),
-                "against the others": f"{each.difference.mean:+.3f} ({each.difference.low:+.3f} to "
-                f"{each.difference.high:+.3f}) {each.verdict}",
-            }
-            for each in found.quality[:_SHOWN]
-        ]
-        metadata["quality by group"] = preview(rows, ("by", "group", "queries", "ndcg@10", "against the others"))
+        metadata["quality by group, against all others"] = group_preview(found.quality[:_SHOWN], metric="ndcg@10")
+    metadata["groups"] = preview(map(_row, found.breakdowns), ("by", "groups", "effective", "without", "largest"))
+    if rare := [_rare(each) for each in found.breakdowns if each.smallest]:
+        metadata["smallest groups"] = preview(rare, ("by", "smallest"))
+    metadata["figures"] = dg.MetadataValue.json(asdict(found))
     effective = {f"effective groups by {each.by}": each.effective for each in found.breakdowns}
     return metadata | effective | ({"ndcg@10": round(found.ndcg.mean, 4)} if found.ndcg else {})
 
@@ -74,8 +66,11 @@ def _row(each: Breakdown) -> dict[str, Any]:
     return {
         "by": each.by,
         "groups": each.groups,
-        "effective": each.effective,
+        "effective": round(each.effective, 1),
         "without": each.without,
-        "largest": [f"{group.name} {group.share:.0%}" for group in each.largest[:5]],
-        "smallest": [f"{group.name} ({group.items:,})" for group in each.smallest],
+        "largest": [f"{shortened(group.name)} {group.share:.0%}" for group in each.largest[:3]],
     }
+
+
+def _rare(each: Breakdown) -> dict[str, Any]:
+    return {"by": each.by, "smallest": [f"{shortened(group.name)} ({group.items:,})" for group in each.smallest]}

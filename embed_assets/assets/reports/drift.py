@@ -3,6 +3,7 @@
 Both show the same figures by the same code.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,13 +13,15 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.assets.ui.previews import in_markdown, measured, preview, shortened
+from embed_assets.assets.ui.thumbnails import row_of_pictures
 from embed_assets.quality.drift.drift_report import MIN_AUC, DriftReport
 
 CHECK = "new_items_are_like_the_reference"
 QUERY_CHECK = "new_queries_are_like_the_reference"
 
-_COLUMNS = {"items": ("item", "labels", "text", "score"), "queries": ("query", "score")}  # of what is typical
+_COLUMNS = {"items": ("item", "labels", "text"), "queries": ("query",)}  # of what is typical
+_CHARACTERS = 60  # of a text: a column of long ones is narrow and high
 
 
 def build_drift_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -63,7 +66,10 @@ def build_query_drift_asset(names: Names, space: str) -> dg.AssetsDefinition:
 
 def materialize_drift(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
     """Compare new items, and show what was found."""
-    return _result(make_steps(names, context.resources).drift(space), CHECK, context)
+    steps = make_steps(names, context.resources)
+    found = steps.drift(space)
+    seen = [each.media_id for each in found.typical if each.modality == "image"]
+    return _result(found, CHECK, context, pictures=row_of_pictures(steps.context, "pictures of the new", seen))
 
 
 def materialize_query_drift(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
@@ -78,7 +84,9 @@ def _check(asset: dg.AssetKey, name: str, about: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(name, asset=asset, description=description)
 
 
-def _result(found: DriftReport, check: str, context: StepContext) -> dg.MaterializeResult:
+def _result(
+    found: DriftReport, check: str, context: StepContext, *, pictures: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult:
     context.log.info(found.in_words())
     verdict = dg.AssetCheckResult(
         passed=not found.warns,
@@ -87,7 +95,7 @@ def _result(found: DriftReport, check: str, context: StepContext) -> dg.Material
         description=found.in_words(),
         metadata=_figures(found),
     )
-    return dg.MaterializeResult(metadata=_metadata(found), check_results=[verdict])
+    return dg.MaterializeResult(metadata={**_metadata(found), **(pictures or {})}, check_results=[verdict])
 
 
 def _figures(found: DriftReport) -> dict[str, Any]:
@@ -96,14 +104,18 @@ def _figures(found: DriftReport) -> dict[str, Any]:
 
 
 def _metadata(found: DriftReport) -> dict[str, Any]:
-    typical = [asdict(each) | {"item": each.name, "query": each.name} for each in found.typical]
+    typical = [
+        asdict(each) | {"item": shortened(each.name), "query": each.name, "text": each.text[:_CHARACTERS]}
+        for each in found.typical
+    ]
     changes = [
-        {"by": each.by, "group": each.group, "reference": f"{each.reference:.1%}", "new": f"{each.new:.1%}"}
+        {"by": each.by, "group": shortened(each.group), "reference": f"{each.reference:.1%}", "new": f"{each.new:.1%}"}
         for each in found.changes
     ]
     return {
         "verdict": found.verdict,
         "in words": dg.MetadataValue.md(in_markdown(found.in_words())),
+        **measured(found),
         **_figures(found),
         **({"most typical of the new": preview(typical, _COLUMNS[found.about])} if typical else {}),
         **({"shares that changed": preview(changes, ("by", "group", "reference", "new"))} if changes else {}),

@@ -9,7 +9,7 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.assets.ui.previews import group_preview, in_markdown, measured, preview
 from embed_assets.quality.evaluation.evaluation_report import EvaluationReport
 from embed_assets.quality.evaluation.ways import ANN
 
@@ -48,16 +48,17 @@ def _metadata(found: EvaluationReport) -> dict[str, Any]:
         "served against exact search": found.verdict,
         "in words": dg.MetadataValue.md("\n".join(f"- {in_markdown(sentence)}" for sentence in found.in_words())),
         "judged by": f"{found.queries:,} queries ({found.basis})" if found.basis else "judged pairs alone",
-        "seconds": found.seconds,
+        **measured(found),
         "figures": dg.MetadataValue.json(asdict(found)),
     }
     if found.ways:
-        metrics = list(found.ways[0].quality)
-        metadata["ways of search"] = preview(_ways(found), ("way", "queries", *metrics, "against exact search"))
+        columns = ("way", "queries", found.metric, "difference", "verdict")
+        metadata["ways of search, against exact"] = preview(_ways(found), columns)
+        others = [name for name in found.ways[0].quality if name != found.metric]
+        metadata["other metrics"] = preview(_others(found), ("way", *others))
     served = found.way(ANN)
     if served is not None and served.groups:
-        columns = ("by", "group", "queries", found.metric, "against the others")
-        metadata["quality by group"] = preview(_groups(found), columns)
+        metadata["quality by group, against all others"] = group_preview(served.groups[:_SHOWN], metric=found.metric)
     return metadata | _numbers(found)
 
 
@@ -76,26 +77,16 @@ def _ways(found: EvaluationReport) -> list[dict[str, Any]]:
         {
             "way": each.way,
             "queries": each.queries,
-            **{metric: spread.shown() for metric, spread in each.quality.items()},
-            "against exact search": (
-                f"{each.against_exact.difference.shown(sign='+')} {each.against_exact.verdict}"
-                if each.against_exact
-                else None
-            ),
+            found.metric: each.quality[found.metric].shown(),
+            "difference": each.against_exact.difference.shown(sign="+") if each.against_exact else None,
+            "verdict": each.against_exact.verdict if each.against_exact else None,
         }
         for each in found.ways
     ]
 
 
-def _groups(found: EvaluationReport) -> list[dict[str, Any]]:
-    served = found.way(ANN)
+def _others(found: EvaluationReport) -> list[dict[str, Any]]:
     return [
-        {
-            "by": each.by,
-            "group": each.group,
-            "queries": each.queries,
-            found.metric: round(each.ndcg.mean, 3),
-            "against the others": f"{each.difference.shown(sign='+')} {each.verdict}",
-        }
-        for each in (served.groups[:_SHOWN] if served else ())
+        {"way": each.way, **{name: round(spread.mean, 3) for name, spread in each.quality.items()}}
+        for each in found.ways
     ]

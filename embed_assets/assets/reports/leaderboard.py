@@ -8,7 +8,7 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.previews import in_markdown, preview
+from embed_assets.assets.ui.previews import in_markdown, measured, preview, shortened
 from embed_assets.pipeline.compared_encoders import with_encoders
 from embed_assets.pipeline.steps import Steps
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
@@ -16,6 +16,9 @@ from embed_assets.quality.leaderboard.query_scores import MAIN
 from embed_assets.quality.leaderboard.standings import Leaderboard
 
 _METRICS = (MAIN, "recall@10", "mrr", "unjudged@10")
+_COST = ("encoder", "dim", "bytes an item", "items/s", "ms a query", "MB", "license")
+_BILL = ("encoder", "items", "seconds", "USD", "USD a million tokens")
+_VARIANT = ("form", "bytes", "smaller", MAIN, "difference", "verdict")
 
 
 def build_leaderboard_asset(names: Names, space: str) -> dg.AssetsDefinition:
@@ -57,9 +60,11 @@ def _metadata(found: Leaderboard) -> dict[str, Any]:
         "best": first.encoder,
         "in words": dg.MetadataValue.md(words or "only one encoder"),
         "judged by": f"{found.queries:,} queries ({found.basis}), {found.sampled:,} items sampled",
+        **measured(found),
         "quality": preview(_quality(found), ("encoder", *_METRICS, "failed")),
-        "cost": preview(_costs(found), ("encoder", "dim", "bytes an item", "items/s", "MB", "license", "all items, s")),
-        **({"smaller forms": preview(_variants(found), _VARIANT)} if found.variants else {}),
+        "cost": preview(_costs(found), _COST),
+        "embedding all items": preview(_bills(found), _BILL),
+        **({"smaller forms, against the whole": preview(_variants(found), _VARIANT)} if found.variants else {}),
         "figures": dg.MetadataValue.json(leaderboard_document(found)),
         **{f"{each.encoder}: {MAIN}": float(each.scores[MAIN].mean()) for each in found.standings},
     }
@@ -69,7 +74,7 @@ def _quality(found: Leaderboard) -> list[dict[str, Any]]:
     rows = []
     for each in found.standings:
         quality = each.quality()
-        name = f"{each.encoder} (live)" if each.live else each.encoder
+        name = f"{shortened(each.encoder)} (live)" if each.live else shortened(each.encoder)
         rows.append(
             {"encoder": name, **{metric: quality[metric].shown() for metric in _METRICS}, "failed": each.failed}
         )
@@ -79,29 +84,40 @@ def _quality(found: Leaderboard) -> list[dict[str, Any]]:
 def _costs(found: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
-            "encoder": each.encoder,
+            "encoder": shortened(each.encoder),
             "dim": each.cost.dim,
-            "bytes an item": each.cost.bytes_per_item,
-            "items/s": each.cost.items_per_second,
+            "bytes an item": round(each.cost.bytes_per_item),
+            "items/s": round(each.cost.items_per_second, 1),
+            "ms a query": each.cost.query_ms,
             "MB": each.cost.download_mb,
             "license": each.cost.license,
-            "all items, s": each.cost.seconds,
         }
         for each in found.standings
     ]
 
 
-_VARIANT = ("encoder", "form", "bytes", MAIN, "against the whole")
+def _bills(found: Leaderboard) -> list[dict[str, Any]]:
+    return [
+        {
+            "encoder": shortened(each.encoder),
+            "items": each.cost.items,
+            "seconds": each.cost.seconds,
+            "USD": each.cost.usd,
+            "USD a million tokens": each.cost.price,
+        }
+        for each in found.standings
+    ]
 
 
 def _variants(found: Leaderboard) -> list[dict[str, Any]]:
     return [
         {
-            "encoder": each.encoder,
-            "form": each.variant,
+            "form": f"{shortened(each.encoder)}: {each.variant}",
             "bytes": each.bytes,
+            "smaller": f"{each.smaller:.0f} times",
             MAIN: round(each.ndcg, 3),
-            "against the whole": f"{each.found.difference.shown(sign='+')} {each.found.verdict()}",
+            "difference": each.found.difference.shown(sign="+"),
+            "verdict": each.verdict,
         }
         for each in found.variants
     ]

@@ -1,6 +1,8 @@
 """The map asset of a space: its items on a plane that stays, near-duplicates, outliers, doubtful labels."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -9,13 +11,17 @@ from embed_assets.assets.host.step_hooks import StepContext
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.contact_sheet import THUMBNAIL, contact_sheet
-from embed_assets.assets.ui.previews import preview
+from embed_assets.assets.ui.contact_sheet import contact_sheet
+from embed_assets.assets.ui.previews import preview, shortened
 from embed_assets.assets.ui.projection_map import density_map, legend, scatter_map
-from embed_assets.media.pictures.decode_image import thumbnail
+from embed_assets.assets.ui.thumbnails import row_of_pictures, thumbnails_of
 from embed_assets.pipeline.inspection.inspection_steps import Inspection
-from embed_assets.pipeline.inspection.item_pictures import decoded, manifest_rows
-from embed_assets.quality.inspection.inspection_report import DuplicatesReport, LabelsReport, OutliersReport
+from embed_assets.quality.inspection.inspection_report import (
+    DuplicatesReport,
+    ItemName,
+    LabelsReport,
+    OutliersReport,
+)
 from embed_assets.quality.map.item_map import ItemMap
 
 _ROWS = 10  # of each table
@@ -43,7 +49,7 @@ def build_map_asset(names: Names, space: str) -> dg.AssetsDefinition:
 
 def materialize_map(names: Names, space: str, context: StepContext) -> dg.MaterializeResult:
     """Inspect what the space serves, and show the map and the first of each finding."""
-    steps = make_steps(names, context.resources)
+    started, steps = time.monotonic(), make_steps(names, context.resources)
     inspection = steps.inspect(space)
     found, duplicates = inspection.map(), inspection.duplicates()
     outliers, labels = inspection.outliers(), inspection.labels()
@@ -53,9 +59,10 @@ def materialize_map(names: Names, space: str, context: StepContext) -> dg.Materi
         metadata={
             **_drawn(found),
             **_counts(duplicates, outliers, labels),
-            **_tables(duplicates, outliers, labels),
-            **_sheet(inspection, duplicates),
-            "seconds": inspection.seconds,
+            **_tables(inspection, duplicates, outliers, labels),
+            **_pictures(inspection, duplicates, outliers, labels),
+            "sample": labels.sample(),
+            "seconds": round(time.monotonic() - started, 2),
         }
     )
 
@@ -63,7 +70,7 @@ def materialize_map(names: Names, space: str, context: StepContext) -> dg.Materi
 def _drawn(found: ItemMap) -> dict[str, Any]:
     return {
         "map": dg.MetadataValue.md(density_map(found.places, found.groups)),
-        "legend": dg.MetadataValue.md(legend(found.groups)),
+        **{name: dg.MetadataValue.md(part) for name, part in legend(found.groups).items()},
         "whole map": dg.MetadataValue.md(scatter_map(found.places, found.groups)),
         "method": f"{found.method}, fitted on {found.fitted:,} items, coloured by {found.grouped_by}",
         "items": found.items,
@@ -80,14 +87,62 @@ def _counts(duplicates: DuplicatesReport, outliers: OutliersReport, labels: Labe
     }
 
 
-def _tables(duplicates: DuplicatesReport, outliers: OutliersReport, labels: LabelsReport) -> dict[str, Any]:
-    far = [row for row in outliers.rows() if row["far"]]
-    tables: Mapping[str, tuple[Sequence[Mapping[str, Any]], tuple[str, ...]]] = {
-        "first duplicates": (duplicates.rows(), ("group", "source", "key", "cosine", "keeper", "why")),
-        "first outliers": (far, ("source", "key", "label", "distance")),
-        "first label disagreements": (labels.rows(), ("source", "key", "label", "vote", "share")),
+def _tables(
+    inspection: Inspection, duplicates: DuplicatesReport, outliers: OutliersReport, labels: LabelsReport
+) -> dict[str, Any]:
+    """Show the first of each finding: which item, a bit of its text, and what was found of it."""
+    of_groups = islice(_group_rows(duplicates), _ROWS)
+    far = [(each.item, {"distance": round(each.distance, 3)}) for each in outliers.outliers if each.far][:_ROWS]
+    doubtful = [
+        (each.item, {"label → neighbours": f"{_labels(each.item)} → {shortened(each.vote)} {each.share:.0%}"})
+        for each in labels.disagreements[:_ROWS]
+    ]
+    tables: Mapping[str, tuple[Sequence[tuple[ItemName, dict[str, Any]]], tuple[str, ...]]] = {
+        "first duplicates": (list(of_groups), ("group", "item", "text", "cosine", "keep")),
+        "first outliers": (far, ("item", "text", "label", "distance")),
+        "first label disagreements": (doubtful, ("item", "text", "label → neighbours")),
     }
-    return {name: preview(rows[:_ROWS], columns) for name, (rows, columns) in tables.items() if rows}
+    return {name: _table(inspection, rows, columns) for name, (rows, columns) in tables.items() if rows}
+
+
+def _group_rows(duplicates: DuplicatesReport) -> Iterator[tuple[ItemName, dict[str, Any]]]:
+    for number, group in enumerate(duplicates.groups, 1):
+        for member, cosine in zip(group.members, group.cosines, strict=True):
+            keep = group.why if member == group.keeper else ""
+            yield member, {"group": number, "cosine": None if cosine is None else round(cosine, 3), "keep": keep}
+
+
+def _table(
+    inspection: Inspection, rows: Sequence[tuple[ItemName, dict[str, Any]]], columns: tuple[str, ...]
+) -> dg.TableMetadataValue:
+    texts = inspection.texts([item.media_id for item, _ in rows])
+    shown = [
+        {
+            "item": shortened(f"{item.source}/{item.key}"),
+            "label": _labels(item),
+            "text": text,
+            **figures,
+        }
+        for (item, figures), text in zip(rows, texts, strict=True)
+    ]
+    return preview(shown, [name for name in columns if name != "text" or any(texts)])
+
+
+def _labels(item: ItemName) -> str:
+    return ", ".join(map(shortened, item.labels))
+
+
+def _pictures(
+    inspection: Inspection, duplicates: DuplicatesReport, outliers: OutliersReport, labels: LabelsReport
+) -> dict[str, Any]:
+    """Show pictures of what was found, in the order of the tables; no entry where they are none."""
+    far = [each.item.media_id for each in outliers.outliers if each.far and each.item.modality == "image"]
+    doubtful = [each.item.media_id for each in labels.disagreements if each.item.modality == "image"]
+    return {
+        **_sheet(inspection, duplicates),
+        **row_of_pictures(inspection.context, "pictures of outliers", far),
+        **row_of_pictures(inspection.context, "pictures of label disagreements", doubtful),
+    }
 
 
 def _sheet(inspection: Inspection, duplicates: DuplicatesReport) -> dict[str, Any]:
@@ -95,12 +150,9 @@ def _sheet(inspection: Inspection, duplicates: DuplicatesReport) -> dict[str, An
     from PIL import Image
 
     groups = [group.members[:_IN_A_ROW] for group in duplicates.groups if group.keeper.modality == "image"][:_GROUPS]
-    wanted = [member.media_id for members in groups for member in members]
-    if not wanted:
+    found = thumbnails_of(inspection.context, [member.media_id for members in groups for member in members])
+    if not found:
         return {}
-    context = inspection.context
-    with context.running_decoders():
-        found = dict(decoded(context, manifest_rows(context, wanted), thumbnail, side=THUMBNAIL))
     empty = Image.new("RGB", (1, 1), (255, 255, 255))
     pictures = [
         found.get(row[place].media_id, empty) if place < len(row) else empty

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -12,20 +12,14 @@ from embed_assets.assets.metadata_keys import ENCODER_VERSION, GONE_MATCHES, MAT
 from embed_assets.assets.names import Names
 from embed_assets.assets.reports.report_asset import report_asset
 from embed_assets.assets.resources import make_steps
-from embed_assets.assets.ui.contact_sheet import THUMBNAIL
-from embed_assets.assets.ui.previews import counts, in_markdown, preview
-from embed_assets.assets.ui.thumbnails import SHEET, picture_metadata
+from embed_assets.assets.ui.previews import counts, in_markdown, measured, preview
+from embed_assets.assets.ui.thumbnails import SHEET, picture_metadata, thumbnails_of
 from embed_assets.errors import EmbedAssetsError, SettingsError
 from embed_assets.media.hashing import text_hash
-from embed_assets.media.pictures.decode_image import thumbnail
-from embed_assets.pipeline.inspection.item_pictures import decoded, manifest_rows
 from embed_assets.pipeline.reports.match_report import Match, MatchReport
 from embed_assets.pipeline.steps import Steps
 from embed_assets.search.filters import parse_filter
 from embed_assets.store.serving.kept_matches import matches_file
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _ROWS = 20  # of each table
 _COLUMNS = ("item", "percentile", "labels", "text")
@@ -117,6 +111,7 @@ def _metadata(steps: Steps, found: MatchReport) -> dict[str, Any]:
     return {
         "in words": dg.MetadataValue.md(in_markdown(found.in_words())),
         **counts({MATCHES: len(found.matches), NEW_MATCHES: len(found.new), GONE_MATCHES: len(found.gone)}),
+        **measured(found),
         "first report": found.first,
         "there may be more": found.more,
         "compared with": found.compared_with or "nothing: all matches are the first ones",
@@ -150,9 +145,4 @@ def _item(each: Match) -> dict[str, Any]:
 def _pictures(steps: Steps, matches: Sequence[Match]) -> dict[str, Any]:
     """Show thumbnails of the nearest pictures among matches, nearest first; no entry where there are none."""
     wanted = [each.media_id for each in matches if each.modality == "image"][:SHEET]
-    if not wanted:
-        return {}
-    context = steps.context
-    with context.running_decoders():
-        found: dict[str, Image] = dict(decoded(context, manifest_rows(context, wanted), thumbnail, side=THUMBNAIL))
-    return picture_metadata([found[media_id] for media_id in wanted if media_id in found])
+    return picture_metadata(list(thumbnails_of(steps.context, wanted).values()))

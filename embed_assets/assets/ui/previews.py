@@ -7,7 +7,11 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from embed_assets.quality.balance.group_quality import GroupQuality
+from embed_assets.quality.measured_report import Measured
+
 INLINE = 1000  # characters of markdown: Dagster hides what is longer behind a button
+_LONGEST_NAME = 20  # characters
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>&$]")
 
 
@@ -17,6 +21,26 @@ def preview(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> dg.Tab
     records = [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows]
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
     return dg.MetadataValue.table(records=records, schema=schema)
+
+
+def group_preview(quality: Iterable[GroupQuality], *, metric: str) -> dg.TableMetadataValue:
+    """Show the quality of groups of queries against all others; narrow, so that the verdict is in sight."""
+    rows = [
+        {
+            "group": f"{each.by}: {shortened(each.group)}",
+            "queries": each.queries,
+            metric: each.ndcg.shown(),
+            "difference": each.difference.shown(sign="+"),
+            "verdict": each.verdict,
+        }
+        for each in quality
+    ]
+    return preview(rows, ("group", "queries", metric, "difference", "verdict"))
+
+
+def shortened(name: str) -> str:
+    """Return the end of a long name: a word that a table can't break pushes its other columns out of sight."""
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:
@@ -30,6 +54,11 @@ def column_schema(schema: pa.Schema, descriptions: Mapping[str, str] | None = No
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
     """Convert counts to integer metadata, zeros included, so that Dagster can plot a line."""
     return {name: dg.MetadataValue.int(int(count)) for name, count in values.items()}
+
+
+def measured(found: Measured) -> dict[str, Any]:
+    """Return what a report was measured on, and its seconds, which Dagster draws over time."""
+    return {"sample": found.sample(), "seconds": found.seconds}
 
 
 def in_markdown(text: str) -> str:

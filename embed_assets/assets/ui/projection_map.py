@@ -4,21 +4,25 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
-from embed_assets.assets.ui.previews import INLINE, in_markdown
+from embed_assets.assets.ui.previews import INLINE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_COLOURS = (
-    (76, 120, 168), (245, 133, 24), (84, 162, 75), (228, 87, 86),
-    (114, 183, 178), (178, 121, 162), (157, 117, 93), (240, 200, 60),
+_Colour = tuple[int, int, int]
+# As many as a PNG of four bits a pixel has room for, beside white and grey: more would not be inline.
+_COLOURS: tuple[_Colour, ...] = (
+    (76, 120, 168), (245, 133, 24), (84, 162, 75), (228, 87, 86), (114, 183, 178), (178, 121, 162), (157, 117, 93),
+    (240, 200, 60), (255, 150, 190), (20, 60, 130), (130, 200, 250), (20, 90, 50), (170, 220, 60), (80, 20, 90),
 )  # fmt: skip
 _OTHERS = (150, 150, 150)
+_NAME = 30  # characters of a group's name in a legend
 _SIDE = 640  # pixels of the whole map
 
 
@@ -43,13 +47,37 @@ def scatter_map(points: np.ndarray, groups: Sequence[str]) -> str:
     return f"![whole map](data:image/png;base64,{_png(picture)})"
 
 
-def legend(groups: Sequence[str]) -> str:
-    """List the groups' colours as a markdown table."""
-    names = ("blue", "orange", "green", "red", "teal", "purple", "brown", "yellow")
+def legend(groups: Sequence[str], *, title: str = "legend") -> dict[str, str]:
+    """Draw the groups' colours and names, as markdown with an SVG inside; in parts, each short enough to be inline."""
     common = [group for group, _ in Counter(groups).most_common(len(_COLOURS))]
-    lines = [f"| {name} | {in_markdown(group)} |" for name, group in zip(names, common, strict=False)]
     others = len(set(groups)) - len(common)
-    return "\n".join(["| colour | group |", "|---|---|", *lines, *([f"| grey | {others} others |"] if others else [])])
+    rows = list(zip(_COLOURS, map(_short, common), strict=False))
+    rows += [(_OTHERS, f"{others} others")] if others else []
+    for parts in range(1, len(rows) + 1):
+        size = -(-len(rows) // parts)
+        drawn = [_swatches(rows[start : start + size]) for start in range(0, len(rows), size)]
+        if max(map(len, drawn)) < INLINE:
+            return {title if not place else f"{title} {place + 1}": part for place, part in enumerate(drawn)}
+    return {}
+
+
+def _swatches(rows: Sequence[tuple[_Colour, str]]) -> str:
+    """Draw a square in each colour with a name beside it. Names are text of a picture: no markup of theirs acts."""
+    lines = "".join(
+        f"<path d='M0 {18 * row + 9}h14' stroke='#{bytes(colour).hex()}'/>"
+        f"<text x='20' y='{18 * row + 14}'>{escape(name)}</text>"
+        for row, (colour, name) in enumerate(rows)
+    )
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='320' height='{18 * len(rows)}' stroke-width='14' "
+        f"font-family='sans-serif' font-size='13' style='background:#fff'>{lines}</svg>"
+    )
+    return "![legend](data:image/svg+xml," + quote(svg, safe="='/:;,+") + ")"
+
+
+def _short(name: str) -> str:
+    line = " ".join("".join(each if each.isprintable() else " " for each in name).split())
+    return line if len(line) <= _NAME else f"{line[: _NAME - 1]}…"
 
 
 def _grid(points: np.ndarray, groups: Sequence[str], cells: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from embed_assets.quality.inspection.keeper import Merits
 from embed_assets.quality.inspection.label_disagreements import label_disagreements
 from embed_assets.quality.inspection.near_duplicates import THRESHOLD, near_duplicates
 from embed_assets.quality.inspection.outliers import outliers
-from embed_assets.quality.item_vectors import item_lengths
+from embed_assets.quality.item_vectors import first_texts, item_lengths
 from embed_assets.quality.map.item_map import ItemMap, colour_groups
 from embed_assets.quality.map.projection import fit_projection, places_on
 from embed_assets.store.serving.kept_projection import keep_projection, read_projection
@@ -29,6 +29,7 @@ from embed_assets.store.serving.releases import Release
 if TYPE_CHECKING:
     from lancedb.table import Table
 
+_CHARACTERS = 80  # of a text that are shown
 _MEASURED = 2000  # pictures of duplicates whose size is read; of more the files' bytes decide
 
 
@@ -57,7 +58,7 @@ class Inspection:
         self, context: RunContext, release: Release, table: "Table", found: ItemNeighbours, *, seconds: float
     ) -> None:
         self.context, self.release, self.table, self.found = context, release, table, found
-        self.seconds = round(seconds, 1)  # that the search for the nearest took
+        self.seconds = round(seconds, 2)  # that the search for the nearest took
 
     def duplicates(self, *, threshold: float = THRESHOLD) -> DuplicatesReport:
         """Group the items whose cosine is `threshold` at least, with a proposed keeper each."""
@@ -100,6 +101,10 @@ class Inspection:
             groups=groups,
         )
 
+    def texts(self, media_ids: Sequence[str]) -> list[str]:
+        """Return the beginning of each item's text or caption; "" where it has none."""
+        return first_texts(self.table, media_ids, characters=_CHARACTERS)
+
     def of(self, started: float) -> dict[str, Any]:
         """Return what every report begins with; seconds include the search for the nearest."""
         return {
@@ -108,7 +113,7 @@ class Inspection:
             "version": self.release.encoder_version,
             "items": self.found.total,
             "compared": len(self.found.items),
-            "seconds": round(self.seconds + time.monotonic() - started, 1),
+            "seconds": round(self.seconds + time.monotonic() - started, 2),
         }
 
     def _merits(self, names: Sequence[ItemName]) -> Mapping[str, Merits]:

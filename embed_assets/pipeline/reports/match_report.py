@@ -51,6 +51,12 @@ class MatchReport:
     more: bool  # as many as `limit` match: there may be others
     matches: tuple[Match, ...] = ()  # nearest first
     gone: tuple[Gone, ...] = ()
+    searched: int = 0  # segments of the release
+    seconds: float = 0.0
+
+    def sample(self) -> str:
+        """Say what was searched."""
+        return f"all {self.searched:,} segments of the space"
 
     @property
     def first(self) -> bool:

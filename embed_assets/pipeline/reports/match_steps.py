@@ -1,5 +1,6 @@
 """Steps of saved queries: search as users do, compare with what was last reported, keep what is reported."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -86,7 +87,7 @@ class MatchSteps:
         return self._store.serving.pointer(saved.settings.space).live
 
     def _matches(self, name: str, saved: SavedQuery) -> MatchReport:
-        settings = self._context.settings
+        started, settings = time.monotonic(), self._context.settings
         known = self._known(name, saved.definition)
         searcher = Searcher(self._store, compute=settings.compute, limits=settings.limits)
         live = self._live(saved)
@@ -112,6 +113,8 @@ class MatchSteps:
             more=more,
             matches=tuple(_match(hit, known) for hit in found),
             gone=tuple(_gone(known, {hit.media_id for hit in found})) if waits_for is None and known else (),
+            searched=live.rows if live else 0,
+            seconds=round(time.monotonic() - started, 2),
         )
 
 

@@ -1,5 +1,6 @@
 """Steps of noise: encoders on disturbed copies of a sample of the items; nothing of it is stored or served."""
 
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -43,26 +44,32 @@ class NoiseSteps:
         self._versions = versions
         self._embedding = embedding
 
-    def noise(self, encoders: Sequence[str], *, sample: int = NOISE_SAMPLE) -> NoiseReport:
+    def noise(self, encoders: Sequence[str], *, sample: int = NOISE_SAMPLE, beside: Sequence[str] = ()) -> NoiseReport:
         """Measure what each disturbance costs encoders of the settings, on a sample of the items that all of them take.
 
-        Of each item the first segment counts. Its copies are the queries; items of equal bytes count once. Raises
-        SettingsError where the encoders have no items in common that can be disturbed.
+        Of each item the first segment counts. Its copies are the queries; items of equal bytes count once. Encoders
+        `beside` them are measured on those of the sampled items that they take. Raises SettingsError where the
+        encoders have no items in common that can be disturbed.
         """
-        records = [self._versions.resolve(name, register=False).record for name in dict.fromkeys(encoders)]
+        started = time.monotonic()
+        records, others = (
+            [self._versions.resolve(name, register=False).record for name in dict.fromkeys(names)]
+            for names in (encoders, beside)
+        )
         items = comparable_items(self._context, records)
         manifest, names = self._context.manifest, chosen(items["media_id"].to_pylist(), sample)
         rows = _distinct(manifest.of_ids(names, columns=SCHEMA.names, version=manifest.version).to_pylist())
         grades = _grades_by_label(items, [row["media_id"] for row in rows])
         found: list[NoiseRow] = []
-        for record in records:
-            for copies in self._copies(record, rows):
+        for record in [*records, *others]:
+            for copies in self._copies(record, [row for row in rows if row["modality"] in record.spec.media]):
                 distance = record.spec.distance
                 found += noise_rows(record.encoder, record.version, copies, grades, distance=distance)
         if not found:
             shown = ", ".join(record.encoder for record in records)
             raise SettingsError(f"Encoders {shown}: no text, picture or sound of their sources could be read.")
-        return NoiseReport(sampled=len(rows), rows=tuple(found))
+        seconds = round(time.monotonic() - started, 2)
+        return NoiseReport(sampled=len(rows), items=len(items), rows=tuple(found), seconds=seconds)
 
     def _copies(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> list[Copies]:
         """Encode the items and their copies, by modality."""

@@ -1,7 +1,8 @@
 """Steps of reports: what a space's live release holds, and how its items and queries drift; nothing is stored."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,20 +61,23 @@ class ReportSteps:
         By default the reference is what had been embedded when the encoder version was first promoted: what its checks
         were passed on. Raises StoreError where the space serves nothing, or its history is gone.
         """
-        live = self._live(space)
+        started, live = time.monotonic(), self._live(space)
         moment, reference_is = (since, "embedded before") if since is not None else self._reference(live.release)
-        return item_drift(live.table, live.release, since=moment, reference_is=reference_is)
+        found = item_drift(live.table, live.release, since=moment, reference_is=reference_is)
+        return replace(found, seconds=_since(started))
 
     def query_drift(self, space: str, log: str) -> DriftReport:
         """Compare the newest queries of a JSONL log with the space's judged ones, or with its older half.
 
         Raises SettingsError naming file and line where the log can't be read.
         """
+        started = time.monotonic()
         live, judged = self._live(space), self._context.queries.labelled(space)
         texts = [query.query for query in judged if query.file is None]
         older, newer, reference_is = split_log(read_query_log(log), texts)
         vectors = [self._encoded(live.record, side) for side in (older, newer)]
-        return query_drift(live.release, vectors[0], vectors[1], newer, reference_is=reference_is)
+        found = query_drift(live.release, vectors[0], vectors[1], newer, reference_is=reference_is)
+        return replace(found, seconds=_since(started))
 
     def balance(self, space: str, *, sample: int = BALANCE_SAMPLE) -> BalanceReport:
         """Count the live release's items by group, and measure retrieval by group on a sample of them.
@@ -81,7 +85,7 @@ class ReportSteps:
         Queries are those judged in the space, else the sample's own items by their labels; a query belongs to the
         groups of its relevant items. Raises StoreError where the space serves nothing.
         """
-        live = self._live(space)
+        started, live = time.monotonic(), self._live(space)
         items = items_of(live.table, [*COLUMNS[1:], "modality"])
         labelled = self._context.queries.labelled(space)
         names = sample_items(items.select(list(COLUMNS)), labelled, sample)
@@ -101,6 +105,7 @@ class ReportSteps:
             sampled=len(names),
             ndcg=interval(scores) if len(scores) else None,
             quality=tuple(quality_by_group(scores, groups)),
+            seconds=_since(started),
         )
 
     def _live(self, space: str) -> _Live:
@@ -137,6 +142,10 @@ class ReportSteps:
         excluded = judged.items or None
         found = rank_items(queries, vectors, owners, distance=live.release.distance, excluded=excluded)
         return query_scores(found, judged.grades)[MAIN]
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 2)
 
 
 def _is_of(event: dict[str, Any], version: VersionId) -> bool:

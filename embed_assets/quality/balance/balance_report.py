@@ -22,11 +22,16 @@ class BalanceReport:
     sampled: int  # items that the queries were answered from
     ndcg: Interval | None  # of all queries
     quality: tuple[GroupQuality, ...]  # the worst first
+    seconds: float = 0.0
 
     @property
     def served_worse(self) -> list[GroupQuality]:
         """Groups whose queries do worse than all others, beyond noise."""
         return [each for each in self.quality if each.verdict == WORSE]
+
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.items:,} items, and {self.queries:,} queries answered from {self.sampled:,} of them"
 
     def in_words(self) -> list[str]:
         """Say what is uneven, and who is served worse."""

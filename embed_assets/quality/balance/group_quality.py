@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embed_assets.quality.metrics.bootstrap import BETTER, NOT_APART, WORSE, Interval, interval
+from embed_assets.quality.metrics.bootstrap import BETTER, LEVEL, NOT_APART, WORSE, Interval, interval
 from embed_assets.quality.metrics.group_differences import group_differences
 
 FEWEST = 10  # queries in a group, and outside it
 _MOST_GROUPS = 30  # of a kind, those with the most queries: with every further one a difference is harder to find
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +26,9 @@ class GroupQuality:
 
     def in_words(self, *, metric: str = "nDCG@10") -> str:
         """Say it in a sentence; `metric` is the name of what `ndcg` is."""
-        spread = self.difference
         return (
             f"{self.by} {self.group} is served {self.verdict} than the others: {metric} {self.ndcg.mean:.3f}, "
-            f"{spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {self.p:.3f}, "
-            f"{self.queries:,} queries."
+            f"{self.difference.in_words(self.p)}, {self.queries:,} queries."
         )
 
 
@@ -50,7 +47,7 @@ def quality_by_group(scores: np.ndarray, groups: Mapping[str, Sequence[Sequence[
             ndcg=interval(scores[inside]).rounded(),
             difference=each.difference.rounded(),
             p=each.p,
-            verdict=NOT_APART if each.p > _LEVEL else BETTER if each.difference.mean > 0 else WORSE,
+            verdict=NOT_APART if each.p > LEVEL else BETTER if each.difference.mean > 0 else WORSE,
         )
         for (by, name, inside), each in zip(chosen, found, strict=True)
     ]

@@ -7,13 +7,13 @@ import numpy as np
 
 from embed_assets.quality.drift.domain_classifier import domain_classifier
 from embed_assets.quality.drift.mmd import mmd_test
+from embed_assets.quality.metrics.bootstrap import LEVEL, shown_p
 
 DRIFT, SLIGHT, NONE, TOO_FEW = "drift", "slight drift", "no drift", "too few to compare"
 SAMPLE = 1000  # a side
 FEWEST = 20  # a side: below, a permutation test finds hardly anything
 TYPICAL = 10
 MIN_AUC = 0.6  # from which a drift is large enough for a warning
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Typical:
     labels: tuple[str, ...]
     text: str
     score: float  # log odds of being new, by a classifier that did not see it
+    media_id: str = ""  # of an item
+    modality: str = ""  # of an item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +57,24 @@ class DriftReport:
     verdict: str
     typical: tuple[Typical, ...] = ()
     changes: tuple[ShareChange, ...] = ()  # the largest first
+    seconds: float = 0.0
 
     @property
     def warns(self) -> bool:
         """Whether the drift is beyond noise and large."""
         return self.verdict == DRIFT
 
+    def sample(self) -> str:
+        """Say what was measured on."""
+        before, new = self.compared
+        return f"{new:,} of {self.new:,} new {self.about} and {before:,} of {self.reference:,} others"
+
     def in_words(self) -> str:
         """Say it in a sentence."""
         against = f"{self.new:,} new {self.about} against {self.reference:,} ({self.reference_is})"
-        if self.auc is None:
+        if self.auc is None or self.p is None:
             return f"{self.verdict}: {against}; each side needs {FEWEST}."
-        figures = f"a classifier distinguishes them with AUC {self.auc:.2f} (0.5: not at all), MMD p {self.p:.3f}"
+        figures = f"a classifier distinguishes them with AUC {self.auc:.2f} (0.5: not at all), MMD p {shown_p(self.p)}"
         return f"{self.verdict}: {against}; {figures}."
 
 
@@ -86,7 +94,7 @@ def drift_between(reference: np.ndarray, new: np.ndarray, *, min_auc: float = MI
     if min(len(reference), len(new)) < FEWEST:
         return Distance(scores=np.zeros(0))
     test, classifier = mmd_test(reference, new), domain_classifier(reference, new)
-    verdict = NONE if test.p > _LEVEL else DRIFT if classifier.auc > min_auc else SLIGHT
+    verdict = NONE if test.p > LEVEL else DRIFT if classifier.auc > min_auc else SLIGHT
     return Distance(
         mmd2=round(test.mmd2, 6),
         p=round(test.p, 4),

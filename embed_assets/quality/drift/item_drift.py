@@ -76,6 +76,8 @@ def _typical(table: "Table", items: pa.Table, names: list[str], scores: np.ndarr
             labels=tuple(row["labels"] or ()),
             text=" ".join(texts.get(row["media_id"], "").split()),
             score=round(best[row["media_id"]], 3),
+            media_id=row["media_id"],
+            modality=row["modality"],
         )
         for row in rows
     ]

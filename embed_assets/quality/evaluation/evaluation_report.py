@@ -45,6 +45,10 @@ class EvaluationReport:
         served = self.way(ANN)
         return "unknown" if served is None or served.against_exact is None else served.against_exact.verdict
 
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.queries:,} queries, answered from all {self.items:,} items"
+
     def in_words(self) -> list[str]:
         """Say how good the answers are, which way of search is better or worse, and who is served worse."""
         lines = [self._served()] if self.ways else []

@@ -59,10 +59,7 @@ class Way:
         spread = against.difference
         if spread.low == spread.high == 0:
             return f"{self.way} scores the same as exact search on all {self.queries:,} queries."
-        figures = (
-            f"{metric} {spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {against.p:.3f}, "
-            f"{self.queries:,} queries"
-        )
+        figures = f"{metric} {spread.in_words(against.p, adjusted=True)}, {self.queries:,} queries"
         if against.verdict != NOT_APART:
             return f"{self.way} is {against.verdict} than exact search ({figures})."
         needed = f"; about {against.queries_needed:,} would be needed" if against.queries_needed else ""

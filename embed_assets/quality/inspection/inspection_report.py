@@ -68,6 +68,10 @@ class Inspected:
     compared: int  # of them, with each other
     seconds: float
 
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.compared:,} of {self.items:,} items"
+
     def of(self) -> str:
         """Say what was compared, at the end of a sentence."""
         part = "" if self.compared == self.items else f", a sample of {self.items:,}"

@@ -28,7 +28,7 @@ class StandingDocument(TypedDict):
     dim: int
     bytes_per_item: float
     items_per_second: float
-    query_ms: float
+    query_ms: float | None
     price: float | None
     license: str
     download_mb: float | None
@@ -57,7 +57,8 @@ VariantDocument = TypedDict(
         "smaller": float,
         "ndcg@10": float,
         "difference": IntervalDocument,
-        "p": float,
+        "p": float,  # adjusted for the number of forms
+        "verdict": str,
     },
 )
 VariantDocument.__doc__ = "A smaller form of an encoder's vectors, against the whole."
@@ -74,6 +75,7 @@ class LeaderboardDocument(TypedDict):
     pairs: list[PairDocument]
     variants: list[VariantDocument]
     in_words: list[str]
+    seconds: float
 
 
 def leaderboard_document(found: Leaderboard) -> LeaderboardDocument:
@@ -116,11 +118,13 @@ def leaderboard_document(found: Leaderboard) -> LeaderboardDocument:
                 "smaller": round(each.smaller, 1),
                 "ndcg@10": round(each.ndcg, 4),
                 "difference": _interval(each.found.difference),
-                "p": round(each.found.p, 4),
+                "p": round(each.p, 4),
+                "verdict": each.verdict,
             }
             for each in found.variants
         ],
         "in_words": found.in_words(),
+        "seconds": found.seconds,
     }
 
 

@@ -24,7 +24,7 @@ class Cost:
     dim: int
     bytes_per_item: float  # of its vectors, as the index stores them
     items_per_second: float
-    query_ms: float  # of encoding one
+    query_ms: float | None  # of encoding one judged query; None: there are labels alone
     price: float | None  # USD a million tokens; None: no price
     license: str
     download_mb: float | None
@@ -65,8 +65,7 @@ class Pair:
 
     def in_words(self) -> str:
         """Say it in a sentence."""
-        spread = self.found.difference
-        figures = f"{MAIN} {spread.mean:+.3f}, 95 % from {spread.low:+.3f} to {spread.high:+.3f}, p {self.p:.3f}"
+        figures = f"{MAIN} {self.found.difference.in_words(self.p, adjusted=True)}"
         if self.apart:
             return f"{self.better} is better than {self.worse} ({figures})."
         needed = self.found.queries_needed
@@ -76,7 +75,10 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantLoss:
-    """A smaller form of an encoder's vectors: how much smaller, how much worse."""
+    """A smaller form of an encoder's vectors: how much smaller, how much worse.
+
+    `p` is adjusted by Holm for the encoder's forms.
+    """
 
     encoder: str
     variant: str
@@ -84,6 +86,12 @@ class VariantLoss:
     smaller: float  # times, than in float32
     ndcg: float
     found: PairedDifference
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is worse or better than the whole, or not distinguishable."""
+        return self.found.verdict(p=self.p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +105,11 @@ class Leaderboard:
     standings: Sequence[Standing]
     pairs: Sequence[Pair]
     variants: Sequence[VariantLoss] = ()
+    seconds: float = 0.0
+
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.queries:,} queries, answered from {self.sampled:,} of {self.standings[0].cost.items:,} items"
 
     def in_words(self) -> list[str]:
         """Say who is first, and for each other one whether it is worse beyond noise."""
@@ -117,4 +130,27 @@ def compared_pairs(standings: Sequence[Standing]) -> list[Pair]:
     return [
         Pair(better=one.encoder, worse=other.encoder, found=difference, p=p)
         for (one, other), difference, p in zip(couples, found, adjusted, strict=True)
+    ]
+
+
+def compared_variants(
+    encoder: str, forms: Sequence[tuple[str, int, np.ndarray]], whole: np.ndarray, *, whole_bytes: int
+) -> list[VariantLoss]:
+    """Compare smaller forms of an encoder's vectors with the whole; p values are adjusted for the number of forms.
+
+    A form is its name, the bytes of a vector, and nDCG@10 of each query; `whole` is nDCG@10 of the same queries.
+    """
+    found = [paired_difference(scores, whole) for *_, scores in forms]
+    adjusted = holm([each.p for each in found])
+    return [
+        VariantLoss(
+            encoder=encoder,
+            variant=name,
+            bytes=size,
+            smaller=whole_bytes / size,
+            ndcg=float(scores.mean()),
+            found=difference,
+            p=p,
+        )
+        for (name, size, scores), difference, p in zip(forms, found, adjusted, strict=True)
     ]

@@ -13,6 +13,8 @@ import numpy as np
 _DRAWS = 2000
 _CHUNK = 4_000_000  # numbers drawn at once: 32 MB
 _POWER = 2.8  # 1.96 + 0.84: standard errors of a difference that is found four times in five at 5 %
+LEVEL = 0.05  # of p, up to which a difference is beyond noise
+_LEAST_P = 0.001  # of those that are shown
 WORSE, BETTER, NOT_APART = "worse", "better", "not distinguishable"
 
 
@@ -32,6 +34,15 @@ class Interval:
         """Return it as tables show it: `0.831 (0.775 to 0.884)`; with `sign` "+" as a difference."""
         return f"{self.mean:{sign}.3f} ({self.low:{sign}.3f} to {self.high:{sign}.3f})"
 
+    def in_words(self, p: float, *, adjusted: bool = False) -> str:
+        """Return a difference as sentences have it: `+0.096, 95 % from +0.026 to +0.176, p 0.032`.
+
+        A `p` that is `adjusted` for several comparisons may seem to contradict the interval: it then says so.
+        """
+        contradicts = adjusted and (self.low > 0 or self.high < 0) and p > LEVEL
+        why = " adjusted for several comparisons, the interval not" if contradicts else ""
+        return f"{self.mean:+.3f}, 95 % from {self.low:+.3f} to {self.high:+.3f}, p {shown_p(p)}{why}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
@@ -42,11 +53,16 @@ class PairedDifference:
     p: float
     queries_needed: int | None  # judged ones, to find a difference of this size four times in five; None: no difference
 
-    def verdict(self, *, p: float | None = None, level: float = 0.05) -> str:
-        """Return better, worse, or not distinguishable at the level. `p` is one adjusted for several comparisons."""
-        if (self.p if p is None else p) > level:
+    def verdict(self, *, p: float | None = None) -> str:
+        """Return better, worse, or not distinguishable. `p` is one adjusted for several comparisons."""
+        if (self.p if p is None else p) > LEVEL:
             return NOT_APART
         return BETTER if self.difference.mean > 0 else WORSE
+
+
+def shown_p(p: float) -> str:
+    """Return p with three digits, as sentences and tables show it; `< 0.001` below."""
+    return f"{p:.3f}" if p >= _LEAST_P else f"< {_LEAST_P}"
 
 
 def interval(values: Sequence[float] | np.ndarray, *, draws: int = _DRAWS) -> Interval:

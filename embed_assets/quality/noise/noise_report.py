@@ -50,24 +50,32 @@ class NoiseReport:
     """Encoders under everything that happens to their kind of media, on one sample of items."""
 
     sampled: int
+    items: int  # that the sample is of
     rows: tuple[NoiseRow, ...]
+    seconds: float = 0.0
 
     def in_words(self) -> list[str]:
-        """Say for each encoder what hurts it most, and what does not."""
-        lines = []
-        for encoder in dict.fromkeys(row.encoder for row in self.rows):
-            own = [row for row in self.rows if row.encoder == encoder]
-            worst = min(own, key=lambda row: row.recall_at_1.difference.mean)
-            hurt = [row.disturbance for row in own if row.recall_at_1.verdict == WORSE]
-            if not hurt:
-                lines.append(f"{encoder}: nothing makes it find fewer originals, beyond noise.")
-                continue
-            lines.append(
-                f"{encoder}: {worst.disturbance} hurts most, recall@1 {worst.recall_at_1.under.mean:.3f} "
-                f"({worst.recall_at_1.difference.mean:+.3f}); beyond noise also "
-                f"{', '.join(name for name in hurt if name != worst.disturbance) or 'nothing'}."
-            )
-        return lines
+        """Say for each encoder what costs it most, and what else costs more than chance explains."""
+        encoders = dict.fromkeys(row.encoder for row in self.rows)
+        return [_in_words(name, [row for row in self.rows if row.encoder == name]) for name in encoders]
+
+    def sample(self) -> str:
+        """Say what was measured on."""
+        return f"{self.sampled:,} of {self.items:,} items"
+
+
+def _in_words(encoder: str, rows: Sequence[NoiseRow]) -> str:
+    hurt = [row for row in rows if row.recall_at_1.verdict == WORSE]
+    if not hurt:
+        return f"{encoder}: nothing costs it more originals than chance explains."
+    worst = min(hurt, key=lambda row: row.recall_at_1.difference.mean)
+    others = ", ".join(row.disturbance for row in hurt if row is not worst)
+    also = f"Also more than chance explains: {others}." if others else "Nothing else costs more than chance explains."
+    recall = worst.recall_at_1
+    return (
+        f"{encoder}: recall@1 falls most under {worst.disturbance}, to {recall.under.mean:.3f} "
+        f"({recall.difference.mean:+.3f}). {also}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

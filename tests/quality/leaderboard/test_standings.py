@@ -1,12 +1,21 @@
 """Standings: the order, the verdicts in words, and what a document of them holds."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from embed_assets.quality.leaderboard.leaderboard_document import leaderboard_document
 from embed_assets.quality.leaderboard.query_scores import MAIN, METRICS
-from embed_assets.quality.leaderboard.standings import Cost, Leaderboard, Standing, compared_pairs, ordered
+from embed_assets.quality.leaderboard.standings import (
+    Cost,
+    Leaderboard,
+    Standing,
+    compared_pairs,
+    compared_variants,
+    ordered,
+)
+from embed_assets.quality.metrics.bootstrap import holm
 
 COST = Cost(
     dim=8,
@@ -57,6 +66,19 @@ def test_p_values_are_adjusted_for_the_number_of_pairs():
     found = board(*(standing(name, base + random.normal(0, 0.2, 100)) for name in names))
     assert len(found.pairs) == 15
     assert all(pair.p >= pair.found.p for pair in found.pairs)
+
+
+def test_forms_of_one_encoder_are_adjusted_together():
+    random = np.random.default_rng(4)
+    whole = random.uniform(0.2, 0.8, 40)
+    forms = [(f"{cut} dims", 4 * cut, whole + random.normal(-0.05, 0.15, 40)) for cut in (192, 96, 48, 32)]
+    found = compared_variants("words", forms, whole, whole_bytes=1536)
+    assert [each.p for each in found] == holm([each.found.p for each in found])
+    unsure = [each for each in found if each.found.verdict() == "worse" and each.verdict == "not distinguishable"]
+    assert unsure, "one of four would be worse by itself"
+    assert [each.smaller for each in found] == [2, 4, 8, 12]
+    shown = leaderboard_document(replace(board(standing("words", whole)), variants=found))["variants"]
+    assert [each["verdict"] for each in shown] == [each.verdict for each in found]
 
 
 def test_the_document_is_json_with_intervals():

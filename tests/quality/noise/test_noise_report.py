@@ -1,8 +1,14 @@
 """Noise rows: losses against undisturbed copies, by original and by label, and what they say in words."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from embed_assets.quality.noise.noise_report import Copies, NoiseReport, noise_rows
+from embed_assets.quality.noise.noise_report import Copies, NoiseReport, NoiseRow, noise_rows
+
+
+def report(*rows: NoiseRow) -> NoiseReport:
+    return NoiseReport(sampled=40, items=200, rows=rows)
 
 
 def copies(count: int = 40) -> Copies:
@@ -25,9 +31,12 @@ def test_what_hurts_is_beyond_noise_and_what_does_not_is_not():
     assert fatal.recall_at_1.under.mean < 0.2 and fatal.recall_at_1.verdict == "worse"
     assert fatal.recall_at_1.difference.high < -0.6
     assert fatal.ndcg_at_10 is None
-    (line,) = NoiseReport(sampled=40, rows=(gentle, fatal)).in_words()
-    assert line.startswith("pixels: fatal hurts most, recall@1 0.")
-    assert line.endswith("beyond noise also nothing.")
+    (line,) = report(gentle, fatal).in_words()
+    assert line.startswith("pixels: recall@1 falls most under fatal, to 0.")
+    assert line.endswith("). Nothing else costs more than chance explains.")
+    others = [replace(fatal, disturbance=name) for name in ("shift", "crop")]
+    (all_of_them,) = report(gentle, fatal, *others).in_words()
+    assert all_of_them.endswith("). Also more than chance explains: shift, crop.")
 
 
 def test_by_label_the_original_is_left_out():
@@ -39,6 +48,5 @@ def test_by_label_the_original_is_left_out():
 
 def test_an_encoder_that_nothing_hurts_is_named():
     gentle = noise_rows("net", "v1", copies(), {}, distance="cosine")[:1]
-    assert NoiseReport(sampled=40, rows=tuple(gentle)).in_words() == [
-        "net: nothing makes it find fewer originals, beyond noise."
-    ]
+    assert report(*gentle).in_words() == ["net: nothing costs it more originals than chance explains."]
+    assert report(*gentle).sample() == "40 of 200 items"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
-from embed_assets.cli.shared.tables.report_tables import group_table, report_table
+from embed_assets.cli.shared.tables.report_tables import group_table, measured, report_table
 from embed_assets.quality.evaluation.evaluation_report import EvaluationReport
 from embed_assets.quality.evaluation.ways import ANN
 
@@ -21,7 +21,7 @@ def print_evaluation(reports: Sequence[EvaluationReport], *, console: PlainConso
             console.print(group_table("Quality by group, as served", served.groups, metric=found.metric))
         for sentence in found.in_words():
             console.tell(f"  {sentence}")
-        console.tell(f"  Measured in {found.seconds:,.1f} s.")
+        console.tell(measured(found))
 
 
 def _ways(found: EvaluationReport) -> Table:

@@ -69,7 +69,7 @@ def print_maps(maps: Sequence[ItemMap], *, console: PlainConsole | None = None) 
 
 
 def _line(found: Inspected, words: str) -> str:
-    return f"Space {found.space}: {words} {found.seconds:g} s"
+    return f"Space {found.space}: {words} {found.seconds:,.1f} s"
 
 
 def _print(console: PlainConsole, table: Table, rows: int) -> None:

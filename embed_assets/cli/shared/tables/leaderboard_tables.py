@@ -4,8 +4,9 @@ from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.tables.plan_tables import count, duration
+from embed_assets.cli.shared.tables.report_tables import measured
 from embed_assets.quality.leaderboard.standings import Leaderboard, Standing, VariantLoss
-from embed_assets.quality.metrics.bootstrap import NOT_APART
+from embed_assets.quality.metrics.bootstrap import shown_p
 
 _SHOWN = ("ndcg@10", "recall@10", "mrr")
 
@@ -19,6 +20,7 @@ def print_leaderboard(found: Leaderboard, *, console: PlainConsole | None = None
     console.print(_cost_table(found))
     if found.variants:
         console.print(_variant_table(found))
+    console.tell(measured(found))
 
 
 def _quality_table(found: Leaderboard) -> Table:
@@ -41,7 +43,7 @@ def _cost_table(found: Leaderboard) -> Table:
             f"{cost.dim:,}",
             count(cost.bytes_per_item),
             f"{cost.items_per_second:,.1f}",
-            f"{cost.query_ms:,.1f}" if cost.query_ms else "",
+            "" if cost.query_ms is None else f"{cost.query_ms:,.1f}",
             "" if cost.download_mb is None else f"{cost.download_mb:,.0f}",
             cost.license,
             f"{cost.items:,} in {duration(cost.seconds)}",
@@ -51,17 +53,15 @@ def _cost_table(found: Leaderboard) -> Table:
 
 
 def _variant_table(found: Leaderboard) -> Table:
-    table = _table("Smaller forms", "encoder", "form", "bytes", "times smaller", "ndcg@10", "against the whole")
+    names = ("form", "bytes", "times smaller", "ndcg@10", "against the whole", "p", "verdict")
+    table = _table("Smaller forms", "encoder", *names)
     for each in found.variants:
-        smaller = f"{each.smaller:.0f}"
-        table.add_row(each.encoder, each.variant, f"{each.bytes:,}", smaller, f"{each.ndcg:.3f}", _loss(each))
+        table.add_row(each.encoder, each.variant, f"{each.bytes:,}", f"{each.smaller:.0f}", *_loss(each))
     return table
 
 
-def _loss(each: VariantLoss) -> str:
-    spread, verdict = each.found.difference, each.found.verdict()
-    beyond = " within noise" if verdict == NOT_APART else f" {verdict}"
-    return f"{spread.shown(sign='+')}{beyond}"
+def _loss(each: VariantLoss) -> tuple[str, ...]:
+    return f"{each.ndcg:.3f}", each.found.difference.shown(sign="+"), shown_p(each.p), each.verdict
 
 
 def _name(each: Standing) -> str:
@@ -72,6 +72,6 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(
-            column, justify="left" if column in ("encoder", "form", "license") else "right", overflow="fold"
+            column, justify="left" if column in ("encoder", "form", "license", "verdict") else "right", overflow="fold"
         )
     return table

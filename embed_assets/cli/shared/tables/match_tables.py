@@ -7,6 +7,7 @@ from rich.table import Table
 
 from embed_assets.cli.shared.console import PlainConsole, make_console
 from embed_assets.cli.shared.plain_output import harmless
+from embed_assets.cli.shared.tables.report_tables import measured
 from embed_assets.pipeline.reports.match_report import Match, MatchReport
 
 _CHARACTERS = 72  # of a text
@@ -22,6 +23,7 @@ def print_matches(reports: Sequence[MatchReport], *, console: PlainConsole | Non
             console.print(_table(found))
         for each in found.gone:
             console.tell(f"  gone: {harmless(each.name)}")
+        console.tell(measured(found))
 
 
 def _table(found: MatchReport) -> Table:

@@ -9,7 +9,8 @@ from embed_assets.quality.balance.balance_report import BalanceReport
 from embed_assets.quality.balance.breakdowns import Breakdown
 from embed_assets.quality.balance.group_quality import GroupQuality
 from embed_assets.quality.drift.drift_report import DriftReport
-from embed_assets.quality.metrics.bootstrap import NOT_APART
+from embed_assets.quality.measured_report import Measured
+from embed_assets.quality.metrics.bootstrap import NOT_APART, shown_p
 from embed_assets.quality.noise.noise_report import Loss, NoiseReport
 
 _SHOWN = 10  # groups of a table of quality
@@ -41,6 +42,7 @@ def print_drift(reports: Sequence[DriftReport], *, console: PlainConsole | None 
             console.print(table)
         if found.typical and found.warns:
             console.print(_typical(found))
+        console.tell(measured(found))
 
 
 def print_balance(reports: Sequence[BalanceReport], *, console: PlainConsole | None = None) -> None:
@@ -57,6 +59,7 @@ def print_balance(reports: Sequence[BalanceReport], *, console: PlainConsole | N
             console.print(group_table(title, found.quality))
         for sentence in found.in_words():
             console.tell(f"  {sentence}")
+        console.tell(measured(found))
 
 
 def print_noise(reports: Sequence[NoiseReport], *, console: PlainConsole | None = None) -> None:
@@ -71,6 +74,12 @@ def print_noise(reports: Sequence[NoiseReport], *, console: PlainConsole | None 
         console.print(table)
         for sentence in found.in_words():
             console.tell(f"  {sentence}")
+        console.tell(measured(found))
+
+
+def measured(found: Measured) -> str:
+    """Say how long a report took, and on what sample."""
+    return f"  Measured in {found.seconds:,.1f} s on {found.sample()}."
 
 
 def _loss(found: Loss) -> tuple[str, str]:
@@ -99,7 +108,7 @@ def group_table(title: str, quality: Sequence[GroupQuality], *, metric: str = "n
     shown = quality if len(quality) <= _SHOWN else (*quality[: _SHOWN - 2], *quality[-2:])
     for each in shown:
         spreads = each.ndcg.shown(), each.difference.shown(sign="+")
-        table.add_row(each.by, each.group, f"{each.queries:,}", *spreads, f"{each.p:.3f}", each.verdict)
+        table.add_row(each.by, each.group, f"{each.queries:,}", *spreads, shown_p(each.p), each.verdict)
     return table
 
 

@@ -1,0 +1,16 @@
+"""What every report has in common: the sample that it was measured on, and its seconds."""
+
+from typing import Protocol
+
+
+class Measured(Protocol):
+    """A report that took time, on a sample."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        ...
+
+    def sample(self) -> str:
+        """Say what it was measured on."""
+        ...
