@@ -86,16 +86,19 @@ def make_plan(
     version = manifest.version
     rows = _of(manifest.table(sources, columns=_COMPARED, version=version), shards)
     unknown = _unknown(rows)
-    own = rows.filter(pc.is_in(rows["modality"], value_set=pa.array(media, pa.string())))
-    del rows  # of a million items 150 MB, which `own` has too
+    chosen = pc.is_in(rows["modality"], value_set=pa.array(media, pa.string()))
+    own = rows if pc.all(chosen).as_py() else rows.filter(chosen)
+    del rows, chosen  # of a million items 150 MB, which `own` may have too
     existing = _existing(vectors, shards)
     masks = _ItemMasks(own, existing, quarantined)
     existing = existing.select(["media_id", "source", "shard"])  # without the hashes, which are compared
-    places = own.select(["media_id", "source", "shard"])
-    replaced = places.filter(pc.and_(masks.encode, masks.has_rows))
+    with_rows = pc.and_(masks.encode, masks.has_rows)
     without_rows = pc.and_(masks.encode, pc.invert(masks.has_rows))
-    missing, missing_hashes = places.filter(without_rows), own["content_hash"].filter(without_rows)
-    missing_classes = _missing_classes(missing["media_id"], missing_hashes, others, shards)
+    missing_hashes = own["content_hash"].filter(without_rows)
+    own = own.select(["media_id", "source", "shard"])  # without what was compared
+    places = own.select(["source", "shard"])
+    replaced, missing = places.filter(with_rows), places.filter(without_rows)
+    missing_classes = _missing_classes(own["media_id"].filter(without_rows), missing_hashes, others, shards)
     unusable = pc.or_(masks.unreadable, masks.failed)
     keep = own["media_id"].filter(pc.or_(masks.usable, masks.unreachable))
     delete = _obsolete(existing, keep=keep, unusable=own["media_id"].filter(unusable))
@@ -109,7 +112,7 @@ def make_plan(
         encode=pending(masks.encode),
         rewrite=pending(masks.rewrite),
         delete=delete,
-        replaced=set(replaced["media_id"].to_pylist()),
+        replaced=set(own["media_id"].filter(with_rows).to_pylist()),
         unchanged=Counter({source: count for (source,), count in _counts(unchanged, "source")}),
         quarantined=masks.quarantined(),
         deleted=Counter({source: count for (source,), count in _counts(places.filter(masks.deleted), "source")}),
@@ -132,7 +135,7 @@ class _ItemMasks:
     """Masks over manifest rows, by the vector table and the quarantine."""
 
     def __init__(self, own: pa.Table, existing: pa.Table, quarantined: Mapping[str, tuple[str, str]]) -> None:
-        self._own = own
+        self._own = own.select(["source", "reason"])
         place = pc.index_in(own["media_id"], value_set=existing["media_id"].combine_chunks())
         failed = pc.index_in(own["media_id"], value_set=pa.array(list(quarantined), pa.string()))
         hashes, reasons = (
