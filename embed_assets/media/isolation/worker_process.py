@@ -82,6 +82,7 @@ class WorkerProcess:
         with contextlib.suppress(MediaError), self._guarded():
             self._connection.send_bytes(b"")
             head, _ = self.answer(_STOP_SECONDS)
+            self.grown = head.grown
             self.result(head)
             return head.outcome != "part"
         return False
