@@ -39,9 +39,14 @@ def cached(key: Hashable, compute: Callable[[], Result], *, depends_on: Hashable
     return entry[1]  # pyright: ignore[reportReturnType]  # a key has one type
 
 
+def in_run() -> bool:
+    """Return whether this is inside of `run_cache`."""
+    return _cache.get() is not None
+
+
 def shared(key: Hashable, make: Callable[[], Result]) -> Result | None:
     """Return what a run has one of, made at its first use; None outside of `run_cache`."""
-    return None if _cache.get() is None else cached(key, make)
+    return cached(key, make) if in_run() else None
 
 
 def clear_run_cache() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import wave
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from embed_assets.manifest.source_changes import find_changes
 from embed_assets.manifest.user_column_counts import column_kinds
 from embed_assets.media.kinds.unsupported_kinds import unsupported
 from embed_assets.pipeline.steps import Steps
+from embed_assets.run_cache import run_cache
 from embed_assets.store.manifest import Manifest
 from embed_assets.store.upsert import upsert
 from tests.installing import install
@@ -352,14 +354,16 @@ def test_what_another_refresh_found_after_a_listing_began_is_not_deleted_by_it(t
     assert "late.txt" in rows(steps)
 
 
-def test_a_worker_that_looked_at_a_sound_is_there_for_the_next_step(tmp_path):
+@pytest.mark.parametrize("within_a_run", [True, False])
+def test_a_worker_that_looked_at_a_file_is_there_for_the_next_step_of_a_run(tmp_path, within_a_run):
     _, steps = source(tmp_path, 1)
     with wave.open(str(tmp_path / "notes" / "a.wav"), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(16000))
-    assert steps.refresh("notes").new == 1
-    assert rows(steps)["a.wav"]["modality"] == "audio"
-    assert steps.context.decoders is not None and len(steps.context.decoders._idle) == 1
+    with run_cache() if within_a_run else nullcontext():
+        assert steps.refresh("notes").new == 1
+        assert rows(steps)["a.wav"]["modality"] == "audio"
+        assert steps.context.decoders is not None and len(steps.context.decoders._idle) == within_a_run
 
 
 def test_the_marks_of_tables_are_read_once_a_look(tmp_path):

@@ -12,6 +12,7 @@ from embed_assets.media.isolation.memory_limit import Room
 from embed_assets.media.isolation.worker_messages import ANSWER_BYTES
 from embed_assets.media.isolation.worker_process import NotStarted, WorkerProcess
 from embed_assets.media.limits import seconds_for
+from embed_assets.run_cache import in_run
 
 _LIGHT = 64 * 2**20  # bytes that an idle worker may have mapped since it started
 _IDLE = 4  # workers that stay when memory is released
@@ -102,12 +103,16 @@ class Decoders:
         _stop_all(self._idle)
 
     def release_memory(self) -> None:
-        """Stop the idle workers that hold more memory than new ones; a start of the others takes half a second."""
-        light: list[WorkerProcess] = []
+        """Stop the idle workers; within a run those that hold no more memory than new ones stay.
+
+        A start takes half a second. Between runs decoders of other packages may be installed, which a worker that
+        runs would not know.
+        """
+        light, most = list[WorkerProcess](), _IDLE if in_run() else 0
         with contextlib.suppress(IndexError):
             while True:
                 worker = self._idle.pop()
-                light.append(worker) if worker.grown <= _LIGHT and len(light) < _IDLE else worker.stop()
+                light.append(worker) if worker.grown <= _LIGHT and len(light) < most else worker.stop()
         self._idle.extend(light)
 
     def __enter__(self) -> "Decoders":

@@ -14,6 +14,7 @@ from embed_assets.errors import MediaError
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.media.limits import Limits
 from embed_assets.media.pictures.decode_image import decode_image
+from embed_assets.run_cache import run_cache
 from tests.media import tasks
 from tests.media.pictures.test_decode_image import encoded
 
@@ -269,7 +270,7 @@ def test_an_error_that_nobody_expected_costs_the_item_alone(decoders: Decoders) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process has mapped")
 def test_memory_is_released_by_the_workers_that_hold_it() -> None:
-    with Decoders(megabytes=512) as decoders:
+    with Decoders(megabytes=512) as decoders, run_cache():
         light = decoders.run(tasks.process, b"")
         decoders.release_memory()
         assert decoders.run(tasks.kept, b"", megabytes=100) == light
