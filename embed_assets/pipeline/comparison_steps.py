@@ -30,6 +30,7 @@ from embed_assets.quality.leaderboard.standings import (
     ordered,
 )
 from embed_assets.quality.leaderboard.variants import variants
+from embed_assets.quality.measured_report import seconds_since
 from embed_assets.store.manifest_row import SCHEMA
 from embed_assets.store.versions import VersionRecord
 
@@ -98,7 +99,7 @@ class ComparisonSteps:
             standings=standings,
             pairs=compared_pairs(standings),
             variants=[loss for each in encoded for loss in _losses(each, judged)] if with_variants else (),
-            seconds=round(time.monotonic() - started, 2),
+            seconds=seconds_since(started),
         )
 
     def _encoded(self, record: VersionRecord, chosen: Sequence[str], judged: Judgements) -> _Encoded:

@@ -64,6 +64,17 @@ def observed(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:
     return [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
 
 
+def test_the_plan_of_an_encoder_is_shown_while_its_version_is_new(running: Running) -> None:
+    running.steps.refresh("notes")
+    first, again = (running.materialize("words_encoder") for _ in range(2))
+    shown = [
+        {key for key in result.asset_materializations_for_node("words_encoder")[0].metadata if key.startswith("plan: ")}
+        for result in (first, again)
+    ]
+    assert "plan: items" in shown[0]
+    assert not shown[1]
+
+
 def test_embed_counts_by_shard_in_partitions_and_for_the_whole_run_once(running: Running) -> None:
     result = running.embed()
     told = [event.metadata for event in vectors_events(result)]

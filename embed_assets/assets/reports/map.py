@@ -23,6 +23,7 @@ from embed_assets.quality.inspection.inspection_report import (
     OutliersReport,
 )
 from embed_assets.quality.map.item_map import ItemMap
+from embed_assets.quality.measured_report import seconds_since
 
 _ROWS = 10  # of each table
 _GROUPS, _IN_A_ROW = 8, 4  # pictures of duplicates
@@ -62,7 +63,7 @@ def materialize_map(names: Names, space: str, context: StepContext) -> dg.Materi
             **_tables(inspection, duplicates, outliers, labels),
             **_pictures(inspection, duplicates, outliers, labels),
             "sample": labels.sample(),
-            "seconds": round(time.monotonic() - started, 2),
+            "seconds": seconds_since(started),
         }
     )
 

@@ -61,8 +61,9 @@ class ContentFile:
     def _sort(self) -> tuple[Any, Any, Any]:
         self._file.flush()
         order = np.argsort(np.asarray(self._shorts), kind="stable")
-        self._sorted = tuple(np.asarray(column)[order] for column in (self._shorts, self._starts, self._sizes))  # pyright: ignore[reportAttributeAccessIssue]
-        return self._sorted  # pyright: ignore[reportReturnType]
+        shorts, starts, sizes = (np.asarray(column)[order] for column in (self._shorts, self._starts, self._sizes))
+        self._sorted = shorts, starts, sizes
+        return self._sorted
 
 
 def _short(content_hash: str) -> int:

@@ -18,6 +18,7 @@ from embed_assets.quality.evaluation.ways import ANN, EXACT, FILTERED, HYBRID, R
 from embed_assets.quality.item_vectors import items_of, mean_vectors
 from embed_assets.quality.leaderboard.judgements import Judgements, judgements_of
 from embed_assets.quality.leaderboard.sample_items import COLUMNS
+from embed_assets.quality.measured_report import seconds_since
 from embed_assets.quality.queries.query_groups import groups_of_queries, kept_grades, query_filters
 from embed_assets.search.open_spaces import OpenSpace
 from embed_assets.store.versions import VersionRecord
@@ -78,7 +79,7 @@ class EvaluationSteps:
             left_out=left_out,
             similarity=None if pairs is None else self._similarity(opened.record, pairs),
             clusters=_clusters(opened.table, items, opened.release.distance),
-            seconds=round(time.monotonic() - started, 2),
+            seconds=seconds_since(started),
         )
 
     def _ways(

@@ -10,6 +10,7 @@ from embed_assets.errors import EmbedAssetsError, SavedQueryError, UnknownNameEr
 from embed_assets.pipeline.context import RunContext
 from embed_assets.pipeline.reports.match_report import Gone, Match, MatchReport
 from embed_assets.pipeline.reports.saved_query import SavedQuery
+from embed_assets.quality.measured_report import seconds_since
 from embed_assets.quality.random_pairs import FEWEST
 from embed_assets.search.answers import Hit
 from embed_assets.search.filters import both, parse_filter
@@ -114,7 +115,7 @@ class MatchSteps:
             matches=tuple(_match(hit, known) for hit in found),
             gone=tuple(_gone(known, {hit.media_id for hit in found})) if waits_for is None and known else (),
             searched=live.rows if live else 0,
-            seconds=round(time.monotonic() - started, 2),
+            seconds=seconds_since(started),
         )
 
 

@@ -21,6 +21,7 @@ from embed_assets.pipeline.embedding_steps import EmbeddingSteps
 from embed_assets.pipeline.version_steps import VersionSteps
 from embed_assets.quality.item_vectors import chosen
 from embed_assets.quality.leaderboard.judgements import judgements_of
+from embed_assets.quality.measured_report import seconds_since
 from embed_assets.quality.metrics.ranking_metrics import Grades
 from embed_assets.quality.noise.disturbances import DISTURBANCES, modality_of
 from embed_assets.quality.noise.noise_report import Copies, NoiseReport, NoiseRow, noise_rows
@@ -68,7 +69,7 @@ class NoiseSteps:
         if not found:
             shown = ", ".join(record.encoder for record in records)
             raise SettingsError(f"Encoders {shown}: no text, picture or sound of their sources could be read.")
-        seconds = round(time.monotonic() - started, 2)
+        seconds = seconds_since(started)
         return NoiseReport(sampled=len(rows), items=len(items), rows=tuple(found), seconds=seconds)
 
     def _copies(self, record: VersionRecord, rows: Sequence[ManifestRow]) -> list[Copies]:

@@ -23,6 +23,7 @@ from embed_assets.quality.leaderboard.judgements import LABELS, Judgements, judg
 from embed_assets.quality.leaderboard.query_scores import MAIN, query_scores
 from embed_assets.quality.leaderboard.rank_items import rank_items
 from embed_assets.quality.leaderboard.sample_items import COLUMNS, sample_items
+from embed_assets.quality.measured_report import seconds_since
 from embed_assets.quality.metrics.bootstrap import interval
 from embed_assets.quality.queries.labelled_queries import LabelledQuery
 from embed_assets.quality.queries.query_groups import groups_of_queries
@@ -64,7 +65,7 @@ class ReportSteps:
         started, live = time.monotonic(), self._live(space)
         moment, reference_is = (since, "embedded before") if since is not None else self._reference(live.release)
         found = item_drift(live.table, live.release, since=moment, reference_is=reference_is)
-        return replace(found, seconds=_since(started))
+        return replace(found, seconds=seconds_since(started))
 
     def query_drift(self, space: str, log: str) -> DriftReport:
         """Compare the newest queries of a JSONL log with the space's judged ones, or with its older half.
@@ -77,7 +78,7 @@ class ReportSteps:
         older, newer, reference_is = split_log(read_query_log(log), texts)
         vectors = [self._encoded(live.record, side) for side in (older, newer)]
         found = query_drift(live.release, vectors[0], vectors[1], newer, reference_is=reference_is)
-        return replace(found, seconds=_since(started))
+        return replace(found, seconds=seconds_since(started))
 
     def balance(self, space: str, *, sample: int = BALANCE_SAMPLE) -> BalanceReport:
         """Count the live release's items by group, and measure retrieval by group on a sample of them.
@@ -105,7 +106,7 @@ class ReportSteps:
             sampled=len(names),
             ndcg=interval(scores) if len(scores) else None,
             quality=tuple(quality_by_group(scores, groups)),
-            seconds=_since(started),
+            seconds=seconds_since(started),
         )
 
     def _live(self, space: str) -> _Live:
@@ -142,10 +143,6 @@ class ReportSteps:
         excluded = judged.items or None
         found = rank_items(queries, vectors, owners, distance=live.release.distance, excluded=excluded)
         return query_scores(found, judged.grades)[MAIN]
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 2)
 
 
 def _is_of(event: dict[str, Any], version: VersionId) -> bool:
