@@ -8,7 +8,7 @@ from tests.support import REPOSITORY
 
 # From the lowest up; packages of one layer do not import each other.
 FLOORS = (
-    ("errors", "lance_rows", "progress", "run_cache", "unused_memory"),
+    ("errors", "lance_rows", "math_threads", "progress", "run_cache", "unused_memory"),
     ("plugins",),
     ("media.media_types", "media.limits", "media.hashing", "media.payload", "media.sampling"),
     ("media.cells", "media.isolation", "media.files", "media.text"),

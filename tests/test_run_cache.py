@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from embed_assets.manifest.refresh import shard_names
+from embed_assets.pipeline.context import RunContext
 from embed_assets.run_cache import cached, run_cache
-from tests.support import note, pipeline, refresh_and_embed, rewrite, write_notes
+from tests.support import note, pipeline, refresh_and_embed, rewrite, settings, write_notes
 
 
 class Counted:
@@ -70,3 +71,13 @@ def test_what_is_in_shards_of_another_number_is_embedded_with_all_shards(tmp_pat
     record = steps.resolve("words").record
     assert steps.embed(record, shards=shard_names(2)).total("embedded") == 20
     assert steps.plan(record).fresh
+
+
+def test_all_steps_of_a_run_share_the_processes_that_decode(tmp_path: Path):
+    first, second = RunContext(settings(tmp_path)), RunContext(settings(tmp_path))
+    other = RunContext(settings(tmp_path, limits={"decode_seconds": 7}))
+    with run_cache():
+        assert first.decoders is not None
+        assert second.decoders is first.decoders
+        assert other.decoders is not first.decoders
+    assert RunContext(settings(tmp_path)).decoders is not first.decoders

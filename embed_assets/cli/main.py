@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from embed_assets import __version__
-from embed_assets.cli.shared import signals
 from embed_assets.cli.shared.lazy_commands import LazyCommands
 from embed_assets.cli.shared.plain_output import harmless, let_everything_print, say
+from embed_assets.cli.shared.process import signals
+from embed_assets.cli.shared.process.quick_exit import end_with, exit_quickly
+from embed_assets.math_threads import let_math_threads_sleep
 
 # Each with its line of `--help`, which imports none of them.
 _COMMANDS = {
@@ -45,10 +47,18 @@ class _Commands(LazyCommands):
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """Run as click does; without arguments as the process's own command, which signals end."""
-        if args is None:
-            signals.end_on_signals()
-            let_everything_print()
-        return super().main(args, *others, **options)
+        if args is not None:
+            return super().main(args, *others, **options)
+        exit_quickly()
+        signals.end_on_signals()
+        let_everything_print()
+        let_math_threads_sleep()
+        try:
+            return super().main(args, *others, **options)
+        except SystemExit as done:
+            if isinstance(done.code, int):
+                end_with(done.code)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         from embed_assets.errors import EmbedAssetsError

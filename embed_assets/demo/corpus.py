@@ -11,7 +11,7 @@ from embed_assets.demo.docs import write_docs
 from embed_assets.demo.scenes import write_scenes
 from embed_assets.demo.sounds import write_query_sounds, write_sounds
 
-CORPUS_VERSION = "3"
+CORPUS_VERSION = "4"
 STAMP_NAME = ".complete"
 
 

@@ -36,7 +36,7 @@ def write_digits(folder: Path) -> None:
     rows: list[dict[str, str]] = []
     for index, picture, digit in held_out_digits():
         name = f"{index:04d}.png"
-        picture.save(folder / name)
+        picture.save(folder / name, compress_level=1)
         rows.append({"file": name, "caption": digit_caption(digit), "label": str(digit)})
     write_sidecar(folder, rows)
 

@@ -26,36 +26,40 @@ queue subprocess concurrent.futures weakref urllib.parse html webbrowser importl
 warnings atexit keyword
 """.split()  # noqa: SIM905 - as a list it fills a page
 SHORTEST_DOCSTRING = 20
+LONGEST_OPENING = 300  # characters of what a member's passage holds; of a module its whole docstring
 _OBJECT_DOCSTRING = object.__doc__
 _PLAIN_DEFAULTS = (bool, int, float, str, bytes, type(None))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """One documented name; `text` opens with the name and its signature."""
+    """One documented name; `text`, which opens with the name and its signature, is what is written."""
 
     name: str
     label: str
     module: str
-    text: str
+    heading: str
+    docstring: str
+
+    @property
+    def text(self) -> str:
+        """Hold the docstring of a module, the opening of a member's: most of a demo's time is encoding texts."""
+        body = self.docstring if self.label == "module" else _opening(self.docstring)
+        return f"{self.heading}\n\n{body}\n"
 
 
 def passages() -> list[Passage]:
     """List every passage in a fixed order; of names that share a docstring, the first."""
-    by_body: dict[str, Passage] = {}
+    by_docstring: dict[str, Passage] = {}
     for name in MODULES:
         module = importlib.import_module(name)
         for passage in _passage(module, name, "module", name):
-            by_body.setdefault(_body(passage), passage)
+            by_docstring.setdefault(passage.docstring, passage)
         members = dict(_members(module))
         for member, value in members.items():
             for passage in _documented(value, _dotted(name, member), name, members=members):
-                by_body.setdefault(_body(passage), passage)
-    return list(by_body.values())
-
-
-def _body(passage: Passage) -> str:
-    return passage.text.partition("\n\n")[2]
+                by_docstring.setdefault(passage.docstring, passage)
+    return list(by_docstring.values())
 
 
 def write_docs(folder: Path) -> None:
@@ -137,7 +141,18 @@ def _passage(value: object, name: str, label: str, module: str) -> Iterator[Pass
     if len(text) < SHORTEST_DOCSTRING:
         return
     heading = name if label == "module" else name + _signature(value)
-    yield Passage(name=name, label=label, module=module, text=f"{heading}\n\n{text}\n")
+    yield Passage(name=name, label=label, module=module, heading=heading, docstring=text)
+
+
+def _opening(text: str) -> str:
+    """Return the first paragraph, and those behind it that fit into LONGEST_OPENING characters."""
+    first, *others = re.split(r"\n{2,}", text)
+    opening = first
+    for paragraph in others:
+        if len(opening) + len(paragraph) + 2 > LONGEST_OPENING:
+            break
+        opening += f"\n\n{paragraph}"
+    return opening
 
 
 def _signature(value: object) -> str:

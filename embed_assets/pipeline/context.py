@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from tempfile import TemporaryDirectory
 
 from embed_assets.embedding.batching import BatchLimits
@@ -13,6 +13,7 @@ from embed_assets.media.files.download_cache import MediaCache, cache_folder, sh
 from embed_assets.media.isolation.decoder_pool import Decoders
 from embed_assets.quality.candidate_measurements import CandidateMeasurements
 from embed_assets.quality.queries.evaluation_queries import EvaluationQueries
+from embed_assets.run_cache import shared
 from embed_assets.settings import PipelineSettings
 from embed_assets.store.store import Store
 from embed_assets.store.versions import VersionId, VersionRecord
@@ -38,8 +39,14 @@ class RunContext:
 
     @cached_property
     def decoders(self) -> Decoders | None:
-        """Worker processes that start with the first item; None where the settings trust the media."""
-        return decoders_of(self.limits) if self.settings.compute.isolate_decoders else None
+        """Worker processes that start with the first item; None where the settings trust the media.
+
+        All steps of a run share them.
+        """
+        if not self.settings.compute.isolate_decoders:
+            return None
+        key = ("decoders", self.limits.decode_seconds, self.limits.decode_megabytes)
+        return shared(key, partial(decoders_of, self.limits)) or decoders_of(self.limits)
 
     @cached_property
     def queries(self) -> EvaluationQueries:

@@ -93,6 +93,26 @@ def test_status_says_exactly_what_the_last_run_did(
     assert hits["hits"][0]["key"] == "renamed.txt"
 
 
+def test_an_edit_runs_the_jobs_of_the_encoders_that_it_touches(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
+) -> None:
+    for source in ("notes", "letters"):
+        write_notes(tmp_path / source, 3)
+    settings = pipeline_yaml(
+        sources={"notes": {"uri": "notes"}, "letters": {"uri": "letters"}},
+        encoders={name: {"model": "words", "sources": [name], "space": name} for name in ("notes", "letters")},
+    )
+    assert command("run", "--settings", settings).exit_code == 0
+    (tmp_path / "letters" / "new.txt").write_text(note(7))
+    words.clear()
+    assert command("run", "--settings", settings).exit_code == 0
+    assert len(words) >= 1
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        jobs = [run.job_name for run in instance.get_runs(limit=2)]
+        assert instance.get_runs_count() == 6
+    assert sorted(jobs) == ["letters_embed", "letters_promote"]
+
+
 @pytest.mark.slow
 def test_a_touched_file_is_read_and_not_encoded(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list

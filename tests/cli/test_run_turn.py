@@ -14,7 +14,7 @@ import pytest
 
 from embed_assets.assets.runs.liveness import process_tags
 from embed_assets.cli.shared.dagster_home import dagster_home, home_of
-from embed_assets.cli.shared.signals import INTERRUPTED_MESSAGE
+from embed_assets.cli.shared.process.signals import INTERRUPTED_MESSAGE
 from embed_assets.errors import SettingsError
 from tests.assets.test_liveness import under_way
 from tests.support import REPOSITORY, settings, write_notes
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow  # processes that wait for each other
 _MAIN = "from embed_assets.cli.main import main; main()"
 _DEAF = """
 import signal, sys, time
-from embed_assets.cli.shared.signals import end_on_signals
+from embed_assets.cli.shared.process.signals import end_on_signals
 end_on_signals()
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *_: None)  # as Dagster does while a run waits

@@ -185,7 +185,7 @@ def test_rows_too_small_to_leave_words_out_are_tried_once_per_table_version(tmp_
     assert words == []
     (notes / "added.txt").write_text(note(40))
     run_all(steps)
-    assert words
+    assert 1 <= len(words) <= 4  # the note, and queries of rows that had none: not the thirty that are stored
 
 
 def test_judged_queries_measure_a_release_and_count_as_held_out(tmp_path, words):

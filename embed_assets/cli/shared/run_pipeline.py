@@ -39,20 +39,21 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 @one_moment()
 def is_fresh(steps: Steps) -> bool:
     """Return whether sources, vectors, pointers, saved queries and sinks are all up to date; encodes nothing."""
-    if any(steps.listing_differs(source) for source in steps.settings.sources):
+    return all(_is_encoder_fresh(steps, encoder) for encoder in steps.settings.encoders)
+
+
+def _is_encoder_fresh(steps: Steps, encoder: str) -> bool:
+    """Return whether an encoder's jobs would do nothing: also for the saved queries and sinks of its space."""
+    settings = steps.settings
+    if any(steps.listing_differs(source) for source in settings.sources_of(encoder)) or steps.resolve(encoder).is_new:
         return False
-    for encoder in steps.settings.encoders:
-        if steps.resolve(encoder).is_new:
-            return False
-        if not all(
-            steps.plan(record, again=True).fresh and steps.is_up_to_date(record)
-            for record in steps.active_versions(encoder)
-        ):
-            return False
-    return not (
-        any(map(steps.matches_are_due, steps.settings.saved_queries))
-        or any(map(steps.export_is_due, steps.settings.sinks))
-    )
+    records = steps.active_versions(encoder)
+    if not all(steps.plan(record, again=True).fresh and steps.is_up_to_date(record) for record in records):
+        return False
+    spaces = {record.spec.space for record in records}
+    queries = (name for name, query in settings.saved_queries.items() if query.space in spaces)
+    sinks = (name for name, sink in settings.sinks.items() if sink.space in spaces)
+    return not (any(map(steps.matches_are_due, queries)) or any(map(steps.export_is_due, sinks)))
 
 
 def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
@@ -125,9 +126,11 @@ class _EncoderRuns:
     def of(self, encoder: str) -> Iterator[str]:
         """Bring the versions of an encoder up to date; yield what holds one back, while the others go on.
 
-        Raises EncoderVersionError where its current version can't be embedded.
+        Nothing is run where they are. Raises EncoderVersionError where its current version can't be embedded.
         """
         self.steps.resolve(encoder)
+        if _is_encoder_fresh(self.steps, encoder):
+            return
         current, *others = self.steps.active_versions(encoder)
         for record in (*others, current):  # what serves is brought up to date before a candidate is built
             try:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ class EvaluationQueries:
         # Rows too small to leave something out give none, so that there may never be enough.
         tried = self._derived_from.get(record.table) == table.version
         if len(derived) < min(count, table.count_rows()) and not tried:
-            self._derive(record, table, stored, count)
+            self._derive(record, table, stored, count, known=derived)
             self._derived_from[record.table] = table.version
             derived = stored.get(_HELD_OUT)
         return derived
@@ -148,15 +148,25 @@ class EvaluationQueries:
     def _query_vectors(self, record: VersionRecord) -> QueryVectors:
         return QueryVectors(self._store, record.table, dim=record.dim)
 
-    def _derive(self, record: VersionRecord, table: Any, stored: QueryVectors, count: int) -> None:
-        """Make held-out queries from rows: some words of a chunk, a part of a picture, sound or clip."""
+    def _derive(
+        self, record: VersionRecord, table: Any, stored: QueryVectors, count: int, *, known: Collection[str]
+    ) -> None:
+        """Make held-out queries from rows: some words of a chunk, a part of a picture, sound or clip.
+
+        `known` are ids of those that are stored.
+        """
         encoder = self._load(record)
-        for chosen in _spread_by_kind(table, count):
-            queries = [(row["segment_id"], query) for row in chosen if (query := self._query(record, encoder, row))]
+        for rows in _spread_by_kind(table, count):
+            chosen = {f"{_HELD_OUT}:{row['segment_id']}": row for row in rows}
+            queries = {
+                name: query
+                for name, row in chosen.items()
+                if name not in known and (query := self._query(record, encoder, row))
+            }
             if queries:
-                vectors = self._encoded(encoder, [query for _, query in queries])
-                modality = queries[0][1].modality
-                stored.put(_HELD_OUT, modality, [f"{_HELD_OUT}:{name}" for name, _ in queries], vectors)
+                vectors = self._encoded(encoder, list(queries.values()))
+                modality = next(iter(queries.values())).modality
+                stored.put(_HELD_OUT, modality, list(queries), vectors)
 
     def _encoded(self, encoder: Encoder, prepared: Sequence[Prepared]) -> np.ndarray:
         """Encode queries: float32 (len(prepared), dim). Their cost counts against the run's budget."""
