@@ -41,6 +41,24 @@ print(json.dumps([heavy, same, encoder.dim, encoder.max_tokens, sorted(encoder.u
 """
 
 
+PICTURE_ALONE = """
+import json, sys
+import numpy as np
+from PIL import Image
+from embed_assets.encoders.registry import spec_for
+from embed_assets.encoders.runtimes.load_on_openvino import load_on_openvino
+
+given = json.load(sys.stdin)
+spec = spec_for(given["model"])
+def load(dtype):
+    raise AssertionError("torch was to load it")
+encoder = load_on_openvino(spec, given["parts"], dtype="float32", reason="a test", load=load)
+picture = Image.fromarray(np.arange(60 * 80 * 3, dtype=np.uint64).astype(np.uint8).reshape(60, 80, 3))
+np.save(given["out"], encoder.encode([encoder.prepare("image", picture)]))
+print([name for name in ("torch", "torchvision", "transformers") if name in sys.modules])
+"""
+
+
 def tiny(folder: Path, request: pytest.FixtureRequest, kind: str) -> tuple[Path, dict[str, Any]]:
     """A model of the kind, and the facts that its spec has beside it."""
     if kind in ("clip", "frames"):
@@ -76,6 +94,24 @@ def test_words_get_the_vectors_of_torch_in_a_process_without_torch(kind, tmp_pat
     assert (heavy, same, dim, max_tokens) == ([], True, by_torch.dim, by_torch.max_tokens)
     assert unchecked == sorted(set(spec.modalities) - {"text"})
     expected = by_torch.encode([by_torch.prepare("text", text) for text in TEXTS])
+    assert np.abs(np.load(tmp_path / "found.npy") - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_picture_gets_the_vector_of_torch_in_a_process_without_torch(kind, tmp_path, request):
+    from PIL import Image
+
+    folder, _ = tiny(tmp_path, request, kind)
+    spec = spec_for(str(folder))
+    by_torch = load_encoder(spec, device="cpu")
+    converted(spec, by_torch.identity(), [])
+    given = {"model": str(folder), "parts": dict(by_torch.identity()), "out": str(tmp_path / "found.npy")}
+    done = subprocess.run(
+        [sys.executable, "-c", PICTURE_ALONE], input=json.dumps(given), capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    picture = Image.fromarray(np.arange(60 * 80 * 3, dtype=np.uint64).astype(np.uint8).reshape(60, 80, 3))
+    expected = by_torch.encode([by_torch.prepare("image", picture)])
     assert np.abs(np.load(tmp_path / "found.npy") - expected).max() < 1e-5
 
 

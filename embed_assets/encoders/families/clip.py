@@ -51,8 +51,7 @@ class ClipEncoder(TwoTowers):
         """Resize, crop and normalise a picture."""
         if not hasattr(payload, "convert"):
             raise refusal(self.spec, "image", payload, self.takes)
-        pixels = self._processor.get()(images=payload.convert("RGB"), return_tensors="pt")["pixel_values"][0]
-        return pixels.numpy()
+        return self._processor.pixels(payload.convert("RGB"))
 
     def _loaded_identity(self) -> Mapping[str, str]:
         processor = self._processor.get()

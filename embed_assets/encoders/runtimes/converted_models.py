@@ -23,7 +23,7 @@ from embed_assets.encoders.loading.identity import LIBRARIES, cache_file, canoni
 from embed_assets.encoders.runtimes.torch_free_state import TorchFreeState
 from embed_assets.encoders.spec import EncoderSpec
 
-FORMAT = 2  # of an entry; a higher one makes new entries
+FORMAT = 3  # of an entry; a higher one makes new entries
 MOST_BYTES = 8 * 2**30  # of all entries; those used longest ago go first
 
 
