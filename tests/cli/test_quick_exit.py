@@ -39,3 +39,10 @@ def test_commands_keep_their_output_and_their_status() -> None:
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
         assert done.returncode == status, done.stderr
         assert (done.stdout if status == 0 else done.stderr).strip()
+
+
+def test_a_closed_output_leaves_status_and_silence() -> None:
+    code = f"{sys.executable} -c 'from embed_assets.cli.main import main; main()' --help"
+    for closed in (">&-", "2>&-"):
+        done = subprocess.run(["sh", "-c", f"{code} {closed}"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")

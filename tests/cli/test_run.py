@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from embed_assets.assets.names import AUTOMATIC, is_automatic
+from embed_assets.cli.shared.run_pipeline import Freshness
+from embed_assets.store.saved_settings import saved_settings
+from embed_assets.store.store import Store
 from tests.cli.conftest import Command
 from tests.kept import Kept
-from tests.support import REPOSITORY, note, picture, rewrite, touch, write_notes
+from tests.support import REPOSITORY, note, picture, pipeline, rewrite, run_all, touch, write_notes
 
 Settings = Callable[..., str]
 
@@ -111,6 +115,35 @@ def test_an_edit_runs_the_jobs_of_the_encoders_that_it_touches(
         jobs = [run.job_name for run in instance.get_runs(limit=2)]
         assert instance.get_runs_count() == 6
     assert sorted(jobs) == ["letters_embed", "letters_promote"]
+
+
+def test_a_table_is_listed_once_however_many_encoders_read_it(
+    tmp_path: Path, words: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notes(tmp_path / "notes", 3)
+    names = ("first", "second", "third")
+    steps = pipeline(tmp_path, encoders={name: {"model": "words", "space": name} for name in names})
+    run_all(steps)
+    listed: list[str] = []
+    differs = steps.listing_differs
+    monkeypatch.setattr(steps, "listing_differs", lambda source: listed.append(source) or differs(source))
+    assert Freshness(steps).of_all()
+    assert len(listed) == len(set(listed)) == len(steps.settings.sources)
+
+
+def test_an_encoder_that_is_left_alone_has_its_sources_settings_kept(
+    command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
+) -> None:
+    for source in ("notes", "letters"):
+        write_notes(tmp_path / source, 3)
+    encoders = {name: {"model": "words", "sources": [name], "space": name} for name in ("notes", "letters")}
+    sources: dict[str, dict[str, Any]] = {"notes": {"uri": "notes"}, "letters": {"uri": "letters"}}
+    assert command("run", "--settings", pipeline_yaml(sources=sources, encoders=encoders)).exit_code == 0
+    (tmp_path / "letters" / "new.txt").write_text(note(7))
+    sources["notes"]["max_deleted_share"] = 0.75
+    assert command("run", "--settings", pipeline_yaml(sources=sources, encoders=encoders)).exit_code == 0
+    saved = saved_settings(Store(str(tmp_path / "store")))
+    assert saved is not None and saved.sources["notes"].max_deleted_share == 0.75
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import gc
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,24 +36,40 @@ _LAUNCHED_BY = {"user": "embed-assets run"}  # Dagster's list of runs shows it, 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-@one_moment()
-def is_fresh(steps: Steps) -> bool:
-    """Return whether sources, vectors, pointers, saved queries and sinks are all up to date; encodes nothing."""
-    return all(_is_encoder_fresh(steps, encoder) for encoder in steps.settings.encoders)
+@dataclass
+class Freshness:
+    """What is up to date: sources, vectors, pointers, saved queries and sinks. Encodes nothing."""
 
+    steps: Steps
+    _differs: dict[str, bool] = field(default_factory=dict, init=False)  # of sources that were listed, which are once
 
-def _is_encoder_fresh(steps: Steps, encoder: str) -> bool:
-    """Return whether an encoder's jobs would do nothing: also for the saved queries and sinks of its space."""
-    settings = steps.settings
-    if any(steps.listing_differs(source) for source in settings.sources_of(encoder)) or steps.resolve(encoder).is_new:
-        return False
-    records = steps.active_versions(encoder)
-    if not all(steps.plan(record, again=True).fresh and steps.is_up_to_date(record) for record in records):
-        return False
-    spaces = {record.spec.space for record in records}
-    queries = (name for name, query in settings.saved_queries.items() if query.space in spaces)
-    sinks = (name for name, sink in settings.sinks.items() if sink.space in spaces)
-    return not (any(map(steps.matches_are_due, queries)) or any(map(steps.export_is_due, sinks)))
+    @one_moment()
+    def of_all(self) -> bool:
+        """Return whether everything is."""
+        return all(map(self.of, self.steps.settings.encoders))
+
+    @one_moment()
+    def of(self, encoder: str) -> bool:
+        """Return whether an encoder's jobs would do nothing: also for the saved queries and sinks of its space."""
+        steps, settings = self.steps, self.steps.settings
+        if any(map(self._differs_now, settings.sources_of(encoder))) or steps.resolve(encoder).is_new:
+            return False
+        records = steps.active_versions(encoder)
+        if not all(steps.plan(record, again=True).fresh and steps.is_up_to_date(record) for record in records):
+            return False
+        spaces = {record.spec.space for record in records}
+        queries = (name for name, query in settings.saved_queries.items() if query.space in spaces)
+        sinks = (name for name, sink in settings.sinks.items() if sink.space in spaces)
+        return not (any(map(steps.matches_are_due, queries)) or any(map(steps.export_is_due, sinks)))
+
+    def note_refreshed(self, encoder: str) -> None:
+        """Note that the manifest has what the sources of an encoder list."""
+        self._differs |= dict.fromkeys(self.steps.settings.sources_of(encoder), False)
+
+    def _differs_now(self, source: str) -> bool:
+        if source not in self._differs:
+            self._differs[source] = self.steps.listing_differs(source)
+        return self._differs[source]
 
 
 def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
@@ -65,10 +81,11 @@ def run_pipeline(settings: PipelineSettings, *, quiet: bool = False) -> bool:
     with Progress(quiet=quiet) as shown, progress.listening(shown.step), run_cache(), _imports_at_rest():
         if not is_saved(steps.store):
             save_settings(steps.store, settings)
-        if is_fresh(steps):
+        freshness = Freshness(steps)
+        if freshness.of_all():
             save_settings(steps.store, settings)
             return False
-        _materialize(steps, shown)
+        _materialize(steps, freshness, shown)
     return True
 
 
@@ -82,8 +99,8 @@ def _imports_at_rest() -> Iterator[None]:
         gc.unfreeze()  # libraries tell of leaks at the end of a process where it stays frozen
 
 
-def _materialize(steps: Steps, shown: Progress) -> None:
-    """Run each encoder's two jobs in this process, one run of the pipeline at a time in a home."""
+def _materialize(steps: Steps, freshness: Freshness, shown: Progress) -> None:
+    """Run the two jobs of each encoder that needs it in this process, one run of the pipeline at a time in a home."""
     shown.say("starting Dagster")
     import dagster as dg
 
@@ -103,7 +120,7 @@ def _materialize(steps: Steps, shown: Progress) -> None:
         with _cache_cleared_after_wait():
             stack.enter_context(own_turn(instance, home, steps.settings.pool, say=shown.tell))
         end_dead(instance, own_home=own_home, say=shown.tell)
-        runs = _EncoderRuns(steps, names, jobs, definitions, instance, own_home=own_home, say=shown.tell)
+        runs = _EncoderRuns(steps, freshness, names, jobs, definitions, instance, own_home=own_home, say=shown.tell)
         problems = [problem for encoder in steps.settings.encoders for problem in runs.of(encoder)]
         if own_home:
             _prune(instance, home, names)
@@ -116,6 +133,7 @@ class _EncoderRuns:
     """Runs of an encoder's two jobs for each version that is kept: embed all shards, then promote."""
 
     steps: Steps
+    freshness: Freshness
     names: "Names"
     jobs: Mapping[str, "EncoderJobs"]
     definitions: "dg.Definitions"
@@ -129,9 +147,10 @@ class _EncoderRuns:
         Nothing is run where they are. Raises EncoderVersionError where its current version can't be embedded.
         """
         self.steps.resolve(encoder)
-        if _is_encoder_fresh(self.steps, encoder):
-            return
         current, *others = self.steps.active_versions(encoder)
+        if self.freshness.of(encoder):
+            self._note_fresh(encoder, (current, *others))
+            return
         for record in (*others, current):  # what serves is brought up to date before a candidate is built
             try:
                 self._embed_and_promote(record)
@@ -145,6 +164,15 @@ class _EncoderRuns:
                     raise
                 yield f"Version {record.version} is kept, but can't be brought up to date: {error}"
 
+    def _note_fresh(self, encoder: str, records: Iterable[VersionRecord]) -> None:
+        """Let the store's settings and Dagster's partitions be those of a run of the encoder's jobs."""
+        from embed_assets.assets.encoder import register_version
+
+        settings = self.steps.settings
+        save_settings(self.steps.store, settings, refreshed=settings.sources_of(encoder))
+        for record in records:
+            register_version(self.instance, self.names, encoder, record.version)
+
     def _embed_and_promote(self, record: VersionRecord) -> None:
         from embed_assets.assets.encoder import register_version
         from embed_assets.assets.names import BY_COMMAND, grid_range
@@ -152,6 +180,7 @@ class _EncoderRuns:
         register_version(self.instance, self.names, record.encoder, record.version)
         jobs, launched = self.jobs[record.encoder], BY_COMMAND | _LAUNCHED_BY
         self._execute(jobs.embed.name, tags=grid_range(record.version, self.names.settings.shards) | launched)
+        self.freshness.note_refreshed(record.encoder)
         self._execute(jobs.promote.name, tags=launched, partition_key=record.version)
 
     def _execute(self, job: str, *, tags: Mapping[str, str], partition_key: str | None = None) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 _BILINEAR, _BICUBIC = 2, 3  # Pillow's numbers, which settings have
 _ROWS = 512  # of a picture that are multiplied at once: float64 takes eight times its memory
 _PRECISION = 22  # bits of a weight at most
+_MOST_WEIGHTS = 2**22  # of a matrix: 12,000 pixels to 336; a strip 1 pixel high would take gigabytes
 _FLAGS = ("do_resize", "do_rescale", "do_normalize")
 
 
@@ -34,6 +35,8 @@ class NumpyImageProcessor:
             return None
         if settings.get("resample") not in (_BILINEAR, _BICUBIC):
             return None
+        if {name for name, side in settings["size"].items() if side} not in ({"shortest_edge"}, {"height", "width"}):
+            return None  # with a longest edge too, which no picture below reaches
         try:
             own = cls(settings)
             return own if all(_equal(own(picture), processor, picture) for picture in _pictures()) else None
@@ -41,7 +44,10 @@ class NumpyImageProcessor:
             return None
 
     def __call__(self, picture: Any) -> np.ndarray:
-        """Return pixels of an RGB picture, float32 (3, height, width). Raises ValueError where it has to be padded."""
+        """Return pixels of an RGB picture, float32 (3, height, width).
+
+        Raises ValueError where it has to be padded, and of one so long and narrow that it takes much memory.
+        """
         pixels = np.asarray(picture, dtype=np.uint8)
         pixels = _resized(pixels, *self._size(*pixels.shape[:2]), cubic=self._settings["resample"] == _BICUBIC)
         if self._settings.get("do_center_crop"):
@@ -71,6 +77,8 @@ def _weighted(pixels: np.ndarray, size: int, *, cubic: bool) -> np.ndarray:
     """Resize the first axis of uint8 (n, …) to `size`."""
     if len(pixels) == size:
         return pixels
+    if len(pixels) * size > _MOST_WEIGHTS:
+        raise ValueError("a side is too long")
     weights, precision = _weights(len(pixels), size, cubic)
     # Products of whole numbers, and their sums, are exact in float64.
     sums = weights @ pixels.reshape(len(pixels), -1).astype(np.float64)

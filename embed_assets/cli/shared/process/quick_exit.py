@@ -30,8 +30,9 @@ def _end() -> None:
         return
     logging.shutdown()  # registered before: it would be called behind this
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as it is where it was closed before the start
+                stream.flush()
     except (OSError, ValueError):  # a pipe that nobody reads: Python's own end says so
         return
     os._exit(_status)
