@@ -87,7 +87,7 @@ class TwoTowers(Encoder):
         parts: Mapping[str, str],
         dtype: str,
     ) -> "TwoTowers":
-        """Build the encoder on converted networks; its processor, which needs torch, is made with the first medium."""
+        """Build the encoder on converted networks; its processor is made with the first medium that needs it."""
         encoder = cls.__new__(cls)
         encoder.spec, encoder.device, encoder.dtype = spec, "cpu", dtype
         encoder._tokenizer = cls.tokenizer_class.restored(state.values["tokenizer"])
