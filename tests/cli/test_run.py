@@ -131,6 +131,16 @@ def test_a_table_is_listed_once_however_many_encoders_read_it(
     assert len(listed) == len(set(listed)) == len(steps.settings.sources)
 
 
+def test_a_source_that_a_run_refreshed_makes_no_other_encoder_run(tmp_path: Path, words: list) -> None:
+    write_notes(tmp_path / "notes", 3)
+    steps = pipeline(tmp_path)
+    freshness = Freshness(steps)
+    assert not freshness.of("words")
+    run_all(steps)
+    freshness.note_refreshed("words")
+    assert freshness.of("words")
+
+
 def test_an_encoder_that_is_left_alone_has_its_sources_settings_kept(
     command: Command, pipeline_yaml: Settings, tmp_path: Path, words: list
 ) -> None:
